@@ -26,7 +26,7 @@ use std::{
 use tos::{
     adapters::{board::SqliteBoard, clock::SystemClock},
     domain::board::{
-        Board, Event, Input, JudgementId, KeptCommit, MergeId, MergeOutcome, Part, RunId,
+        Board, Controller, Event, Input, JudgementId, KeptCommit, MergeId, MergeOutcome, RunId,
         RunOutcome, TaskSpec, Verdict,
     },
     ports::board_store::{BoardBatch, BoardStore},
@@ -171,7 +171,7 @@ impl Filler {
             spec: Box::new(spec(number)),
         });
         let wake = Input::Wake {
-            part: Part::Dispatcher,
+            part: Controller::Dispatcher,
         };
         self.tell(&wake);
         let run = RunId(self.board.globals().last_run.0);

@@ -25,10 +25,10 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 use tos::{
-    adapters::nats::{NatsLogin, NatsMember},
+    adapters::nats::{NatsMember, NatsOptions},
     domain::{
-        board::{Board, Fence, Input, Role, RunId, RunOutcome, Spend, Task, TaskSpec},
-        cluster::{PROTOCOL, WorkOrder, WorkResult, WorkerCard},
+        board::{AgentRole, Board, Fence, Input, RunId, RunOutcome, Spend, Task, TaskSpec},
+        cluster::{PROTOCOL_VERSION, WorkOrder, WorkResult, WorkerInfo},
         ledger::SessionStart,
         redaction::Redactor,
     },
@@ -115,7 +115,7 @@ fn task() -> Task {
 fn order(task: &Task, base: &str, fence: u64) -> WorkOrder {
     let list = serde_json::json!({ "schema": 1, "id": "board", "agent": { "kind": "claude" }, "task": [] });
     WorkOrder {
-        protocol: PROTOCOL,
+        protocol: PROTOCOL_VERSION,
         instance: "bench".to_owned(),
         run: RunId(fence),
         fence: Fence(fence),
@@ -172,11 +172,11 @@ impl Pair {
             folder.path(),
             &["commit", "-q", "--allow-empty", "-m", "start"],
         );
-        let login = NatsLogin {
+        let login = NatsOptions {
             url: url.to_owned(),
             name: "bench".to_owned(),
             lease: Duration::from_secs(3600),
-            ..NatsLogin::default()
+            ..NatsOptions::default()
         };
         let database = folder.path().join("board.sqlite");
         let member =
@@ -247,12 +247,12 @@ async fn done(url: &str, count: u64) -> f64 {
     let pair = Arc::new(pair);
     let opened = Arc::clone(&pair);
     let opening = move || {
-        let card = WorkerCard {
+        let card = WorkerInfo {
             name: "w".to_owned(),
-            protocol: PROTOCOL,
-            roles: vec![Role::Worker],
+            protocol: PROTOCOL_VERSION,
+            roles: vec![AgentRole::Worker],
             slots: 4,
-            ..WorkerCard::default()
+            ..WorkerInfo::default()
         };
         let orders = opened.member.orders(card, Box::new(|_| ())).unwrap();
         (opened.member.runs().unwrap(), orders)
@@ -272,7 +272,7 @@ async fn done(url: &str, count: u64) -> f64 {
             let orders = Arc::clone(&orders);
             tokio::spawn(async move {
                 loop {
-                    let Some(taken) = orders.ask(Duration::from_secs(1)).await.unwrap() else {
+                    let Some(taken) = orders.poll(Duration::from_secs(1)).await.unwrap() else {
                         continue;
                     };
                     let order = taken.order();

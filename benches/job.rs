@@ -23,7 +23,7 @@ use tos::{
     domain::{
         job::{
             JobSetup,
-            event::{EventKind, RunLogEvent, RunSettingsRecord, VERSION},
+            event::{EventKind, RUN_LOG_VERSION, RunLogEvent, RunSettingsRecord},
             rules::{DoneCheck, JobRules, PerRole},
         },
         policy::{Policy, PolicyContext},
@@ -32,7 +32,7 @@ use tos::{
     ports::{clock::Clock, model::Model, runner::CommandRunner, store::Store},
     services::{
         JobPorts,
-        job::{run, run::RunRequest, run_loop::CommandContext},
+        job::{run, run::RunRequest, run_loop::CommandSettings},
     },
 };
 
@@ -52,7 +52,7 @@ fn layout(root: &Path) -> store::StoreLayout {
 
 fn event(seq: u64) -> RunLogEvent {
     RunLogEvent {
-        v: VERSION,
+        v: RUN_LOG_VERSION,
         seq,
         at: SystemClock::new().now(),
         run: "20260101-000000-abcdef".into(),
@@ -159,7 +159,7 @@ fn twenty_steps(root: &Path, recording: PathBuf, rules: &JobRules) {
     let order = RunRequest {
         setup,
         facts: RunSettingsRecord::default(),
-        workshop: CommandContext {
+        workshop: CommandSettings {
             root: root.to_owned(),
             steps: root.join("logs/steps"),
             deadline: Duration::from_secs(1),

@@ -109,8 +109,7 @@ fn query() -> ModelRequest {
 }
 
 fn body() -> Vec<u8> {
-    let schema =
-        json!({"name": "draft", "strict": true, "schema": proposal::schema(ModelRole::Draft)});
+    let schema = json!({"name": "draft", "strict": true, "schema": proposal::reply_schema(ModelRole::Draft)});
     json!({
         "model": "m",
         "messages": [{"role": "user", "content": query().prompt}],

@@ -69,7 +69,7 @@ fn starts(criterion: &mut Criterion) {
     group.bench_function("runner", |bench| {
         bench.iter(|| black_box(runtime.block_on(runner.run(&order)).unwrap()));
     });
-    for backend in SandboxBackend::WALLS {
+    for backend in SandboxBackend::CONFINING {
         let mut wall = WallOptions::new(root.to_owned(), env!("CARGO_BIN_EXE_tos").into());
         wall.backends = vec![backend];
         let wall = Arc::new(BackendSandbox::new(wall));

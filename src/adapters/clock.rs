@@ -41,7 +41,7 @@ impl Clock for SystemClock {
         Duration::from_millis(crate::adapters::ledger::boottime_ms())
     }
 
-    fn chance(&self) -> f64 {
+    fn random(&self) -> f64 {
         let mut bytes = [0_u8; 4];
         match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
             Ok(_) => f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0),

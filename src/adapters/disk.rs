@@ -11,7 +11,7 @@ pub(crate) fn free_bytes(folder: &Path) -> io::Result<u64> {
 }
 
 /// Says why no file could be written into a folder, without writing one: whoever asks may ask every second.
-pub fn check_room(folder: &Path) -> io::Result<()> {
+pub fn check_writable(folder: &Path) -> io::Result<()> {
     if !fs::metadata(folder)?.is_dir() {
         return Err(io::ErrorKind::NotADirectory.into());
     }
@@ -31,14 +31,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let changed = || fs::metadata(folder.path()).unwrap().modified().unwrap();
         let before = changed();
-        check_room(folder.path()).unwrap();
+        check_writable(folder.path()).unwrap();
         assert_eq!(changed(), before);
-        let missing = check_room(&folder.path().join("gone")).unwrap_err();
+        let missing = check_writable(&folder.path().join("gone")).unwrap_err();
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);
         fs::write(folder.path().join("file"), "").unwrap();
-        let file = check_room(&folder.path().join("file")).unwrap_err();
+        let file = check_writable(&folder.path().join("file")).unwrap_err();
         assert_eq!(file.kind(), io::ErrorKind::NotADirectory);
         // `/proc` is a folder in which nobody can make a file.
-        assert!(check_room(Path::new("/proc")).is_err());
+        assert!(check_writable(Path::new("/proc")).is_err());
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    adapters::job::store::{replace, trouble},
+    adapters::job::store::{io_error, replace},
     ports::store::Error,
 };
 
@@ -17,7 +17,7 @@ pub fn current_folder() -> PathBuf {
 }
 
 /// Returns whether somebody sits at the terminal and can answer.
-pub fn is_attended() -> bool {
+pub fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
@@ -41,7 +41,7 @@ pub fn ask_line(question: &str) -> Option<String> {
 
 /// Replaces a file in one piece, making its folders.
 pub fn write(path: &Path, text: &str) -> Result<(), Error> {
-    replace(path, text.as_bytes()).map_err(|error| trouble(path.display().to_string(), &error))
+    replace(path, text.as_bytes()).map_err(|error| io_error(path.display().to_string(), &error))
 }
 
 /// Writes a file that nobody but its owner can read, in one piece.
@@ -56,7 +56,7 @@ pub fn write_secret(path: &Path, text: &str) -> Result<(), Error> {
         file.persist(path)?;
         Ok(())
     })();
-    written.map_err(|error: std::io::Error| trouble(path.display().to_string(), &error))
+    written.map_err(|error: std::io::Error| io_error(path.display().to_string(), &error))
 }
 
 /// Removes a file, where there is one.
@@ -103,7 +103,7 @@ pub fn append_once(folder: &Path, name: &str, text: &str) -> Result<String, Erro
     let mut present = match fs::read_to_string(&path) {
         Ok(present) => present,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return create(folder, name, text),
-        Err(error) => return Err(trouble(path.display().to_string(), &error)),
+        Err(error) => return Err(io_error(path.display().to_string(), &error)),
     };
     let mark = text.lines().next().unwrap_or_default();
     if present.contains(mark) {
@@ -117,7 +117,7 @@ pub fn append_once(folder: &Path, name: &str, text: &str) -> Result<String, Erro
 }
 
 /// Changes a file in one piece. A link stays a link: what it leads to is replaced, and keeps its mode.
-pub fn amend(
+pub fn update(
     path: &Path,
     change: impl FnOnce(&[u8]) -> Result<String, String>,
 ) -> Result<(), String> {
@@ -167,7 +167,7 @@ mod tests {
         fs::write(&real, "a").unwrap();
         fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
         std::os::unix::fs::symlink("real", &link).unwrap();
-        amend(&link, |old| {
+        update(&link, |old| {
             Ok(format!("{}b", String::from_utf8_lossy(old)))
         })
         .unwrap();
@@ -177,7 +177,10 @@ mod tests {
             fs::metadata(&real).unwrap().permissions().mode() & 0o777,
             0o640
         );
-        assert_eq!(amend(&link, |_| Err("no".to_owned())), Err("no".to_owned()));
+        assert_eq!(
+            update(&link, |_| Err("no".to_owned())),
+            Err("no".to_owned())
+        );
         assert_eq!(fs::read_to_string(&real).unwrap(), "ab");
     }
 }

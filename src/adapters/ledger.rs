@@ -20,7 +20,7 @@ use crate::{
     adapters::{job::store::replace, state_folder},
     domain::ledger::{
         LedgerEntry, LedgerRecord, RecordStamp, VERSION, chain,
-        chain::{ChainAnchor, LedgerChain, ROOT, sha256},
+        chain::{ChainAnchor, ROOT, VerifiedLedger, sha256},
     },
     ports::ledger::{Error, Ledger},
 };
@@ -109,7 +109,7 @@ impl LedgerFile {
         Ok(anchors)
     }
 
-    fn verified(&self) -> Result<LedgerChain, Error> {
+    fn verified(&self) -> Result<VerifiedLedger, Error> {
         // In this order: somebody else may append meanwhile, and writes the heads after the record. Heads that are newer
         // than the records read would look as if records were missing.
         let anchors = self.anchors()?;
@@ -258,7 +258,7 @@ impl LedgerFile {
 }
 
 impl Ledger for LedgerFile {
-    fn read(&self) -> Result<LedgerChain, Error> {
+    fn read(&self) -> Result<VerifiedLedger, Error> {
         self.verified()
     }
 

@@ -11,7 +11,7 @@ const WORTH: u64 = 512;
 static LAST: AtomicU64 = AtomicU64::new(0);
 
 /// Gives back what is free, if there is more than the last time; cheap otherwise.
-pub fn give_back() {
+pub fn trim_heap() {
     let now = resident();
     if now < LAST.load(Ordering::Relaxed).saturating_add(WORTH) {
         return;
@@ -49,7 +49,7 @@ mod tests {
         let full = resident();
         let last = pieces.pop();
         drop(pieces);
-        give_back();
+        trim_heap();
         let after = resident();
         assert!(after + 8_000 < full, "{full} pages, then {after}");
         assert_eq!(last.map(|last| last[7]), Some(1));

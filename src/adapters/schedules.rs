@@ -16,7 +16,7 @@ use crate::{
         job::store::{LockError, StoreLock, replace},
         state_folder,
     },
-    domain::{schedule::Record, time::Timestamp},
+    domain::{schedule::SlotRecord, time::Timestamp},
     ports::schedules::{Error, Schedules},
 };
 
@@ -77,7 +77,7 @@ fn lock(path: &Path, words: &str) -> Result<Box<dyn Any>, Error> {
 }
 
 /// Returns the records of a text; a line that a crash cut short says nothing.
-fn parsed(text: &str) -> Vec<Record> {
+fn parsed(text: &str) -> Vec<SlotRecord> {
     text.lines()
         .filter_map(|line| serde_json::from_str(line).ok())
         .collect()
@@ -96,7 +96,7 @@ impl Schedules for ScheduleFiles {
         replace(&self.file, text.as_bytes()).map_err(at(&self.file))
     }
 
-    fn records(&self, name: &str) -> Result<Vec<Record>, Error> {
+    fn records(&self, name: &str) -> Result<Vec<SlotRecord>, Error> {
         let file = self.folder(name).join("records.jsonl");
         match fs::read(&file) {
             Ok(bytes) => Ok(parsed(&String::from_utf8_lossy(&bytes))),
@@ -105,7 +105,7 @@ impl Schedules for ScheduleFiles {
         }
     }
 
-    fn append(&self, name: &str, record: &Record) -> Result<(), Error> {
+    fn append(&self, name: &str, record: &SlotRecord) -> Result<(), Error> {
         let folder = self.folder(name);
         state_folder::create_dir_all(&folder).map_err(at(&folder))?;
         let file = folder.join("records.jsonl");
@@ -177,7 +177,7 @@ impl Schedules for ScheduleFiles {
         Ok(status.code().unwrap_or_else(signal))
     }
 
-    fn log(&self, name: &str, slot: Timestamp) -> Result<String, Error> {
+    fn prepare_log(&self, name: &str, slot: Timestamp) -> Result<String, Error> {
         let folder = self.folder(name).join("logs");
         state_folder::create_dir_all(&folder).map_err(at(&folder))?;
         let entries = fs::read_dir(&folder).map_err(at(&folder))?;
@@ -207,11 +207,11 @@ impl Schedules for ScheduleFiles {
             .filter(|zone| zone.parse::<chrono_tz::Tz>().is_ok())
     }
 
-    fn has(&self, file: &str) -> bool {
+    fn file_exists(&self, file: &str) -> bool {
         self.root.join(file).is_file()
     }
 
-    fn places(&self) -> Result<(PathBuf, PathBuf), Error> {
+    fn program_and_root(&self) -> Result<(PathBuf, PathBuf), Error> {
         Ok((own()?, self.root.clone()))
     }
 }

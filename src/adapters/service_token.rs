@@ -25,7 +25,7 @@ pub fn fresh_secret() -> io::Result<String> {
 }
 
 /// Reads the token of a file; makes file and token where there is none.
-pub fn token_of(file: &Path) -> io::Result<String> {
+pub fn load_or_create_token(file: &Path) -> io::Result<String> {
     match read(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         other => return other,
@@ -84,20 +84,20 @@ mod tests {
     fn a_token_is_made_once_and_only_for_its_owner() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
-        let token = token_of(&file).unwrap();
+        let token = load_or_create_token(&file).unwrap();
         assert_eq!(token.len(), 64);
-        assert_eq!(token_of(&file).unwrap(), token);
+        assert_eq!(load_or_create_token(&file).unwrap(), token);
         let mode = fs::metadata(&file).unwrap().mode();
         assert_eq!(mode & 0o777, 0o600);
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-        let error = token_of(&file).unwrap_err().to_string();
+        let error = load_or_create_token(&file).unwrap_err().to_string();
         assert!(error.contains("can be read by others"), "{error}");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&file, "short").unwrap();
-        assert!(token_of(&file).is_err());
+        assert!(load_or_create_token(&file).is_err());
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        assert!(token_of(&link).is_err());
+        assert!(load_or_create_token(&link).is_err());
     }
 
     #[test]

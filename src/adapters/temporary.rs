@@ -23,7 +23,7 @@ pub fn folder_for_job(state: &Path) -> PathBuf {
     state.join(NAME).join(JOB)
 }
 
-/// Returns the temporary folder of a room for work trees, `<state>/worktrees/<run>/<task>`; `None` for other rooms.
+/// Returns the temporary folder of a task folder, `<state>/worktrees/<run>/<task>`; `None` for other rooms.
 pub fn folder_for_task(task_folder: &Path) -> Option<PathBuf> {
     let task = task_folder.file_name()?;
     let run = task_folder.parent()?;

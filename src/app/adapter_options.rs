@@ -57,7 +57,7 @@ pub(super) fn model(
     let file = wanted
         .replay_file
         .as_ref()
-        .map(|file| model::ReplaySource::File(settings.at(file)));
+        .map(|file| model::ReplaySource::File(settings.absolute(file)));
     model::ModelOptions {
         base_url: wanted.base_url.clone(),
         api: match wanted.api {
@@ -76,7 +76,7 @@ pub(super) fn model(
         directory: settings.root.clone(),
         environment: program_environment(settings, environment),
         recording: replay.cloned().or(file),
-        record_to: settings.record.as_ref().map(|file| settings.at(file)),
+        record_to: settings.record.as_ref().map(|file| settings.absolute(file)),
         ..model::ModelOptions::new(provider, shown_model(wanted, replay.is_some()))
     }
 }
@@ -98,7 +98,7 @@ fn program_environment(
     let allowed = |name: &String| settings.environment_allow.contains(name);
     environment
         .iter()
-        .filter(|(name, _)| allowed(name) || !Provider::is_key(name))
+        .filter(|(name, _)| allowed(name) || !Provider::is_key_variable(name))
         .cloned()
         .collect()
 }
@@ -117,7 +117,7 @@ pub(super) fn model_names(options: &PerRole<model::ModelOptions>) -> [String; 3]
 }
 
 /// Returns why a model gave no sign, and the name the server offers where it does not know the model.
-pub(super) async fn explained(
+pub(super) async fn explain_failure(
     failure: ModelError,
     options: &model::ModelOptions,
     shared: &model::HttpClients,
@@ -139,6 +139,6 @@ pub(super) async fn explained(
 }
 
 /// Returns a path as the records have it: forward slashes.
-pub(super) fn posix(path: &Path) -> String {
+pub(super) fn slash_path(path: &Path) -> String {
     path.to_string_lossy().replace('\\', "/")
 }

@@ -15,13 +15,14 @@ use crate::{
     adapters::{
         board::{SqliteBoard, blocking_end_orphans, text_of_folder},
         disk, files,
-        github::{DeliveryLog, TokenFile},
+        github::{DeliveryLog, GitHubSecret},
         plan::LocalPlanStore,
     },
     config::gates::LoadedGates,
     domain::{
         board::{
-            Answer, Board, Input, Millis, ProcessName, Refusal, RefusalCode, RunId, SessionInput,
+            Board, BoardResponse, Input, Millis, ProcessName, Refusal, RefusalCode, RunId,
+            SessionInput,
         },
         cluster::ClusterView,
         gates::{GateContext, eval},
@@ -33,13 +34,13 @@ use crate::{
     ports::{
         BoxFuture,
         board::{
-            AccessError, BoardAccess, ClearedLogs, ConfigEntry, EventFeed, EventNotice, FeedNews,
-            LogLine, LogPiece, LogSource, OrphanCleanup, PastKind, PastWork, Readiness,
+            BoardAccess, BoardError, ClearedLogs, ConfigEntry, EventFeed, FeedNews, LogLine,
+            LogPiece, LogSource, OrphanCleanup, PastKind, PastWork, ReadinessCheck, SequencedEvent,
             SubmitError, WebhookAnswer, WebhookDelivery,
         },
         branch_merges::BranchMerges,
         clock::Clock,
-        cluster::RemoteRuns,
+        cluster::RunDispatcher,
         ledger::Ledger,
         plan_store::PlanStore as _,
         process_logs::ProcessLogs,
@@ -70,35 +71,35 @@ pub(super) struct ServiceBoard {
     pub(super) environment: Vec<(String, String)>,
     pub(super) root: PathBuf,
     /// Where the token of GitHub lies.
-    pub(super) token: TokenFile,
+    pub(super) token: GitHubSecret,
     /// Workers on other machines, where there are any.
-    pub(super) remote: Option<Arc<dyn RemoteRuns>>,
+    pub(super) remote: Option<Arc<dyn RunDispatcher>>,
     /// Where the secret of GitHub's webhook lies.
-    pub(super) webhook: TokenFile,
+    pub(super) webhook: GitHubSecret,
     /// Which deliveries of it were taken.
     pub(super) deliveries: DeliveryLog,
 }
 
-pub(super) fn unavailable(error: impl std::fmt::Display) -> AccessError {
-    AccessError::Unavailable(error.to_string())
+pub(super) fn unavailable(error: impl std::fmt::Display) -> BoardError {
+    BoardError::Unavailable(error.to_string())
 }
 
 /// Does something that waits for a disk, beside the loop.
 async fn beside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, AccessError> + Send + 'static,
-) -> Result<T, AccessError> {
+    work: impl FnOnce() -> Result<T, BoardError> + Send + 'static,
+) -> Result<T, BoardError> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(unavailable)?
 }
 
-struct Feed(broadcast::Receiver<board::EventNotice>);
+struct Feed(broadcast::Receiver<board::SequencedEvent>);
 
 impl EventFeed for Feed {
     fn next(&mut self) -> BoxFuture<'_, FeedNews> {
         Box::pin(async move {
             match self.0.recv().await {
-                Ok(notice) => FeedNews::Event(Box::new(EventNotice {
+                Ok(notice) => FeedNews::Event(Box::new(SequencedEvent {
                     seq: notice.seq,
                     event: (*notice.event).clone(),
                 })),
@@ -150,10 +151,10 @@ fn line_of(source: &str, number: usize, line: &str) -> LogLine {
 
 impl ServiceBoard {
     /// Returns what a run printed: its folder once it is over, until then what its agent's log says since it began.
-    fn text_of_run(&self, id: RunId) -> Result<String, AccessError> {
+    fn text_of_run(&self, id: RunId) -> Result<String, BoardError> {
         let board = self.handle.snapshot();
         let run = board.run(id);
-        let run = run.ok_or_else(|| AccessError::NotFound(format!("there is no {id}")))?;
+        let run = run.ok_or_else(|| BoardError::NotFound(format!("there is no {id}")))?;
         let agent = run.agent.agent_name();
         let lines = self.logs.tail(&agent, usize::MAX);
         let own = lines.iter().enumerate().filter(|(number, line)| {
@@ -189,12 +190,12 @@ impl ServiceBoard {
         all
     }
 
-    fn diff_of(&self, id: RunId) -> Result<String, AccessError> {
+    fn diff_of(&self, id: RunId) -> Result<String, BoardError> {
         let board = self.handle.snapshot();
         let run = board.run(id);
-        let run = run.ok_or_else(|| AccessError::NotFound(format!("there is no {id}")))?;
+        let run = run.ok_or_else(|| BoardError::NotFound(format!("there is no {id}")))?;
         let kept = run.kept.as_ref().filter(|kept| !kept.commit.is_empty());
-        let kept = kept.ok_or_else(|| AccessError::NotFound(format!("{id} left no change")))?;
+        let kept = kept.ok_or_else(|| BoardError::NotFound(format!("{id} left no change")))?;
         let diff = self
             .merges
             .diff(&kept.base, &kept.commit)
@@ -207,7 +208,7 @@ impl ServiceBoard {
         Ok(diff)
     }
 
-    fn past_work(&self, kind: PastKind) -> Result<Vec<PastWork>, AccessError> {
+    fn past_work(&self, kind: PastKind) -> Result<Vec<PastWork>, BoardError> {
         match kind {
             PastKind::PlanRuns => self.plan_runs(),
             PastKind::Nights => self.nights(),
@@ -215,7 +216,7 @@ impl ServiceBoard {
         }
     }
 
-    fn plan_runs(&self) -> Result<Vec<PastWork>, AccessError> {
+    fn plan_runs(&self) -> Result<Vec<PastWork>, BoardError> {
         let store = LocalPlanStore;
         let home = self.root.join(".tos/runs");
         if !home.is_dir() {
@@ -255,7 +256,7 @@ impl ServiceBoard {
         Ok(past.collect())
     }
 
-    fn nights(&self) -> Result<Vec<PastWork>, AccessError> {
+    fn nights(&self) -> Result<Vec<PastWork>, BoardError> {
         let records = self.ledger.read().map_err(unavailable)?.records;
         let runs = run_ids(&records);
         let newest = runs.iter().rev().take(PAST);
@@ -277,7 +278,7 @@ impl ServiceBoard {
         Ok(past.collect())
     }
 
-    fn tracks(&self) -> Result<Vec<PastWork>, AccessError> {
+    fn tracks(&self) -> Result<Vec<PastWork>, BoardError> {
         let records = self.ledger.read().map_err(unavailable)?.records;
         let here = GateContext {
             at: self.clock.now(),
@@ -303,14 +304,14 @@ impl ServiceBoard {
         Ok(past.collect())
     }
 
-    fn checks(&self) -> Vec<Readiness> {
-        let check = |name: &str, result: Result<(), String>| Readiness {
+    fn checks(&self) -> Vec<ReadinessCheck> {
+        let check = |name: &str, result: Result<(), String>| ReadinessCheck {
             name: name.to_owned(),
             ok: result.is_ok(),
             detail: result.err().unwrap_or_default(),
         };
         let repository = self.merges.current_branch().map(drop);
-        let room = disk::check_room(&self.root.join(".tos"));
+        let room = disk::check_writable(&self.root.join(".tos"));
         vec![
             check("repository", repository.map_err(|error| error.0)),
             check("state folder", room.map_err(|error| error.to_string())),
@@ -323,7 +324,7 @@ impl BoardAccess for ServiceBoard {
         self.handle.now()
     }
 
-    fn submit(&self, input: Input) -> BoxFuture<'_, Result<Answer, SubmitError>> {
+    fn submit(&self, input: Input) -> BoxFuture<'_, Result<BoardResponse, SubmitError>> {
         Box::pin(async move {
             self.handle
                 .submit(input)
@@ -337,17 +338,17 @@ impl BoardAccess for ServiceBoard {
         })
     }
 
-    fn open_session(&self, run: String) -> BoxFuture<'_, Result<Answer, SubmitError>> {
+    fn open_session(&self, run: String) -> BoxFuture<'_, Result<BoardResponse, SubmitError>> {
         let this = self.clone();
         Box::pin(async move {
             let request = beside({
                 let (this, run) = (this.clone(), run.clone());
-                move || session_requests::laid_down(&this.root, &*this.ledger, &run)
+                move || session_requests::read_request(&this.root, &*this.ledger, &run)
             });
             let spec = match request.await {
                 Ok(spec) => Box::new(spec),
-                Err(AccessError::Unavailable(why)) => return Err(SubmitError::Unavailable(why)),
-                Err(AccessError::NotFound(why) | AccessError::Invalid(why)) => {
+                Err(BoardError::Unavailable(why)) => return Err(SubmitError::Unavailable(why)),
+                Err(BoardError::NotFound(why) | BoardError::Invalid(why)) => {
                     let hint = "`tos night start LIST` lays one down";
                     return Err(Refusal::new(RefusalCode::NotFound, why, hint).into());
                 }
@@ -373,12 +374,12 @@ impl BoardAccess for ServiceBoard {
         &self,
         seq: u64,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<EventNotice>, AccessError>> {
+    ) -> BoxFuture<'_, Result<Vec<SequencedEvent>, BoardError>> {
         Box::pin(async move {
             let events = self.handle.events_after(seq, limit).await;
             let events = events.map_err(unavailable)?.into_iter();
             Ok(events
-                .map(|(seq, event)| EventNotice { seq, event })
+                .map(|(seq, event)| SequencedEvent { seq, event })
                 .collect())
         })
     }
@@ -388,7 +389,7 @@ impl BoardAccess for ServiceBoard {
         source: LogSource,
         offset: Option<u64>,
         limit: u64,
-    ) -> BoxFuture<'_, Result<LogPiece, AccessError>> {
+    ) -> BoxFuture<'_, Result<LogPiece, BoardError>> {
         let this = self.clone();
         Box::pin(beside(move || {
             let text = match source {
@@ -415,12 +416,12 @@ impl BoardAccess for ServiceBoard {
         &self,
         since: Millis,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<LogLine>, AccessError>> {
+    ) -> BoxFuture<'_, Result<Vec<LogLine>, BoardError>> {
         let this = self.clone();
         Box::pin(beside(move || Ok(this.lines_of_all(since, limit))))
     }
 
-    fn clear_logs(&self) -> BoxFuture<'_, Result<ClearedLogs, AccessError>> {
+    fn clear_logs(&self) -> BoxFuture<'_, Result<ClearedLogs, BoardError>> {
         let this = self.clone();
         Box::pin(beside(move || {
             let board = this.handle.snapshot();
@@ -440,12 +441,12 @@ impl BoardAccess for ServiceBoard {
         }))
     }
 
-    fn diff(&self, run: RunId) -> BoxFuture<'_, Result<String, AccessError>> {
+    fn diff(&self, run: RunId) -> BoxFuture<'_, Result<String, BoardError>> {
         let this = self.clone();
         Box::pin(beside(move || this.diff_of(run)))
     }
 
-    fn configuration(&self) -> BoxFuture<'_, Result<Vec<ConfigEntry>, AccessError>> {
+    fn configuration(&self) -> BoxFuture<'_, Result<Vec<ConfigEntry>, BoardError>> {
         let this = self.clone();
         Box::pin(beside(move || Ok(this.entries())))
     }
@@ -453,23 +454,23 @@ impl BoardAccess for ServiceBoard {
     fn configure(
         &self,
         changes: Vec<(String, String)>,
-    ) -> BoxFuture<'_, Result<Vec<ProcessName>, AccessError>> {
+    ) -> BoxFuture<'_, Result<Vec<ProcessName>, BoardError>> {
         let this = self.clone();
         Box::pin(async move {
             let settings = beside({
                 let this = this.clone();
-                move || this.changed(&changes)
+                move || this.save_changes(&changes)
             });
             let settings = Box::new(settings.await?);
             let told = this.handle.submit(Input::Configure { settings }).await;
             Ok(match told.map_err(unavailable)? {
-                Answer::Restart { processes } => processes,
+                BoardResponse::Restart { processes } => processes,
                 _ => Vec::new(),
             })
         })
     }
 
-    fn requirement(&self) -> BoxFuture<'_, Result<String, AccessError>> {
+    fn requirement(&self) -> BoxFuture<'_, Result<String, BoardError>> {
         let path = self.root.join(REQUIREMENT);
         Box::pin(beside(move || {
             let bytes = files::read(&path).unwrap_or_default();
@@ -477,19 +478,19 @@ impl BoardAccess for ServiceBoard {
         }))
     }
 
-    fn requirement_in(&self, path: String) -> BoxFuture<'_, Result<String, AccessError>> {
+    fn requirement_in(&self, path: String) -> BoxFuture<'_, Result<String, BoardError>> {
         let root = self.root.clone();
         Box::pin(beside(move || requirement_of(&root, &path)))
     }
 
-    fn write_requirement(&self, text: String) -> BoxFuture<'_, Result<(), AccessError>> {
+    fn write_requirement(&self, text: String) -> BoxFuture<'_, Result<(), BoardError>> {
         let path = self.root.join(REQUIREMENT);
         Box::pin(beside(move || {
             files::write(&path, &text).map_err(unavailable)
         }))
     }
 
-    fn archive(&self) -> BoxFuture<'_, Result<String, AccessError>> {
+    fn archive(&self) -> BoxFuture<'_, Result<String, BoardError>> {
         let this = self.clone();
         Box::pin(beside(move || {
             let mut store = SqliteBoard::open(&this.root.join(DATABASE)).map_err(unavailable)?;
@@ -502,7 +503,7 @@ impl BoardAccess for ServiceBoard {
     }
 
     /// A service ends what an earlier one left behind before it begins; what came up since is found here.
-    fn end_orphans(&self) -> BoxFuture<'_, Result<OrphanCleanup, AccessError>> {
+    fn end_orphans(&self) -> BoxFuture<'_, Result<OrphanCleanup, BoardError>> {
         let this = self.clone();
         Box::pin(beside(move || {
             let board = this.handle.snapshot();
@@ -511,12 +512,12 @@ impl BoardAccess for ServiceBoard {
         }))
     }
 
-    fn past(&self, kind: PastKind) -> BoxFuture<'_, Result<Vec<PastWork>, AccessError>> {
+    fn past(&self, kind: PastKind) -> BoxFuture<'_, Result<Vec<PastWork>, BoardError>> {
         let this = self.clone();
         Box::pin(beside(move || this.past_work(kind)))
     }
 
-    fn cluster(&self) -> BoxFuture<'_, Option<Result<ClusterView, AccessError>>> {
+    fn cluster(&self) -> BoxFuture<'_, Option<Result<ClusterView, BoardError>>> {
         let remote = self.remote.clone();
         Box::pin(async move { Some(remote?.view().await.map_err(unavailable)) })
     }
@@ -524,16 +525,16 @@ impl BoardAccess for ServiceBoard {
     fn deliver(
         &self,
         delivery: WebhookDelivery,
-    ) -> BoxFuture<'_, Result<WebhookAnswer, AccessError>> {
-        Box::pin(self.delivered(delivery))
+    ) -> BoxFuture<'_, Result<WebhookAnswer, BoardError>> {
+        Box::pin(self.receive_webhook(delivery))
     }
 
-    fn readiness(&self) -> BoxFuture<'_, Vec<Readiness>> {
+    fn readiness(&self) -> BoxFuture<'_, Vec<ReadinessCheck>> {
         let this = self.clone();
         Box::pin(async move {
             let checks = beside(move || Ok(this.checks())).await;
             checks.unwrap_or_else(|error| {
-                vec![Readiness {
+                vec![ReadinessCheck {
                     name: "service".to_owned(),
                     ok: false,
                     detail: error.to_string(),
@@ -544,7 +545,7 @@ impl BoardAccess for ServiceBoard {
 }
 
 /// Reads a requirement from a file of the repository; what lies elsewhere, also by a link, is none.
-fn requirement_of(root: &Path, path: &str) -> Result<String, AccessError> {
+fn requirement_of(root: &Path, path: &str) -> Result<String, BoardError> {
     let place = Path::new(path);
     let hidden = |part: Component<'_>| match part {
         Component::Normal(name) => name.to_string_lossy().starts_with('.'),
@@ -555,18 +556,18 @@ fn requirement_of(root: &Path, path: &str) -> Result<String, AccessError> {
         || place.components().any(hidden)
         || !real.starts_with(files::canonical(root))
     {
-        return Err(AccessError::Invalid(format!(
+        return Err(BoardError::Invalid(format!(
             "\"{path}\" names no file of the repository; write its path from the root"
         )));
     }
     let bytes = files::read(&real)
-        .ok_or_else(|| AccessError::NotFound(format!("there is no file {path}")))?;
+        .ok_or_else(|| BoardError::NotFound(format!("there is no file {path}")))?;
     if bytes.len() > LARGEST_DIFF {
-        return Err(AccessError::Invalid(format!(
+        return Err(BoardError::Invalid(format!(
             "{path} is too long for a requirement"
         )));
     }
-    String::from_utf8(bytes).map_err(|_| AccessError::Invalid(format!("{path} is no text")))
+    String::from_utf8(bytes).map_err(|_| BoardError::Invalid(format!("{path} is no text")))
 }
 
 #[cfg(test)]
@@ -598,11 +599,11 @@ mod tests {
             outside.as_ref(),
         ] {
             assert!(
-                matches!(read(wrong), Err(AccessError::Invalid(_))),
+                matches!(read(wrong), Err(BoardError::Invalid(_))),
                 "{wrong}"
             );
         }
-        assert!(matches!(read("none.md"), Err(AccessError::NotFound(_))));
+        assert!(matches!(read("none.md"), Err(BoardError::NotFound(_))));
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use crate::{
     adapters::{
         files,
-        github::{TOKEN, TokenFile, WEBHOOK_SECRET},
+        github::{GitHubSecret, TOKEN_NAME, WEBHOOK_SECRET_NAME},
     },
     app::board_access::{ServiceBoard, unavailable},
     config::service as service_config,
     domain::board::{BoardSettings, KEYS},
-    ports::board::{AccessError, ConfigEntry},
+    ports::board::{BoardError, ConfigEntry},
 };
 
 impl ServiceBoard {
@@ -21,13 +21,13 @@ impl ServiceBoard {
     pub(super) fn entries(&self) -> Vec<ConfigEntry> {
         let board = self.handle.snapshot();
         let (settings, usual) = (board.settings(), BoardSettings::default());
-        let kept = service_config::kept_settings(&self.root);
+        let kept = service_config::load_runtime_settings(&self.root);
         let entry = |key: &crate::domain::board::SettingKey| {
             let value = settings.get(key.name);
             let origin = if self.variable(key.name).is_some() {
                 "environment"
             } else if kept.contains_key(key.name) {
-                service_config::KEPT
+                service_config::RUNTIME_SETTINGS_FILE
             } else if value == usual.get(key.name) {
                 "default"
             } else {
@@ -40,7 +40,7 @@ impl ServiceBoard {
                 value,
                 origin: origin.to_owned(),
                 meaning: key.meaning.to_owned(),
-                restart: settings.concerned(key.impact),
+                restart: settings.processes_to_restart(key.impact),
             }
         };
         let secrets = self.secrets();
@@ -60,11 +60,11 @@ impl ServiceBoard {
     }
 
     /// Returns what is written and never shown: its name, where it lies, what it is.
-    fn secrets(&self) -> [(&'static str, &TokenFile, &'static str); 2] {
+    fn secrets(&self) -> [(&'static str, &GitHubSecret, &'static str); 2] {
         [
-            (TOKEN, &self.token, "the token for GitHub"),
+            (TOKEN_NAME, &self.token, "the token for GitHub"),
             (
-                WEBHOOK_SECRET,
+                WEBHOOK_SECRET_NAME,
                 &self.webhook,
                 "the secret of GitHub's webhook, which is off without one",
             ),
@@ -72,34 +72,38 @@ impl ServiceBoard {
     }
 
     /// Keeps changed settings for the next start; what the environment sets is refused, because it would win again.
-    pub(super) fn changed(
+    pub(super) fn save_changes(
         &self,
         changes: &[(String, String)],
-    ) -> Result<BoardSettings, AccessError> {
+    ) -> Result<BoardSettings, BoardError> {
         let mut settings = self.handle.snapshot().settings().clone();
-        let mut kept = service_config::kept_settings(&self.root);
+        let mut kept = service_config::load_runtime_settings(&self.root);
         let secrets = self.secrets();
         let is_secret = |name: &str| secrets.iter().any(|(known, ..)| *known == name);
         let plain = changes.iter().filter(|(name, _)| !is_secret(name));
         for (name, value) in plain {
             if self.variable(name).is_some() {
-                return Err(AccessError::Invalid(format!(
+                return Err(BoardError::Invalid(format!(
                     "{name} is set in the environment of the service, which would win again; change it there"
                 )));
             }
-            settings.set(name, value).map_err(AccessError::Invalid)?;
+            settings.set(name, value).map_err(BoardError::Invalid)?;
             kept.insert(name.clone(), value.clone());
         }
         if let Some(why) = settings.contradiction() {
-            return Err(AccessError::Invalid(why));
+            return Err(BoardError::Invalid(why));
         }
         for (name, file, _) in secrets {
             if let Some((_, value)) = changes.iter().rfind(|(known, _)| known == name) {
-                file.write(value).map_err(AccessError::Invalid)?;
+                file.write(value).map_err(BoardError::Invalid)?;
             }
         }
-        let text = service_config::kept_text(&kept);
-        files::write(&self.root.join(service_config::KEPT), &text).map_err(unavailable)?;
+        let text = service_config::runtime_settings_toml(&kept);
+        files::write(
+            &self.root.join(service_config::RUNTIME_SETTINGS_FILE),
+            &text,
+        )
+        .map_err(unavailable)?;
         Ok(settings)
     }
 }

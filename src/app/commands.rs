@@ -31,7 +31,7 @@ impl AppContext {
         if asked != "env" {
             return Ok(asked.to_owned());
         }
-        self.variable(ENDPOINT)
+        self.env_var(ENDPOINT)
             .ok_or_else(|| CliError::Usage(format!("`--otlp env`: {ENDPOINT} is not set")))
     }
 
@@ -68,7 +68,7 @@ impl CommandServiceFactory for AppContext {
             approvals,
             world: PolicyContext {
                 sandbox_proved: proved,
-                ..self.world(settings, attended)
+                ..self.policy_context(settings, attended)
             },
             outputs: settings.root.join(".tos/commands").join(&run),
             run,

@@ -34,11 +34,11 @@ pub(super) fn build(
 
 /// Builds the same wall for a command that is git's own write, with the repository open to it; the error says why it stays
 /// closed. `None` = there is no repository, or no wall that closes it.
-pub(super) fn open_to_git(
+pub(super) fn build_with_git(
     settings: &Settings,
     environment: &Environment,
     report: &SandboxReport,
-) -> Result<Option<(Arc<BackendSandbox>, git::write_access::OpenRepository)>, String> {
+) -> Result<Option<(Arc<BackendSandbox>, git::write_access::RepositoryMounts)>, String> {
     if !closes_repository(report, &settings.root) {
         return Ok(None);
     }
@@ -48,7 +48,7 @@ pub(super) fn open_to_git(
     if report.level == ConfinementLevel::ReadOnly {
         return Err("at the level `read_only` nothing is written".to_owned());
     }
-    let open = git::write_access::blocking_open(&settings.root)?;
+    let open = git::write_access::blocking_plan_mounts(&settings.root)?;
     let program = program().map_err(|error| error.to_string())?;
     let usual = options(settings, environment, program);
     let wall = BackendSandbox::new(sandbox::Options {
@@ -79,7 +79,7 @@ pub(super) fn closes_repository(report: &SandboxReport, root: &Path) -> bool {
 
 /// Builds the wall around the tasks of a plan, whose root is the working directory of the run; returns with it the temporary folder
 /// that the tasks have in common, which whoever runs them takes away.
-pub(super) fn around(
+pub(super) fn build_for_plan(
     workdir: &Path,
     closed: &[PathBuf],
     hidden: &[PathBuf],
@@ -105,7 +105,7 @@ pub(super) fn around(
 }
 
 /// Tries every wall of this machine.
-pub(super) fn examine(
+pub(super) fn test_backends(
     settings: &Settings,
     environment: &Environment,
 ) -> Result<SandboxReport, CliError> {

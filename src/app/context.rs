@@ -58,13 +58,13 @@ impl AppContext {
     }
 
     /// Starts tracing to stderr where `TOS_LOG`, `-v` or `-vv` asks for it.
-    pub(super) fn trace(&self, verbose: u8) {
+    pub(super) fn start_tracing(&self, verbose: u8) {
         let asked = match verbose {
             0 => None,
             1 => Some("tos=info".to_owned()),
             _ => Some("tos=debug".to_owned()),
         };
-        let wanted = self.variable("TOS_LOG").or(asked);
+        let wanted = self.env_var("TOS_LOG").or(asked);
         if let Some(filter) = wanted {
             let filter = tracing_subscriber::EnvFilter::new(filter);
             let subscriber = tracing_subscriber::fmt()
@@ -76,14 +76,14 @@ impl AppContext {
     }
 
     pub(super) fn forbids_colour(&self) -> bool {
-        self.variable("NO_COLOR")
+        self.env_var("NO_COLOR")
             .is_some_and(|value| !value.is_empty())
             || self.is_dumb()
     }
 
     /// Returns whether the terminal can do nothing but print lines.
     pub(super) fn is_dumb(&self) -> bool {
-        self.variable("TERM").is_some_and(|term| term == "dumb")
+        self.env_var("TERM").is_some_and(|term| term == "dumb")
     }
 
     pub(super) fn redactor(&self) -> &Redactor {
@@ -108,7 +108,7 @@ impl AppContext {
 
     /// Says whether the recorded replies of the sample stand in for models that cannot be reached.
     pub(super) fn replay(settings: &Settings) -> Result<Option<model::ReplaySource>, CliError> {
-        let missing = settings.missing_keys();
+        let missing = settings.missing_api_keys();
         if missing.is_empty() {
             return Ok(None);
         }
@@ -172,7 +172,7 @@ impl AppContext {
         Ok((payload, name))
     }
 
-    pub(super) fn facts(
+    pub(super) fn run_settings(
         &self,
         settings: &Settings,
         mode: &str,
@@ -190,7 +190,7 @@ impl AppContext {
             max_jobs: rules.job_loop.as_ref().map(|jobs| jobs.max_jobs),
             configured_jobs: Some(configured.max_jobs),
             job_name: name.unwrap_or_else(|| configured.name.clone()),
-            job_result: adapter_options::posix(&rules.job_result),
+            job_result: adapter_options::slash_path(&rules.job_result),
             payload,
             models,
             stop_on_deny: rules.policy.stop_on_deny,
@@ -206,8 +206,8 @@ impl AppContext {
     /// Returns the way to a person for sessions of tasks: `tos answer`, and the terminal where somebody sits at one.
     pub(super) fn session_approvals(&self, settings: &Settings) -> Arc<dyn Approvals> {
         let folder = approvals::FileApprovals::new(Self::questions_folder(settings));
-        let memory = files::is_attended()
-            .then(|| remembered_rules::memory(settings, self.world(settings, true)));
+        let memory = files::is_interactive()
+            .then(|| remembered_rules::allow_rules(settings, self.policy_context(settings, true)));
         Arc::new(SessionApprovals::new(folder, memory))
     }
 
@@ -218,7 +218,7 @@ impl AppContext {
         who: Option<args::ApprovalMode>,
         proved: bool,
     ) -> (Arc<dyn Approvals>, bool) {
-        let who = who.unwrap_or(if files::is_attended() {
+        let who = who.unwrap_or(if files::is_interactive() {
             args::ApprovalMode::Terminal
         } else {
             args::ApprovalMode::Deny
@@ -227,9 +227,9 @@ impl AppContext {
             args::ApprovalMode::Terminal => {
                 let world = PolicyContext {
                     sandbox_proved: proved,
-                    ..self.world(settings, true)
+                    ..self.policy_context(settings, true)
                 };
-                let memory = remembered_rules::memory(settings, world);
+                let memory = remembered_rules::allow_rules(settings, world);
                 (Arc::new(approvals::TerminalApprovals::new(memory)), true)
             }
             args::ApprovalMode::Deny => (Arc::new(approvals::DenyAllApprovals), false),
@@ -258,14 +258,14 @@ pub(super) fn run_id(clock: &SystemClock) -> String {
         clippy::cast_sign_loss,
         reason = "a fraction of 2^24 fits"
     )]
-    let chance = (clock.chance() * 16_777_216.0) as u32;
+    let chance = (clock.random() * 16_777_216.0) as u32;
     format!("{}-{chance:06x}", clock.now().format("%Y%m%d-%H%M%S"))
 }
 
 pub(super) fn replay_notice(settings: &Settings) -> String {
     format!(
         "REPLAY: {} not set, so no model is asked; the recorded replies of the sample job are played",
-        settings.missing_keys().join(" and ")
+        settings.missing_api_keys().join(" and ")
     )
 }
 

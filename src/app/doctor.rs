@@ -12,7 +12,7 @@ use crate::{
 
 impl AppContext {
     /// Looks at everything a run needs.
-    pub(super) fn examined(&self, settings: &Settings, online: bool) -> Vec<DoctorFinding> {
+    pub(super) fn doctor_findings(&self, settings: &Settings, online: bool) -> Vec<DoctorFinding> {
         let mut findings = vec![self.examine_models(settings)];
         findings.extend(self.examine_programs(settings));
         findings.extend(examine_goal(settings));
@@ -47,7 +47,7 @@ impl AppContext {
 
     fn examine_models(&self, settings: &Settings) -> DoctorFinding {
         let what = "models".to_owned();
-        let missing = settings.missing_keys();
+        let missing = settings.missing_api_keys();
         match Self::replay(settings) {
             Ok(None) => {
                 let names = adapter_options::model_names(&self.options(settings, None));
@@ -112,7 +112,9 @@ impl AppContext {
                 let asked = model.ask(&query).await;
                 match asked {
                     Ok(reply) => Ok(reply),
-                    Err(failure) => Err(adapter_options::explained(failure, &own, &shared).await),
+                    Err(failure) => {
+                        Err(adapter_options::explain_failure(failure, &own, &shared).await)
+                    }
                 }
             })
         });

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     adapters::{
-        agent::{runners, runners::LocalAgentRunners},
+        agent::{runners, runners::LocalAgentSandboxes},
         clock::SystemClock,
         drill,
         drill::TempDirSites,
@@ -23,7 +23,7 @@ use crate::{
         ledger::{LedgerFile, Options},
         night::{
             event_files::EventFiles, heartbeats::HeartbeatFiles, machine::LocalMachine,
-            notification_queue, notification_queue::NotificationQueue, sleep::SleepInhibitor,
+            notification_queue, notification_queue::EventForwarder, sleep::SleepInhibitor,
         },
         sandbox,
         sandbox::isolation_probe,
@@ -117,8 +117,8 @@ impl AppContext {
     }
 
     fn state_folder(&self) -> Option<PathBuf> {
-        let home = || Some(PathBuf::from(self.variable("HOME")?).join(".local/state"));
-        self.variable("XDG_STATE_HOME")
+        let home = || Some(PathBuf::from(self.env_var("HOME")?).join(".local/state"));
+        self.env_var("XDG_STATE_HOME")
             .filter(|path| path.starts_with('/'))
             .map(PathBuf::from)
             .or_else(home)
@@ -127,7 +127,7 @@ impl AppContext {
     /// Says that a wall hides a program, because it lies where keys and logins do.
     fn hidden_agent(&self, root: &Path, program: &str) -> Option<String> {
         let found = isolation_probe::find_program_from(root, program).ok()?;
-        let user = PathBuf::from(self.variable("HOME")?);
+        let user = PathBuf::from(self.env_var("HOME")?);
         let places = [Some(found.clone()), found.canonicalize().ok()];
         let mut below = places
             .iter()
@@ -167,7 +167,7 @@ impl AppContext {
         let program = std::env::current_exe();
         let notification_queue = self
             .collector(&root)?
-            .map(NotificationQueue::start)
+            .map(EventForwarder::start)
             .transpose();
         let notification_queue = notification_queue
             .map_err(|error| CliError::NotDone(format!("events cannot be carried: {error}")))?;
@@ -179,8 +179,8 @@ impl AppContext {
         Ok(TaskServices {
             tools: SessionPorts {
                 worktrees: Arc::new(worktrees),
-                runners: Arc::new(LocalAgentRunners::new(runners::Options {
-                    home: self.variable("HOME").map(PathBuf::from),
+                runners: Arc::new(LocalAgentSandboxes::new(runners::Options {
+                    home: self.env_var("HOME").map(PathBuf::from),
                     environment: self.environment.clone(),
                     redactor: self.redactor().clone(),
                     program: program.map_err(|error| {
@@ -200,13 +200,13 @@ impl AppContext {
                     EventFiles::new(
                         root.join(".tos/events"),
                         self.redactor().clone(),
-                        notification_queue.as_ref().map(NotificationQueue::wake_up),
+                        notification_queue.as_ref().map(EventForwarder::signal),
                     ),
                 )?,
                 machine: Arc::new(LocalMachine::new(root.clone())),
                 approvals: self.session_approvals(&settings),
                 policy: Arc::new(settings.policy()?),
-                world: self.world(&settings, false),
+                world: self.policy_context(&settings, false),
                 is_shared,
             },
             task_folder,
@@ -224,7 +224,7 @@ impl TaskServiceFactory for AppContext {
         let root = files::canonical(&self.root(global));
         Ok(Arc::new(LedgerFile::new(Options {
             state: self.state_folder(),
-            actor: self.variable("USER").unwrap_or_else(|| "tos".to_owned()),
+            actor: self.env_var("USER").unwrap_or_else(|| "tos".to_owned()),
             tool: env!("CARGO_PKG_VERSION").to_owned(),
             policy: self.policy_digest(global),
             gates: gates::load(&root)?.digest,
@@ -232,7 +232,7 @@ impl TaskServiceFactory for AppContext {
         })))
     }
 
-    fn here(&self, global: &GlobalArgs) -> Result<GateContext, CliError> {
+    fn gate_context(&self, global: &GlobalArgs) -> Result<GateContext, CliError> {
         Ok(GateContext {
             at: SystemClock::new().now(),
             tool: env!("CARGO_PKG_VERSION").to_owned(),
@@ -244,14 +244,14 @@ impl TaskServiceFactory for AppContext {
     }
 
     fn is_attended(&self) -> bool {
-        files::is_attended()
+        files::is_interactive()
     }
 
     fn ask_line(&self, question: &str) -> Option<String> {
         files::ask_line(question)
     }
 
-    fn changes(
+    fn collect_change(
         &self,
         global: &GlobalArgs,
         base: Option<&str>,
@@ -262,18 +262,19 @@ impl TaskServiceFactory for AppContext {
             .map_err(|error| CliError::Setup(error.to_string()))
     }
 
-    fn check_rules(&self, text: &str) -> Result<ValidationRules, CliError> {
-        toml::from_str(text)
-            .map_err(|error| CliError::Setup(format!("config error: {}: {error}", changes::RULES)))
+    fn parse_change_rules(&self, text: &str) -> Result<ValidationRules, CliError> {
+        toml::from_str(text).map_err(|error| {
+            CliError::Setup(format!("config error: {}: {error}", changes::RULES_PATH))
+        })
     }
 
     fn installed_agent(&self, kind: AgentKind) -> InstalledAgent {
-        let home = self.variable("HOME").map(PathBuf::from);
-        let agent = runners::usual_login(&Agent::simple(kind), home.as_deref(), |name| {
-            self.variable(name).is_some_and(|value| !value.is_empty())
+        let home = self.env_var("HOME").map(PathBuf::from);
+        let agent = runners::with_default_login(&Agent::of_kind(kind), home.as_deref(), |name| {
+            self.env_var(name).is_some_and(|value| !value.is_empty())
         });
         let files = agent.credentials.iter().map(|file| format!("~/{file}"));
-        let folders = runners::usual_folders(home.as_deref(), kind.usual_folders());
+        let folders = runners::agent_program_folders(home.as_deref(), kind.usual_folders());
         let program = isolation_probe::find_program(kind.as_str(), &folders);
         InstalledAgent {
             version: program.as_ref().map_or_else(
@@ -289,7 +290,7 @@ impl TaskServiceFactory for AppContext {
         }
     }
 
-    fn task_desk(&self, global: &GlobalArgs) -> Result<TaskServices, CliError> {
+    fn lock_task_services(&self, global: &GlobalArgs) -> Result<TaskServices, CliError> {
         let root = files::canonical(&self.root(global));
         git::GitWorktrees::open(&root).map_err(|error| CliError::Setup(error.to_string()))?;
         let lock = StoreLock::acquire(&root.join(".tos/task.lock"), &self.command);
@@ -297,11 +298,15 @@ impl TaskServiceFactory for AppContext {
         self.desk(global, Some(Box::new(lock)))
     }
 
-    fn task_desk_beside_service(&self, global: &GlobalArgs) -> Result<TaskServices, CliError> {
+    fn unlocked_task_services(&self, global: &GlobalArgs) -> Result<TaskServices, CliError> {
         self.desk(global, None)
     }
 
-    fn check_shared(&self, global: &GlobalArgs, list: &TaskList) -> Result<Vec<String>, CliError> {
+    fn work_tree_notes(
+        &self,
+        global: &GlobalArgs,
+        list: &TaskList,
+    ) -> Result<Vec<String>, CliError> {
         let root = files::canonical(&self.root(global));
         let shares_nothing = list.share.is_empty() && list.share_files.is_empty();
         if shares_nothing && git::blocking_check_repository(&root).is_err() {
@@ -316,7 +321,7 @@ impl TaskServiceFactory for AppContext {
             .map_err(|error| CliError::Setup(error.to_string()))
     }
 
-    fn list_faults(&self, global: &GlobalArgs, list: &TaskList) -> Vec<String> {
+    fn task_list_faults(&self, global: &GlobalArgs, list: &TaskList) -> Vec<String> {
         let root = files::canonical(&self.root(global));
         let mut faults = Vec::new();
         match git::GitWorktrees::open(&root) {
@@ -373,7 +378,7 @@ impl TaskServiceFactory for AppContext {
         faults
     }
 
-    fn drill_ground(&self, global: &GlobalArgs) -> Result<Box<dyn DrillSites>, CliError> {
+    fn drill_sites(&self, global: &GlobalArgs) -> Result<Box<dyn DrillSites>, CliError> {
         let program = std::env::current_exe()
             .map_err(|error| CliError::NotDone(format!("tos cannot find itself: {error}")))?;
         let path = self.environment.iter().find(|(name, _)| name == "PATH");
@@ -403,15 +408,15 @@ impl TaskServiceFactory for AppContext {
         self.notifiers_of(&self.root(global))
     }
 
-    fn told_of(&self, root: &Path) -> Result<EventNotifiers, CliError> {
-        self.tellers(&files::canonical(root))
+    fn event_notifiers(&self, root: &Path) -> Result<EventNotifiers, CliError> {
+        self.event_notifiers(&files::canonical(root))
     }
 
     fn schedules(&self, global: &GlobalArgs) -> Box<dyn Schedules> {
         Box::new(ScheduleFiles::new(
             files::canonical(&self.root(global)),
             config::schedules::FILE,
-            self.variable("TZ"),
+            self.env_var("TZ"),
         ))
     }
 
@@ -420,7 +425,7 @@ impl TaskServiceFactory for AppContext {
         Ok((guard.name().to_owned(), Box::new(guard)))
     }
 
-    fn write_state(
+    fn write_state_file(
         &self,
         global: &GlobalArgs,
         file: &str,
@@ -435,7 +440,7 @@ impl TaskServiceFactory for AppContext {
         Ok(files::write(file, text)?)
     }
 
-    fn read_state(&self, global: &GlobalArgs, file: &str) -> Option<String> {
+    fn read_state_file(&self, global: &GlobalArgs, file: &str) -> Option<String> {
         let path = self.state_file(global, file);
         String::from_utf8(files::read(&path)?).ok()
     }
@@ -452,7 +457,7 @@ impl TaskServiceFactory for AppContext {
         worker::worker_services(self, global)
     }
 
-    fn cluster(
+    fn join_cluster(
         &self,
         global: &GlobalArgs,
         options: &ClusterArgs,
@@ -481,7 +486,7 @@ impl TaskServiceFactory for AppContext {
         service::import(&files::canonical(&self.root(global)), file, &self.command)
     }
 
-    fn write_secret(
+    fn write_secret_file(
         &self,
         global: &GlobalArgs,
         file: &str,
@@ -492,7 +497,7 @@ impl TaskServiceFactory for AppContext {
         Ok(path)
     }
 
-    fn remove_state(&self, global: &GlobalArgs, file: &str) {
+    fn remove_state_file(&self, global: &GlobalArgs, file: &str) {
         let path = self.state_file(global, file);
         files::remove(&path);
     }

@@ -22,8 +22,8 @@ use crate::{
     config::guard::GuardSettings,
     domain::{
         guard::{
-            HookAgent, HookAnswer, Presence, cannot_judge, installed::InstallRecord,
-            protected::ProjectView,
+            HookAgent, HookAnswer, Presence, installed::InstallRecord, protected::ProjectView,
+            unjudged_answer,
         },
         policy::{GitUse, PolicyContext},
     },
@@ -31,7 +31,7 @@ use crate::{
         args::GlobalArgs,
         commands::guard as commands,
         exit::CliError,
-        guard_services::{ExecServices, GuardPlace, GuardServiceFactory, TriedHook},
+        guard_services::{ExecServices, GuardProject, GuardServiceFactory, TriedHook},
         services::ServiceFactory,
     },
     ports::guard::{GuardCheckpoints, GuardLog},
@@ -100,11 +100,11 @@ pub(super) fn hook_main(words: &[OsString], environment: Vec<(OsString, OsString
     let answer = answer.unwrap_or_else(|why| {
         let known = known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         drop(catch_unwind(AssertUnwindSafe(|| {
-            commands::hook::note_failure(agent, &why, &AppContext::new(spare, &[]));
+            commands::hook::log_failure(agent, &why, &AppContext::new(spare, &[]));
         })));
         let (presence, event) =
             known.unwrap_or((Presence::Nobody("the call is not known"), String::new()));
-        cannot_judge(agent, presence, &event, &why)
+        unjudged_answer(agent, presence, &event, &why)
     });
     told(&answer)
 }
@@ -128,7 +128,7 @@ fn judged(
     let note = |presence: Presence, event: &str| {
         *known.lock().unwrap_or_else(PoisonError::into_inner) = Some((presence, event.to_owned()));
     };
-    commands::hook::answer(agent, &input, observe, &context, &note)
+    commands::hook::answer_hook(agent, &input, observe, &context, &note)
 }
 
 /// Prints an answer and returns its status; what cannot be printed is a refusal.
@@ -145,13 +145,13 @@ fn told(answer: &HookAnswer) -> ExitCode {
 
 impl AppContext {
     fn home(&self) -> Option<PathBuf> {
-        let home = self.variable("HOME").filter(|home| !home.is_empty());
+        let home = self.env_var("HOME").filter(|home| !home.is_empty());
         home.map(PathBuf::from).filter(|home| home.is_absolute())
     }
 
     /// Returns a folder that a variable names, else one below the home folder.
     fn folder_of(&self, variable: &str, below_home: &str) -> Result<PathBuf, CliError> {
-        let named = self.variable(variable).map(PathBuf::from);
+        let named = self.env_var(variable).map(PathBuf::from);
         let named = named.filter(|folder| folder.is_absolute());
         // A home that is not there is nobody's, and none is made.
         let home = || {
@@ -176,11 +176,11 @@ impl AppContext {
 }
 
 impl GuardServiceFactory for AppContext {
-    fn guard_place(&self, folder: Option<&Path>) -> GuardPlace {
+    fn guard_project(&self, folder: Option<&Path>) -> GuardProject {
         let folder = folder.map_or_else(files::current_folder, Path::to_owned);
-        let named = self.variable("CLAUDE_PROJECT_DIR").map(PathBuf::from);
+        let named = self.env_var("CLAUDE_PROJECT_DIR").map(PathBuf::from);
         let found = place::project_of(&folder, self.home().as_deref(), named.as_deref());
-        GuardPlace {
+        GuardProject {
             root: found.root,
             folder: found.folder,
         }
@@ -193,7 +193,7 @@ impl GuardServiceFactory for AppContext {
         GuardSettings::load(person.as_deref(), root, &committed)
     }
 
-    fn guard_world(&self, place: &GuardPlace, settings: &GuardSettings) -> PolicyContext {
+    fn guard_context(&self, place: &GuardProject, settings: &GuardSettings) -> PolicyContext {
         let usual = PolicyContext::unattended(place.root.clone());
         PolicyContext {
             folder: Some(place.folder.clone()),
@@ -220,7 +220,7 @@ impl GuardServiceFactory for AppContext {
             .collect()
     }
 
-    fn project_view(&self, place: &GuardPlace) -> Box<dyn ProjectView> {
+    fn project_view(&self, place: &GuardProject) -> Box<dyn ProjectView> {
         Box::new(git::guard::DiskProjectView::new(place.root.clone()))
     }
 
@@ -232,7 +232,7 @@ impl GuardServiceFactory for AppContext {
         Arc::new(LogFile::new(self.guard_state()))
     }
 
-    fn without_secrets(&self, text: &str) -> String {
+    fn redact(&self, text: &str) -> String {
         self.redactor().clean(text)
     }
 
@@ -241,11 +241,11 @@ impl GuardServiceFactory for AppContext {
         now.to_rfc3339_opts(chrono::SecondsFormat::Millis, false)
     }
 
-    fn micros(&self) -> u64 {
+    fn elapsed_micros(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    fn agent_settings(
+    fn agent_settings_path(
         &self,
         agent: HookAgent,
         project: Option<&Path>,
@@ -272,7 +272,7 @@ impl GuardServiceFactory for AppContext {
     }
 
     fn uses_agent(&self, agent: HookAgent) -> bool {
-        let file = self.agent_settings(agent, None).ok();
+        let file = self.agent_settings_path(agent, None).ok();
         let folder = file
             .as_deref()
             .and_then(Path::parent)
@@ -296,16 +296,16 @@ impl GuardServiceFactory for AppContext {
         settings_file::write(path, before, after)
     }
 
-    fn installed(&self, path: &Path) -> Option<InstallRecord> {
-        install_record::known(&self.guard_state(), path)
+    fn install_record(&self, path: &Path) -> Option<InstallRecord> {
+        install_record::load_record(&self.guard_state(), path)
     }
 
-    fn remember_installed(
+    fn save_install_record(
         &self,
         path: &Path,
         record: Option<&InstallRecord>,
     ) -> Result<(), String> {
-        install_record::remember(&self.guard_state(), path, record)
+        install_record::save_record(&self.guard_state(), path, record)
     }
 
     fn missing_folders(&self, path: &Path) -> Vec<PathBuf> {
@@ -316,10 +316,10 @@ impl GuardServiceFactory for AppContext {
         settings_file::remove_empty(folders);
     }
 
-    fn own_program(&self) -> Result<PathBuf, CliError> {
+    fn current_exe(&self) -> Result<PathBuf, CliError> {
         let path = self.environment.iter().find(|(name, _)| name == "PATH");
         let path = path.map(|(_, value)| value.clone()).unwrap_or_default();
-        settings_file::own_program(&path).map_err(CliError::NotDone)
+        settings_file::launch_path(&path).map_err(CliError::NotDone)
     }
 
     fn try_hook(&self, command: &str, input: &str, folder: &Path) -> Result<TriedHook, String> {
@@ -334,7 +334,7 @@ impl GuardServiceFactory for AppContext {
     fn exec(
         &self,
         global: &GlobalArgs,
-        place: &GuardPlace,
+        place: &GuardProject,
         most_output: u64,
         use_of_git: GitUse,
     ) -> Result<ExecServices, CliError> {
@@ -344,11 +344,13 @@ impl GuardServiceFactory for AppContext {
         let (mut wall, mut open, mut closed) = (usual_wall, None, None);
         let is_closed = || confinement::closes_repository(&report, &place.root);
         match use_of_git {
-            GitUse::Only => match confinement::open_to_git(&settings, &self.environment, &report) {
-                Ok(None) => {}
-                Ok(Some((opened, repository))) => (wall, open) = (opened, Some(repository)),
-                Err(why) => closed = Some(why),
-            },
+            GitUse::Only => {
+                match confinement::build_with_git(&settings, &self.environment, &report) {
+                    Ok(None) => {}
+                    Ok(Some((opened, repository))) => (wall, open) = (opened, Some(repository)),
+                    Err(why) => closed = Some(why),
+                }
+            }
             GitUse::Settings if is_closed() => closed = Some(SETTINGS_ARE_CLOSED.to_owned()),
             GitUse::Mixed if is_closed() => closed = Some(NOT_ONLY_GIT.to_owned()),
             GitUse::Begins => {
@@ -373,7 +375,7 @@ impl GuardServiceFactory for AppContext {
             closed,
             take_back: Box::new(move || {
                 let open = open.as_ref();
-                open.map(git::write_access::OpenRepository::blocking_take_back)
+                open.map(git::write_access::RepositoryMounts::blocking_remove_redirects)
                     .unwrap_or_default()
             }),
             output: Box::new(output),
@@ -393,7 +395,7 @@ impl GuardServiceFactory for AppContext {
         process::finds_program(name, folder, &environment)
     }
 
-    fn may_start(&self, name: &str, folder: &Path) -> bool {
+    fn can_execute(&self, name: &str, folder: &Path) -> bool {
         process::may_start(name, folder)
     }
 

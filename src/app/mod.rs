@@ -32,7 +32,7 @@ use crate::{
 
 /// Runs the program with the words of its command line, the program name first.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let words = cli::explained(cli::as_shell(words.into_iter().collect()));
+    let words = cli::join_explained_command(cli::rewrite_shell_args(words.into_iter().collect()));
     // Before anything else: a jailer must do nothing but build its wall.
     if words.get(1).is_some_and(|word| word == sandbox::JAIL_WORD) {
         return sandbox::jail_main(words.into_iter().skip(2));
@@ -95,7 +95,7 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let context = context::AppContext::new(environment, &given);
-    context.trace(cli.global.verbose);
+    context.start_tracing(cli.global.verbose);
     let printer = Printer::new(&cli.global, context.forbids_colour(), context.is_dumb());
     let exit = cli::run(&cli, &context, &printer);
     if let Some(lost) = context.finish_telemetry() {

@@ -11,24 +11,24 @@ use crate::{
     adapters::{
         clock::SystemClock,
         files,
-        notify::{Messenger, NotificationQueue, QueueOptions, Way},
+        notify::{ChannelNotifier, NotificationChannel, NotificationQueue, QueueOptions},
     },
     config::{
         notify,
-        notify::{Kind, Notify, Secret, SecretSource, Topic},
+        notify::{NotifyTarget, NotifyTargetKind, NtfyTopic, SecretRef, SecretSource},
     },
     interfaces::cli::{exit::CliError, services::ServiceFactory, task_services::EventNotifiers},
-    ports::notifier::{NoNotifications, Notifications, Notifier},
+    ports::notifier::{NotificationSink, Notifier, NullNotificationSink},
 };
 
 impl AppContext {
     /// Returns a secret, or says where it is named and what is missing.
-    pub(super) fn secret(&self, root: &Path, secret: &Secret) -> Result<String, CliError> {
+    pub(super) fn secret(&self, root: &Path, secret: &SecretRef) -> Result<String, CliError> {
         let place = &secret.place;
         let wrong = |what: String| CliError::Setup(format!("config error: {place}: {what}"));
         let found = match &secret.source {
             SecretSource::Variable(name) => self
-                .variable(name)
+                .env_var(name)
                 .filter(|value| !value.trim().is_empty())
                 .ok_or_else(|| wrong(format!("{name} is not set; export it")))?,
             SecretSource::File(path) => {
@@ -44,44 +44,48 @@ impl AppContext {
     }
 
     fn at(&self, root: &Path, path: &Path) -> PathBuf {
-        match (path.strip_prefix("~"), self.variable("HOME")) {
+        match (path.strip_prefix("~"), self.env_var("HOME")) {
             (Ok(rest), Some(home)) => PathBuf::from(home).join(rest),
             _ => root.join(path),
         }
     }
 
-    fn way(&self, root: &Path, kind: Kind) -> Result<Way, CliError> {
+    fn way(&self, root: &Path, kind: NotifyTargetKind) -> Result<NotificationChannel, CliError> {
         Ok(match kind {
-            Kind::Terminal => Way::Terminal,
-            Kind::Desktop => Way::Desktop,
-            Kind::Webhook(url) => Way::Webhook(self.secret(root, &url)?),
-            Kind::Discord(url) => Way::Discord(self.secret(root, &url)?),
-            Kind::Slack(url) => Way::Slack(self.secret(root, &url)?),
-            Kind::Ntfy {
+            NotifyTargetKind::Terminal => NotificationChannel::Terminal,
+            NotifyTargetKind::Desktop => NotificationChannel::Desktop,
+            NotifyTargetKind::Webhook(url) => {
+                NotificationChannel::Webhook(self.secret(root, &url)?)
+            }
+            NotifyTargetKind::Discord(url) => {
+                NotificationChannel::Discord(self.secret(root, &url)?)
+            }
+            NotifyTargetKind::Slack(url) => NotificationChannel::Slack(self.secret(root, &url)?),
+            NotifyTargetKind::Ntfy {
                 server,
                 topic,
                 token,
-            } => Way::Ntfy {
+            } => NotificationChannel::Ntfy {
                 server,
                 topic: match topic {
-                    Topic::Plain(topic) => topic,
-                    Topic::Secret(secret) => self.secret(root, &secret)?,
+                    NtfyTopic::Plain(topic) => topic,
+                    NtfyTopic::Secret(secret) => self.secret(root, &secret)?,
                 },
                 token: token.map(|token| self.secret(root, &token)).transpose()?,
             },
-            Kind::Telegram { token, chat, base } => Way::Telegram {
+            NotifyTargetKind::Telegram { token, chat, base } => NotificationChannel::Telegram {
                 token: self.secret(root, &token)?,
                 chat,
                 base,
             },
-            Kind::Mail(command) => Way::Mail(command),
-            Kind::Command(command) => Way::Command(command),
+            NotifyTargetKind::Mail(command) => NotificationChannel::Mail(command),
+            NotifyTargetKind::Command(command) => NotificationChannel::Command(command),
         })
     }
 
-    fn messenger(&self, root: &Path, one: Notify) -> Result<Arc<dyn Notifier>, CliError> {
+    fn messenger(&self, root: &Path, one: NotifyTarget) -> Result<Arc<dyn Notifier>, CliError> {
         let way = self.way(root, one.kind)?;
-        let messenger = Messenger::new(one.name, way, self.redactor());
+        let messenger = ChannelNotifier::new(one.name, way, self.redactor());
         Ok(Arc::new(messenger.only(one.on).in_folder(root)))
     }
 
@@ -89,7 +93,8 @@ impl AppContext {
     pub(super) fn notifiers_of(&self, root: &Path) -> Result<Vec<Arc<dyn Notifier>>, CliError> {
         let told = notify::load(root).map_err(|error| CliError::Setup(error.to_string()))?;
         let Some(ways) = told.notify else {
-            let terminal = Messenger::new("terminal", Way::Terminal, self.redactor());
+            let terminal =
+                ChannelNotifier::new("terminal", NotificationChannel::Terminal, self.redactor());
             return Ok(vec![Arc::new(terminal)]);
         };
         ways.into_iter()
@@ -99,7 +104,7 @@ impl AppContext {
 
     /// Builds what jobs and plans tell. A wrong file is an error; a way whose secret is missing here is left out and named,
     /// because a run must not fail for it.
-    pub(super) fn tellers(&self, root: &Path) -> Result<EventNotifiers, CliError> {
+    pub(super) fn event_notifiers(&self, root: &Path) -> Result<EventNotifiers, CliError> {
         let told = notify::load(root).map_err(|error| CliError::Setup(error.to_string()))?;
         let (mut notifiers, mut warnings) = (Vec::new(), Vec::new());
         for one in told.notify.into_iter().flatten() {
@@ -115,7 +120,7 @@ impl AppContext {
         }
         if notifiers.is_empty() {
             return Ok(EventNotifiers {
-                notifications: Arc::new(NoNotifications),
+                notifications: Arc::new(NullNotificationSink),
                 warnings,
             });
         }
@@ -132,7 +137,7 @@ impl AppContext {
         root: &Path,
         run: &str,
         notifiers: Vec<Arc<dyn Notifier>>,
-    ) -> Result<Arc<dyn Notifications>, CliError> {
+    ) -> Result<Arc<dyn NotificationSink>, CliError> {
         let options = QueueOptions {
             folder: root.join(".tos/notifications"),
             run: run.to_owned(),

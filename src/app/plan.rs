@@ -12,7 +12,7 @@ use crate::{
         exit::CliError,
         services::{PlanConfinement, ServiceFactory},
     },
-    ports::plan_host::{FileReach, TaskGuard, without_dots},
+    ports::plan_host::{FileReach, TaskConfinement, normalize_path},
     services::plan::PlanConfinementFacts,
 };
 
@@ -20,7 +20,7 @@ use crate::{
 const KEPT: [&str; 5] = [".git", ".tos", "config", "config_v0_3.json", "logs"];
 
 /// Builds the guard of a plan that runs in `workdir` and keeps its runs in `home`.
-pub(super) fn guard(
+pub(super) fn plan_confinement(
     context: &AppContext,
     settings: &Settings,
     home: &Path,
@@ -30,9 +30,9 @@ pub(super) fn guard(
     let closed = closed(settings, home, workdir, sources);
     let runs = records(home);
     let (wall, report, temporary) =
-        confinement::around(workdir, &closed, &runs, settings, &context.environment)?;
-    let own_home = context.variable("HOME").map(PathBuf::from);
-    let mut hidden = sandbox::hidden_places(own_home.as_deref(), workdir);
+        confinement::build_for_plan(workdir, &closed, &runs, settings, &context.environment)?;
+    let own_home = context.env_var("HOME").map(PathBuf::from);
+    let mut hidden = sandbox::secret_paths(own_home.as_deref(), workdir);
     hidden.extend(runs);
     let redactor = context.redactor().clone();
     let environment =
@@ -45,10 +45,10 @@ pub(super) fn guard(
         world: PolicyContext {
             root: workdir.to_owned(),
             sandbox_proved: confinement::is_proved(&report),
-            ..context.world(settings, false)
+            ..context.policy_context(settings, false)
         },
         notice: confinement::notice(&report),
-        guard: TaskGuard {
+        guard: TaskConfinement {
             wall,
             temporary: Some(temporary),
             redactor,
@@ -65,7 +65,9 @@ pub(super) fn guard(
 /// Returns where runs are kept. Their copies of plans hold variables that are nobody else's business.
 fn records(home: &Path) -> [PathBuf; 2] {
     let home = std::path::absolute(home).unwrap_or_else(|_| home.to_owned());
-    let real = home.canonicalize().unwrap_or_else(|_| without_dots(&home));
+    let real = home
+        .canonicalize()
+        .unwrap_or_else(|_| normalize_path(&home));
     [real.join("runs"), real.join("cache")]
 }
 
@@ -84,7 +86,10 @@ fn closed(settings: &Settings, home: &Path, workdir: &Path, sources: &[PathBuf])
         .chain(homes)
         .chain(sources)
         .chain(settings.config_file.clone())
-        .map(|path| path.canonicalize().unwrap_or_else(|_| without_dots(&path)))
+        .map(|path| {
+            path.canonicalize()
+                .unwrap_or_else(|_| normalize_path(&path))
+        })
         .filter(|path| path.starts_with(workdir) && path != workdir)
         .collect();
     closed.sort();

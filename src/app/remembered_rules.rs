@@ -10,7 +10,7 @@ use crate::{
         command::Command,
         policy::{PolicyContext, PolicyRule},
     },
-    ports::approvals::RuleMemory,
+    ports::approvals::AllowRuleStore,
 };
 
 /// Finds rules by the policy in force, and writes them into the file that the settings came from.
@@ -20,7 +20,7 @@ struct PolicyRuleFile {
 }
 
 /// Returns the memory of a root.
-pub(super) fn memory(settings: &Settings, world: PolicyContext) -> Arc<dyn RuleMemory> {
+pub(super) fn allow_rules(settings: &Settings, world: PolicyContext) -> Arc<dyn AllowRuleStore> {
     Arc::new(PolicyRuleFile {
         settings: settings.clone(),
         world,
@@ -28,7 +28,7 @@ pub(super) fn memory(settings: &Settings, world: PolicyContext) -> Arc<dyn RuleM
 }
 
 /// Remembers a yes that was given elsewhere than at the terminal of the run; returns where.
-pub(super) fn remember(
+pub(super) fn save_rule(
     settings: &Settings,
     command: &Command,
     world: &PolicyContext,
@@ -39,11 +39,13 @@ pub(super) fn remember(
         ..world.clone()
     });
     let found = worlds.into_iter().find_map(|world| {
-        let memory = memory(settings, world);
-        memory.offer(command).map(|place| (memory, place))
+        let memory = allow_rules(settings, world);
+        memory
+            .rule_destination(command)
+            .map(|place| (memory, place))
     });
     let (memory, place) = found.ok_or_else(none)?;
-    memory.remember(command).map(|()| place)
+    memory.save_rule(command).map(|()| place)
 }
 
 fn none() -> String {
@@ -58,18 +60,18 @@ impl PolicyRuleFile {
     }
 }
 
-impl RuleMemory for PolicyRuleFile {
-    fn offer(&self, command: &Command) -> Option<String> {
+impl AllowRuleStore for PolicyRuleFile {
+    fn rule_destination(&self, command: &Command) -> Option<String> {
         let file = self.settings.config_file.as_ref()?;
         drop(self.rules(command)?);
         let shown = file.strip_prefix(&self.settings.root).unwrap_or(file);
         Some(shown.display().to_string())
     }
 
-    fn remember(&self, command: &Command) -> Result<(), String> {
+    fn save_rule(&self, command: &Command) -> Result<(), String> {
         let rules = self.rules(command).ok_or_else(none)?;
         let file = self.settings.config_file.as_ref().ok_or_else(none)?;
         let change = |bytes: &[u8]| config::with_rules(file, bytes, &rules);
-        files::amend(file, change)
+        files::update(file, change)
     }
 }

@@ -31,10 +31,10 @@ pub(super) const CONFIG: &str = include_str!("../../config/config_v0_3.json");
 pub(super) const REPLIES: &str = include_str!("../../examples/sales/replies.jsonl");
 
 /// The configuration that `tos init` writes for a job of one's own.
-pub(super) const BLANK: &str = include_str!("../../config/blank.json");
+pub(super) const BLANK_CONFIG: &str = include_str!("../../config/blank.json");
 
 /// What git has to ignore, as the original did: state, logs and results.
-pub(super) const IGNORED: &str = "\
+pub(super) const GITIGNORE_LINES: &str = "\
 # tos: state, logs and results of runs
 /workspace/generated/
 /workspace/results/

@@ -4,13 +4,13 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use crate::{
     adapters::{
-        board::{LogFiles, SqliteBoard, SqliteUpkeep},
+        board::{LogFiles, SqliteBoard, SqliteMaintenance},
         clock::SystemClock,
         files, git,
-        github::{DeliveryLog, GitHubApi, TOKEN, TokenFile, WEBHOOK_SECRET},
+        github::{DeliveryLog, GitHubApi, GitHubSecret, TOKEN_NAME, WEBHOOK_SECRET_NAME},
         job::store::StoreLock,
         memory,
-        nats::{NatsLogin, NatsMember},
+        nats::{NatsMember, NatsOptions},
         service_token, state_folder,
     },
     app::{
@@ -43,18 +43,22 @@ pub(super) fn board_services(
     state_folder::create_dir_all(&state)
         .map_err(|error| CliError::NotDone(format!("{}: {error}", state.display())))?;
     // It stays the same, so that browsers stay signed in.
-    let token = service_token::token_of(&state.join("service-token"));
+    let token = service_token::load_or_create_token(&state.join("service-token"));
     let token =
         token.map_err(|error| CliError::NotDone(format!("no token can be kept: {error}")))?;
     let logs = Arc::new(LogFiles::new(root.join(".tos/board-logs")));
     let (redactor, environment) = (context.redactor().clone(), context.texts.clone());
-    let token_file = TokenFile::new(state.join("github-token"), context.variable(TOKEN));
-    let secret = context.variable(WEBHOOK_SECRET);
-    let webhook = TokenFile::named(WEBHOOK_SECRET, state.join("github-webhook-secret"), secret);
+    let token_file = GitHubSecret::new(state.join("github-token"), context.env_var(TOKEN_NAME));
+    let secret = context.env_var(WEBHOOK_SECRET_NAME);
+    let webhook = GitHubSecret::named(
+        WEBHOOK_SECRET_NAME,
+        state.join("github-webhook-secret"),
+        secret,
+    );
     let deliveries = DeliveryLog::new(state.join("github-deliveries"));
     let github = GitHubApi::new(root.clone(), token_file.clone(), redactor.clone());
     let containers = worker::container_maker(context, root.clone());
-    let upkeep = SqliteUpkeep::new(root.join(FILE), state.join("board-copies"));
+    let upkeep = SqliteMaintenance::new(root.join(FILE), state.join("board-copies"));
     let store = match store {
         Some(store) => store,
         None => Box::new(SqliteBoard::open(&root.join(FILE)).map_err(told)?),
@@ -97,7 +101,7 @@ pub(super) fn board_services(
         access: Box::new(access),
         model: Box::new(model),
         redactor: context.redactor().clone(),
-        give_back_memory: memory::give_back,
+        give_back_memory: memory::trim_heap,
         write_state: Arc::new(move |file, text| {
             files::write(&folder.join(file), text).map_err(|error| error.to_string())
         }),
@@ -112,8 +116,8 @@ pub(super) fn cluster(
     name: &str,
 ) -> Result<Arc<dyn ClusterMember>, CliError> {
     let root = files::canonical(&context.root(global));
-    let login = NatsLogin {
-        url: options.needed()?.to_owned(),
+    let login = NatsOptions {
+        url: options.require_url()?.to_owned(),
         credentials: options.credentials.clone(),
         authority: options.authority.clone(),
         certificate: options.certificate.clone().zip(options.key.clone()),

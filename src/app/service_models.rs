@@ -22,7 +22,7 @@ pub(super) fn build(
 ) -> Result<Arc<dyn Model>, CliError> {
     let unknown = || CliError::Setup(format!("no provider is called \"{}\"", wanted.provider));
     let provider = Provider::from_word(&wanted.provider).ok_or_else(unknown)?;
-    let name = wanted.api_key_env.as_deref().or(provider.key_name());
+    let name = wanted.api_key_env.as_deref().or(provider.key_variable());
     let key = texts
         .iter()
         .find(|(known, _)| Some(known.as_str()) == name)
@@ -41,7 +41,7 @@ pub(super) fn build(
     }
     let api = wanted.api.as_deref().unwrap_or("chat");
     let environment = texts.iter();
-    let environment = environment.filter(|(name, _)| !Provider::is_key(name));
+    let environment = environment.filter(|(name, _)| !Provider::is_key_variable(name));
     let options = model::ModelOptions {
         base_url: wanted.base_url.clone(),
         api: model::OpenAiApi::from_word(api).unwrap_or_default(),

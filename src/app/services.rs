@@ -24,7 +24,7 @@ use crate::{
     config,
     config::{Overrides, Settings},
     domain::{
-        checkpoint::KeptPlaceholder,
+        checkpoint::TemplateFile,
         command::Command,
         job::{JobSetup, event::RunSettingsRecord},
         policy::PolicyContext,
@@ -37,7 +37,7 @@ use crate::{
         services::{DoctorFinding, JobServices, PlanConfinement, ServiceFactory},
     },
     ports::{BoxFuture, checkpoints::Checkpoints, runner::CommandRunner, store::Store},
-    services::{JobPorts, job::run_loop::CommandContext},
+    services::{JobPorts, job::run_loop::CommandSettings},
 };
 
 impl ServiceFactory for AppContext {
@@ -54,19 +54,19 @@ impl ServiceFactory for AppContext {
         Some(Box::new(terminal))
     }
 
-    fn plan_guard(
+    fn plan_confinement(
         &self,
         settings: &Settings,
         home: &Path,
         workdir: &Path,
         sources: &[PathBuf],
     ) -> Result<PlanConfinement, CliError> {
-        plan::guard(self, settings, home, workdir, sources)
+        plan::plan_confinement(self, settings, home, workdir, sources)
     }
 
-    fn world(&self, settings: &Settings, attended: bool) -> PolicyContext {
+    fn policy_context(&self, settings: &Settings, attended: bool) -> PolicyContext {
         PolicyContext {
-            home: self.variable("HOME").map(PathBuf::from),
+            home: self.env_var("HOME").map(PathBuf::from),
             attended,
             eyes: Some(Arc::new(
                 crate::adapters::policy::filesystem_view::LocalFilesystemView,
@@ -108,7 +108,7 @@ impl ServiceFactory for AppContext {
         )?)
     }
 
-    fn variable(&self, name: &str) -> Option<String> {
+    fn env_var(&self, name: &str) -> Option<String> {
         self.texts
             .iter()
             .find(|(known, _)| known == name)
@@ -143,7 +143,7 @@ impl ServiceFactory for AppContext {
         replay.map(|_| replay_notice(settings))
     }
 
-    fn is_foreign(&self, global: &GlobalArgs, file: &Path) -> bool {
+    fn is_foreign_file(&self, global: &GlobalArgs, file: &Path) -> bool {
         files::is_foreign_file(&self.root(global).join(file))
     }
 
@@ -151,24 +151,24 @@ impl ServiceFactory for AppContext {
         Ok(DiskStore::new(Self::layout(settings, None)).make_folders()?)
     }
 
-    fn at_work(&self, lock: &Path) -> Option<String> {
+    fn lock_holder(&self, lock: &Path) -> Option<String> {
         StoreLock::holder(lock)
     }
 
-    fn goal(&self, settings: &Settings) -> Result<String, CliError> {
+    fn goal_digest(&self, settings: &Settings) -> Result<String, CliError> {
         let (payload, _) = self.payload(settings)?;
         let json = payload.map(|payload| payload.json);
         Ok(goal_digest(settings, json.as_deref()))
     }
 
     fn lock(&self, settings: &Settings, words: &str) -> Result<Box<dyn Any>, CliError> {
-        let path = settings.at(&settings.paths.logs).join("tos.lock");
+        let path = settings.absolute(&settings.paths.logs).join("tos.lock");
         let lock =
             StoreLock::acquire(&path, words).map_err(|held| CliError::NotDone(held.to_string()))?;
         Ok(Box::new(lock))
     }
 
-    fn job(
+    fn job_services(
         &self,
         settings: &Settings,
         mode: &str,
@@ -190,7 +190,7 @@ impl ServiceFactory for AppContext {
         Ok(JobServices {
             facts: RunSettingsRecord {
                 confinement: confinement.choice.describe(confinement.level),
-                ..self.facts(settings, mode, adapter_options::model_names(&options))?
+                ..self.run_settings(settings, mode, adapter_options::model_names(&options))?
             },
             ports: JobPorts {
                 models: self.models(&options)?,
@@ -205,14 +205,14 @@ impl ServiceFactory for AppContext {
                 policy: settings.policy()?,
                 world: PolicyContext {
                     sandbox_proved: confinement::is_proved(&confinement),
-                    ..self.world(settings, attended)
+                    ..self.policy_context(settings, attended)
                 },
                 redactor: self.redactor().clone(),
                 run: run.clone(),
             },
-            workshop: CommandContext {
+            workshop: CommandSettings {
                 root: settings.root.clone(),
-                steps: settings.at(&settings.paths.steps),
+                steps: settings.absolute(&settings.paths.steps),
                 deadline,
                 idle_deadline: settings.rules.idle_timeout,
                 run,
@@ -221,16 +221,16 @@ impl ServiceFactory for AppContext {
         })
     }
 
-    fn end_temporary(&self, settings: &Settings) {
+    fn remove_temp_folder(&self, settings: &Settings) {
         let state = settings.root.join(".tos");
         temporary::blocking_remove(&temporary::folder_for_job(&state));
     }
 
-    fn questions(&self, settings: &Settings) -> Vec<serde_json::Value> {
-        approvals::FileApprovals::new(Self::questions_folder(settings)).open()
+    fn open_questions(&self, settings: &Settings) -> Vec<serde_json::Value> {
+        approvals::FileApprovals::new(Self::questions_folder(settings)).pending()
     }
 
-    fn answer(&self, settings: &Settings, id: &str, yes: bool) -> Result<bool, CliError> {
+    fn answer_question(&self, settings: &Settings, id: &str, yes: bool) -> Result<bool, CliError> {
         Ok(
             approvals::FileApprovals::new(Self::questions_folder(settings)).answer(
                 id,
@@ -240,8 +240,8 @@ impl ServiceFactory for AppContext {
         )
     }
 
-    fn remember(&self, settings: &Settings, command: &Command) -> Result<String, CliError> {
-        remembered_rules::remember(settings, command, &self.world(settings, true))
+    fn save_allow_rules(&self, settings: &Settings, command: &Command) -> Result<String, CliError> {
+        remembered_rules::save_rule(settings, command, &self.policy_context(settings, true))
             .map_err(CliError::NotDone)
     }
 
@@ -253,20 +253,25 @@ impl ServiceFactory for AppContext {
         }))
     }
 
-    fn write(&self, settings: &Settings, file: &Path, text: &str) -> Result<(), CliError> {
-        Ok(files::write(&settings.at(file), text)?)
+    fn write_root_file(
+        &self,
+        settings: &Settings,
+        file: &Path,
+        text: &str,
+    ) -> Result<(), CliError> {
+        Ok(files::write(&settings.absolute(file), text)?)
     }
 
-    fn read(&self, settings: &Settings, file: &Path) -> Option<Vec<u8>> {
-        files::read(&settings.at(file))
+    fn read_root_file(&self, settings: &Settings, file: &Path) -> Option<Vec<u8>> {
+        files::read(&settings.absolute(file))
     }
 
-    fn templates(&self, _settings: &Settings) -> Vec<KeptPlaceholder> {
-        let template = |place: &&str| KeptPlaceholder {
+    fn placeholders(&self, _settings: &Settings) -> Vec<TemplateFile> {
+        let template = |place: &&str| TemplateFile {
             file: place.into(),
-            text: sample::BLANK.to_owned(),
+            text: sample::BLANK_CONFIG.to_owned(),
         };
-        config::PLACES.iter().map(template).collect()
+        config::CONFIG_PATHS.iter().map(template).collect()
     }
 
     fn init(&self, directory: &Path, with_sample: bool) -> Result<Vec<String>, CliError> {
@@ -276,7 +281,7 @@ impl ServiceFactory for AppContext {
         let languages = ["LC_ALL", "LC_MESSAGES", "LANG"];
         let language = languages
             .iter()
-            .find_map(|name| self.variable(name).filter(|value| !value.is_empty()));
+            .find_map(|name| self.env_var(name).filter(|value| !value.is_empty()));
         let is_japanese = language.is_some_and(|language| language.starts_with("ja"));
         let in_words = |text: &str| {
             if is_japanese {
@@ -313,8 +318,10 @@ impl ServiceFactory for AppContext {
             let place = present
                 .as_ref()
                 .and_then(|file| file.strip_prefix(directory).ok());
-            let place = place.and_then(Path::to_str).unwrap_or(config::PLACES[0]);
-            lines.push(files::create(directory, place, sample::BLANK)?);
+            let place = place
+                .and_then(Path::to_str)
+                .unwrap_or(config::CONFIG_PATHS[0]);
+            lines.push(files::create(directory, place, sample::BLANK_CONFIG)?);
         }
         lines.push(files::create(
             directory,
@@ -324,17 +331,17 @@ impl ServiceFactory for AppContext {
         lines.push(files::append_once(
             directory,
             ".gitignore",
-            sample::IGNORED,
+            sample::GITIGNORE_LINES,
         )?);
         Ok(lines)
     }
 
-    fn examine(&self, settings: &Settings, online: bool) -> Vec<DoctorFinding> {
-        self.examined(settings, online)
+    fn doctor_findings(&self, settings: &Settings, online: bool) -> Vec<DoctorFinding> {
+        self.doctor_findings(settings, online)
     }
 
-    fn examine_sandbox(&self, settings: &Settings) -> Result<sandbox::SandboxReport, CliError> {
-        confinement::examine(settings, &self.environment)
+    fn test_sandbox(&self, settings: &Settings) -> Result<sandbox::SandboxReport, CliError> {
+        confinement::test_backends(settings, &self.environment)
     }
 
     fn block_on<'a>(

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::{
-    adapters::github::Seen,
+    adapters::github::DeliveryState,
     app::board_access::{ServiceBoard, unavailable},
-    domain::github::{is_signed, read_webhook},
-    ports::board::{AccessError, WebhookAnswer, WebhookDelivery},
+    domain::github::{parse_webhook, verify_signature},
+    ports::board::{BoardError, WebhookAnswer, WebhookDelivery},
 };
 
 /// How long GitHub is kept waiting for what became of a delivery; it gives up after ten seconds.
@@ -17,38 +17,38 @@ const LONGEST: usize = 100;
 
 impl ServiceBoard {
     /// Takes a delivery, once.
-    pub(super) async fn delivered(
+    pub(super) async fn receive_webhook(
         &self,
         delivery: WebhookDelivery,
-    ) -> Result<WebhookAnswer, AccessError> {
-        let Some(secret) = self.webhook.read().map_err(AccessError::Unavailable)? else {
+    ) -> Result<WebhookAnswer, BoardError> {
+        let Some(secret) = self.webhook.read().map_err(BoardError::Unavailable)? else {
             return Ok(WebhookAnswer::Off);
         };
-        if !is_signed(&secret, &delivery.body, &delivery.signature) {
+        if !verify_signature(&secret, &delivery.body, &delivery.signature) {
             return Ok(WebhookAnswer::Unsigned);
         }
         let is_named = (1..=LONGEST).contains(&delivery.id.len())
             && delivery.id.bytes().all(|byte| byte.is_ascii_graphic())
             && !delivery.event.is_empty();
         if !is_named {
-            return Err(AccessError::Invalid(
+            return Err(BoardError::Invalid(
                 "`X-GitHub-Delivery` and `X-GitHub-Event` name no delivery".to_owned(),
             ));
         }
         let board = self.handle.snapshot();
         let settings = board.settings();
-        let at = settings.github();
-        let news = read_webhook(
+        let at = settings.github_repository();
+        let news = parse_webhook(
             &delivery.event,
             &delivery.payload,
             at.as_ref(),
             &settings.issue_label,
         );
-        let news = news.map_err(AccessError::Invalid)?;
+        let news = news.map_err(BoardError::Invalid)?;
         match self.deliveries.begin(&delivery.id) {
-            Seen::Taken => return Ok(WebhookAnswer::Again),
-            Seen::UnderWay => return Ok(WebhookAnswer::UnderWay),
-            Seen::New => {}
+            DeliveryState::Taken => return Ok(WebhookAnswer::Again),
+            DeliveryState::UnderWay => return Ok(WebhookAnswer::UnderWay),
+            DeliveryState::New => {}
         }
         let (handle, log) = (self.handle.clone(), self.deliveries.clone());
         // It goes on when GitHub does not wait any longer.
@@ -63,7 +63,7 @@ impl ServiceBoard {
         match tokio::time::timeout(PATIENCE, dealt).await {
             Err(_) => Ok(WebhookAnswer::UnderWay),
             Ok(Ok(Ok(words))) => Ok(WebhookAnswer::Done(words)),
-            Ok(Ok(Err(why))) => Err(AccessError::Unavailable(why)),
+            Ok(Ok(Err(why))) => Err(BoardError::Unavailable(why)),
             Ok(Err(error)) => Err(unavailable(error)),
         }
     }

@@ -11,18 +11,18 @@ use serde_json::Value;
 
 use crate::{
     config::{
-        settings_dialect::{VERSION, unread_because, without_mark},
-        settings_insertion::inserted,
+        settings_dialect::{VERSION_KEY, strip_bom, unreadable_reason},
+        settings_insertion::insert_hooks,
     },
     domain::guard::{
         HookAgent,
-        hook::{HookEntry, entries, is_hook_command},
+        hook::{HookEntry, hook_entries, is_hook_command},
         installed::{InsertedText, InstallRecord, without_pieces},
     },
 };
 
 /// Stands among what was there before for the file itself.
-pub const FILE: &str = "file";
+pub const WHOLE_FILE: &str = "file";
 
 /// A hook as it stands in a settings file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,12 +38,12 @@ pub struct FoundHook {
 }
 
 /// Returns the hooks in the lists that the guard uses.
-pub fn found(text: &str, agent: HookAgent) -> Result<Vec<FoundHook>, String> {
+pub fn find_hooks(text: &str, agent: HookAgent) -> Result<Vec<FoundHook>, String> {
     let Some(value) = parse(text)?.to_serde_value() else {
         return Ok(Vec::new());
     };
     let mut hooks = Vec::new();
-    for entry in entries(agent, "") {
+    for entry in hook_entries(agent, "") {
         let list = value.pointer(&format!("/{}/{}", entry.path[0], entry.path[1]));
         let list = list.and_then(Value::as_array).into_iter().flatten();
         for (at, group) in list.enumerate() {
@@ -62,10 +62,10 @@ pub fn found(text: &str, agent: HookAgent) -> Result<Vec<FoundHook>, String> {
 
 /// Returns what a text holds of what the guard's hooks stand in, as paths of keys. That is the person's, however empty it is,
 /// and stays when the hooks go.
-pub fn containers(text: &str, agent: HookAgent) -> Result<Vec<String>, String> {
+pub fn parent_keys(text: &str, agent: HookAgent) -> Result<Vec<String>, String> {
     let value = parse(text)?.to_serde_value().unwrap_or(Value::Null);
     let mut found = Vec::new();
-    for entry in entries(agent, "") {
+    for entry in hook_entries(agent, "") {
         let [outer, inner] = entry.path;
         for (path, keys) in [
             (outer.to_owned(), vec![outer]),
@@ -77,15 +77,15 @@ pub fn containers(text: &str, agent: HookAgent) -> Result<Vec<String>, String> {
             }
         }
     }
-    if agent == HookAgent::Cursor && value.get(VERSION).is_some() {
-        found.push(VERSION.to_owned());
+    if agent == HookAgent::Cursor && value.get(VERSION_KEY).is_some() {
+        found.push(VERSION_KEY.to_owned());
     }
     Ok(found)
 }
 
 /// Returns whether the guard's hooks stand in a text as they would be written now.
 pub fn is_current(text: &str, agent: HookAgent, command: &str) -> Result<bool, String> {
-    let before = found(text, agent)?;
+    let before = find_hooks(text, agent)?;
     let value = parse(text)?.to_serde_value().unwrap_or(Value::Null);
     let is_there = |entry: &HookEntry| {
         let [outer, inner] = entry.path;
@@ -96,7 +96,7 @@ pub fn is_current(text: &str, agent: HookAgent, command: &str) -> Result<bool, S
         let mut list = list.and_then(Value::as_array).into_iter().flatten();
         own.count() == 1 && list.any(|group| *group == entry.value)
     };
-    Ok(entries(agent, command).iter().all(is_there))
+    Ok(hook_entries(agent, command).iter().all(is_there))
 }
 
 /// Returns the text with the guard's hooks in it, and what came into it; an equal text where they are there already. `record` =
@@ -107,7 +107,7 @@ pub fn with_hook(
     command: &str,
     record: Option<&InstallRecord>,
 ) -> Result<(String, Vec<InsertedText>), String> {
-    if let Some(why) = unread_because(text, agent) {
+    if let Some(why) = unreadable_reason(text, agent) {
         return Err(why);
     }
     if is_current(text, agent, command)? {
@@ -118,18 +118,20 @@ pub fn with_hook(
         without_hook(text, agent, record)?
     } else {
         let record = InstallRecord {
-            held: containers(text, agent)?,
+            held: parent_keys(text, agent)?,
             ..InstallRecord::default()
         };
         without_hook(text, agent, &record)?
     };
-    let (longer, pieces) = inserted(&bare, agent, &entries(agent, command))?;
+    let (longer, pieces) = insert_hooks(&bare, agent, &hook_entries(agent, command))?;
     checked(&longer, text, agent)?;
-    let own = found(&longer, agent)?;
+    let own = find_hooks(&longer, agent)?;
     let there = own
         .iter()
         .filter(|hook| hook.is_guard && hook.command == command);
-    if there.count() != entries(agent, command).len() || unread_because(&longer, agent).is_some() {
+    if there.count() != hook_entries(agent, command).len()
+        || unreadable_reason(&longer, agent).is_some()
+    {
         return Err("the longer text does not read back as it was meant".to_owned());
     }
     Ok((longer, pieces))
@@ -137,24 +139,24 @@ pub fn with_hook(
 
 /// Returns the text without the guard's hooks; an equal text where there are none. What is recorded of the installation is
 /// taken back piece by piece; where the pieces are no longer there, the entries go, and what was there before them
-/// ([`containers`]) stays, even where nothing else is in it.
+/// ([`parent_keys`]) stays, even where nothing else is in it.
 pub fn without_hook(
     text: &str,
     agent: HookAgent,
     record: &InstallRecord,
 ) -> Result<String, String> {
-    if !found(text, agent)?.iter().any(|hook| hook.is_guard) {
+    if !find_hooks(text, agent)?.iter().any(|hook| hook.is_guard) {
         return Ok(text.to_owned());
     }
     let exact = without_pieces(text, &record.inserted).filter(|shorter| {
         checked(shorter, text, agent).is_ok()
-            && found(shorter, agent).is_ok_and(|hooks| hooks.iter().all(|hook| !hook.is_guard))
+            && find_hooks(shorter, agent).is_ok_and(|hooks| hooks.iter().all(|hook| !hook.is_guard))
     });
     if let Some(exact) = exact {
         return Ok(exact);
     }
     let kept = &record.held;
-    let (body, length) = without_mark(text);
+    let (body, length) = strip_bom(text);
     let (text, mark) = (body, text.get(..length).unwrap_or(""));
     if let Some((value, end)) = one_line(text, agent) {
         return Ok(format!("{mark}{}{end}", stripped(value, agent, kept)));
@@ -163,7 +165,7 @@ pub fn without_hook(
     let top = tree
         .object_value()
         .ok_or("it is no object on its outside")?;
-    for entry in entries(agent, "") {
+    for entry in hook_entries(agent, "") {
         let [outer, inner] = entry.path;
         let Some(hooks) = top.object_value(outer) else {
             continue;
@@ -186,8 +188,9 @@ pub fn without_hook(
         }
     }
     // A file that was there without it had no need of it.
-    let is_ours = agent == HookAgent::Cursor && is_kept(kept, FILE) && !is_kept(kept, VERSION);
-    if let Some(property) = top.get(VERSION).filter(|_| is_ours) {
+    let is_ours =
+        agent == HookAgent::Cursor && is_kept(kept, WHOLE_FILE) && !is_kept(kept, VERSION_KEY);
+    if let Some(property) = top.get(VERSION_KEY).filter(|_| is_ours) {
         property.remove();
     }
     let shorter = format!("{mark}{tree}");
@@ -266,7 +269,7 @@ fn checked(new: &str, old: &str, agent: HookAgent) -> Result<(), String> {
 /// Takes the guard's hooks, and what is empty without them and not kept, out of a value.
 fn stripped(mut value: Value, agent: HookAgent, kept: &[String]) -> Value {
     let is_own = |command: &String| is_hook_command(command, agent);
-    for entry in entries(agent, "") {
+    for entry in hook_entries(agent, "") {
         let [outer, inner] = entry.path;
         if let Some(hooks) = value.get_mut(outer).and_then(Value::as_object_mut) {
             if let Some(list) = hooks.get_mut(inner).and_then(Value::as_array_mut) {
@@ -294,7 +297,7 @@ fn stripped(mut value: Value, agent: HookAgent, kept: &[String]) -> Value {
     if agent == HookAgent::Cursor
         && let Some(top) = value.as_object_mut()
     {
-        top.shift_remove(VERSION);
+        top.shift_remove(VERSION_KEY);
     }
     value
 }
@@ -309,7 +312,7 @@ fn commands(group: &Value) -> Vec<String> {
 }
 
 fn parse(text: &str) -> Result<CstRootNode, String> {
-    CstRootNode::parse(without_mark(text).0, &ParseOptions::default()).map_err(|error| {
+    CstRootNode::parse(strip_bom(text).0, &ParseOptions::default()).map_err(|error| {
         format!(
             "line {}, column {}: {}",
             error.line_display(),
@@ -320,7 +323,7 @@ fn parse(text: &str) -> Result<CstRootNode, String> {
 }
 
 /// Returns what changed between two texts, one line each: ` ` stays, `-` goes, `+` comes. Three lines around it.
-pub fn difference(old: &str, new: &str) -> Vec<String> {
+pub fn diff_lines(old: &str, new: &str) -> Vec<String> {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let front = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
     let most = old.len().min(new.len()) - front;
@@ -357,7 +360,7 @@ pub fn difference(old: &str, new: &str) -> Vec<String> {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::config::settings_dialect::hooks_off;
+    use crate::config::settings_dialect::hooks_disabled_reason;
 
     use super::*;
 
@@ -396,14 +399,14 @@ mod tests {
         let (with, inserted) = with_hook(before, agent, &command, None)
             .unwrap_or_else(|why| panic!("{agent:?}: {why}\n{before}"));
         let record = InstallRecord {
-            held: containers(before, agent).unwrap(),
+            held: parent_keys(before, agent).unwrap(),
             inserted,
             made_folders: Vec::new(),
         };
-        let own = found(&with, agent).unwrap();
+        let own = find_hooks(&with, agent).unwrap();
         let own = own.iter().filter(|hook| hook.is_guard).count();
-        assert_eq!(own, entries(agent, "").len(), "{with}");
-        assert_eq!(unread_because(&with, agent), None, "{with}");
+        assert_eq!(own, hook_entries(agent, "").len(), "{with}");
+        assert_eq!(unreadable_reason(&with, agent), None, "{with}");
         let (again, pieces) = with_hook(&with, agent, &command, Some(&record)).unwrap();
         assert_eq!((again.as_str(), &pieces), (with.as_str(), &record.inserted));
         let without = without_hook(&with, agent, &record).unwrap();
@@ -510,7 +513,7 @@ mod tests {
             let (with, without) = there_and_back(&text, agent);
             prop_assert_eq!(&without, &text, "through\n{}", with);
             // Without a record, what was there is at least the same to whoever reads it.
-            let record = InstallRecord { held: [vec![FILE.to_owned()], containers(&text, agent).unwrap()].concat(), ..InstallRecord::default() };
+            let record = InstallRecord { held: [vec![WHOLE_FILE.to_owned()], parent_keys(&text, agent).unwrap()].concat(), ..InstallRecord::default() };
             let plain = without_hook(&with, agent, &record).unwrap();
             prop_assert_eq!(parse(&plain).unwrap().to_serde_value(), parse(&text).unwrap().to_serde_value());
         }
@@ -521,7 +524,7 @@ mod tests {
         let before = "{\n  \"model\": \"opus\",\n  \"env\": {}\n}\n";
         let (with, inserted) = with_hook(before, HookAgent::Claude, COMMAND, None).unwrap();
         let record = InstallRecord {
-            held: vec![FILE.to_owned()],
+            held: vec![WHOLE_FILE.to_owned()],
             inserted,
             made_folders: Vec::new(),
         };
@@ -591,7 +594,7 @@ mod tests {
         let old = old.replace("|Grep|", "|");
         let (new, _) = with_hook(&old, HookAgent::Claude, COMMAND, None).unwrap();
         assert!(new.contains("|Grep|"), "{new}");
-        let hooks = found(&new, HookAgent::Claude).unwrap();
+        let hooks = find_hooks(&new, HookAgent::Claude).unwrap();
         assert_eq!(hooks.len(), 1, "{new}");
         assert_eq!(hooks[0].command, COMMAND);
     }
@@ -601,8 +604,8 @@ mod tests {
         for agent in HookAgent::ALL {
             let command = format!("'/usr/bin/tos' guard hook {}", agent.as_str());
             let (with, _) = with_hook("{}\n", agent, &command, None).unwrap();
-            let own = found(&with, agent).unwrap();
-            assert_eq!(own.len(), entries(agent, "").len(), "{with}");
+            let own = find_hooks(&with, agent).unwrap();
+            assert_eq!(own.len(), hook_entries(agent, "").len(), "{with}");
             let value: Value = serde_json::from_str(&with).unwrap();
             assert_eq!(value.get("version").is_some(), agent == HookAgent::Cursor);
         }
@@ -634,7 +637,7 @@ mod tests {
         let comma = "{\n  \"a\": 1,\n}\n";
         for agent in [HookAgent::Claude, HookAgent::Codex, HookAgent::Cursor] {
             for text in [comment, comma] {
-                let why = unread_because(text, agent).unwrap();
+                let why = unreadable_reason(text, agent).unwrap();
                 assert!(
                     why.starts_with("line 2, column ") || why.starts_with("line 3, column "),
                     "{why}"
@@ -642,8 +645,8 @@ mod tests {
                 assert!(why.contains("take comments and commas"), "{why}");
             }
         }
-        assert_eq!(unread_because(comment, HookAgent::Gemini), None);
-        assert!(unread_because(comma, HookAgent::Gemini).is_some());
+        assert_eq!(unreadable_reason(comment, HookAgent::Gemini), None);
+        assert!(unreadable_reason(comma, HookAgent::Gemini).is_some());
         for (text, part) in [
             ("{\"disableAllHooks\": true}", "`disableAllHooks`"),
             ("{\"permissions\": 3}", "`permissions` is no object"),
@@ -654,9 +657,9 @@ mod tests {
                 "entry 1 is no group",
             ),
         ] {
-            let why = unread_because(text, HookAgent::Claude).unwrap_or_default();
+            let why = unreadable_reason(text, HookAgent::Claude).unwrap_or_default();
             assert!(why.contains(part), "{text}: {why}");
-            assert_eq!(unread_because(text, HookAgent::Codex), None, "{text}");
+            assert_eq!(unreadable_reason(text, HookAgent::Codex), None, "{text}");
         }
         for (text, agent) in [
             ("{\"hooksConfig\": {\"enabled\": false}}", HookAgent::Gemini),
@@ -668,16 +671,16 @@ mod tests {
             ("[features]\nhooks = false\n", HookAgent::Codex),
             ("{\"disableAllHooks\": true}", HookAgent::Claude),
         ] {
-            assert!(hooks_off(text, agent).is_some(), "{text}");
-            assert_eq!(hooks_off("{}", agent), None);
+            assert!(hooks_disabled_reason(text, agent).is_some(), "{text}");
+            assert_eq!(hooks_disabled_reason("{}", agent), None);
         }
-        assert_eq!(unread_because("", HookAgent::Claude), None);
+        assert_eq!(unreadable_reason("", HookAgent::Claude), None);
     }
 
     #[test]
     fn a_difference_shows_what_comes_and_three_lines_around() {
-        let lines = difference("a\nb\nc\nd\ne\n", "a\nb\nc\nx\nd\ne\n");
+        let lines = diff_lines("a\nb\nc\nd\ne\n", "a\nb\nc\nx\nd\ne\n");
         assert_eq!(lines, ["  a", "  b", "  c", "+ x", "  d", "  e"]);
-        assert_eq!(difference("", "{}"), ["+ {}"]);
+        assert_eq!(diff_lines("", "{}"), ["+ {}"]);
     }
 }

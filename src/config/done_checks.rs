@@ -122,7 +122,7 @@ fn file(object: &Map<String, Value>, root: &Path) -> Result<DoneCheck, Vec<Value
         let problem = "a check needs `file` (a path below the root) or `command` (a list of words)";
         return Err(vec![ValueError::new(problem, REMEDY)]);
     };
-    let file = paths::inside(root, text).map_err(|wrong| below("file", wrong))?;
+    let file = paths::checked_path(root, text).map_err(|wrong| below("file", wrong))?;
     let aspects: Vec<&str> = ["contains", "matches", "exists"]
         .into_iter()
         .filter(|name| object.contains_key(*name))

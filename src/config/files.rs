@@ -20,7 +20,7 @@ pub(crate) fn read_text(path: &Path) -> io::Result<String> {
 }
 
 /// Returns whether anything is there: also a folder, a pipe, or a link that leads nowhere.
-pub(crate) fn is_taken(path: &Path) -> bool {
+pub(crate) fn path_exists(path: &Path) -> bool {
     match path.symlink_metadata() {
         Ok(_) => true,
         // Somebody else's folder above is not ours to judge; a circle of links on the way is there.
@@ -34,7 +34,7 @@ pub(crate) fn is_taken(path: &Path) -> bool {
 }
 
 /// Says what is at a place where a file is wanted; `None` = a file, or nobody can say.
-pub(crate) fn no_file(path: &Path) -> Option<&'static str> {
+pub(crate) fn not_a_file_reason(path: &Path) -> Option<&'static str> {
     use std::os::unix::fs::FileTypeExt;
     let kind = match std::fs::metadata(path) {
         Ok(found) => found.file_type(),
@@ -70,7 +70,7 @@ pub(crate) fn canonical(path: &Path) -> PathBuf {
 
 /// Returns where a path below `root` really is. `root` is canonical and `relative` is plain names, so
 /// without a link on the way it is where it says. `None` = nobody can say: a circle of links, no permission.
-pub(crate) fn real_place(root: &Path, relative: &Path) -> Option<PathBuf> {
+pub(crate) fn real_path_below(root: &Path, relative: &Path) -> Option<PathBuf> {
     let mut place = root.to_path_buf();
     for name in relative {
         place.push(name);

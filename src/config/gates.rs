@@ -8,9 +8,9 @@ use crate::{
 };
 
 /// Where the gates lie below the root.
-pub const PLACE: &str = "config/gates.toml";
+pub const FILE: &str = "config/gates.toml";
 /// The gates that tos brings along.
-pub const BUILT_IN: &str = include_str!("../../config/gates.toml");
+pub const DEFAULT_GATES_TOML: &str = include_str!("../../config/gates.toml");
 
 /// Gates and where they come from.
 #[derive(Debug, Clone)]
@@ -46,10 +46,10 @@ pub enum Error {
 
 /// Loads the gates of a root.
 pub fn load(root: &Path) -> Result<LoadedGates, Error> {
-    let file = root.join(PLACE);
+    let file = root.join(FILE);
     if !files::is_file(&file) {
-        return parse(BUILT_IN, "the built-in gates").map(|gates| LoadedGates {
-            digest: digest(BUILT_IN),
+        return parse(DEFAULT_GATES_TOML, "the built-in gates").map(|gates| LoadedGates {
+            digest: digest(DEFAULT_GATES_TOML),
             gates,
             file: None,
         });
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_built_in_gates_are_sound() {
-        let gates = parse(BUILT_IN, "built in").unwrap();
+        let gates = parse(DEFAULT_GATES_TOML, "built in").unwrap();
         let tracks = gates.tracks();
         assert_eq!(tracks[0].phases, ["1", "2a", "2b", "3", "done"]);
         assert_eq!(tracks[1].phases, ["S-4", "S-5", "S-6"]);
@@ -115,8 +115,8 @@ mod tests {
             ("to = \"2b\"", "to = \"2c\""),
             ("[night]", "[nihgt]"),
         ] {
-            let text = BUILT_IN.replacen(from, to, 1);
-            assert_ne!(text, BUILT_IN, "{from}");
+            let text = DEFAULT_GATES_TOML.replacen(from, to, 1);
+            assert_ne!(text, DEFAULT_GATES_TOML, "{from}");
             assert!(parse(&text, "x").is_err(), "{to}");
         }
     }

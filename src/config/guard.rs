@@ -222,7 +222,7 @@ impl GuardSettings {
     }
 
     /// Returns how many rules there are besides those of the preset.
-    pub fn count(&self) -> usize {
+    pub fn rule_count(&self) -> usize {
         self.all_rules().count()
     }
 
@@ -234,7 +234,7 @@ impl GuardSettings {
     }
 
     /// Returns how many examples the rules have.
-    pub fn examples(&self) -> usize {
+    pub fn example_count(&self) -> usize {
         let each = self.all_rules();
         each.map(|rule| rule.matches.len() + rule.no_match.len())
             .sum()
@@ -296,7 +296,7 @@ mod tests {
             match = [\"curl https://mirror.example.org/x\"]\nno_match = [\"curl https://example.org/\"]\n";
         let settings = read(text).unwrap();
         assert!(settings.observe);
-        assert_eq!((settings.max_files, settings.examples()), (5, 2));
+        assert_eq!((settings.max_files, settings.example_count()), (5, 2));
         assert_eq!(settings.rules[0].decision, Decision::Allow);
         let wrong = text.replace(
             "no_match = [\"curl https://example.org/\"]",
@@ -313,7 +313,7 @@ mod tests {
         let document = include_str!("../../docs/guard.md");
         let text = document.split("```toml\n").nth(1).unwrap();
         let settings = read(text.split("```").next().unwrap()).unwrap();
-        assert_eq!((settings.rules.len(), settings.examples()), (1, 5));
+        assert_eq!((settings.rules.len(), settings.example_count()), (1, 5));
         assert_eq!(settings.warnings(), Vec::<String>::new());
     }
 

@@ -221,7 +221,7 @@ mod tests {
         );
         assert_eq!(settings.payload, None);
         assert_eq!(
-            settings.missing_keys(),
+            settings.missing_api_keys(),
             ["ANTHROPIC_API_KEY", "OPENAI_API_KEY"]
         );
     }
@@ -728,8 +728,11 @@ config error: 20 faults
             (final_.api, final_.temperature),
             (Api::Responses, Some(0.0))
         );
-        assert_eq!((final_.api_key.clone(), final_.missing_key()), (None, None));
-        assert_eq!(settings.missing_keys(), Vec::<&str>::new());
+        assert_eq!(
+            (final_.api_key.clone(), final_.missing_api_key()),
+            (None, None)
+        );
+        assert_eq!(settings.missing_api_keys(), Vec::<&str>::new());
         assert!(!format!("{settings:?}").contains("sk-secret"));
     }
 

@@ -35,7 +35,7 @@ pub mod value_error;
 pub mod value_shape;
 
 pub use add_rules::with_rules;
-pub use discover::{PLACES, config_in, find_root, usable_config_in};
+pub use discover::{CONFIG_PATHS, config_in, find_root, usable_config_in};
 pub use error::{ConfigFault, Error, PathSegment, json_path};
 pub use layers::{Override, Overrides, env_name};
 pub use settings::{

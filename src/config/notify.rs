@@ -9,14 +9,14 @@ use super::{
     task_list::Error,
     toml_file::{Table, TomlFile},
 };
-use crate::domain::notification::NotificationEvent;
+use crate::domain::notify::NotificationEvent;
 
 /// The place of the file below a root.
 pub const FILE: &str = "config/notify.toml";
 
 /// Where a secret comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Secret {
+pub struct SecretRef {
     /// The source.
     pub source: SecretSource,
     /// Where it is named, `file:line:column`.
@@ -34,39 +34,39 @@ pub enum SecretSource {
 
 /// One way to tell people.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notify {
+pub struct NotifyTarget {
     /// Its name, the kind where none is given.
     pub name: String,
     /// What it is told of; everything where nothing is given.
     pub on: Option<Vec<NotificationEvent>>,
     /// How.
-    pub kind: Kind,
+    pub kind: NotifyTargetKind,
 }
 
 /// How people are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum NotifyTargetKind {
     /// Standard error.
     Terminal,
     /// A JSON object by POST.
-    Webhook(Secret),
+    Webhook(SecretRef),
     /// ntfy.sh or a server of one's own.
     Ntfy {
         /// The server.
         server: String,
         /// The topic, which is as good as a password on a public server.
-        topic: Topic,
+        topic: NtfyTopic,
         /// The access token.
-        token: Option<Secret>,
+        token: Option<SecretRef>,
     },
     /// Discord's webhook.
-    Discord(Secret),
+    Discord(SecretRef),
     /// Slack's incoming webhook, or whatever understands it.
-    Slack(Secret),
+    Slack(SecretRef),
     /// Telegram's Bot API.
     Telegram {
         /// The bot's token.
-        token: Secret,
+        token: SecretRef,
         /// The chat.
         chat: String,
         /// Another server than Telegram's own.
@@ -82,27 +82,27 @@ pub enum Kind {
 
 /// A topic, in clear or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Topic {
+pub enum NtfyTopic {
     /// In clear.
     Plain(String),
     /// From a variable or a file.
-    Secret(Secret),
+    Secret(SecretRef),
 }
 
 /// Whoever collects the events of runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventCollector {
     /// The address, which may hold a token.
-    pub url: Secret,
+    pub url: SecretRef,
     /// What goes into `Authorization: Bearer`.
-    pub token: Option<Secret>,
+    pub token: Option<SecretRef>,
 }
 
 /// What the file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NotifySettings {
     /// The ways; `None` = the file names none.
-    pub notify: Option<Vec<Notify>>,
+    pub notify: Option<Vec<NotifyTarget>>,
     /// Whoever collects events.
     pub events: Option<EventCollector>,
 }
@@ -114,7 +114,7 @@ const KINDS: [&str; 9] = [
 /// Reads the file of a root; where there is none, it says nothing.
 pub fn load(root: &Path) -> Result<NotifySettings, Error> {
     let file = root.join(FILE);
-    if let Some(what) = files::no_file(&file) {
+    if let Some(what) = files::not_a_file_reason(&file) {
         let message = format!("{FILE} is {what}, not a file; move it away");
         return Err(Error::Notify { message });
     }
@@ -149,7 +149,7 @@ pub fn parse(text: &str, name: &str) -> Result<NotifySettings, Error> {
 }
 
 /// Two ways of one name could not be told apart.
-fn twice(table: &Table<'_, '_>, notify: &[Notify]) {
+fn twice(table: &Table<'_, '_>, notify: &[NotifyTarget]) {
     for (at, one) in notify.iter().enumerate() {
         if notify.iter().take(at).any(|other| other.name == one.name) {
             let what = format!(
@@ -168,7 +168,7 @@ fn collector(table: Table<'_, '_>) -> Option<EventCollector> {
     Some(EventCollector { url: url?, token })
 }
 
-fn one(table: Table<'_, '_>) -> Option<Notify> {
+fn one(table: Table<'_, '_>) -> Option<NotifyTarget> {
     if !table.has("kind") {
         table.fault(
             "kind",
@@ -190,21 +190,21 @@ fn one(table: Table<'_, '_>) -> Option<Notify> {
     };
     let kind = kind(word, &table);
     table.finish(in_clear);
-    Some(Notify {
+    Some(NotifyTarget {
         name: name.unwrap_or_else(|| word.to_owned()),
         on,
         kind: kind?,
     })
 }
 
-fn kind(word: &str, table: &Table<'_, '_>) -> Option<Kind> {
+fn kind(word: &str, table: &Table<'_, '_>) -> Option<NotifyTargetKind> {
     let address = || needed(table, "url_env", "url_file", "the address");
     Some(match word {
-        "terminal" => Kind::Terminal,
-        "desktop" => Kind::Desktop,
-        "webhook" => Kind::Webhook(address()?),
-        "discord" => Kind::Discord(address()?),
-        "slack" => Kind::Slack(address()?),
+        "terminal" => NotifyTargetKind::Terminal,
+        "desktop" => NotifyTargetKind::Desktop,
+        "webhook" => NotifyTargetKind::Webhook(address()?),
+        "discord" => NotifyTargetKind::Discord(address()?),
+        "slack" => NotifyTargetKind::Slack(address()?),
         "ntfy" => ntfy(table)?,
         "telegram" => {
             let token = needed(table, "token_env", "token_file", "the bot's token");
@@ -213,18 +213,18 @@ fn kind(word: &str, table: &Table<'_, '_>) -> Option<Kind> {
                 table.fault("chat", "`chat` is missing: the chat's number or @name");
             }
             let base = server(table, "base", "https://api.telegram.org");
-            Kind::Telegram {
+            NotifyTargetKind::Telegram {
                 token: token?,
                 chat: chat?,
                 base: base?,
             }
         }
-        "mail" => Kind::Mail(program(table, "[\"sendmail\", \"-t\"]")?),
-        _ => Kind::Command(program(table, "[\"./notify.sh\"]")?),
+        "mail" => NotifyTargetKind::Mail(program(table, "[\"sendmail\", \"-t\"]")?),
+        _ => NotifyTargetKind::Command(program(table, "[\"./notify.sh\"]")?),
     })
 }
 
-fn ntfy(table: &Table<'_, '_>) -> Option<Kind> {
+fn ntfy(table: &Table<'_, '_>) -> Option<NotifyTargetKind> {
     let server = server(table, "server", "https://ntfy.sh");
     let token = secret(table, "token_env", "token_file");
     let plain = table.text("topic");
@@ -236,9 +236,9 @@ fn ntfy(table: &Table<'_, '_>) -> Option<Kind> {
                 let what = "`topic` is 1 to 64 letters, digits, `_` and `-`, without a server";
                 table.fault("topic", what);
             }
-            Some(Topic::Plain(topic))
+            Some(NtfyTopic::Plain(topic))
         }
-        (None, Some(secret)) => Some(Topic::Secret(secret)),
+        (None, Some(secret)) => Some(NtfyTopic::Secret(secret)),
         (Some(_), Some(_)) => {
             table.fault("topic", "`topic` stands beside another topic; keep one");
             None
@@ -251,7 +251,7 @@ fn ntfy(table: &Table<'_, '_>) -> Option<Kind> {
             None
         }
     };
-    Some(Kind::Ntfy {
+    Some(NotifyTargetKind::Ntfy {
         server: server?,
         topic: topic?,
         token,
@@ -286,7 +286,7 @@ fn needed(
     variable: &'static str,
     file: &'static str,
     what: &str,
-) -> Option<Secret> {
+) -> Option<SecretRef> {
     let secret = secret(table, variable, file);
     let is_there = table.has(variable) || table.has(file);
     if !is_there {
@@ -298,7 +298,7 @@ fn needed(
     secret
 }
 
-fn secret(table: &Table<'_, '_>, variable: &'static str, file: &'static str) -> Option<Secret> {
+fn secret(table: &Table<'_, '_>, variable: &'static str, file: &'static str) -> Option<SecretRef> {
     let name = table.placed_text(variable);
     let path = table.text(file);
     if name.is_some() && path.is_some() {
@@ -319,13 +319,13 @@ fn secret(table: &Table<'_, '_>, variable: &'static str, file: &'static str) -> 
             table.fault(variable, &what);
             return None;
         }
-        return Some(Secret {
+        return Some(SecretRef {
             source: SecretSource::Variable(name),
             place: table.place_of(variable),
         });
     }
     let path = path?;
-    Some(Secret {
+    Some(SecretRef {
         source: SecretSource::File(PathBuf::from(path)),
         place: table.place_of(file),
     })
@@ -409,8 +409,8 @@ url_env = "EVENTS"
         );
         assert_eq!(
             notify[5].kind,
-            Kind::Telegram {
-                token: Secret {
+            NotifyTargetKind::Telegram {
+                token: SecretRef {
                     source: SecretSource::Variable("T".into()),
                     place: "n:21:13".into()
                 },

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::config::{files, value_error::ValueError};
 
 /// Returns the path relative to the root, or why it is refused. `root` is canonical.
-pub(crate) fn inside(root: &Path, text: &str) -> Result<PathBuf, ValueError> {
+pub(crate) fn checked_path(root: &Path, text: &str) -> Result<PathBuf, ValueError> {
     let refuse = |why: String| {
         ValueError::new(
             why,
@@ -31,7 +31,7 @@ pub(crate) fn inside(root: &Path, text: &str) -> Result<PathBuf, ValueError> {
             "the path `{text}` lies in git's own directory"
         )));
     }
-    match files::real_place(root, &relative) {
+    match files::real_path_below(root, &relative) {
         Some(real) if real.starts_with(root) => Ok(relative),
         Some(real) => Err(refuse(format!(
             "the path `{text}` leaves the root: a link leads to {}",

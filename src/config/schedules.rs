@@ -5,7 +5,7 @@ use super::{
     toml_file::{Table, TomlFile},
 };
 use crate::domain::schedule::{
-    Expression, Missed, Schedule, Target, USUAL_ZONE, When, Zone, zone_names,
+    DEFAULT_ZONE, Expression, MissedPolicy, Schedule, ScheduleTarget, Trigger, Zone, zone_names,
 };
 
 /// The place of the file below a root.
@@ -39,8 +39,8 @@ fn one(table: Table<'_, '_>, before: &[Schedule]) -> Option<Schedule> {
     let name = name(&table, before);
     let zone = zone(&table);
     let missed = match table.choice("missed", &["once", "never"]) {
-        Some("never") => Missed::Never,
-        _ => Missed::Once,
+        Some("never") => MissedPolicy::Never,
+        _ => MissedPolicy::Once,
     };
     let target = target(&table);
     let when = when(&table, target.as_ref());
@@ -77,7 +77,7 @@ fn name(table: &Table<'_, '_>, before: &[Schedule]) -> Option<String> {
 
 fn zone(table: &Table<'_, '_>) -> Option<Zone> {
     let Some(text) = table.text("zone") else {
-        return (!table.has("zone")).then_some(USUAL_ZONE);
+        return (!table.has("zone")).then_some(DEFAULT_ZONE);
     };
     let zone = text.parse().ok();
     if zone.is_none() {
@@ -91,7 +91,7 @@ fn zone(table: &Table<'_, '_>) -> Option<Zone> {
     zone
 }
 
-fn target(table: &Table<'_, '_>) -> Option<Target> {
+fn target(table: &Table<'_, '_>) -> Option<ScheduleTarget> {
     let job = table.choice("job", &MODES);
     let files = ["plan", "tasks", "night"].map(|key| (key, table.text(key)));
     let given = TARGETS.iter().filter(|key| table.has(key)).count();
@@ -103,7 +103,7 @@ fn target(table: &Table<'_, '_>) -> Option<Target> {
         return None;
     }
     if let Some(mode) = job {
-        return Some(Target::Job(mode.to_owned()));
+        return Some(ScheduleTarget::Job(mode.to_owned()));
     }
     let (key, file) = files
         .into_iter()
@@ -116,13 +116,13 @@ fn target(table: &Table<'_, '_>) -> Option<Target> {
         return None;
     }
     Some(match key {
-        "plan" => Target::Plan(file),
-        "tasks" => Target::Tasks(file),
-        _ => Target::Night(file),
+        "plan" => ScheduleTarget::Plan(file),
+        "tasks" => ScheduleTarget::Tasks(file),
+        _ => ScheduleTarget::Night(file),
     })
 }
 
-fn when(table: &Table<'_, '_>, target: Option<&Target>) -> Option<When> {
+fn when(table: &Table<'_, '_>, target: Option<&ScheduleTarget>) -> Option<Trigger> {
     let cron = table.text("cron");
     let word = table.choice("when", &["quota_renewed"]);
     if table.has("cron") == table.has("when") {
@@ -131,14 +131,14 @@ fn when(table: &Table<'_, '_>, target: Option<&Target>) -> Option<When> {
         return None;
     }
     if word.is_some() {
-        if matches!(target, Some(Target::Plan(_))) {
+        if matches!(target, Some(ScheduleTarget::Plan(_))) {
             let what = "a plan has no quota that could be renewed; give `cron`";
             table.fault("when", what);
         }
-        return Some(When::QuotaRenewed);
+        return Some(Trigger::QuotaRenewed);
     }
     match Expression::parse(&cron?) {
-        Ok(expression) => Some(When::Cron(Box::new(expression))),
+        Ok(expression) => Some(Trigger::Cron(Box::new(expression))),
         Err(why) => {
             table.fault("cron", &format!("`cron`: {why}"));
             None
@@ -147,19 +147,19 @@ fn when(table: &Table<'_, '_>, target: Option<&Target>) -> Option<When> {
 }
 
 /// Returns the text of a file with one more schedule at its end.
-pub fn with(text: &str, schedule: &Schedule) -> String {
+pub fn append_schedule(text: &str, schedule: &Schedule) -> String {
     let quote = |word: &str| toml::Value::String(word.to_owned()).to_string();
     let mut lines = vec![
         "[[schedule]]".to_owned(),
         format!("name = {}", quote(&schedule.name)),
     ];
     lines.push(match &schedule.when {
-        When::Cron(expression) => format!("cron = {}", quote(expression.as_str())),
-        When::QuotaRenewed => "when = \"quota_renewed\"".to_owned(),
+        Trigger::Cron(expression) => format!("cron = {}", quote(expression.as_str())),
+        Trigger::QuotaRenewed => "when = \"quota_renewed\"".to_owned(),
     });
     lines.push(format!("zone = {}", quote(schedule.zone.name())));
     lines.push(format!("missed = {}", quote(schedule.missed.as_str())));
-    let (key, value) = schedule.target.pair();
+    let (key, value) = schedule.target.key_and_value();
     lines.push(format!("{key} = {}", quote(value)));
     if !schedule.args.is_empty() {
         let words: Vec<String> = schedule.args.iter().map(|word| quote(word)).collect();
@@ -207,8 +207,8 @@ mod tests {
     fn schedules_are_read_and_know_their_command() {
         let schedules = parse(GOOD, "s").unwrap();
         assert_eq!(schedules[0].command_args(), ["plan", "run", "p.yaml"]);
-        assert_eq!(schedules[0].missed, Missed::Once);
-        assert_eq!(schedules[1].zone, USUAL_ZONE);
+        assert_eq!(schedules[0].missed, MissedPolicy::Once);
+        assert_eq!(schedules[1].zone, DEFAULT_ZONE);
         assert_eq!(
             schedules[1].command_args(),
             ["night", "resume", "--for", "4h"]
@@ -281,7 +281,7 @@ mod tests {
         let schedules = parse(GOOD, FILE).unwrap();
         let mut text = "# mine\n".to_owned();
         for schedule in &schedules {
-            text = with(&text, schedule);
+            text = append_schedule(&text, schedule);
         }
         assert!(
             text.starts_with("# mine\n\n[[schedule]]\nname = \"a\"\n"),

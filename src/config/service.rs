@@ -12,7 +12,7 @@ use crate::{
     },
     domain::{
         board::{BoardSettings, KEYS},
-        night::BOARD_LIST,
+        night::BOARD_LIST_NAME,
         tasks::{self, Agent, SandboxDemand, TaskList},
         validate::ChangeLimits,
     },
@@ -21,16 +21,16 @@ use crate::{
 /// The file, from the root.
 pub const FILE: &str = "config/service.toml";
 /// Settings that were changed while the service ran, from the root; they win over the file.
-pub const KEPT: &str = ".tos/service-settings.toml";
+pub const RUNTIME_SETTINGS_FILE: &str = ".tos/service-settings.toml";
 
 /// Reads the settings that were changed while the service ran; a file that is none counts as empty.
-pub fn kept_settings(root: &Path) -> BTreeMap<String, String> {
-    let text = files::read_text(&root.join(KEPT)).unwrap_or_default();
+pub fn load_runtime_settings(root: &Path) -> BTreeMap<String, String> {
+    let text = files::read_text(&root.join(RUNTIME_SETTINGS_FILE)).unwrap_or_default();
     toml::from_str(&text).unwrap_or_default()
 }
 
 /// Returns the text of such a file.
-pub fn kept_text(settings: &BTreeMap<String, String>) -> String {
+pub fn runtime_settings_toml(settings: &BTreeMap<String, String>) -> String {
     let head = "# Written by `tos serve` when settings are changed on its page or by its API.\n";
     let lines = settings
         .iter()
@@ -98,7 +98,7 @@ pub fn load(
             path.display()
         )
     })?;
-    parse(&text, &kept_settings(root), environment).map_err(|why| format!("{FILE}: {why}"))
+    parse(&text, &load_runtime_settings(root), environment).map_err(|why| format!("{FILE}: {why}"))
 }
 
 /// Sets one of the settings of the board; an unknown name is told with the nearest known one.
@@ -116,7 +116,7 @@ fn set(settings: &mut BoardSettings, name: &str, value: &str) -> Result<(), Stri
 
 /// Returns what a running service left for its user: address and token, as JSON. `None` = none runs, or it was killed
 /// before it left anything.
-pub fn address_text(root: &Path) -> Option<String> {
+pub fn read_address_file(root: &Path) -> Option<String> {
     files::read_text(&root.join(".tos/serve.json")).ok()
 }
 
@@ -156,7 +156,7 @@ fn parse(
     for (name, value) in kept {
         settings
             .set(name, value)
-            .map_err(|why| format!("{why} ({KEPT})"))?;
+            .map_err(|why| format!("{why} ({RUNTIME_SETTINGS_FILE})"))?;
     }
     for key in KEYS {
         if let Some(value) = environment(key.name) {
@@ -167,17 +167,17 @@ fn parse(
     if let Some(why) = settings.contradiction() {
         return Err(why);
     }
-    let list = serde_json::json!({ "schema": 1, "id": BOARD_LIST, "agent": null, "task": [] });
+    let list = serde_json::json!({ "schema": 1, "id": BOARD_LIST_NAME, "agent": null, "task": [] });
     let mut list = list;
     list["agent"] = serde_json::json!({ "kind": "command", "args": ["true", "{prompt}"] });
     let mut list: TaskList = serde_json::from_value(list).map_err(|error| error.to_string())?;
     list.agent = file.agent;
     list.sandbox = file.sandbox;
-    list.limits = file.limits.unwrap_or(tasks::LIMITS);
+    list.limits = file.limits.unwrap_or(tasks::DEFAULT_CHANGE_LIMITS);
     list.share = file.share;
     list.share_files = file.share_files;
     list.allowed_imports = file.allowed_imports;
-    list.test_seconds = file.test_seconds.unwrap_or(tasks::TEST_SECONDS);
+    list.test_seconds = file.test_seconds.unwrap_or(tasks::DEFAULT_TEST_SECONDS);
     Ok(ServiceConfig {
         list,
         agents: file.agents,

@@ -89,9 +89,9 @@ impl Default for JudgeConfig {
 
 impl ServiceModel {
     /// How long one call may take where nothing is said, in seconds.
-    pub const SECONDS: u64 = 300;
+    pub const DEFAULT_TIMEOUT_SECONDS: u64 = 300;
     /// How often a model is asked where nothing is said.
-    pub const ASKS: u32 = 3;
+    pub const DEFAULT_ASKS: u32 = 3;
 
     /// Says what is wrong with it; `place` names it.
     fn fault(&self, place: &str) -> Option<String> {
@@ -103,7 +103,7 @@ impl ServiceModel {
                 known.join(", ")
             ));
         };
-        if provider.key_name().is_some() && self.model.is_empty() {
+        if provider.key_variable().is_some() && self.model.is_empty() {
             return Some(format!("{place}: `model` is missing"));
         }
         if provider == Provider::Command && self.argv.is_empty() {

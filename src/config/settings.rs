@@ -10,7 +10,7 @@ use std::{
 use crate::{
     config::source::EffectiveValues,
     domain::{
-        job::rules::{JobLoop, JobRules, PerRole},
+        job::rules::{JobLoopConfig, JobRules, PerRole},
         provider::Provider,
     },
 };
@@ -25,7 +25,7 @@ pub struct Settings {
     /// What drives the job machine.
     pub rules: JobRules,
     /// The job loop as configured, also where it is off.
-    pub configured_loop: JobLoop,
+    pub configured_loop: JobLoopConfig,
     /// The places of the job.
     pub paths: Paths,
     /// Who answers, by role.
@@ -109,9 +109,9 @@ pub struct ModelSettings {
 }
 
 impl ModelSettings {
-    /// Returns whether the environment variable this provider needs is missing; `None` = nothing is.
-    pub fn missing_key(&self) -> Option<&'static str> {
-        let name = self.provider.key_name()?;
+    /// Returns the environment variable that this provider needs and that is missing; `None` = nothing is.
+    pub fn missing_api_key(&self) -> Option<&'static str> {
+        let name = self.provider.key_variable()?;
         let needed = self.api_key.is_none() && (self.auto || self.base_url.is_none());
         needed.then_some(name)
     }
@@ -226,18 +226,18 @@ impl fmt::Debug for Secret {
 
 impl Settings {
     /// Returns the absolute place of a path below the root.
-    pub fn at(&self, path: &Path) -> PathBuf {
+    pub fn absolute(&self, path: &Path) -> PathBuf {
         self.root.join(path)
     }
 
     /// Returns the names of the keys that `auto` roles need and the environment does not have; while any
     /// is missing, `auto` may only replay the sample.
-    pub fn missing_keys(&self) -> Vec<&'static str> {
+    pub fn missing_api_keys(&self) -> Vec<&'static str> {
         let models = [&self.models.draft, &self.models.review, &self.models.final_];
         let missing: BTreeSet<&str> = models
             .iter()
             .filter(|model| model.auto)
-            .filter_map(|model| model.missing_key())
+            .filter_map(|model| model.missing_api_key())
             .collect();
         missing.into_iter().collect()
     }

@@ -16,7 +16,7 @@ use crate::domain::guard::HookAgent;
 const MARK: char = '\u{feff}';
 
 /// What Cursor wants at the top of its file.
-pub(super) const VERSION: &str = "version";
+pub(super) const VERSION_KEY: &str = "version";
 
 /// Returns what an agent does with a file that has a fault.
 const fn with_a_fault(agent: HookAgent) -> &'static str {
@@ -29,7 +29,7 @@ const fn with_a_fault(agent: HookAgent) -> &'static str {
 }
 
 /// Returns a text without the mark in front, and how many bytes that is.
-pub(super) fn without_mark(text: &str) -> (&str, usize) {
+pub(super) fn strip_bom(text: &str) -> (&str, usize) {
     let body = text.strip_prefix(MARK).unwrap_or(text);
     (body, text.len() - body.len())
 }
@@ -57,8 +57,8 @@ const fn reads_comments(agent: HookAgent) -> bool {
 
 /// Returns why an agent would not follow the hooks in a file, with the place and the remedy; `None` where it does. An empty
 /// text is not read at all.
-pub fn unread_because(text: &str, agent: HookAgent) -> Option<String> {
-    let (body, mark) = without_mark(text);
+pub fn unreadable_reason(text: &str, agent: HookAgent) -> Option<String> {
+    let (body, mark) = strip_bom(text);
     if body.trim().is_empty() {
         return None;
     }
@@ -123,7 +123,7 @@ fn doubled(body: &str, top: Option<&Object<'_>>) -> Option<String> {
 }
 
 /// Returns what in a file of an agent keeps hooks from being run, wherever they stand: its settings, for Codex `config.toml`.
-pub fn hooks_off(text: &str, agent: HookAgent) -> Option<String> {
+pub fn hooks_disabled_reason(text: &str, agent: HookAgent) -> Option<String> {
     if agent == HookAgent::Codex {
         let value: toml::Value = toml::from_str(text).ok()?;
         let features = value.get("features")?;
@@ -161,7 +161,7 @@ pub fn hooks_off(text: &str, agent: HookAgent) -> Option<String> {
 
 fn read(text: &str, agent: HookAgent) -> Option<Value> {
     let parsed = parse_to_ast(
-        without_mark(text).0,
+        strip_bom(text).0,
         &CollectOptions::default(),
         &dialect(agent),
     );
@@ -178,7 +178,7 @@ fn not_followed(text: &str, agent: HookAgent) -> Option<String> {
         let becomes = with_a_fault(HookAgent::Claude);
         Some(format!("{wrong}; Claude Code {becomes}: mend it"))
     };
-    let off = hooks_off(text, agent);
+    let off = hooks_disabled_reason(text, agent);
     off.or_else(|| (agent == HookAgent::Claude).then(shape).flatten())
 }
 

@@ -10,7 +10,7 @@ use jsonc_parser::{
 use serde_json::{Value, json};
 
 use crate::{
-    config::settings_dialect::{VERSION, dialect, without_mark},
+    config::settings_dialect::{VERSION_KEY, dialect, strip_bom},
     domain::guard::{
         HookAgent,
         hook::HookEntry,
@@ -29,22 +29,22 @@ struct Place {
 }
 
 /// Returns the text with these entries in it, and the pieces that came in.
-pub(super) fn inserted(
+pub(super) fn insert_hooks(
     text: &str,
     agent: HookAgent,
     wanted: &[HookEntry],
 ) -> Result<(String, Vec<InsertedText>), String> {
     let mut text = text.to_owned();
     let mut pieces = Vec::new();
-    if without_mark(&text).0.trim().is_empty() {
-        let (_, mark) = without_mark(&text);
+    if strip_bom(&text).0.trim().is_empty() {
+        let (_, mark) = strip_bom(&text);
         insert(&mut text, &mut pieces, mark, &(whole(agent, wanted) + "\n"));
         return Ok((text, pieces));
     }
     if agent == HookAgent::Cursor {
-        let (place, has) = in_top(&text, agent, VERSION)?;
+        let (place, has) = in_top(&text, agent, VERSION_KEY)?;
         if !has {
-            add(&mut text, &mut pieces, &place, Some(VERSION), &json!(1));
+            add(&mut text, &mut pieces, &place, Some(VERSION_KEY), &json!(1));
         }
     }
     for entry in wanted {
@@ -57,7 +57,7 @@ pub(super) fn inserted(
 /// Returns a file that holds nothing else.
 fn whole(agent: HookAgent, wanted: &[HookEntry]) -> String {
     let mut value = if agent == HookAgent::Cursor {
-        json!({ VERSION: 1 })
+        json!({ VERSION_KEY: 1 })
     } else {
         json!({})
     };
@@ -108,7 +108,7 @@ fn within<T>(
     agent: HookAgent,
     look: impl FnOnce(&Object<'_>, usize) -> Result<T, String>,
 ) -> Result<T, String> {
-    let (body, base) = without_mark(text);
+    let (body, base) = strip_bom(text);
     let parsed = parse_to_ast(body, &CollectOptions::default(), &dialect(agent));
     let parsed = parsed.map_err(|error| error.to_string())?;
     let top = parsed.value.as_ref().and_then(Node::as_object);
@@ -184,7 +184,7 @@ fn add(
 
 /// Returns whether a text has lines, or is so short that lines come easier.
 fn is_laid_out(text: &str) -> bool {
-    let (body, _) = without_mark(text);
+    let (body, _) = strip_bom(text);
     let body = body.trim();
     body.contains('\n') || body.trim_matches(['{', '}', ' ', '\t']).is_empty()
 }
@@ -198,7 +198,7 @@ fn is_dense(inside: &str) -> bool {
 fn indentation(text: &str, at: usize) -> String {
     let before = text.get(..at).unwrap_or("");
     let line = before.rsplit('\n').next().unwrap_or("");
-    let line = without_mark(line).0;
+    let line = strip_bom(line).0;
     line.chars()
         .take_while(|c| matches!(c, ' ' | '\t'))
         .collect()

@@ -20,7 +20,7 @@ use crate::{
     domain::{
         command::CommandKind,
         job::rules::{
-            AfterCrash, DoneCheck, DoneCondition, JobBudget, JobLoop, JobRules, PerRole,
+            AfterCrash, DoneCheck, DoneCondition, JobBudget, JobLoopConfig, JobRules, PerRole,
             PolicyRules, RetryPolicy,
         },
         model::{ModelPrice, ModelRole},
@@ -307,13 +307,13 @@ impl SettingsReader<'_> {
         }
     }
 
-    fn job_loop(&self) -> Option<JobLoop> {
+    fn job_loop(&self) -> Option<JobLoopConfig> {
         let enabled = self.flag("s5_settings.job_loop.enabled");
         enabled.then(|| self.configured_loop())
     }
 
-    fn configured_loop(&self) -> JobLoop {
-        JobLoop {
+    fn configured_loop(&self) -> JobLoopConfig {
+        JobLoopConfig {
             max_jobs: self.count("s5_settings.job_loop.max_jobs"),
             name: self.text("s5_settings.job_loop.job_name"),
         }
@@ -419,7 +419,7 @@ impl SettingsReader<'_> {
             replay_file,
             schema: self.flag(&key("schema")),
             api_key: provider
-                .key_name()
+                .key_variable()
                 .and_then(|name| self.variable(name))
                 .map(Secret::new),
         }
@@ -466,7 +466,7 @@ impl SettingsReader<'_> {
         for role in ModelRole::ALL {
             let model = models.of(role);
             let live = model.provider != Provider::Replay
-                && !(model.auto && model.missing_key().is_some());
+                && !(model.auto && model.missing_api_key().is_some());
             if live && rules.prices.of(role).is_none() {
                 let problem = format!(
                     "needs a price for every live role, and `models.{}.price` is missing",

@@ -74,7 +74,7 @@ pub fn parse(text: &str, name: &str) -> Result<TaskList, Error> {
 /// Returns the way to what a sentence is about: a task that it names, or a key.
 fn place_of(fault: &str, list: &TaskList) -> Vec<PathSegment> {
     let key = |name: &str| PathSegment::Key(name.to_owned());
-    let named = |task: &tasks::GuardedTask| fault.starts_with(&format!("task `{}`", task.id));
+    let named = |task: &tasks::AgentTask| fault.starts_with(&format!("task `{}`", task.id));
     if let Some(at) = list.tasks.iter().position(named) {
         return vec![key("task"), PathSegment::Index(at), key("id")];
     }

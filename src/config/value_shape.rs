@@ -138,7 +138,7 @@ impl ValueShape {
     ) -> Vec<ValueError> {
         match value.as_str() {
             Some("") if self == Self::InsideOrEmpty => Vec::new(),
-            Some(text) => paths::inside(root, text).err().into_iter().collect(),
+            Some(text) => paths::checked_path(root, text).err().into_iter().collect(),
             None => wrong(),
         }
     }
@@ -275,7 +275,7 @@ fn name_fault(name: &str) -> Option<ValueError> {
             "write the bare name, e.g. \"JAVA_HOME\"",
         ));
     }
-    Provider::is_key(name).then(|| {
+    Provider::is_key_variable(name).then(|| {
         let problem = format!("`{name}` holds an API key, which commands never receive");
         ValueError::new(problem, "remove it")
     })

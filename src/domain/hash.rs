@@ -1,6 +1,6 @@
 //! SHA-256, signatures with a shared secret by it (HMAC), their digits, and a comparison whose time says nothing.
 //!
-//! Danger: a signature that is compared letter by letter tells by its time how far a guess was right; compare with [`same`].
+//! Danger: a signature that is compared letter by letter tells by its time how far a guess was right; compare with [`constant_time_eq`].
 
 use sha2::{Digest, Sha256};
 
@@ -27,7 +27,7 @@ pub fn digest(bytes: &[u8]) -> [u8; 32] {
 }
 
 /// Compares without telling by the time where the difference is.
-pub fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
+pub fn constant_time_eq(one: &[u8; 32], other: &[u8; 32]) -> bool {
     let difference = one.iter().zip(other).fold(0, |all, (a, b)| all | (a ^ b));
     std::hint::black_box(difference) == 0
 }
@@ -78,6 +78,6 @@ mod tests {
         for wrong in ["", "ab", &"g".repeat(64), &"+".repeat(64), &"0".repeat(65)] {
             assert_eq!(read_hex(wrong), None, "{wrong}");
         }
-        assert!(same(&bytes, &bytes) && !same(&bytes, &digest(b"y")));
+        assert!(constant_time_eq(&bytes, &bytes) && !constant_time_eq(&bytes, &digest(b"y")));
     }
 }

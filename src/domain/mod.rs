@@ -20,7 +20,7 @@ pub mod ledger;
 pub mod mcp;
 pub mod model;
 pub mod night;
-pub mod notification;
+pub mod notify;
 pub mod plan;
 pub mod policy;
 pub mod process;

@@ -197,7 +197,7 @@ impl ModelPrice {
         clippy::cast_precision_loss,
         reason = "token counts stay far below 2^52"
     )]
-    pub fn of(self, usage: TokenUsage) -> f64 {
+    pub fn cost(self, usage: TokenUsage) -> f64 {
         let plain = usage
             .input
             .saturating_sub(usage.cached_input)

@@ -36,8 +36,8 @@ pub enum ExitStatus {
 }
 
 impl ExitStatus {
-    /// Returns whether tos ended the command because it took too long or hung.
-    pub const fn was_ended_by_tos(&self) -> bool {
+    /// Returns whether tos ended the command because a limit was reached: its deadline, its idle time or the disk.
+    pub const fn hit_limit(&self) -> bool {
         matches!(
             self,
             Self::TimedOut { .. } | Self::Idle { .. } | Self::DiskTaken { .. }

@@ -22,7 +22,7 @@ macro_rules! providers {
             }
 
             /// Returns the environment variable in which users keep this provider's key, where it needs one.
-            pub const fn key_name(self) -> Option<&'static str> {
+            pub const fn key_variable(self) -> Option<&'static str> {
                 match self {
                     $(Self::$name => $key,)*
                 }
@@ -50,8 +50,8 @@ impl Provider {
     }
 
     /// Returns whether an environment variable holds the key of a provider, which commands never receive.
-    pub fn is_key(name: &str) -> bool {
-        Self::ALL.iter().any(|one| one.key_name() == Some(name))
+    pub fn is_key_variable(name: &str) -> bool {
+        Self::ALL.iter().any(|one| one.key_variable() == Some(name))
     }
 }
 
@@ -64,9 +64,13 @@ mod tests {
         for provider in Provider::ALL {
             assert_eq!(Provider::from_word(provider.as_str()), Some(*provider));
             assert!(Provider::CHOICES.contains(&provider.as_str()));
-            assert!(provider.key_name().is_none_or(Provider::is_key));
+            assert!(
+                provider
+                    .key_variable()
+                    .is_none_or(Provider::is_key_variable)
+            );
         }
         assert_eq!(Provider::from_word("auto"), None);
-        assert!(!Provider::is_key("JAVA_HOME"));
+        assert!(!Provider::is_key_variable("JAVA_HOME"));
     }
 }

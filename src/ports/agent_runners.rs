@@ -19,8 +19,8 @@ pub struct ConfinementFacts {
     pub capabilities: Vec<String>,
 }
 
-/// Makes runners.
-pub trait AgentRunners: Send + Sync {
+/// Prepares homes, credentials, prompts and runners for agents and tests.
+pub trait AgentSandboxes: Send + Sync {
     /// Returns the agent with the login it will use: what it names, or what this machine has for its kind.
     fn with_login(&self, agent: &Agent) -> Agent;
 
@@ -44,7 +44,7 @@ pub trait AgentRunners: Send + Sync {
     fn recover_logins(&self) -> Vec<String>;
 
     /// Makes these values part of nothing that runners made from here on write.
-    fn hide(&self, secrets: &[String]);
+    fn redact_values(&self, secrets: &[String]);
 
     /// Returns a runner for the agent, which reaches only these hosts.
     fn agent_runner(

@@ -23,10 +23,10 @@ pub trait Approvals: Send + Sync {
 }
 
 /// Makes a yes last: rules that let a command pass from now on.
-pub trait RuleMemory: Send + Sync {
+pub trait AllowRuleStore: Send + Sync {
     /// Returns where the rules would be written; `None` where no rule can say yes to just this.
-    fn offer(&self, command: &Command) -> Option<String>;
+    fn rule_destination(&self, command: &Command) -> Option<String>;
 
     /// Writes the rules. The error is a sentence for a person.
-    fn remember(&self, command: &Command) -> Result<(), String>;
+    fn save_rule(&self, command: &Command) -> Result<(), String>;
 }

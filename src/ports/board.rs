@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use crate::domain::{
     board::{
-        Answer, Board, Event, Input, Millis, ProcessName, Refusal, RefusalCode, RunId, SessionId,
+        Board, BoardResponse, Event, Input, Millis, ProcessName, Refusal, RefusalCode, RunId,
+        SessionId,
     },
     cluster::ClusterView,
 };
@@ -16,7 +17,7 @@ use super::BoxFuture;
 
 /// An event and its number, which only grows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventNotice {
+pub struct SequencedEvent {
     /// Its number; 1 is the first.
     pub seq: u64,
     /// What happened.
@@ -36,7 +37,7 @@ pub enum SubmitError {
 
 /// Why something could not be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AccessError {
+pub enum BoardError {
     /// There is no such thing.
     #[error("{0}")]
     NotFound(String),
@@ -52,7 +53,7 @@ pub enum AccessError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FeedNews {
     /// The next event.
-    Event(Box<EventNotice>),
+    Event(Box<SequencedEvent>),
     /// The reader was too slow: what it missed is to be read by [`BoardAccess::events_after`].
     Missed,
     /// The service ends.
@@ -175,7 +176,7 @@ pub enum PastKind {
 
 /// Something that has to be well for the service to work.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Readiness {
+pub struct ReadinessCheck {
     /// What.
     pub name: String,
     /// It is well.
@@ -220,10 +221,10 @@ pub trait BoardAccess: Send + Sync {
     fn now(&self) -> Millis;
 
     /// Asks the board for something; answers once it is durable.
-    fn submit(&self, input: Input) -> BoxFuture<'_, Result<Answer, SubmitError>>;
+    fn submit(&self, input: Input) -> BoxFuture<'_, Result<BoardResponse, SubmitError>>;
 
     /// Begins the session that a command has laid down for a run.
-    fn open_session(&self, run: String) -> BoxFuture<'_, Result<Answer, SubmitError>> {
+    fn open_session(&self, run: String) -> BoxFuture<'_, Result<BoardResponse, SubmitError>> {
         let reason = format!("no session is laid down for \"{run}\"");
         let refusal = Refusal::new(RefusalCode::NotFound, reason, "`tos night start LIST`");
         Box::pin(std::future::ready(Err(refusal.into())))
@@ -243,7 +244,7 @@ pub trait BoardAccess: Send + Sync {
         &self,
         seq: u64,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<EventNotice>, AccessError>>;
+    ) -> BoxFuture<'_, Result<Vec<SequencedEvent>, BoardError>>;
 
     /// Returns a piece of a log from an offset on; with none, the end of it.
     fn log(
@@ -251,53 +252,53 @@ pub trait BoardAccess: Send + Sync {
         source: LogSource,
         offset: Option<u64>,
         limit: u64,
-    ) -> BoxFuture<'_, Result<LogPiece, AccessError>>;
+    ) -> BoxFuture<'_, Result<LogPiece, BoardError>>;
 
     /// Returns the last lines of the logs of all processes since a moment, oldest first.
     fn logs_of_all(
         &self,
         since: Millis,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<LogLine>, AccessError>>;
+    ) -> BoxFuture<'_, Result<Vec<LogLine>, BoardError>>;
 
     /// Clears the logs: those in use become empty, the others are removed.
-    fn clear_logs(&self) -> BoxFuture<'_, Result<ClearedLogs, AccessError>>;
+    fn clear_logs(&self) -> BoxFuture<'_, Result<ClearedLogs, BoardError>>;
 
     /// Returns what a run changed, as a unified diff.
-    fn diff(&self, run: RunId) -> BoxFuture<'_, Result<String, AccessError>>;
+    fn diff(&self, run: RunId) -> BoxFuture<'_, Result<String, BoardError>>;
 
     /// Returns the settings in the order in which they are shown.
-    fn configuration(&self) -> BoxFuture<'_, Result<Vec<ConfigEntry>, AccessError>>;
+    fn configuration(&self) -> BoxFuture<'_, Result<Vec<ConfigEntry>, BoardError>>;
 
     /// Changes settings, all or none; says which processes have to be started again.
     fn configure(
         &self,
         changes: Vec<(String, String)>,
-    ) -> BoxFuture<'_, Result<Vec<ProcessName>, AccessError>>;
+    ) -> BoxFuture<'_, Result<Vec<ProcessName>, BoardError>>;
 
     /// Returns the requirement that is kept in a file; empty = none.
-    fn requirement(&self) -> BoxFuture<'_, Result<String, AccessError>>;
+    fn requirement(&self) -> BoxFuture<'_, Result<String, BoardError>>;
 
     /// Returns the requirement that a file of the repository holds, named from its root.
-    fn requirement_in(&self, path: String) -> BoxFuture<'_, Result<String, AccessError>> {
-        let missing = AccessError::NotFound(format!("there is no file {path}"));
+    fn requirement_in(&self, path: String) -> BoxFuture<'_, Result<String, BoardError>> {
+        let missing = BoardError::NotFound(format!("there is no file {path}"));
         Box::pin(std::future::ready(Err(missing)))
     }
 
     /// Writes the requirement.
-    fn write_requirement(&self, text: String) -> BoxFuture<'_, Result<(), AccessError>>;
+    fn write_requirement(&self, text: String) -> BoxFuture<'_, Result<(), BoardError>>;
 
     /// Writes all events to a file of its own, before the board is emptied; returns which.
-    fn archive(&self) -> BoxFuture<'_, Result<String, AccessError>>;
+    fn archive(&self) -> BoxFuture<'_, Result<String, BoardError>>;
 
     /// Ends processes that an earlier service of this folder left behind.
-    fn end_orphans(&self) -> BoxFuture<'_, Result<OrphanCleanup, AccessError>>;
+    fn end_orphans(&self) -> BoxFuture<'_, Result<OrphanCleanup, BoardError>>;
 
     /// Returns past work, newest first.
-    fn past(&self, kind: PastKind) -> BoxFuture<'_, Result<Vec<PastWork>, AccessError>>;
+    fn past(&self, kind: PastKind) -> BoxFuture<'_, Result<Vec<PastWork>, BoardError>>;
 
     /// Returns who works elsewhere and what lies in the queue, or why that is not known; `None` where all work is done here.
-    fn cluster(&self) -> BoxFuture<'_, Option<Result<ClusterView, AccessError>>> {
+    fn cluster(&self) -> BoxFuture<'_, Option<Result<ClusterView, BoardError>>> {
         Box::pin(std::future::ready(None))
     }
 
@@ -305,11 +306,11 @@ pub trait BoardAccess: Send + Sync {
     fn deliver(
         &self,
         delivery: WebhookDelivery,
-    ) -> BoxFuture<'_, Result<WebhookAnswer, AccessError>> {
+    ) -> BoxFuture<'_, Result<WebhookAnswer, BoardError>> {
         drop(delivery);
         Box::pin(std::future::ready(Ok(WebhookAnswer::Off)))
     }
 
     /// Says what has to be well and whether it is.
-    fn readiness(&self) -> BoxFuture<'_, Vec<Readiness>>;
+    fn readiness(&self) -> BoxFuture<'_, Vec<ReadinessCheck>>;
 }

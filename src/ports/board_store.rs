@@ -31,11 +31,11 @@ pub trait BoardStore: Send {
 }
 
 /// Looks after a board's store beside its writer. Both may take a while.
-pub trait BoardUpkeep: Send + Sync {
+pub trait BoardMaintenance: Send + Sync {
     /// Looks whether it is intact; says what it holds, or what is wrong.
     fn check(&self) -> Result<String, String>;
 
     /// Copies it, and says that it has the newest schema: it is brought there whenever it is opened. `stamp` tells copies
     /// apart, the later the greater.
-    fn push(&self, stamp: &str) -> Result<String, String>;
+    fn back_up(&self, stamp: &str) -> Result<String, String>;
 }

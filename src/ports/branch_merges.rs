@@ -38,5 +38,5 @@ pub trait BranchMerges: Send + Sync {
 
     /// Moves a branch from one commit to another, if it is still there. A checkout of the branch goes along when it is
     /// clean, and keeps the branch from moving when it is not.
-    fn publish(&self, branch: &str, expected: &str, commit: &str) -> MergeOutcome;
+    fn update_branch(&self, branch: &str, expected: &str, commit: &str) -> MergeOutcome;
 }

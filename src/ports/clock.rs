@@ -18,7 +18,7 @@ pub trait Clock: Send + Sync {
     }
 
     /// Returns a random number in `0.0..1.0`, for jitter.
-    fn chance(&self) -> f64;
+    fn random(&self) -> f64;
 
     /// Completes after `duration`.
     fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()>;

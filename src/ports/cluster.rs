@@ -2,7 +2,7 @@
 
 use std::{any::Any, sync::Arc, time::Duration};
 
-use crate::domain::cluster::{ClusterControls, ClusterView, WorkOrder, WorkResult, WorkerCard};
+use crate::domain::cluster::{ClusterControls, ClusterView, WorkOrder, WorkResult, WorkerInfo};
 
 use super::{BoxFuture, board_store::BoardStore};
 
@@ -22,7 +22,7 @@ pub trait StopFeed: Send {
 pub type LineSink = Box<dyn Fn(&str) + Send + Sync>;
 
 /// Hands runs out to workers and waits for what comes of them.
-pub trait RemoteRuns: Send + Sync {
+pub trait RunDispatcher: Send + Sync {
     /// Hands an order out and waits for its result, which is fetched with the commit it speaks of. `stop` says when
     /// the work has to end, `lines` is given what the worker says meanwhile. An error means that nobody knows what came of it.
     fn run(
@@ -40,16 +40,16 @@ pub trait RemoteRuns: Send + Sync {
 }
 
 /// The right to lead.
-pub struct Leading {
+pub struct LeadershipGuard {
     /// Completes when the right is lost.
     pub lost: BoxFuture<'static, ()>,
     /// The right itself; it is given back when this is dropped.
     pub right: Box<dyn Any + Send>,
 }
 
-impl std::fmt::Debug for Leading {
+impl std::fmt::Debug for LeadershipGuard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Leading").finish_non_exhaustive()
+        f.debug_struct("LeadershipGuard").finish_non_exhaustive()
     }
 }
 
@@ -59,19 +59,19 @@ pub trait ClusterMember: Send + Sync {
     fn lead(
         &self,
         following: Box<dyn Fn(&str) + Send + Sync>,
-    ) -> BoxFuture<'_, Result<Leading, Error>>;
+    ) -> BoxFuture<'_, Result<LeadershipGuard, Error>>;
 
     /// Opens the board. Blocks.
     fn store(&self) -> Result<Box<dyn BoardStore>, Error>;
 
     /// Opens the controller's side of the queue. Blocks.
-    fn runs(&self) -> Result<Arc<dyn RemoteRuns>, Error>;
+    fn runs(&self) -> Result<Arc<dyn RunDispatcher>, Error>;
 
     /// Brings the commits here that branches of the board stand at. Blocks.
     fn tips(&self) -> Result<Vec<(String, String)>, Error>;
 
     /// Opens a worker's side of the queue; `notices` is given what the person there has to know. Blocks.
-    fn orders(&self, card: WorkerCard, notices: LineSink) -> Result<Arc<dyn OrderQueue>, Error>;
+    fn orders(&self, card: WorkerInfo, notices: LineSink) -> Result<Arc<dyn OrderQueue>, Error>;
 
     /// Returns who works, and how much lies in the queue. Blocks.
     fn view(&self) -> Result<ClusterView, Error>;
@@ -98,8 +98,8 @@ pub trait TakenOrder: Send {
 /// Takes work from a controller.
 pub trait OrderQueue: Send + Sync {
     /// Asks for an order that this worker may do, and waits for one about so long. Its base commit is here when this returns.
-    fn ask(&self, wait: Duration) -> BoxFuture<'_, Result<Option<Box<dyn TakenOrder>>, Error>>;
+    fn poll(&self, wait: Duration) -> BoxFuture<'_, Result<Option<Box<dyn TakenOrder>>, Error>>;
 
     /// Tells the controller what this worker says of itself.
-    fn announce(&self, card: WorkerCard) -> BoxFuture<'_, Result<(), Error>>;
+    fn announce(&self, card: WorkerInfo) -> BoxFuture<'_, Result<(), Error>>;
 }

@@ -13,7 +13,7 @@ pub struct DrillExit {
 
 /// What is found in such a place afterwards.
 #[derive(Debug, Clone, Default)]
-pub struct DrillLeftovers {
+pub struct DrillFindings {
     /// Its ledger.
     pub entries: Vec<LedgerEntry>,
     /// What was touched, is alive or leaked although it must not be, one sentence each.
@@ -36,7 +36,7 @@ pub enum Error {
 /// Where throw-away places can be made.
 pub trait DrillSites {
     /// Lays out a place for a drill; it is gone when the value is dropped.
-    fn lay(&self, drill: &Drill) -> Result<Box<dyn DrillSite>, Error>;
+    fn create_site(&self, drill: &Drill) -> Result<Box<dyn DrillSite>, Error>;
 }
 
 /// One throw-away place.
@@ -54,5 +54,5 @@ pub trait DrillSite {
     fn tree(&self) -> Result<String, Error>;
 
     /// Looks at the ledger, the traps, the processes and the agent's report.
-    fn look(&self) -> Result<DrillLeftovers, Error>;
+    fn inspect(&self) -> Result<DrillFindings, Error>;
 }

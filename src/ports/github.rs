@@ -2,8 +2,8 @@
 //! answer: whoever implements this knows it.
 
 use crate::domain::{
-    board::{Millis, Repository},
-    github::{Issue, Proposal, PullRequest, Trouble},
+    board::{GithubRepository, Millis},
+    github::{GithubError, Issue, NewPullRequest, PullRequest},
 };
 
 use super::BoxFuture;
@@ -14,40 +14,40 @@ pub trait GitHub: Send + Sync {
     /// changed since this was last asked.
     fn issues<'a>(
         &'a self,
-        at: &'a Repository,
+        at: &'a GithubRepository,
         label: &'a str,
         since: Option<&'a str>,
         now: Millis,
-    ) -> BoxFuture<'a, Result<Option<Vec<Issue>>, Trouble>>;
+    ) -> BoxFuture<'a, Result<Option<Vec<Issue>>, GithubError>>;
 
     /// Returns an issue.
     fn issue<'a>(
         &'a self,
-        at: &'a Repository,
+        at: &'a GithubRepository,
         number: u64,
         now: Millis,
-    ) -> BoxFuture<'a, Result<Issue, Trouble>>;
+    ) -> BoxFuture<'a, Result<Issue, GithubError>>;
 
     /// Returns a pull request.
     fn pull_request<'a>(
         &'a self,
-        at: &'a Repository,
+        at: &'a GithubRepository,
         number: u64,
         now: Millis,
-    ) -> BoxFuture<'a, Result<PullRequest, Trouble>>;
+    ) -> BoxFuture<'a, Result<PullRequest, GithubError>>;
 
     /// Pushes the branch of a proposal and opens its pull request, or finds the one that is there.
-    fn propose<'a>(
+    fn open_pull_request<'a>(
         &'a self,
-        at: &'a Repository,
-        proposal: &'a Proposal,
+        at: &'a GithubRepository,
+        proposal: &'a NewPullRequest,
         now: Millis,
-    ) -> BoxFuture<'a, Result<PullRequest, Trouble>>;
+    ) -> BoxFuture<'a, Result<PullRequest, GithubError>>;
 
     /// Fetches a branch, and returns its commit.
     fn fetch<'a>(
         &'a self,
-        at: &'a Repository,
+        at: &'a GithubRepository,
         branch: &'a str,
-    ) -> BoxFuture<'a, Result<String, Trouble>>;
+    ) -> BoxFuture<'a, Result<String, GithubError>>;
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::domain::{
     checkpoint::CheckpointError,
     guard::{
-        checkpoint::{CheckpointCause, CheckpointOrder, GuardCheckpoint, UndoneCheckpoint},
+        checkpoint::{CheckpointCause, GuardCheckpoint, GuardCheckpointRequest, GuardUndoReport},
         log::LogEntry,
     },
 };
@@ -13,7 +13,10 @@ use crate::domain::{
 /// Keeps files that no commit holds, without touching refs, index or work tree of the user.
 pub trait GuardCheckpoints: Send + Sync {
     /// Keeps what would be lost; `None` where nothing would be.
-    fn save(&self, order: &CheckpointOrder) -> Result<Option<GuardCheckpoint>, CheckpointError>;
+    fn save(
+        &self,
+        order: &GuardCheckpointRequest,
+    ) -> Result<Option<GuardCheckpoint>, CheckpointError>;
 
     /// Lists the checkpoints of a project, oldest first.
     fn list(&self, root: &Path) -> Result<Vec<GuardCheckpoint>, CheckpointError>;
@@ -24,7 +27,7 @@ pub trait GuardCheckpoints: Send + Sync {
         root: &Path,
         number: u32,
         cause: &CheckpointCause,
-    ) -> Result<UndoneCheckpoint, CheckpointError>;
+    ) -> Result<GuardUndoReport, CheckpointError>;
 }
 
 /// The log of the guard.

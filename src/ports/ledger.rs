@@ -2,7 +2,7 @@
 
 use crate::domain::ledger::{
     LedgerEntry,
-    chain::{ChainAnchor, ChainError, LedgerChain},
+    chain::{ChainAnchor, ChainError, VerifiedLedger},
 };
 
 /// Why the ledger cannot be used.
@@ -30,7 +30,7 @@ pub enum Error {
 /// Keeps records. A record that `append` returned for is on disk.
 pub trait Ledger: Send + Sync {
     /// Reads and verifies everything.
-    fn read(&self) -> Result<LedgerChain, Error>;
+    fn read(&self) -> Result<VerifiedLedger, Error>;
 
     /// Appends one record, under a session where there is one, and returns its place.
     fn append(&self, session: Option<&str>, entry: LedgerEntry) -> Result<ChainAnchor, Error>;

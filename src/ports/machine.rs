@@ -2,7 +2,7 @@
 
 /// Where the clocks of the machine stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MachineClocks {
+pub struct BootClock {
     /// Which start of the machine.
     pub id: String,
     /// Time since then, sleep included.
@@ -15,11 +15,11 @@ pub trait Machine: Send + Sync {
     fn free_bytes(&self) -> Result<u64, String>;
 
     /// Tries git on the repository and returns its version.
-    fn git(&self) -> Result<String, String>;
+    fn git_version(&self) -> Result<String, String>;
 
     /// Returns where the clocks stand.
-    fn boot(&self) -> MachineClocks;
+    fn boot_clock(&self) -> BootClock;
 
     /// Tries what would keep the machine awake and returns its name.
-    fn sleep_guard(&self) -> Result<String, String>;
+    fn sleep_inhibitor(&self) -> Result<String, String>;
 }

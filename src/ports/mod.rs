@@ -1,6 +1,6 @@
 //! The traits at the wall: what the inside may ask of the outside. No logic lives here.
 //!
-//! Each trait has two real implementations, production in `adapters` and a fake in `tests/support`.
+//! Each trait has an implementation in `adapters`; some have a fake in `tests`, production in `adapters` and a fake in `tests/support`.
 
 use std::pin::Pin;
 

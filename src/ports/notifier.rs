@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    domain::notification::{Notification, NotificationEvent, Refusal},
+    domain::notify::{Notification, NotificationError, NotificationEvent},
     ports::BoxFuture,
 };
 
@@ -16,15 +16,18 @@ pub trait Notifier: Send + Sync {
     fn wants(&self, event: NotificationEvent) -> bool;
 
     /// Says whether it is here and now: nothing of it is worth keeping for later.
-    fn is_here(&self) -> bool;
+    fn is_ephemeral(&self) -> bool;
 
     /// Tells, once; an error is a sentence without secrets.
-    fn tell<'a>(&'a self, notification: &'a Notification) -> BoxFuture<'a, Result<(), Refusal>>;
+    fn tell<'a>(
+        &'a self,
+        notification: &'a Notification,
+    ) -> BoxFuture<'a, Result<(), NotificationError>>;
 }
 
 /// How deliveries stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Deliveries {
+pub struct DeliveryReport {
     /// How many notifications arrived, counted once a way.
     pub arrived: u32,
     /// One sentence a way that could not be told.
@@ -32,22 +35,22 @@ pub struct Deliveries {
 }
 
 /// Takes notifications and delivers them beside the work.
-pub trait Notifications: Send + Sync {
+pub trait NotificationSink: Send + Sync {
     /// Takes one; returns at once.
     fn send(&self, notification: Notification);
 
     /// Waits until everything has been tried once, at most so long, and says how deliveries stand.
-    fn settle(&self, most: Duration) -> BoxFuture<'_, Deliveries>;
+    fn flush(&self, most: Duration) -> BoxFuture<'_, DeliveryReport>;
 }
 
 /// Nobody is told.
 #[derive(Debug)]
-pub struct NoNotifications;
+pub struct NullNotificationSink;
 
-impl Notifications for NoNotifications {
+impl NotificationSink for NullNotificationSink {
     fn send(&self, _notification: Notification) {}
 
-    fn settle(&self, _most: Duration) -> BoxFuture<'_, Deliveries> {
-        Box::pin(async { Deliveries::default() })
+    fn flush(&self, _most: Duration) -> BoxFuture<'_, DeliveryReport> {
+        Box::pin(async { DeliveryReport::default() })
     }
 }

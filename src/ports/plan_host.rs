@@ -21,7 +21,7 @@ use crate::{
 
 /// What stands around the tasks of a plan whose policy is enforced.
 #[derive(Clone)]
-pub struct TaskGuard {
+pub struct TaskConfinement {
     /// The wall around each task.
     pub wall: Arc<dyn Sandbox>,
     /// The temporary folder that the tasks have in common behind the wall; it goes with the run.
@@ -34,7 +34,7 @@ pub struct TaskGuard {
     pub reach: FileReach,
 }
 
-impl std::fmt::Debug for TaskGuard {
+impl std::fmt::Debug for TaskConfinement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Guard")
             .field("reach", &self.reach)
@@ -67,7 +67,7 @@ impl FileReach {
 }
 
 /// Resolves `.` and `..` by name alone.
-pub fn without_dots(path: &Path) -> PathBuf {
+pub fn normalize_path(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
     for part in path.components() {
         match part {
@@ -83,7 +83,7 @@ pub fn without_dots(path: &Path) -> PathBuf {
 
 /// One attempt to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AttemptRequest {
+pub struct AttemptId {
     /// Which task.
     pub task: TaskIndex,
     /// Counted over all executions of the run, from 1.
@@ -109,7 +109,7 @@ pub struct FinishedAttempt {
     /// Which task.
     pub task: TaskIndex,
     /// How it ended.
-    pub exit: AttemptExit,
+    pub exit: AttemptEndReason,
     /// When, in milliseconds since 1970.
     pub at: Millis,
     /// How long it took, in microseconds.
@@ -120,7 +120,7 @@ pub struct FinishedAttempt {
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AttemptExit {
+pub enum AttemptEndReason {
     /// With this code; a signal is its number, negative.
     Code(i32),
     /// By its deadline.
@@ -140,7 +140,7 @@ pub enum AttemptExit {
 /// Runs tasks.
 pub trait TaskHost {
     /// Starts an attempt; its end arrives by [`TaskHost::wait`], also where it could not be started.
-    fn start(&mut self, order: AttemptRequest);
+    fn start(&mut self, order: AttemptId);
 
     /// Returns what happened, as soon as something did, or nothing once `limit` has passed.
     fn wait(&mut self, limit: Option<Duration>) -> Vec<HostEvent>;

@@ -12,7 +12,7 @@ use crate::{
         event::{Millis, PlanEvent, PlanSource, RunCreated},
         state::RunState,
     },
-    ports::plan_host::{TaskGuard, TaskHost},
+    ports::plan_host::{TaskConfinement, TaskHost},
 };
 
 /// Why a plan cannot be loaded.
@@ -220,7 +220,7 @@ pub trait RunDir {
     fn sync(&mut self) -> Result<(), Error>;
 
     /// Writes `state.json`.
-    fn snapshot(&mut self, plan: &Plan, state: &RunState) -> Result<(), Error>;
+    fn write_state(&mut self, plan: &Plan, state: &RunState) -> Result<(), Error>;
 
     /// Leaves a request to cancel.
     fn request_cancel(&self) -> Result<(), Error>;
@@ -248,6 +248,6 @@ pub trait RunDir {
         &self,
         plan: &'plan Plan,
         state: &RunState,
-        guard: Option<TaskGuard>,
+        guard: Option<TaskConfinement>,
     ) -> Result<Box<dyn TaskHost + 'plan>, Error>;
 }

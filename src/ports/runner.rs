@@ -47,13 +47,13 @@ pub enum OutputStream {
 
 /// Reads the output of a command line by line while it runs. Secrets are removed before; a line longer than
 /// [`CommandStreams::LONGEST_LINE`] is left out, and bytes that are not UTF-8 are replaced.
-pub trait LineReader: Send + Sync {
+pub trait LineObserver: Send + Sync {
     /// Takes one line, without its end.
     fn line(&self, stream: OutputStream, line: &str);
 }
 
 /// Reads the output of a command byte by byte while it runs, as it comes. Secrets are removed before.
-pub trait ByteReader: Send + Sync {
+pub trait ByteObserver: Send + Sync {
     /// Takes the next bytes; a character may be cut in two.
     fn bytes(&self, stream: OutputStream, bytes: &[u8]);
 }
@@ -74,9 +74,9 @@ pub struct CommandStreams {
     /// An open pipe that becomes its standard input, in place of a file.
     pub input_pipe: Option<Arc<OwnedFd>>,
     /// Whoever reads along.
-    pub reader: Option<Arc<dyn LineReader>>,
+    pub reader: Option<Arc<dyn LineObserver>>,
     /// Whoever reads along the bare bytes.
-    pub byte_reader: Option<Arc<dyn ByteReader>>,
+    pub byte_reader: Option<Arc<dyn ByteObserver>>,
 }
 
 impl CommandStreams {
@@ -109,7 +109,7 @@ pub trait CommandRunner: Send + Sync {
         order: &'a CommandRequest,
     ) -> BoxFuture<'a, Result<CommandResult, SpawnError>>;
 
-    /// Ends what is running now; the pending `run` then returns `Exit::Cancelled`.
+    /// Ends what is running now; the pending `run` then returns `ExitStatus::Cancelled`.
     fn interrupt(&self, how: StopSignal);
 
     /// Returns the hosts that commands asked for and the wall refused since the last question, as `host:port`.
@@ -118,5 +118,5 @@ pub trait CommandRunner: Send + Sync {
     }
 
     /// Ends processes that carry this token prefix and survived an earlier tos; returns how many.
-    fn reap<'a>(&'a self, token_prefix: &'a str) -> BoxFuture<'a, u32>;
+    fn kill_survivors<'a>(&'a self, token_prefix: &'a str) -> BoxFuture<'a, u32>;
 }

@@ -29,38 +29,38 @@ pub struct ConfinedEnvironment {
 
 /// A descriptor that a process inherits under the number it has here.
 #[derive(Debug, Clone)]
-pub struct InheritedFile(Arc<OwnedFd>);
+pub struct InheritedFd(Arc<OwnedFd>);
 
-impl InheritedFile {
+impl InheritedFd {
     /// Takes a descriptor; it stays closed to everything that is started until it is handed on.
     pub fn new(file: OwnedFd) -> Self {
         Self(Arc::new(file))
     }
 }
 
-impl AsFd for InheritedFile {
+impl AsFd for InheritedFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }
 
-impl AsRawFd for InheritedFile {
+impl AsRawFd for InheritedFd {
     fn as_raw_fd(&self) -> i32 {
         self.0.as_raw_fd()
     }
 }
 
-impl PartialEq for InheritedFile {
+impl PartialEq for InheritedFd {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-impl Eq for InheritedFile {}
+impl Eq for InheritedFd {}
 
 /// Everything needed to start one process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LaunchRequest {
+pub struct ProcessSpec {
     /// The program, as an absolute path.
     pub program: PathBuf,
     /// The name the program is told it was started as.
@@ -77,7 +77,7 @@ pub struct LaunchRequest {
     /// What goes past the jailers to the command; only a wall hands it on.
     pub inside: ConfinedEnvironment,
     /// What a jailer is told, which must not stand on its command line: everybody on the machine can read that.
-    pub inherited: Option<InheritedFile>,
+    pub inherited: Option<InheritedFd>,
     /// A folder that the command shares with others, and how many bytes it may hold; more ends the command.
     pub watched: Option<(PathBuf, u64)>,
     /// Protected places that were not there before the command: what it makes of them is taken away when it has ended.
@@ -87,7 +87,7 @@ pub struct LaunchRequest {
 /// Confines commands. What it cannot confine as asked it refuses.
 pub trait Sandbox: Send + Sync {
     /// Returns the start of the same command behind the wall.
-    fn confine(&self, launch: LaunchRequest) -> BoxFuture<'_, Result<LaunchRequest, SpawnError>>;
+    fn confine(&self, launch: ProcessSpec) -> BoxFuture<'_, Result<ProcessSpec, SpawnError>>;
 
     /// Returns the hosts that commands asked for and the wall refused since the last question, as `host:port`.
     fn take_refused_hosts(&self) -> Vec<String> {
@@ -95,7 +95,7 @@ pub trait Sandbox: Send + Sync {
     }
 
     /// Takes away what a command that has ended made of the `absent` places of its start; returns a sentence for each.
-    fn take_away(&self, absent: &[PathBuf]) -> Vec<String> {
+    fn quarantine(&self, absent: &[PathBuf]) -> Vec<String> {
         let _ = absent;
         Vec::new()
     }

@@ -2,7 +2,7 @@
 
 use std::{any::Any, path::PathBuf};
 
-use crate::domain::{schedule::Record, time::Timestamp};
+use crate::domain::{schedule::SlotRecord, time::Timestamp};
 
 /// A run of a schedule could not begin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,10 +24,10 @@ pub trait Schedules {
     fn write(&self, text: &str) -> Result<(), Error>;
 
     /// Returns what is on record of a schedule, oldest first.
-    fn records(&self, name: &str) -> Result<Vec<Record>, Error>;
+    fn records(&self, name: &str) -> Result<Vec<SlotRecord>, Error>;
 
     /// Adds a record.
-    fn append(&self, name: &str, record: &Record) -> Result<(), Error>;
+    fn append(&self, name: &str, record: &SlotRecord) -> Result<(), Error>;
 
     /// Takes the right to decide what is due.
     fn lock(&self) -> Result<Box<dyn Any>, Error>;
@@ -45,14 +45,14 @@ pub trait Schedules {
     fn run(&self, words: &[String], log: &str) -> Result<i32, Error>;
 
     /// Makes the place for the log of a run, and takes the oldest logs away; the path is relative to the root.
-    fn log(&self, name: &str, slot: Timestamp) -> Result<String, Error>;
+    fn prepare_log(&self, name: &str, slot: Timestamp) -> Result<String, Error>;
 
     /// Returns the zone of this machine, where it says one.
     fn local_zone(&self) -> Option<String>;
 
     /// Returns whether a file of the root is there.
-    fn has(&self, file: &str) -> bool;
+    fn file_exists(&self, file: &str) -> bool;
 
     /// Returns the program and the root, for whatever calls them.
-    fn places(&self) -> Result<(PathBuf, PathBuf), Error>;
+    fn program_and_root(&self) -> Result<(PathBuf, PathBuf), Error>;
 }

@@ -1,4 +1,4 @@
-//! What survives: the run log, the files for people, the lock.
+//! What survives: the run log, the files for people.
 //!
 //! These calls block, and on purpose: a job does one thing at a time, and what is recorded has to be on
 //! the disk before the next effect. A detour over another thread would only add its cost.
@@ -77,14 +77,14 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<String>, Error>;
 
     /// Returns the name for a new archive, relative to the root.
-    fn new_archive(&self) -> String;
+    fn archive_name(&self) -> String;
 
     /// Moves the records of all past runs into `archive`, the run log last. May be repeated after a
     /// crash.
     fn archive(&self, archive: &str) -> Result<(), Error>;
 
     /// Returns what lies on the disk.
-    fn disk(&self) -> RecordFiles;
+    fn record_files(&self) -> RecordFiles;
 
     /// Writes the run summary and its one-line twin.
     fn write_summary(&self, json: &str, text: &str) -> Result<String, Error>;

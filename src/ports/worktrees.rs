@@ -26,7 +26,7 @@ pub struct Worktree {
 
 /// What of the checkout a work tree gets although git ignores it.
 #[derive(Debug, Clone, Copy)]
-pub struct SharedWish<'a> {
+pub struct SharedPaths<'a> {
     /// Folders.
     pub folders: &'a [String],
     /// Patterns of files.
@@ -35,7 +35,7 @@ pub struct SharedWish<'a> {
 
 /// What was shared with a work tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shared {
+pub struct SharedFiles {
     /// The files, from the top of the checkout.
     pub files: Vec<String>,
     /// Values in them that nobody may see.
@@ -62,7 +62,7 @@ pub trait Worktrees: Send + Sync {
     fn read_scratch(&self, place: &Worktree, file: &str) -> Option<String>;
 
     /// Returns whether the user's checkout holds a file of that name.
-    fn holds(&self, path: &str) -> bool;
+    fn checkout_contains(&self, path: &str) -> bool;
 
     /// Takes such a folder away.
     fn remove_scratch(&self, place: &Worktree) -> Result<(), Error>;
@@ -74,7 +74,7 @@ pub trait Worktrees: Send + Sync {
     fn tree(&self, place: &Worktree) -> Result<String, Error>;
 
     /// Commits a tree on top of the base and lets a reference of tos point at it.
-    fn keep(
+    fn commit_tree(
         &self,
         place: &Worktree,
         tree: &str,
@@ -83,17 +83,22 @@ pub trait Worktrees: Send + Sync {
     ) -> Result<String, Error>;
 
     /// Returns a commit of a tree with these paths as they are in the base; what is not there in the base is left out.
-    fn with_base(&self, place: &Worktree, tree: &str, paths: &[String]) -> Result<String, Error>;
+    fn commit_with_base(
+        &self,
+        place: &Worktree,
+        tree: &str,
+        paths: &[String],
+    ) -> Result<String, Error>;
 
     /// Lets a reference of tos point at a commit.
-    fn point(&self, reference: &str, commit: &str) -> Result<(), Error>;
+    fn update_ref(&self, reference: &str, commit: &str) -> Result<(), Error>;
 
     /// Returns the commit that a reference points at.
-    fn at(&self, reference: &str) -> Option<String>;
+    fn resolve_ref(&self, reference: &str) -> Option<String>;
 
     /// Moves the user's branch and checkout forward to a commit, if nothing else is in the way; never anything but
     /// forward. Returns the branch. This is done only when a person says so.
-    fn take_over(&self, commit: &str, reference: &str) -> Result<String, Error>;
+    fn fast_forward(&self, commit: &str, reference: &str) -> Result<String, Error>;
 
     /// Keeps everything in it where a person can look at it: under a reference, or, where git cannot hold
     /// it, as a folder out of the way. Returns where.
@@ -107,36 +112,40 @@ pub trait Worktrees: Send + Sync {
 
     /// Takes it away as `remove` does, but keeps its files for the next one that is made for the same run, where that is sure to
     /// be as good as a new one. Whoever calls this calls `finish` at the end of the run.
-    fn hand_on(&self, place: &Worktree) -> Result<(), Error> {
+    fn remove_for_reuse(&self, place: &Worktree) -> Result<(), Error> {
         self.remove(place)
     }
 
     /// Takes away what was kept for the next task of a run.
-    fn finish(&self, _run: &str) -> Result<(), Error> {
+    fn remove_reusable(&self, _run: &str) -> Result<(), Error> {
         Ok(())
     }
 
     /// Takes away what a run that ended badly has left, after keeping what is in it under a reference.
     /// Returns one line each.
-    fn clean(&self) -> Result<Vec<String>, Error>;
+    fn recover_crashed(&self) -> Result<Vec<String>, Error>;
 
     /// Says why one of these folders or patterns of files of the checkout cannot be shared. Returns the files.
-    fn check_shared(&self, wish: &SharedWish<'_>) -> Result<Vec<String>, Error>;
+    fn check_shared(&self, wish: &SharedPaths<'_>) -> Result<Vec<String>, Error>;
 
     /// Puts folders and files of the checkout that git ignores into a fresh work tree, where nothing done to them
     /// reaches the checkout: folders as links where a wall makes everything outside read-only, else as copies; files as
     /// copies. They are never part of what changed in it.
-    fn share(&self, place: &Worktree, wish: &SharedWish<'_>, walled: bool)
-    -> Result<Shared, Error>;
+    fn share(
+        &self,
+        place: &Worktree,
+        wish: &SharedPaths<'_>,
+        walled: bool,
+    ) -> Result<SharedFiles, Error>;
 
     /// Names the submodules of a commit that work trees are made without, and what helps; one line each.
     fn missing_submodules(&self, base: &str) -> Result<Vec<String>, Error>;
 
     /// Returns how many bytes of disk a task folder takes, homes and ignored files included.
-    fn weight(&self, place: &Worktree) -> u64;
+    fn disk_usage(&self, place: &Worktree) -> u64;
 
     /// Returns a digest of each thing of the user's repository that no task may touch.
-    fn promises(&self) -> Result<Vec<(String, String)>, Error>;
+    fn protected_digests(&self) -> Result<Vec<(String, String)>, Error>;
 
     /// Returns what changed between two commits, for people.
     fn describe_changes(&self, from: &str, to: &str) -> Result<String, Error>;

@@ -1,7 +1,7 @@
 //! Runs a drill: lays out a throw-away place, does there what a person would do, looks, and judges.
 
 use crate::{
-    domain::drill::{Drill, DrillObservation, DrillOutcome, DrillStep, event_words},
+    domain::drill::{Drill, DrillObservation, DrillOutcome, DrillStep, event_text},
     ports::drill_site::{DrillSites, Error},
 };
 
@@ -17,13 +17,13 @@ pub struct DrillResult {
 /// Runs one drill to its end. Every place on the way that fails is a verdict; an error means that the drill
 /// itself could not be carried out.
 pub fn run_drill(drill: &Drill, ground: &dyn DrillSites) -> Result<DrillResult, Error> {
-    let site = ground.lay(drill)?;
+    let site = ground.create_site(drill)?;
     let mut seen = DrillObservation {
         before: site.tree()?,
         ..DrillObservation::default()
     };
     for (number, act) in drill.acts.iter().enumerate() {
-        let list = drill.list(&|scenario| site.agent(scenario), number > 0);
+        let list = drill.task_list(&|scenario| site.agent(scenario), number > 0);
         let list = list.to_string();
         match act {
             DrillStep::Kill => site.kill_at_work(&list)?,
@@ -35,12 +35,12 @@ pub fn run_drill(drill: &Drill, ground: &dyn DrillSites) -> Result<DrillResult, 
         }
     }
     seen.after = site.tree()?;
-    let found = site.look()?;
+    let found = site.inspect()?;
     seen.entries = found.entries;
     seen.faults = found.faults;
     seen.report = found.report;
     Ok(DrillResult {
         outcome: drill.judge(&seen),
-        observed: seen.entries.iter().map(event_words).collect(),
+        observed: seen.entries.iter().map(event_text).collect(),
     })
 }

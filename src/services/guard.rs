@@ -4,7 +4,7 @@ use crate::{
     domain::{
         guard::{
             GuardOutcome, ToolAction, ToolCall,
-            checkpoint::{CheckpointCause, CheckpointOrder},
+            checkpoint::{CheckpointCause, GuardCheckpointRequest},
             patched_files,
             protected::{self, ProjectView},
         },
@@ -77,7 +77,7 @@ impl Guard<'_> {
     ) -> GuardOutcome {
         let project = self.project.filter(|_| outcome.decision != Decision::Deny);
         let threat = project.and_then(|project| match &call.action {
-            ToolAction::Command(_) => protected::threat(losses, project),
+            ToolAction::Command(_) => protected::find_threat(losses, project),
             ToolAction::Files(files) => self.second_name(files, project),
             ToolAction::Other => None,
         });
@@ -86,7 +86,7 @@ impl Guard<'_> {
             Some(threat) => GuardOutcome {
                 decision: Decision::Deny,
                 reason: threat.reason(),
-                rule: Some(protected::RULE.to_owned()),
+                rule: Some(protected::PROTECTED_FILES_RULE.to_owned()),
                 ..outcome
             },
         }
@@ -104,7 +104,7 @@ impl Guard<'_> {
             .filter(|(access, _)| *access == FileAccess::Write);
         written
             .map(|(_, path)| folder.join(path))
-            .find_map(|path| protected::second_name(&path.to_string_lossy(), project))
+            .find_map(|path| protected::second_name_threat(&path.to_string_lossy(), project))
     }
 
     fn keep(
@@ -120,7 +120,7 @@ impl Guard<'_> {
         let Some(checkpoints) = self.checkpoints.filter(|_| !losses.is_empty()) else {
             return outcome;
         };
-        let order = CheckpointOrder {
+        let order = GuardCheckpointRequest {
             root: self.world.root.clone(),
             losses,
             cause: cause.clone(),
@@ -130,7 +130,7 @@ impl Guard<'_> {
         match checkpoints.save(&order) {
             Ok(None) => outcome,
             Ok(Some(made)) => GuardOutcome {
-                checkpoint: Some((made.number, made.what())),
+                checkpoint: Some((made.number, made.describe())),
                 ..outcome
             },
             Err(error) => GuardOutcome {

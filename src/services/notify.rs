@@ -5,22 +5,22 @@ use std::sync::Arc;
 use crate::{
     domain::{
         job::{event::RunLogEvent, state::JobLoopState},
-        notification::job_notification,
+        notify::job_notification,
     },
-    ports::notifier::Notifications,
+    ports::notifier::NotificationSink,
     services::job::event_bus::EventReporter,
 };
 
 /// Tells people of waiting commands, pauses and ends of a job.
-pub struct JobTeller(pub Arc<dyn Notifications>);
+pub struct JobNotifier(pub Arc<dyn NotificationSink>);
 
-impl std::fmt::Debug for JobTeller {
+impl std::fmt::Debug for JobNotifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("JobTeller").finish_non_exhaustive()
+        f.debug_struct("JobNotifier").finish_non_exhaustive()
     }
 }
 
-impl EventReporter for JobTeller {
+impl EventReporter for JobNotifier {
     fn event(&mut self, event: &RunLogEvent, state: &JobLoopState) {
         if let Some(notification) = job_notification(event, state) {
             self.0.send(notification);

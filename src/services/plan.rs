@@ -15,7 +15,7 @@ use crate::{
                 TasksSettled,
             },
             graph::PlanGraph,
-            schedule::{AttemptEnd, Schedule, ScheduleRules, Settlement},
+            schedule::{AttemptResult, ScheduleRules, TaskScheduler, UnstartedTasks},
             state,
             state::{RunState, StatusReason, TaskStatus},
             task::TaskAction,
@@ -23,7 +23,7 @@ use crate::{
         sandbox::SandboxBackend,
     },
     ports::{
-        plan_host::{AttemptExit, AttemptRequest, FinishedAttempt, HostEvent, TaskHost},
+        plan_host::{AttemptEndReason, AttemptId, FinishedAttempt, HostEvent, TaskHost},
         plan_store::{Error, RunDir},
         runner::StopSignal,
     },
@@ -39,7 +39,7 @@ const OUTPUTS_MISSING: i32 = 73;
 /// Sees every event once it is recorded.
 pub trait PlanObserver {
     /// Is told what was recorded, and the state it led to.
-    fn saw(&mut self, plan: &Plan, state: &RunState, events: &[PlanEvent]);
+    fn on_events(&mut self, plan: &Plan, state: &RunState, events: &[PlanEvent]);
 }
 
 /// What confines the tasks of a run.
@@ -128,7 +128,7 @@ impl PlanDriver<'_> {
             fail_fast: passage.fail_fast,
         };
         let plan = self.plan;
-        let mut schedule = Schedule::new(plan, PlanGraph::of(plan), &self.state.tasks, rules);
+        let mut schedule = TaskScheduler::new(plan, PlanGraph::of(plan), &self.state.tasks, rules);
         loop {
             self.settle(schedule.drain_settled());
             let orders = self.announce(&mut schedule, passage);
@@ -162,9 +162,9 @@ impl PlanDriver<'_> {
 
     fn announce(
         &mut self,
-        schedule: &mut Schedule<'_>,
+        schedule: &mut TaskScheduler<'_>,
         passage: &PlanRunRequest,
-    ) -> Vec<AttemptRequest> {
+    ) -> Vec<AttemptId> {
         let mut orders = Vec::new();
         let wall = passage.confinement.as_ref().map(|found| found.wall);
         let now = self.host.monotonic();
@@ -173,7 +173,7 @@ impl PlanDriver<'_> {
                 .state
                 .task(task)
                 .map_or((0, 0), |task| (task.attempts, task.round));
-            let order = AttemptRequest {
+            let order = AttemptId {
                 task,
                 attempt: attempts + 1,
                 round: round + 1,
@@ -193,10 +193,10 @@ impl PlanDriver<'_> {
         orders
     }
 
-    fn deny(&mut self, order: AttemptRequest, why: &str, schedule: &mut Schedule<'_>) {
+    fn deny(&mut self, order: AttemptId, why: &str, schedule: &mut TaskScheduler<'_>) {
         let done = FinishedAttempt {
             task: order.task,
-            exit: AttemptExit::NotStarted(StatusReason::PolicyDenied, why.to_owned()),
+            exit: AttemptEndReason::NotStarted(StatusReason::PolicyDenied, why.to_owned()),
             at: self.host.now(),
             us: 0,
             artifacts: Vec::new(),
@@ -204,7 +204,7 @@ impl PlanDriver<'_> {
         self.ended(done, schedule);
     }
 
-    fn take(&mut self, happening: HostEvent, schedule: &mut Schedule<'_>) {
+    fn take(&mut self, happening: HostEvent, schedule: &mut TaskScheduler<'_>) {
         match happening {
             HostEvent::Ended(done) => self.ended(done, schedule),
             HostEvent::CancelRequested if schedule.is_canceled() => {}
@@ -220,7 +220,7 @@ impl PlanDriver<'_> {
         }
     }
 
-    fn cancel(&mut self, schedule: &mut Schedule<'_>) {
+    fn cancel(&mut self, schedule: &mut TaskScheduler<'_>) {
         self.record(PlanEvent::CancelRequested {
             at: self.host.now(),
         });
@@ -228,7 +228,7 @@ impl PlanDriver<'_> {
         self.host.end_all(StopSignal::Terminate);
     }
 
-    fn ended(&mut self, done: FinishedAttempt, schedule: &mut Schedule<'_>) {
+    fn ended(&mut self, done: FinishedAttempt, schedule: &mut TaskScheduler<'_>) {
         let (end, code, reason, message) = read(&done.exit);
         let verdict = schedule.finish(done.task, end, self.host.monotonic());
         let is_canceled = verdict.status == TaskStatus::Canceled;
@@ -245,9 +245,11 @@ impl PlanDriver<'_> {
                 reason
             },
             message,
-            timed_out: matches!(done.exit, AttemptExit::TimedOut | AttemptExit::Idle(_))
-                && !is_canceled,
-            cached: done.exit == AttemptExit::Cached && !is_canceled,
+            timed_out: matches!(
+                done.exit,
+                AttemptEndReason::TimedOut | AttemptEndReason::Idle(_)
+            ) && !is_canceled,
+            cached: done.exit == AttemptEndReason::Cached && !is_canceled,
             wait_ms: verdict
                 .wait
                 .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
@@ -256,8 +258,8 @@ impl PlanDriver<'_> {
         self.settle(schedule.drain_settled());
     }
 
-    fn settle(&mut self, settlements: Vec<Settlement>) {
-        for Settlement {
+    fn settle(&mut self, settlements: Vec<UnstartedTasks>) {
+        for UnstartedTasks {
             tasks,
             status,
             reason,
@@ -281,7 +283,7 @@ impl PlanDriver<'_> {
     fn write(&mut self) -> Result<(), Error> {
         if !self.pending.is_empty() {
             self.run.append(&self.pending)?;
-            self.watcher.saw(self.plan, self.state, &self.pending);
+            self.watcher.on_events(self.plan, self.state, &self.pending);
             self.pending.clear();
         }
         Ok(())
@@ -297,7 +299,7 @@ impl PlanDriver<'_> {
         if began < self.snapshot_due || !self.is_stale {
             return Ok(());
         }
-        self.run.snapshot(self.plan, self.state)?;
+        self.run.write_state(self.plan, self.state)?;
         self.is_stale = false;
         let cost = self.host.monotonic().saturating_sub(began);
         self.snapshot_due = began + SNAPSHOT_EVERY.max(cost * SNAPSHOT_SHARE);
@@ -312,7 +314,7 @@ impl PlanDriver<'_> {
             .zip(&self.plan.tasks)
             .take(self.plan.main_task_count());
         let status =
-            state::outcome(main.map(|(state, task)| (state, PlanTask::allow_failure(task))));
+            state::run_status(main.map(|(state, task)| (state, PlanTask::allow_failure(task))));
         let status = if self.state.cancel_requested && self.state.count(TaskStatus::Canceled) > 0 {
             TaskStatus::Canceled
         } else {
@@ -322,7 +324,7 @@ impl PlanDriver<'_> {
         self.record(PlanEvent::Closed(RunClosed { at, status }));
         self.write()?;
         self.run.sync()?;
-        self.run.snapshot(self.plan, self.state)?;
+        self.run.write_state(self.plan, self.state)?;
         Ok(status)
     }
 
@@ -345,19 +347,19 @@ impl PlanDriver<'_> {
 }
 
 fn read(
-    exit: &AttemptExit,
+    exit: &AttemptEndReason,
 ) -> (
-    AttemptEnd,
+    AttemptResult,
     Option<i32>,
     Option<StatusReason>,
     Option<String>,
 ) {
-    let failure = |code, can_retry| AttemptEnd::Failure { code, can_retry };
+    let failure = |code, can_retry| AttemptResult::Failure { code, can_retry };
     match exit {
-        AttemptExit::Code(0) => (AttemptEnd::Success, Some(0), None, None),
-        AttemptExit::Code(code) => (failure(Some(*code), true), Some(*code), None, None),
-        AttemptExit::TimedOut => (failure(None, true), None, None, None),
-        AttemptExit::Idle(after) => {
+        AttemptEndReason::Code(0) => (AttemptResult::Success, Some(0), None, None),
+        AttemptEndReason::Code(code) => (failure(Some(*code), true), Some(*code), None, None),
+        AttemptEndReason::TimedOut => (failure(None, true), None, None, None),
+        AttemptEndReason::Idle(after) => {
             let seconds = after.as_secs_f64();
             let message = format!(
                 "did nothing for {seconds:.1} s: no output, no processor time, no new process; it may wait for input \
@@ -365,7 +367,7 @@ fn read(
             );
             (failure(None, true), None, None, Some(message))
         }
-        AttemptExit::Overflowed(holds) => {
+        AttemptEndReason::Overflowed(holds) => {
             let megabytes = holds >> 20;
             let message = format!(
                 "the temporary folder of the run held {megabytes} MiB, more than it may: what was running was ended and the \
@@ -373,14 +375,14 @@ fn read(
             );
             (failure(None, false), None, None, Some(message))
         }
-        AttemptExit::OutputsMissing(message) => (
+        AttemptEndReason::OutputsMissing(message) => (
             failure(Some(OUTPUTS_MISSING), true),
             Some(OUTPUTS_MISSING),
             Some(StatusReason::OutputsMissing),
             Some(message.clone()),
         ),
-        AttemptExit::Cached => (AttemptEnd::Success, Some(0), None, None),
-        AttemptExit::NotStarted(reason, message) => {
+        AttemptEndReason::Cached => (AttemptResult::Success, Some(0), None, None),
+        AttemptEndReason::NotStarted(reason, message) => {
             let code = match reason {
                 StatusReason::ProcessStartFailed => 127,
                 StatusReason::NeedsFilesMissing => 66,

@@ -158,7 +158,7 @@ impl Bench {
         bench.write("app.py", "def add(a, b):\n    return a - b\n");
         bench.write("test_app.py", TESTS);
         bench.write(".gitignore", "/.tos/\n__pycache__/\n");
-        let alone = gates::BUILT_IN.replacen(
+        let alone = gates::DEFAULT_GATES_TOML.replacen(
             "unattended = false\nmax_session = \"0m\"",
             "unattended = true\nmax_session = \"1h\"",
             1,

@@ -26,7 +26,7 @@ use tos::{
     config::gates,
     domain::{
         drill::{ALL, Drill, DrillOutcome, DrillStep, DrillTask, find},
-        ledger::{LedgerEntry, PhaseMode},
+        ledger::{LedgerEntry, PhaseTransition},
     },
     ports::ledger::Ledger,
     services::drill::run_drill,
@@ -318,7 +318,7 @@ fn drills_run_again_end_a_hold() {
         track: "autonomy".into(),
         from: "1".into(),
         to: "2a".into(),
-        mode: PhaseMode::Promote,
+        mode: PhaseTransition::Promote,
         lock: false,
         reason: String::new(),
         evidence: vec![],

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use tos::{
-    domain::ledger::{LedgerEntry, PhaseMode},
+    domain::ledger::{LedgerEntry, PhaseTransition},
     interfaces::cli::command_line::Cli,
     ports::ledger::Ledger,
 };
@@ -70,7 +70,7 @@ fn whatever_the_status_advises_can_be_typed() {
             track: "autonomy".into(),
             from: from.into(),
             to: to.into(),
-            mode: PhaseMode::Promote,
+            mode: PhaseTransition::Promote,
             lock: false,
             reason: String::new(),
             evidence: vec![],

@@ -167,7 +167,7 @@ fn a_git_that_outlived_its_tos_writes_nothing_after_the_cleaning() {
     child.kill().unwrap();
     child.wait().unwrap();
     let trees = GitWorktrees::open(&repo.top).unwrap();
-    trees.clean().unwrap();
+    trees.recover_crashed().unwrap();
     let left = |folder: &str| {
         let entries = std::fs::read_dir(repo.top.join(folder));
         entries.map_or(0, Iterator::count)

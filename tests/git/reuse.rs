@@ -144,15 +144,15 @@ fn the_next_task_finds_its_base_whatever_the_one_before_did() {
         // Open, so that no other file gets its number.
         let held = opened(&first.top.join(".gitignore"));
         deed(&first.top);
-        trees.hand_on(&first).unwrap();
+        trees.remove_for_reuse(&first).unwrap();
         assert!(!first.task_folder.exists(), "{what}");
         let second = trees.make("run", "two", &repo.head()).unwrap();
         assert_is_base(&repo, &second);
         let is_same = inode(&second, ".gitignore") == untouched;
         assert_eq!(is_same, keeps, "{what}: the files were kept");
         drop(held);
-        trees.hand_on(&second).unwrap();
-        trees.finish("run").unwrap();
+        trees.remove_for_reuse(&second).unwrap();
+        trees.remove_reusable("run").unwrap();
         assert!(!repo.top.join(".tos/worktrees/run").exists(), "{what}");
         assert_eq!(repo.git(&["worktree", "list"]).lines().count(), 1, "{what}");
     }
@@ -168,7 +168,7 @@ fn a_file_that_was_written_into_comes_in_a_new_inode() {
     // Whoever kept it open could go on writing into it.
     fs::write(first.top.join("src/two.rs"), "fn two() {}\n").unwrap();
     assert_eq!(inode(&first, "src/two.rs"), before);
-    trees.hand_on(&first).unwrap();
+    trees.remove_for_reuse(&first).unwrap();
     let second = trees.make("run", "two", &repo.head()).unwrap();
     assert_ne!(inode(&second, "src/two.rs"), before);
     drop(held);
@@ -185,9 +185,9 @@ fn the_next_task_starts_from_another_commit() {
     fs::write(first.top.join("run.sh.log"), "left by the tests\n").unwrap();
     let tree = trees.tree(&first).unwrap();
     let commit = trees
-        .keep(&first, &tree, "accepted", "refs/tos/runs/run")
+        .commit_tree(&first, &tree, "accepted", "refs/tos/runs/run")
         .unwrap();
-    trees.hand_on(&first).unwrap();
+    trees.remove_for_reuse(&first).unwrap();
     let second = trees.make("run", "two", &commit).unwrap();
     assert_eq!(second.tree, tree);
     let read = fs::read_to_string(second.top.join("src/two.rs")).unwrap();
@@ -203,11 +203,11 @@ fn what_waited_when_tos_was_killed_is_taken_away() {
     let repo = repo();
     let trees = GitWorktrees::open(&repo.top).unwrap();
     let first = trees.make("run", "one", &repo.head()).unwrap();
-    trees.hand_on(&first).unwrap();
+    trees.remove_for_reuse(&first).unwrap();
     drop(trees);
     assert!(repo.top.join(".tos/worktrees/run/.spare/tree").exists());
     let again = GitWorktrees::open(&repo.top).unwrap();
-    assert!(again.clean().unwrap().is_empty());
+    assert!(again.recover_crashed().unwrap().is_empty());
     assert!(!repo.top.join(".tos/worktrees/run").exists());
 }
 

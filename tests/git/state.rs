@@ -7,7 +7,7 @@ use tos::{
         GitCheckpoints, GitWorktrees,
         options::{Engine, Options},
     },
-    domain::checkpoint::{KeptPlaceholder, RollbackReport, RollbackRequest},
+    domain::checkpoint::{RollbackReport, RollbackRequest, TemplateFile},
     ports::{checkpoints::Checkpoints, worktrees::Worktrees},
 };
 
@@ -24,7 +24,7 @@ fn options(repo: &Repo, engine: Engine) -> Options {
 }
 
 fn back(repo: &Repo, engine: Engine, templates: &[(&str, &str)]) -> RollbackReport {
-    let template = |(file, text): &(&str, &str)| KeptPlaceholder {
+    let template = |(file, text): &(&str, &str)| TemplateFile {
         file: file.into(),
         text: (*text).to_owned(),
     };

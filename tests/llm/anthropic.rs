@@ -58,7 +58,7 @@ async fn a_message_becomes_a_reply_and_the_request_is_as_documented() {
         "model": "test-model",
         "max_tokens": 2000,
         "messages": [{"role": "user", "content": "PROMPT"}],
-        "output_config": {"format": {"type": "json_schema", "schema": proposal::schema(query().role)}},
+        "output_config": {"format": {"type": "json_schema", "schema": proposal::reply_schema(query().role)}},
     });
     assert_eq!(bodies(&server).await, [sent]);
 }
@@ -104,7 +104,7 @@ async fn a_spend_limit_ends_the_job_and_one_with_a_date_parks_it() {
         .await
         .unwrap_err();
     assert_eq!(
-        retry::after(&failure, 1, &RULES, 0.5),
+        retry::decide_retry(&failure, 1, &RULES, 0.5),
         RetryDecision::GiveUp
     );
 
@@ -114,7 +114,7 @@ async fn a_spend_limit_ends_the_job_and_one_with_a_date_parks_it() {
         .unwrap_err();
     let wait = Duration::from_secs(3_600);
     assert_eq!(
-        retry::after(&failure, 1, &RULES, 0.5),
+        retry::decide_retry(&failure, 1, &RULES, 0.5),
         RetryDecision::Park { wait }
     );
 }

@@ -56,7 +56,7 @@ async fn a_chat_answer_becomes_a_reply_and_the_request_is_as_documented() {
         "temperature": 0.7,
         "max_tokens": 2000,
         "response_format": {"type": "json_schema", "json_schema": {
-            "name": "draft", "strict": true, "schema": proposal::schema(query().role)}},
+            "name": "draft", "strict": true, "schema": proposal::reply_schema(query().role)}},
     });
     assert_eq!(bodies(&server).await, [sent]);
 }

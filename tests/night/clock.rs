@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::watch;
 use tos::{
     adapters::{
-        agent::{runners, runners::LocalAgentRunners},
+        agent::{runners, runners::LocalAgentSandboxes},
         git::GitWorktrees,
         job::approvals::DenyAllApprovals,
         ledger::{LedgerFile, Options},
@@ -25,10 +25,10 @@ use tos::{
         ledger::SessionStart,
         policy::PolicyContext,
         redaction::Redactor,
-        tasks::{GuardedTask, StopReason},
+        tasks::{AgentTask, StopReason},
         time::Timestamp,
     },
-    ports::{BoxFuture, clock::Clock, ledger::Ledger, notifier::NoNotifications},
+    ports::{BoxFuture, clock::Clock, ledger::Ledger, notifier::NullNotificationSink},
     services::{
         tasks,
         tasks::{SessionObserver, SessionPorts, SessionTerms},
@@ -63,7 +63,7 @@ impl Clock for Hasty {
         Duration::from_secs(self.seconds.load(Ordering::SeqCst))
     }
 
-    fn chance(&self) -> f64 {
+    fn random(&self) -> f64 {
         0.5
     }
 
@@ -84,7 +84,7 @@ impl Clock for Hasty {
 struct Nobody;
 
 impl SessionObserver for Nobody {
-    fn may_start(&self, _task: &GuardedTask) -> bool {
+    fn may_start(&self, _task: &AgentTask) -> bool {
         true
     }
 
@@ -97,7 +97,7 @@ fn tools(root: &Root, clock: Arc<dyn Clock>) -> SessionPorts {
     let path = ("PATH".into(), "/usr/bin:/bin".into());
     SessionPorts {
         worktrees: Arc::new(GitWorktrees::open(&root.root).unwrap()),
-        runners: Arc::new(LocalAgentRunners::new(runners::Options {
+        runners: Arc::new(LocalAgentSandboxes::new(runners::Options {
             home: None,
             environment: vec![path],
             redactor: redactor.clone(),
@@ -108,7 +108,7 @@ fn tools(root: &Root, clock: Arc<dyn Clock>) -> SessionPorts {
         })),
         ledger: Arc::new(ledger(root)),
         notifiers: Vec::new(),
-        notifications: Arc::new(NoNotifications),
+        notifications: Arc::new(NullNotificationSink),
         clock,
         heartbeats: Arc::new(HeartbeatFiles::new(state.join("sessions"))),
         journal: Arc::new(EventFiles::new(state.join("events"), redactor, None)),

@@ -22,7 +22,7 @@ impl Root {
     /// Under gates that let the lowest phase work alone for an hour, with a stable point every five tasks.
     pub(crate) fn new(agent: &str) -> Self {
         let root = Self::watched(agent);
-        let alone = gates::BUILT_IN
+        let alone = gates::DEFAULT_GATES_TOML
             .replacen(
                 "unattended = false\nmax_session = \"0m\"",
                 "unattended = true\nmax_session = \"1h\"\ncheckpoint_every = 5",

@@ -4,9 +4,9 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use serde_json::Value;
 use tos::{
-    adapters::notify::{Messenger, Way},
+    adapters::notify::{ChannelNotifier, NotificationChannel},
     domain::{
-        notification::{Again, Notification, NotificationEvent},
+        notify::{Notification, NotificationEvent, RetryHint},
         redaction::Redactor,
     },
     ports::notifier::Notifier,
@@ -17,11 +17,11 @@ use crate::program::program;
 fn notification() -> Notification {
     Notification::new(NotificationEvent::JobEnded, "job `a`: done\nsecond", "r-1")
         .text("all well")
-        .next("tos status")
+        .next_command("tos status")
 }
 
-async fn told(way: Way) -> Result<(), tos::domain::notification::Refusal> {
-    Messenger::new("n", way, &Redactor::default())
+async fn told(way: NotificationChannel) -> Result<(), tos::domain::notify::NotificationError> {
+    ChannelNotifier::new("n", way, &Redactor::default())
         .tell(&notification())
         .await
 }
@@ -35,14 +35,20 @@ async fn a_mail_has_one_subject_line_and_a_command_gets_an_object() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("mail");
     let script = format!("cat > '{}'", place.display());
-    assert_eq!(told(Way::Mail(words(&script))).await, Ok(()));
+    assert_eq!(
+        told(NotificationChannel::Mail(words(&script))).await,
+        Ok(())
+    );
     let mail = fs::read_to_string(&place).unwrap();
     assert!(
         mail.starts_with("Subject: [tos] job `a`: done second\n\n")
             && mail.contains("next: tos status"),
         "{mail}"
     );
-    assert_eq!(told(Way::Command(words(&script))).await, Ok(()));
+    assert_eq!(
+        told(NotificationChannel::Command(words(&script))).await,
+        Ok(())
+    );
     let object: Value = serde_json::from_slice(&fs::read(&place).unwrap()).unwrap();
     assert_eq!(object["event"], "job_ended");
     assert_eq!(object["next"], "tos status");
@@ -50,19 +56,23 @@ async fn a_mail_has_one_subject_line_and_a_command_gets_an_object() {
 
 #[tokio::test]
 async fn a_program_that_fails_or_is_not_there_says_so() {
-    let refusal = told(Way::Command(words("echo no route >&2; exit 3")))
-        .await
-        .unwrap_err();
+    let refusal = told(NotificationChannel::Command(words(
+        "echo no route >&2; exit 3",
+    )))
+    .await
+    .unwrap_err();
     assert!(
         refusal.why.contains("exit status: 3: no route"),
         "{refusal:?}"
     );
-    assert_eq!(refusal.again, Again::Later(None));
-    let refusal = told(Way::Command(vec!["no-such-program".to_owned()]))
-        .await
-        .unwrap_err();
+    assert_eq!(refusal.again, RetryHint::Later(None));
+    let refusal = told(NotificationChannel::Command(vec![
+        "no-such-program".to_owned(),
+    ]))
+    .await
+    .unwrap_err();
     assert!(refusal.remedy.contains("installed"), "{refusal:?}");
-    assert_eq!(refusal.again, Again::Never);
+    assert_eq!(refusal.again, RetryHint::Never);
 }
 
 fn desktop(bin: &Path, root: &Path) -> (Option<i32>, String) {

@@ -12,25 +12,25 @@ use tempfile::TempDir;
 use tos::{
     adapters::notify::{NotificationQueue, QueueOptions},
     domain::{
-        notification::{Again, Notification, NotificationEvent, Refusal},
+        notify::{Notification, NotificationError, NotificationEvent, RetryHint},
         redaction::Redactor,
     },
     ports::{
         BoxFuture,
-        notifier::{Notifications, Notifier},
+        notifier::{NotificationSink, Notifier},
     },
 };
 
 /// Answers by a list, then always with yes; keeps what it was told.
 struct Scripted {
     name: &'static str,
-    answers: Mutex<VecDeque<Refusal>>,
+    answers: Mutex<VecDeque<NotificationError>>,
     told: Arc<Mutex<Vec<Notification>>>,
     hangs: bool,
 }
 
 impl Scripted {
-    fn new(name: &'static str, answers: impl IntoIterator<Item = Refusal>) -> Self {
+    fn new(name: &'static str, answers: impl IntoIterator<Item = NotificationError>) -> Self {
         Self {
             name,
             answers: Mutex::new(answers.into_iter().collect()),
@@ -49,11 +49,14 @@ impl Notifier for Scripted {
         event != NotificationEvent::Started
     }
 
-    fn is_here(&self) -> bool {
+    fn is_ephemeral(&self) -> bool {
         false
     }
 
-    fn tell<'a>(&'a self, notification: &'a Notification) -> BoxFuture<'a, Result<(), Refusal>> {
+    fn tell<'a>(
+        &'a self,
+        notification: &'a Notification,
+    ) -> BoxFuture<'a, Result<(), NotificationError>> {
         Box::pin(async move {
             if self.hangs {
                 std::future::pending::<()>().await;
@@ -78,8 +81,8 @@ fn failed(text: &str) -> Notification {
     Notification::new(NotificationEvent::PlanFailed, text, "r")
 }
 
-fn later() -> Refusal {
-    Refusal::transient("busy", "")
+fn later() -> NotificationError {
+    NotificationError::transient("busy", "")
 }
 
 /// Waits for a condition that another thread brings about.
@@ -122,7 +125,7 @@ async fn what_arrives_is_counted_and_leaves_nothing() {
         "not wanted",
         "r",
     ));
-    let standing = queue.settle(Duration::from_secs(30)).await;
+    let standing = queue.flush(Duration::from_secs(30)).await;
     assert_eq!((standing.arrived, standing.failed), (1, Vec::new()));
     assert_eq!(told.lock().unwrap()[0].title, "the key is [redacted]");
     assert_eq!(waiting(&folder), Vec::<String>::new());
@@ -133,8 +136,8 @@ async fn what_arrives_is_counted_and_leaves_nothing() {
 #[tokio::test]
 async fn a_refusal_that_passes_is_tried_again_and_a_pause_is_kept_to() {
     let folder = tempfile::tempdir().unwrap();
-    let pause = Refusal {
-        again: Again::Later(Some(0)),
+    let pause = NotificationError {
+        again: RetryHint::Later(Some(0)),
         ..later()
     };
     let one = Scripted::new("a", [later(), pause]);
@@ -143,10 +146,10 @@ async fn a_refusal_that_passes_is_tried_again_and_a_pause_is_kept_to() {
     queue.send(failed("x"));
     until(|| told.lock().unwrap().len() == 3 && waiting(&folder).is_empty());
     // The last try is counted a moment after it was told.
-    while queue.settle(Duration::ZERO).await.arrived == 0 {
+    while queue.flush(Duration::ZERO).await.arrived == 0 {
         tokio::task::yield_now().await;
     }
-    let standing = queue.settle(Duration::from_secs(30)).await;
+    let standing = queue.flush(Duration::from_secs(30)).await;
     assert_eq!((standing.arrived, standing.failed), (1, Vec::new()));
 }
 
@@ -159,18 +162,21 @@ async fn tries_are_bounded_and_what_is_given_up_is_laid_aside() {
     queue.send(failed("x"));
     until(|| waiting(&folder) == ["undelivered/1-000000.json"]);
     assert_eq!(told.lock().unwrap().len(), 5);
-    let standing = queue.settle(Duration::from_secs(30)).await;
+    let standing = queue.flush(Duration::from_secs(30)).await;
     assert_eq!(standing.failed, ["a could not be told: busy"]);
 }
 
 #[tokio::test]
 async fn a_lasting_refusal_is_not_tried_again() {
     let folder = tempfile::tempdir().unwrap();
-    let one = Scripted::new("a", [Refusal::lasting("no such channel", "make one")]);
+    let one = Scripted::new(
+        "a",
+        [NotificationError::permanent("no such channel", "make one")],
+    );
     let told = Arc::clone(&one.told);
     let queue = NotificationQueue::start(vec![Arc::new(one)], options(folder.path(), "1")).unwrap();
     queue.send(failed("x"));
-    let standing = queue.settle(Duration::from_secs(30)).await;
+    let standing = queue.flush(Duration::from_secs(30)).await;
     assert_eq!(
         standing.failed,
         ["a could not be told: no such channel; make one"]
@@ -193,7 +199,7 @@ async fn one_way_that_hangs_holds_up_neither_the_work_nor_the_others() {
     }
     until(|| told.lock().unwrap().len() == 50);
     // The last one is counted a moment after it was told.
-    while queue.settle(Duration::ZERO).await.arrived < 50 {
+    while queue.flush(Duration::ZERO).await.arrived < 50 {
         tokio::task::yield_now().await;
     }
     assert_eq!(waiting(&folder).len(), 50, "what hangs is kept");
@@ -221,7 +227,7 @@ async fn what_a_killed_process_left_is_delivered_by_the_next_start() {
     let titles: Vec<&str> = told.iter().map(|one| one.title.as_str()).collect();
     assert_eq!(titles, ["first", "second"]);
     assert!(told[0].body(500).starts_with("told late: it happened at "));
-    let standing = queue.settle(Duration::ZERO).await;
+    let standing = queue.flush(Duration::ZERO).await;
     assert_eq!(standing.arrived, 0, "another session's are not counted");
     assert!(!folder.path().join("1").exists());
 }
@@ -239,7 +245,7 @@ async fn what_a_living_process_delivers_is_left_to_it() {
     let second =
         NotificationQueue::start(vec![Arc::new(other)], options(folder.path(), "2")).unwrap();
     second.send(failed("yours"));
-    second.settle(Duration::from_secs(30)).await;
+    second.flush(Duration::from_secs(30)).await;
     assert_eq!(told.lock().unwrap().len(), 1);
     assert_eq!(waiting(&folder), ["1/000000.json"]);
 }

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 use tos::{
-    adapters::notify::{Messenger, Way},
+    adapters::notify::{ChannelNotifier, NotificationChannel},
     domain::{
-        notification::{Again, Notification, NotificationEvent, Refusal},
+        notify::{Notification, NotificationError, NotificationEvent, RetryHint},
         redaction::Redactor,
     },
     ports::notifier::Notifier,
@@ -18,7 +18,7 @@ fn notification() -> Notification {
         "r-1",
     )
     .text("<b> & the key was hunter2hunter2 @everyone")
-    .next("tos plan resume r-1")
+    .next_command("tos plan resume r-1")
 }
 
 async fn server(answer: ResponseTemplate) -> MockServer {
@@ -27,9 +27,9 @@ async fn server(answer: ResponseTemplate) -> MockServer {
     server
 }
 
-async fn told(way: Way) -> Result<(), Refusal> {
+async fn told(way: NotificationChannel) -> Result<(), NotificationError> {
     let redactor = Redactor::new(["hunter2hunter2".to_owned()]);
-    Messenger::new("n", way, &redactor)
+    ChannelNotifier::new("n", way, &redactor)
         .tell(&notification())
         .await
 }
@@ -51,7 +51,11 @@ async fn request(server: &MockServer) -> (String, String, Value) {
 async fn a_webhook_gets_everything_but_secrets() {
     let server = server(ResponseTemplate::new(204)).await;
     assert_eq!(
-        told(Way::Webhook(format!("{}/hook", server.uri()))).await,
+        told(NotificationChannel::Webhook(format!(
+            "{}/hook",
+            server.uri()
+        )))
+        .await,
         Ok(())
     );
     let (path, _, body) = request(&server).await;
@@ -72,7 +76,7 @@ async fn a_webhook_gets_everything_but_secrets() {
 #[tokio::test]
 async fn ntfy_gets_a_json_message_for_its_topic_at_the_root() {
     let server = server(ResponseTemplate::new(200).set_body_json(json!({"id": "x"}))).await;
-    let way = |topic: &str| Way::Ntfy {
+    let way = |topic: &str| NotificationChannel::Ntfy {
         server: server.uri(),
         topic: topic.into(),
         token: Some("tk_secretsecret".into()),
@@ -99,7 +103,7 @@ async fn ntfy_gets_a_json_message_for_its_topic_at_the_root() {
 async fn ntfy_refusals_name_the_reason_and_the_remedy() {
     let refused = json!({"code": 40301, "http": 403, "error": "forbidden", "link": "https://ntfy.sh/docs/publish/#authentication"});
     let server = server(ResponseTemplate::new(403).set_body_json(refused)).await;
-    let refusal = told(Way::Ntfy {
+    let refusal = told(NotificationChannel::Ntfy {
         server: server.uri(),
         topic: "night".into(),
         token: None,
@@ -108,7 +112,7 @@ async fn ntfy_refusals_name_the_reason_and_the_remedy() {
     .unwrap_err();
     assert_eq!(refusal.why, "the server answered 403: forbidden");
     assert!(refusal.remedy.contains("ntfy access"), "{refusal:?}");
-    assert_eq!(refusal.again, Again::Never);
+    assert_eq!(refusal.again, RetryHint::Never);
 }
 
 #[tokio::test]
@@ -118,14 +122,14 @@ async fn ntfy_asks_for_a_pause() {
         .insert_header("retry-after", "7")
         .set_body_json(busy);
     let server = server(answer).await;
-    let refusal = told(Way::Ntfy {
+    let refusal = told(NotificationChannel::Ntfy {
         server: server.uri(),
         topic: "night".into(),
         token: None,
     })
     .await
     .unwrap_err();
-    assert_eq!(refusal.again, Again::Later(Some(7000)));
+    assert_eq!(refusal.again, RetryHint::Later(Some(7000)));
     assert_eq!(
         refusal.why,
         "the server answered 429: limit reached: too many requests"
@@ -136,7 +140,7 @@ async fn ntfy_asks_for_a_pause() {
 async fn discord_gets_content_and_calls_nobody_by_name() {
     let server = server(ResponseTemplate::new(204)).await;
     let url = format!("{}/api/webhooks/1/abcdefghijklmnop", server.uri());
-    assert_eq!(told(Way::Discord(url)).await, Ok(()));
+    assert_eq!(told(NotificationChannel::Discord(url)).await, Ok(()));
     let (path, _, body) = request(&server).await;
     assert_eq!(path, "/api/webhooks/1/abcdefghijklmnop");
     assert_eq!(body["allowed_mentions"], json!({"parse": []}));
@@ -153,26 +157,36 @@ async fn discord_gets_content_and_calls_nobody_by_name() {
 async fn discord_says_gone_webhooks_and_pauses_in_its_body() {
     let gone = json!({"message": "Unknown Webhook", "code": 10015});
     let server = server(ResponseTemplate::new(404).set_body_json(gone)).await;
-    let refusal = told(Way::Discord(format!("{}/api/webhooks/1/x", server.uri())))
-        .await
-        .unwrap_err();
+    let refusal = told(NotificationChannel::Discord(format!(
+        "{}/api/webhooks/1/x",
+        server.uri()
+    )))
+    .await
+    .unwrap_err();
     assert_eq!(refusal.why, "the server answered 404: Unknown Webhook");
     assert!(refusal.remedy.contains("Integrations"), "{refusal:?}");
-    assert_eq!(refusal.again, Again::Never);
+    assert_eq!(refusal.again, RetryHint::Never);
     let busy =
         json!({"message": "You are being rate limited.", "retry_after": 0.65, "global": false});
     let busy = super::services::server(ResponseTemplate::new(429).set_body_json(busy)).await;
-    let refusal = told(Way::Discord(format!("{}/api/webhooks/1/x", busy.uri())))
-        .await
-        .unwrap_err();
-    assert_eq!(refusal.again, Again::Later(Some(650)));
+    let refusal = told(NotificationChannel::Discord(format!(
+        "{}/api/webhooks/1/x",
+        busy.uri()
+    )))
+    .await
+    .unwrap_err();
+    assert_eq!(refusal.again, RetryHint::Later(Some(650)));
 }
 
 #[tokio::test]
 async fn slack_gets_one_escaped_text() {
     let server = server(ResponseTemplate::new(200).set_body_string("ok")).await;
     assert_eq!(
-        told(Way::Slack(format!("{}/services/T/B/x", server.uri()))).await,
+        told(NotificationChannel::Slack(format!(
+            "{}/services/T/B/x",
+            server.uri()
+        )))
+        .await,
         Ok(())
     );
     let (_, _, body) = request(&server).await;
@@ -191,21 +205,25 @@ async fn slack_says_its_errors_as_plain_words() {
         (403, "invalid_token", "copy it again"),
     ] {
         let server = server(ResponseTemplate::new(status).set_body_string(word)).await;
-        let refusal = told(Way::Slack(server.uri())).await.unwrap_err();
+        let refusal = told(NotificationChannel::Slack(server.uri()))
+            .await
+            .unwrap_err();
         assert_eq!(refusal.why, format!("the server answered {status}: {word}"));
         assert!(refusal.remedy.contains(remedy), "{refusal:?}");
-        assert_eq!(refusal.again, Again::Never);
+        assert_eq!(refusal.again, RetryHint::Never);
     }
     let answer = ResponseTemplate::new(429).insert_header("Retry-After", "30");
     let server = server(answer).await;
-    let refusal = told(Way::Slack(server.uri())).await.unwrap_err();
-    assert_eq!(refusal.again, Again::Later(Some(30_000)));
+    let refusal = told(NotificationChannel::Slack(server.uri()))
+        .await
+        .unwrap_err();
+    assert_eq!(refusal.again, RetryHint::Later(Some(30_000)));
 }
 
 #[tokio::test]
 async fn telegram_gets_plain_text_for_its_chat() {
     let server = server(ResponseTemplate::new(200).set_body_json(json!({"ok": true}))).await;
-    let way = Way::Telegram {
+    let way = NotificationChannel::Telegram {
         base: server.uri(),
         token: "1:abcdefgh".into(),
         chat: "42".into(),
@@ -221,35 +239,35 @@ async fn telegram_gets_plain_text_for_its_chat() {
 #[tokio::test]
 async fn telegram_refusals_name_the_remedy_and_never_the_token() {
     for (status, description, remedy, again) in [
-        (401, "Unauthorized", "@BotFather", Again::Never),
+        (401, "Unauthorized", "@BotFather", RetryHint::Never),
         (
             400,
             "Bad Request: chat not found",
             "send it a message first",
-            Again::Never,
+            RetryHint::Never,
         ),
         (
             403,
             "Forbidden: bot was blocked by the user",
             "unblock it",
-            Again::Never,
+            RetryHint::Never,
         ),
         (
             429,
             "Too Many Requests: retry after 5",
             "wants a pause",
-            Again::Later(Some(5000)),
+            RetryHint::Later(Some(5000)),
         ),
         (
             404,
             "Not Found: /bot1:abcdefgh/sendMessage",
             "@BotFather",
-            Again::Never,
+            RetryHint::Never,
         ),
     ] {
         let body = json!({"ok": false, "error_code": status, "description": description, "parameters": {"retry_after": 5}});
         let server = server(ResponseTemplate::new(status).set_body_json(body)).await;
-        let refusal = told(Way::Telegram {
+        let refusal = told(NotificationChannel::Telegram {
             base: server.uri(),
             token: "1:abcdefgh".into(),
             chat: "42".into(),
@@ -266,24 +284,28 @@ async fn telegram_refusals_name_the_remedy_and_never_the_token() {
 async fn trouble_of_a_server_passes_and_a_page_is_not_repeated() {
     let page = "<!DOCTYPE html><html>bad gateway</html>";
     let server = server(ResponseTemplate::new(502).set_body_string(page)).await;
-    let refusal = told(Way::Webhook(server.uri())).await.unwrap_err();
+    let refusal = told(NotificationChannel::Webhook(server.uri()))
+        .await
+        .unwrap_err();
     assert_eq!(refusal.why, "the server answered 502");
-    assert_eq!(refusal.again, Again::Later(None));
+    assert_eq!(refusal.again, RetryHint::Later(None));
 }
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let answer = ResponseTemplate::new(301).insert_header("location", "http://127.0.0.1:9/");
     let server = server(answer).await;
-    let refusal = told(Way::Webhook(server.uri())).await.unwrap_err();
+    let refusal = told(NotificationChannel::Webhook(server.uri()))
+        .await
+        .unwrap_err();
     assert!(refusal.remedy.contains("has moved"), "{refusal:?}");
-    assert_eq!(refusal.again, Again::Never);
+    assert_eq!(refusal.again, RetryHint::Never);
 }
 
 #[tokio::test]
 async fn a_server_that_is_away_is_told_without_its_address() {
-    let way = Way::Webhook("http://127.0.0.1:9/a-long-secret-token".into());
+    let way = NotificationChannel::Webhook("http://127.0.0.1:9/a-long-secret-token".into());
     let refusal = told(way).await.unwrap_err();
     assert!(!refusal.why.contains("secret-token"), "{refusal:?}");
-    assert_eq!(refusal.again, Again::Later(None));
+    assert_eq!(refusal.again, RetryHint::Later(None));
 }

@@ -506,10 +506,10 @@ async fn survivors_of_an_earlier_tos_are_found_by_their_marker() {
     let mut mine = start(&format!("{run}/4/1"));
     let mut other = start(&format!("{run}x/4/1"));
     let runner = LocalCommandRunner::new(bench.options.clone(), None);
-    assert!(runner.reap(&run).await >= 1);
+    assert!(runner.kill_survivors(&run).await >= 1);
     assert!(!mine.wait().is_ok_and(|status| status.success()));
     assert!(other.try_wait().unwrap().is_none());
     other.kill().unwrap();
     other.wait().unwrap();
-    assert_eq!(runner.reap(&run).await, 0);
+    assert_eq!(runner.kill_survivors(&run).await, 0);
 }

@@ -164,7 +164,7 @@ impl Bench {
 /// The walls of this machine; bubblewrap may be missing, the others may not.
 async fn walls(level: ConfinementLevel) -> Vec<Bench> {
     let mut found = Vec::new();
-    for backend in SandboxBackend::WALLS {
+    for backend in SandboxBackend::CONFINING {
         let bench = Bench::new(backend, level);
         let report = bench.report().await;
         let absent = report.trials.iter().find_map(|trial| trial.absent.clone());

@@ -9,10 +9,10 @@ use std::{
 
 use serde_json::json;
 use tos::{
-    adapters::github::{GitHubApi, TokenFile},
+    adapters::github::{GitHubApi, GitHubSecret},
     domain::{
-        board::Repository,
-        github::{Proposal, Trouble},
+        board::GithubRepository,
+        github::{GithubError, NewPullRequest},
         redaction::Redactor,
     },
     ports::github::GitHub as _,
@@ -23,15 +23,15 @@ use wiremock::{
 };
 
 fn api(folder: &std::path::Path) -> GitHubApi {
-    let token = TokenFile::new(
+    let token = GitHubSecret::new(
         folder.join("token"),
         Some("ghp_secret_of_a_test".to_owned()),
     );
     GitHubApi::new(PathBuf::from("."), token, Redactor::default())
 }
 
-fn at(server: &str) -> Repository {
-    Repository::read("https://github.com/o/n", server).unwrap()
+fn at(server: &str) -> GithubRepository {
+    GithubRepository::read("https://github.com/o/n", server).unwrap()
 }
 
 fn issue(number: u64) -> serde_json::Value {
@@ -104,8 +104,8 @@ async fn a_limit_is_kept_without_asking_again() {
         .expect(1)
         .mount(&server)
         .await;
-    let until = |asked: Result<_, Trouble>| match asked {
-        Err(Trouble::Limited { until, .. }) => Some(until),
+    let until = |asked: Result<_, GithubError>| match asked {
+        Err(GithubError::Limited { until, .. }) => Some(until),
         _ => None,
     };
     assert_eq!(until(api.issue(&at, 1, 60_000).await), Some(120_000));
@@ -150,10 +150,10 @@ async fn refusals_and_trouble_are_told_apart() {
             .await;
         let trouble = api.issue(&at, 1, 0).await.unwrap_err();
         let expected = match status {
-            401 => matches!(trouble, Trouble::Token(_)),
-            404 => matches!(trouble, Trouble::NotFound(_)),
-            301 => matches!(trouble, Trouble::Refused(_)),
-            _ => matches!(trouble, Trouble::Unavailable(_)),
+            401 => matches!(trouble, GithubError::Token(_)),
+            404 => matches!(trouble, GithubError::NotFound(_)),
+            301 => matches!(trouble, GithubError::Refused(_)),
+            _ => matches!(trouble, GithubError::Unavailable(_)),
         };
         assert!(expected, "{status}: {trouble:?}");
         assert!(!trouble.to_string().contains("ghp_secret"), "{trouble}");
@@ -173,14 +173,20 @@ async fn a_pull_request_that_is_there_is_found_and_nothing_is_pushed() {
         )
         .mount(&server)
         .await;
-    let proposal = Proposal {
+    let proposal = NewPullRequest {
         commit: "abc".to_owned(),
         branch: "tos/task-1-abc".to_owned(),
         base: "main".to_owned(),
         title: "t".to_owned(),
         body: String::new(),
     };
-    assert_eq!(api.propose(&at, &proposal, 0).await.unwrap().number, 4);
+    assert_eq!(
+        api.open_pull_request(&at, &proposal, 0)
+            .await
+            .unwrap()
+            .number,
+        4
+    );
     assert_eq!(server.received_requests().await.unwrap().len(), 1);
 }
 
@@ -203,7 +209,7 @@ async fn answers_that_are_slow_or_break_off_are_no_answers() {
     let folder = tempfile::tempdir().unwrap();
     let (api, at) = (api(folder.path()), at(&address));
     let cut = api.issue(&at, 1, 0).await.unwrap_err();
-    assert!(matches!(cut, Trouble::Unavailable(_)), "{cut:?}");
+    assert!(matches!(cut, GithubError::Unavailable(_)), "{cut:?}");
     let slow = api
         .with_patience(Duration::from_millis(50))
         .issue(&at, 1, 0)

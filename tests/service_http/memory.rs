@@ -10,15 +10,15 @@ use std::{
 use tokio::sync::broadcast;
 use tos::{
     domain::board::{
-        Answer, Board, Effect, Event, Input, KEYS, KeptCommit, Millis, Part, ProcessExit,
-        ProcessName, Proposal, Refusal, RefusalCode, Run, RunId, RunOutcome, SessionInput,
-        SessionItem, SessionSpec, TaskSpec, Verdict,
+        Board, BoardResponse, Controller, Effect, Event, Input, KEYS, KeptCommit, Millis,
+        PlanProposal, ProcessExit, ProcessName, Refusal, RefusalCode, Run, RunId, RunOutcome,
+        SessionInput, SessionItem, SessionSpec, TaskSpec, Verdict,
     },
     ports::{
         BoxFuture,
         board::{
-            AccessError, BoardAccess, ClearedLogs, ConfigEntry, EventFeed, EventNotice, FeedNews,
-            LogLine, LogPiece, LogSource, OrphanCleanup, PastKind, PastWork, Readiness,
+            BoardAccess, BoardError, ClearedLogs, ConfigEntry, EventFeed, FeedNews, LogLine,
+            LogPiece, LogSource, OrphanCleanup, PastKind, PastWork, ReadinessCheck, SequencedEvent,
             SubmitError, WebhookAnswer, WebhookDelivery,
         },
     },
@@ -35,7 +35,7 @@ struct Inner {
 
 pub(crate) struct Memory {
     inner: Mutex<Inner>,
-    news: broadcast::Sender<EventNotice>,
+    news: broadcast::Sender<SequencedEvent>,
 }
 
 impl Memory {
@@ -48,14 +48,15 @@ impl Memory {
     }
 
     /// Tells the board something and does what follows from it.
-    pub(crate) fn tell(&self, input: &Input) -> Result<Answer, Refusal> {
+    pub(crate) fn tell(&self, input: &Input) -> Result<BoardResponse, Refusal> {
         let mut inner = self.inner.lock().unwrap();
         let answer = self.step(&mut inner, input)?;
         // Timers that are due, until none is.
         for _ in 0..10_000 {
             let now = clock();
-            let due = |part: &Part| inner.board.next_wake_of(*part).is_some_and(|at| at <= now);
-            let Some(part) = Part::ALL.into_iter().find(due) else {
+            let due =
+                |part: &Controller| inner.board.next_wake_of(*part).is_some_and(|at| at <= now);
+            let Some(part) = Controller::ALL.into_iter().find(due) else {
                 break;
             };
             self.step(&mut inner, &Input::Wake { part }).unwrap();
@@ -63,7 +64,7 @@ impl Memory {
         Ok(answer)
     }
 
-    fn step(&self, inner: &mut Inner, input: &Input) -> Result<Answer, Refusal> {
+    fn step(&self, inner: &mut Inner, input: &Input) -> Result<BoardResponse, Refusal> {
         let mut answer = None;
         let mut inputs = VecDeque::from([input.clone()]);
         while let Some(input) = inputs.pop_front() {
@@ -77,7 +78,7 @@ impl Memory {
                 Arc::make_mut(&mut inner.board).apply(&event);
                 inner.events.push(event.clone());
                 let seq = inner.events.len() as u64;
-                drop(self.news.send(EventNotice { seq, event }));
+                drop(self.news.send(SequencedEvent { seq, event }));
             }
             for effect in decision.effects {
                 match effect {
@@ -105,7 +106,7 @@ impl Memory {
 
     /// Starts all that should run.
     pub(crate) fn start_everything(&self) {
-        for name in self.snapshot().settings().expected() {
+        for name in self.snapshot().settings().expected_processes() {
             let start = Input::StartProcess {
                 name: name.to_string(),
                 requirement: None,
@@ -175,7 +176,7 @@ impl Memory {
         let propose = Input::Propose {
             plan,
             generation: planner.generation,
-            proposal: Proposal {
+            proposal: PlanProposal {
                 maker: "model".to_owned(),
                 tasks: tasks.collect(),
                 nothing_left: String::new(),
@@ -203,7 +204,7 @@ fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
     Box::pin(async { value })
 }
 
-struct Feed(broadcast::Receiver<EventNotice>);
+struct Feed(broadcast::Receiver<SequencedEvent>);
 
 impl EventFeed for Feed {
     fn next(&mut self) -> BoxFuture<'_, FeedNews> {
@@ -222,11 +223,11 @@ impl BoardAccess for Memory {
         clock()
     }
 
-    fn submit(&self, input: Input) -> BoxFuture<'_, Result<Answer, SubmitError>> {
+    fn submit(&self, input: Input) -> BoxFuture<'_, Result<BoardResponse, SubmitError>> {
         ready(self.tell(&input).map_err(SubmitError::from))
     }
 
-    fn open_session(&self, run: String) -> BoxFuture<'_, Result<Answer, SubmitError>> {
+    fn open_session(&self, run: String) -> BoxFuture<'_, Result<BoardResponse, SubmitError>> {
         if !run.starts_with("r1") {
             let refusal = Refusal::new(RefusalCode::NotFound, "no session is laid down", "");
             return ready(Err(refusal.into()));
@@ -267,13 +268,13 @@ impl BoardAccess for Memory {
         &self,
         seq: u64,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<EventNotice>, AccessError>> {
+    ) -> BoxFuture<'_, Result<Vec<SequencedEvent>, BoardError>> {
         let inner = self.inner.lock().unwrap();
         let numbered = inner.events.iter().zip(1..);
         let events = numbered
             .skip(usize::try_from(seq).unwrap_or(usize::MAX))
             .take(limit)
-            .map(|(event, seq)| EventNotice {
+            .map(|(event, seq)| SequencedEvent {
                 seq,
                 event: event.clone(),
             });
@@ -285,7 +286,7 @@ impl BoardAccess for Memory {
         source: LogSource,
         offset: Option<u64>,
         limit: u64,
-    ) -> BoxFuture<'_, Result<LogPiece, AccessError>> {
+    ) -> BoxFuture<'_, Result<LogPiece, BoardError>> {
         let name = match source {
             LogSource::Run(id) => format!("run {}", id.0),
             LogSource::Process(name) => name.to_string(),
@@ -293,7 +294,7 @@ impl BoardAccess for Memory {
         };
         let inner = self.inner.lock().unwrap();
         let Some(log) = inner.logs.get(&name) else {
-            return ready(Err(AccessError::NotFound(format!("no log of {name}"))));
+            return ready(Err(BoardError::NotFound(format!("no log of {name}"))));
         };
         let total = log.len() as u64;
         let from = offset.unwrap_or(total.saturating_sub(limit)).min(total);
@@ -311,7 +312,7 @@ impl BoardAccess for Memory {
         &self,
         _since: Millis,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<LogLine>, AccessError>> {
+    ) -> BoxFuture<'_, Result<Vec<LogLine>, BoardError>> {
         let inner = self.inner.lock().unwrap();
         let mut lines = Vec::new();
         for (name, log) in inner.logs.iter().filter(|(name, _)| !name.contains(' ')) {
@@ -329,7 +330,7 @@ impl BoardAccess for Memory {
         ready(Ok(lines.split_off(from)))
     }
 
-    fn clear_logs(&self) -> BoxFuture<'_, Result<ClearedLogs, AccessError>> {
+    fn clear_logs(&self) -> BoxFuture<'_, Result<ClearedLogs, BoardError>> {
         let mut inner = self.inner.lock().unwrap();
         let removed = inner.logs.len();
         inner.logs.clear();
@@ -339,13 +340,13 @@ impl BoardAccess for Memory {
         }))
     }
 
-    fn diff(&self, run: RunId) -> BoxFuture<'_, Result<String, AccessError>> {
+    fn diff(&self, run: RunId) -> BoxFuture<'_, Result<String, BoardError>> {
         ready(Ok(format!(
             "diff --git a/src/a.rs b/src/a.rs\n--- a/src/a.rs\n+++ b/src/a.rs\n@@ -1,2 +1,2 @@\n-old <b>{run}</b>\n+new\n same\n"
         )))
     }
 
-    fn configuration(&self) -> BoxFuture<'_, Result<Vec<ConfigEntry>, AccessError>> {
+    fn configuration(&self) -> BoxFuture<'_, Result<Vec<ConfigEntry>, BoardError>> {
         let inner = self.inner.lock().unwrap();
         let settings = inner.board.settings();
         let mut entries: Vec<ConfigEntry> = KEYS
@@ -357,7 +358,7 @@ impl BoardAccess for Memory {
                 is_set: true,
                 origin: "board".into(),
                 meaning: key.meaning.into(),
-                restart: settings.concerned(key.impact),
+                restart: settings.processes_to_restart(key.impact),
             })
             .collect();
         entries.push(ConfigEntry {
@@ -376,14 +377,14 @@ impl BoardAccess for Memory {
     fn configure(
         &self,
         changes: Vec<(String, String)>,
-    ) -> BoxFuture<'_, Result<Vec<ProcessName>, AccessError>> {
+    ) -> BoxFuture<'_, Result<Vec<ProcessName>, BoardError>> {
         let mut settings = self.snapshot().settings().clone();
         let mut secret = None;
         for (name, value) in changes {
             if name == "GITHUB_TOKEN" {
                 secret = Some(value);
             } else if let Err(fault) = settings.set(&name, &value) {
-                return ready(Err(AccessError::Invalid(fault)));
+                return ready(Err(BoardError::Invalid(fault)));
             }
         }
         let settings = Box::new(settings);
@@ -392,30 +393,30 @@ impl BoardAccess for Memory {
             self.inner.lock().unwrap().secret = secret;
         }
         ready(match answer {
-            Ok(Answer::Restart { processes }) => Ok(processes),
+            Ok(BoardResponse::Restart { processes }) => Ok(processes),
             Ok(_) => Ok(Vec::new()),
-            Err(refusal) => Err(AccessError::Unavailable(refusal.reason)),
+            Err(refusal) => Err(BoardError::Unavailable(refusal.reason)),
         })
     }
 
-    fn requirement(&self) -> BoxFuture<'_, Result<String, AccessError>> {
+    fn requirement(&self) -> BoxFuture<'_, Result<String, BoardError>> {
         ready(Ok(self.inner.lock().unwrap().requirement.clone()))
     }
 
-    fn write_requirement(&self, text: String) -> BoxFuture<'_, Result<(), AccessError>> {
+    fn write_requirement(&self, text: String) -> BoxFuture<'_, Result<(), BoardError>> {
         self.inner.lock().unwrap().requirement = text;
         ready(Ok(()))
     }
 
-    fn archive(&self) -> BoxFuture<'_, Result<String, AccessError>> {
+    fn archive(&self) -> BoxFuture<'_, Result<String, BoardError>> {
         ready(Ok(".tos/board-archive/1.jsonl".to_owned()))
     }
 
-    fn end_orphans(&self) -> BoxFuture<'_, Result<OrphanCleanup, AccessError>> {
+    fn end_orphans(&self) -> BoxFuture<'_, Result<OrphanCleanup, BoardError>> {
         ready(Ok(OrphanCleanup::default()))
     }
 
-    fn past(&self, kind: PastKind) -> BoxFuture<'_, Result<Vec<PastWork>, AccessError>> {
+    fn past(&self, kind: PastKind) -> BoxFuture<'_, Result<Vec<PastWork>, BoardError>> {
         let work = PastWork {
             id: "2026-11-28-2200".into(),
             title: "7 tasks".into(),
@@ -434,7 +435,7 @@ impl BoardAccess for Memory {
     fn deliver(
         &self,
         delivery: WebhookDelivery,
-    ) -> BoxFuture<'_, Result<WebhookAnswer, AccessError>> {
+    ) -> BoxFuture<'_, Result<WebhookAnswer, BoardError>> {
         let answer = match delivery.signature.as_str() {
             "sha256=good" => WebhookAnswer::Done(format!("{} came", delivery.event)),
             "sha256=again" => WebhookAnswer::Again,
@@ -445,8 +446,8 @@ impl BoardAccess for Memory {
         ready(Ok(answer))
     }
 
-    fn readiness(&self) -> BoxFuture<'_, Vec<Readiness>> {
-        ready(vec![Readiness {
+    fn readiness(&self) -> BoxFuture<'_, Vec<ReadinessCheck>> {
+        ready(vec![ReadinessCheck {
             name: "database".into(),
             ok: true,
             detail: String::new(),

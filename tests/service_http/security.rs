@@ -387,7 +387,7 @@ fn tls_is_needed_elsewhere_and_works() {
         crypto::ring,
         pki_types::{CertificateDer, pem::PemObject},
     };
-    use tos::interfaces::http::serve::{may_listen, tls_of};
+    use tos::interfaces::http::serve::{may_listen, tls_acceptor};
 
     const CERTIFICATE: &[u8] = include_bytes!("tls/certificate.pem");
     const KEY: &[u8] = include_bytes!("tls/key.pem");
@@ -398,12 +398,12 @@ fn tls_is_needed_elsewhere_and_works() {
         (CERTIFICATE, b"nothing"),
         (KEY, CERTIFICATE),
     ] {
-        let said = tls_of(certificate, key).err().unwrap();
+        let said = tls_acceptor(certificate, key).err().unwrap();
         assert!(said.contains("certificate"), "{said}");
     }
     let server = Server::over(
         |options| options.is_tls = true,
-        Some(tls_of(CERTIFICATE, KEY).unwrap()),
+        Some(tls_acceptor(CERTIFICATE, KEY).unwrap()),
     );
     let mut roots = RootCertStore::empty();
     roots

@@ -1,9 +1,9 @@
 //! Bugs put in on purpose: each spoils what the board decides, or what the shell around it does.
 
 use tos::domain::board::{
-    Board, Decision, Event, EventKind, Fence, Input, PlanEvent, PlanId, ProcessEvent, RequeueCause,
-    Role, RunEvent, RunId, RunOutcome, SessionEvent, SessionInput, Spend, SystemEvent, TaskEvent,
-    TaskId, TaskStatus, Verdict, overlap,
+    AgentRole, Board, BoardReaction, Event, EventKind, Fence, Input, PlanEvent, PlanId,
+    ProcessEvent, RequeueCause, RunEvent, RunId, RunOutcome, SessionEvent, SessionInput, Spend,
+    SystemEvent, TaskEvent, TaskId, TaskStatus, Verdict, overlap,
 };
 
 /// A bug.
@@ -130,7 +130,13 @@ pub(crate) fn spoil_input(bug: Bug, board: &Board, input: Input) -> Input {
 }
 
 /// Spoils a decision.
-pub(crate) fn spoil(bug: Bug, board: &Board, input: &Input, decision: &mut Decision, now: u64) {
+pub(crate) fn spoil(
+    bug: Bug,
+    board: &Board,
+    input: &Input,
+    decision: &mut BoardReaction,
+    now: u64,
+) {
     let is_dispatch = matches!(input, Input::RenewRun { .. });
     for event in &mut decision.events {
         match &mut event.what {
@@ -196,7 +202,7 @@ fn spoil_plans_and_questions(
     bug: Bug,
     board: &Board,
     input: &Input,
-    decision: &mut Decision,
+    decision: &mut BoardReaction,
     now: u64,
 ) {
     let events = &mut decision.events;
@@ -266,9 +272,10 @@ fn spoil_plans_and_questions(
     }
 }
 
-fn inject_start(bug: Bug, board: &Board, decision: &mut Decision, now: u64) {
+fn inject_start(bug: Bug, board: &Board, decision: &mut BoardReaction, now: u64) {
     let idle = board.agents().find(|agent| {
-        agent.role == Role::Worker && agent.status == tos::domain::board::AgentStatus::Idle
+        agent.role == AgentRole::Worker
+            && agent.status == tos::domain::board::AgentAvailability::Idle
     });
     let busy = board.live_runs().next().map(|run| run.agent);
     let queued = || {

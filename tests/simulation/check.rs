@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tos::domain::board::{
     ApprovalSubject, Board, DAY, Event, EventKind, Fence, HOUR, Input, JudgeEvent, JudgementId,
-    OnFail, PlanEvent, PlanId, ProcessEvent, ProcessName, RequeueCause, Resolver, RunEvent, RunId,
-    RunStatus, SessionEvent, SessionId, Spend, SystemEvent, TaskEvent, TaskId, TaskSpec,
-    TaskStatus, Verdict, overlap,
+    OnDependencyCancelled, PlanEvent, PlanId, ProcessEvent, ProcessName, RequeueCause, Resolver,
+    RunEvent, RunId, RunStatus, SessionEvent, SessionId, Spend, SystemEvent, TaskEvent, TaskId,
+    TaskSpec, TaskStatus, Verdict, overlap,
 };
 use tos::domain::ledger::TaskOutcome;
 
@@ -143,7 +143,7 @@ impl Record {
             PlanEvent::Proposed { plan, .. } => {
                 let asks = board
                     .plan(*plan)
-                    .is_some_and(|plan| board.asks_before_making(plan));
+                    .is_some_and(|plan| board.needs_plan_approval(plan));
                 if asks {
                     self.proposed.insert(*plan);
                 }
@@ -160,7 +160,7 @@ impl Record {
                     format!("{plan} was asked for while {running} tasks ran")
                 })?;
                 let may = board.hatch().armed
-                    && board.held().is_none()
+                    && board.active_hold().is_none()
                     && !self.stopped.contains(&ProcessName::Planner);
                 broken(may, || format!("{plan} was asked for against a stop"))
             }
@@ -346,7 +346,8 @@ impl Record {
         for needed in &task.spec.dependencies {
             let status = board.task(needed.task).map(|needed| needed.status);
             let free = status == Some(TaskStatus::Done)
-                || (needed.on_fail == OnFail::Continue && status == Some(TaskStatus::Cancelled));
+                || (needed.on_fail == OnDependencyCancelled::Continue
+                    && status == Some(TaskStatus::Cancelled));
             broken(free, || {
                 format!("{id} started although {} is {status:?}", needed.task)
             })?;

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tos::domain::board::{
-    ApprovalId, Board, BoardSettings, Dependency, Effect, Event, EventKind, FailureKind, Fence,
-    Input, KeptCommit, Lane, MergeOutcome, OnFail, Part, PlanId, PlanStatus, ProcessExit,
-    ProcessName, ProcessStatus, Proposal, Resolver, Risk, Role, RunOutcome, SessionEffect,
-    SessionId, SessionInput, SessionItem, SessionSpec, SessionTaskEnd, Spend, TaskEvent, TaskId,
-    TaskSpec, TaskStatus, Verdict,
+    AgentRole, ApprovalId, Board, BoardSettings, Controller, Dependency, Effect, Event, EventKind,
+    FailureKind, Fence, Input, KeptCommit, Lane, MergeOutcome, OnDependencyCancelled, PlanId,
+    PlanProposal, PlanStatus, ProcessExit, ProcessName, ProcessStatus, Resolver, Risk, RunOutcome,
+    SessionEffect, SessionId, SessionInput, SessionItem, SessionSpec, SessionTaskEnd, Spend,
+    TaskEvent, TaskId, TaskSpec, TaskStatus, Verdict,
 };
 use tos::domain::{
     ledger::TaskOutcome,
@@ -232,14 +232,14 @@ impl World {
         let board = &self.board;
         *self
             .due
-            .get_or_insert_with(|| Part::ALL.map(|part| board.next_wake_of(part)))
+            .get_or_insert_with(|| Controller::ALL.map(|part| board.next_wake_of(part)))
     }
 
     /// Lets every part do what is due.
     fn wake(&mut self) -> Step {
         for _ in 0..10_000 {
             let wall = self.wall().max(self.board.now());
-            let due = Part::ALL.into_iter().zip(self.due());
+            let due = Controller::ALL.into_iter().zip(self.due());
             let mut due = due.filter(|(_, at)| at.is_some_and(|at| at <= wall));
             let Some((part, _)) = due.next() else {
                 return Ok(());
@@ -655,7 +655,7 @@ impl World {
         if tasks.len() > 1 && self.chance.percent(50) {
             let first = Dependency {
                 task: TaskId(1),
-                on_fail: OnFail::Block,
+                on_fail: OnDependencyCancelled::Block,
             };
             tasks[1].dependencies = vec![first];
         }
@@ -683,7 +683,7 @@ impl World {
                 };
                 self.send(SECOND, Message::Tell(spend));
                 let nothing_left = if dice == 9 { "it is met" } else { "" };
-                let proposal = Proposal {
+                let proposal = PlanProposal {
                     maker: "model".to_owned(),
                     tasks: if dice == 9 { Vec::new() } else { tasks },
                     nothing_left: nothing_left.to_owned(),
@@ -1031,19 +1031,19 @@ impl World {
             vec![self.chance.of(&all).to_owned()]
         };
         let on_fail = if self.chance.percent(30) {
-            OnFail::Continue
+            OnDependencyCancelled::Continue
         } else {
-            OnFail::Block
+            OnDependencyCancelled::Block
         };
         TaskSpec {
             title: "a task".to_owned(),
             paths,
             role: self.chance.of(&[
-                Role::Worker,
-                Role::Worker,
-                Role::Worker,
-                Role::Tester,
-                Role::Docser,
+                AgentRole::Worker,
+                AgentRole::Worker,
+                AgentRole::Worker,
+                AgentRole::Tester,
+                AgentRole::Docser,
             ]),
             lane: self.chance.of(&[
                 Lane::Feature,

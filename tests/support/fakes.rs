@@ -57,7 +57,7 @@ impl Clock for FakeClock {
         Duration::ZERO
     }
 
-    fn chance(&self) -> f64 {
+    fn random(&self) -> f64 {
         0.5
     }
 
@@ -209,7 +209,7 @@ impl CommandRunner for FakeRunner {
 
     fn interrupt(&self, _how: StopSignal) {}
 
-    fn reap<'a>(&'a self, _token_prefix: &'a str) -> BoxFuture<'a, u32> {
+    fn kill_survivors<'a>(&'a self, _token_prefix: &'a str) -> BoxFuture<'a, u32> {
         Box::pin(std::future::ready(self.left_over.swap(0, Ordering::SeqCst)))
     }
 }

@@ -144,8 +144,8 @@ impl Store for Mortal {
         self.around(|| self.inner.set_aside_results(job, files))
     }
 
-    fn new_archive(&self) -> String {
-        self.inner.new_archive()
+    fn archive_name(&self) -> String {
+        self.inner.archive_name()
     }
 
     fn archive(&self, archive: &str) -> Result<(), Error> {
@@ -161,8 +161,8 @@ impl Store for Mortal {
         self.point(|| {})
     }
 
-    fn disk(&self) -> RecordFiles {
-        self.inner.disk()
+    fn record_files(&self) -> RecordFiles {
+        self.inner.record_files()
     }
 
     fn write_summary(&self, json: &str, text: &str) -> Result<String, Error> {

@@ -17,9 +17,9 @@ use tos::{
             JobSetup,
             event::{EventKind, RunLogEvent, RunSettingsRecord},
             outcome::RunOutcome,
-            record::RunContext,
+            record::RunSummaryFacts,
             rules::{
-                AfterCrash, DoneCheck, DoneCondition, JobBudget, JobLoop, JobRules, PerRole,
+                AfterCrash, DoneCheck, DoneCondition, JobBudget, JobLoopConfig, JobRules, PerRole,
                 PolicyRules, RetryPolicy,
             },
             state::JobLoopState,
@@ -40,7 +40,7 @@ use tos::{
             event_bus::records_changed_by,
             recovery, run,
             run::{RunReport, RunRequest},
-            run_loop::CommandContext,
+            run_loop::CommandSettings,
         },
     },
 };
@@ -84,7 +84,7 @@ pub(crate) fn rules() -> JobRules {
         },
         budget: JobBudget::default(),
         no_progress_limit: Some(3),
-        job_loop: Some(JobLoop {
+        job_loop: Some(JobLoopConfig {
             max_jobs: 3,
             name: "story".into(),
         }),
@@ -183,11 +183,11 @@ impl Stage {
             .expect("a runtime can be made");
         let (_sender, stop) = watch::channel(0);
         let passage = runtime.block_on(self.passage(Arc::clone(store), stop))?;
-        let files = RunContext {
+        let files = RunSummaryFacts {
             mode: "run".into(),
             disk: passage.disk.clone(),
             outcome: Some(passage.outcome.clone()),
-            ..RunContext::default()
+            ..RunSummaryFacts::default()
         };
         run::write_run_summary(store.as_ref(), &passage.state, &files)?;
         Ok(passage)
@@ -250,7 +250,7 @@ impl Stage {
                 redactor: Redactor::default(),
                 run: format!("run-{}", self.clock.now().timestamp()),
             },
-            workshop: CommandContext {
+            workshop: CommandSettings {
                 root: self.root.clone(),
                 steps: self.root.join("logs/steps"),
                 deadline: Duration::from_secs(60),
@@ -331,7 +331,7 @@ impl Stage {
             _ => None,
         });
         assert_eq!(
-            self.store().disk().step_logs,
+            self.store().record_files().step_logs,
             steps.collect::<Vec<u32>>(),
             "no other step logs"
         );

@@ -47,7 +47,7 @@ impl Root {
     /// A repository with a mistake in it, and gates under which the tests may work alone.
     fn new() -> Self {
         let root = Self::watched();
-        let alone = gates::BUILT_IN
+        let alone = gates::DEFAULT_GATES_TOML
             .replacen(
                 "unattended = false\nmax_session = \"0m\"",
                 "unattended = true\nmax_session = \"1h\"",

@@ -22,9 +22,9 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    adapters::plan::safe_open::open_unlinked,
+    adapters::plan::safe_open::open_no_symlinks,
     domain::{
-        agent::login::{LoginRenewal, compare_logins, is_due},
+        agent::login::{LoginSync, compare_logins, needs_renewal},
         ledger::chain::sha256,
     },
 };
@@ -82,7 +82,7 @@ impl LoginStore {
         names: &[String],
     ) -> io::Result<()> {
         // An earlier attempt in this folder may have renewed them.
-        self.meet(task_folder);
+        self.sync_logins(task_folder);
         let Some(users_home) = &self.home else {
             return Ok(());
         };
@@ -109,7 +109,7 @@ impl LoginStore {
     }
 
     /// Brings copies and the user's files together, whichever is newer. Returns what could not be done.
-    pub(in crate::adapters) fn meet(&self, task_folder: &Path) -> Vec<String> {
+    pub(in crate::adapters) fn sync_logins(&self, task_folder: &Path) -> Vec<String> {
         let Some(mut record) = recorded(&self.place(task_folder)) else {
             return Vec::new();
         };
@@ -122,7 +122,7 @@ impl LoginStore {
 
     /// Forgets the copies of a task folder, which are about to be taken away, after a last look.
     pub(in crate::adapters) fn finish(&self, task_folder: &Path) -> Vec<String> {
-        let lines = self.meet(task_folder);
+        let lines = self.sync_logins(task_folder);
         drop(fs::remove_file(self.place(task_folder)));
         lines
     }
@@ -142,25 +142,29 @@ impl LoginStore {
     }
 
     /// Waits until nobody else renews the logins that are due in this task folder. `None` = none is due, or it is no longer.
-    pub(in crate::adapters) async fn turn(&self, task_folder: &Path) -> Option<RenewalLock> {
+    pub(in crate::adapters) async fn acquire_renewal(
+        &self,
+        task_folder: &Path,
+    ) -> Option<RenewalLock> {
         loop {
-            self.meet(task_folder);
-            let due = self.due(task_folder);
+            self.sync_logins(task_folder);
+            let due = self.due_for_renewal(task_folder);
             if due.is_empty() {
                 return None;
             }
             let locks: Vec<Option<File>> = due.iter().map(|users| self.try_lock(users)).collect();
             if let Some(locks) = locks.into_iter().collect() {
                 // Whoever had the lock before may have renewed them.
-                self.meet(task_folder);
-                return (!self.due(task_folder).is_empty()).then_some(RenewalLock(locks));
+                self.sync_logins(task_folder);
+                return (!self.due_for_renewal(task_folder).is_empty())
+                    .then_some(RenewalLock(locks));
             }
             tokio::time::sleep(WAIT).await;
         }
     }
 
     /// Returns the user's files of those logins in a task folder that have to be renewed now.
-    pub(in crate::adapters) fn due(&self, task_folder: &Path) -> Vec<PathBuf> {
+    pub(in crate::adapters) fn due_for_renewal(&self, task_folder: &Path) -> Vec<PathBuf> {
         let Some(record) = recorded(&self.place(task_folder)) else {
             return Vec::new();
         };
@@ -170,7 +174,7 @@ impl LoginStore {
             .iter()
             .filter(|copied| {
                 let text = read_text(&record.home.join(&copied.name));
-                text.is_some_and(|text| is_due(&text, now))
+                text.is_some_and(|text| needs_renewal(&text, now))
             })
             .filter_map(|copied| self.home.as_ref()?.join(&copied.name).canonicalize().ok())
             .collect();
@@ -243,12 +247,12 @@ impl LoginStore {
             .as_ref()
             .is_some_and(|text| sha256(text.as_bytes()) == given);
         match compare_logins(Some(&own), users.as_deref(), is_given) {
-            LoginRenewal::Nothing => Ok(None),
-            LoginRenewal::WriteBack(text) => {
+            LoginSync::Nothing => Ok(None),
+            LoginSync::WriteBack(text) => {
                 write_back(&target, text.as_bytes())?;
                 Ok(Some(sha256(text.as_bytes())))
             }
-            LoginRenewal::Refresh => {
+            LoginSync::Refresh => {
                 let text = users.unwrap_or_default();
                 replace(copy, text.as_bytes(), 0o600)?;
                 Ok(Some(sha256(text.as_bytes())))
@@ -279,7 +283,7 @@ fn recorded(place: &Path) -> Option<LoginCopies> {
 /// Reads a copy; nothing that is no plain file of a sensible size, and nothing behind a link.
 fn read_text(path: &Path) -> Option<String> {
     let mut text = String::new();
-    let file = open_unlinked(path).ok()?;
+    let file = open_no_symlinks(path).ok()?;
     let length = file.take(LARGEST + 1).read_to_string(&mut text).ok()?;
     (u64::try_from(length).ok()? <= LARGEST).then_some(text)
 }
@@ -443,7 +447,7 @@ mod tests {
         fs::write(&trap, login("evil", FAR)).unwrap();
         fs::remove_file(bench.copy("one")).unwrap();
         symlink(&trap, bench.copy("one")).unwrap();
-        logins.meet(&bench.path("one"));
+        logins.sync_logins(&bench.path("one"));
         assert_eq!(bench.user_has(), login("1", 1000));
         // A second attempt gets a copy of its own, and what the link points to stays.
         bench.give("one");
@@ -487,12 +491,12 @@ mod tests {
         let bench = Bench::new(&login("1", 1000));
         let (one, two) = (bench.give("one"), bench.give("two"));
         let (first, second) = (bench.path("one"), bench.path("two"));
-        let turn = one.turn(&first).await.unwrap();
-        let mut waiting = std::pin::pin!(two.turn(&second));
+        let turn = one.acquire_renewal(&first).await.unwrap();
+        let mut waiting = std::pin::pin!(two.acquire_renewal(&second));
         assert!(futures_none(&mut waiting).await, "the second must wait");
         fs::write(bench.copy("one"), login("2", FAR)).unwrap();
-        one.meet(&first);
-        assert!(one.due(&first).is_empty());
+        one.sync_logins(&first);
+        assert!(one.due_for_renewal(&first).is_empty());
         drop(turn);
         assert!(waiting.await.is_none(), "nothing is left to renew");
         assert_eq!(
@@ -514,14 +518,20 @@ mod tests {
     async fn whoever_ended_without_renewing_lets_the_next_one() {
         let bench = Bench::new(&login("1", 1000));
         let (one, two) = (bench.give("one"), bench.give("two"));
-        drop(one.turn(&bench.path("one")).await.unwrap());
-        assert!(two.turn(&bench.path("two")).await.is_some());
+        drop(one.acquire_renewal(&bench.path("one")).await.unwrap());
+        assert!(two.acquire_renewal(&bench.path("two")).await.is_some());
     }
 
     #[tokio::test]
     async fn a_login_that_is_not_due_makes_nobody_wait() {
         let bench = Bench::new(&login("1", FAR));
-        assert!(bench.give("one").turn(&bench.path("one")).await.is_none());
+        assert!(
+            bench
+                .give("one")
+                .acquire_renewal(&bench.path("one"))
+                .await
+                .is_none()
+        );
     }
 
     #[test]
@@ -529,7 +539,7 @@ mod tests {
         let bench = Bench::new(&login("1", 1000));
         let logins = bench.give("one");
         fs::write(bench.users(), login("2", FAR)).unwrap();
-        logins.meet(&bench.path("one"));
+        logins.sync_logins(&bench.path("one"));
         assert_eq!(
             fs::read_to_string(bench.copy("one")).unwrap(),
             login("2", FAR)

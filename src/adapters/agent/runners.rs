@@ -27,7 +27,7 @@ use crate::{
     },
     ports::{
         BoxFuture,
-        agent_runners::{AgentRunners, ConfinementFacts},
+        agent_runners::{AgentSandboxes, ConfinementFacts},
         runner::{CommandRequest, CommandRunner, StopSignal},
         sandbox::Sandbox as _,
     },
@@ -73,9 +73,9 @@ impl Who {
 
 /// Runs agents and tests on this machine.
 #[derive(Debug, Clone)]
-pub struct LocalAgentRunners(Options, LoginStore, Arc<Mutex<Redactor>>);
+pub struct LocalAgentSandboxes(Options, LoginStore, Arc<Mutex<Redactor>>);
 
-impl LocalAgentRunners {
+impl LocalAgentSandboxes {
     /// Makes them.
     pub fn new(options: Options) -> Self {
         let logins = LoginStore::new(options.home.clone(), &options.state);
@@ -173,13 +173,17 @@ impl LocalAgentRunners {
 
 /// Returns an agent with the login it will use: what it names, or what a home and the variables that are set have for its
 /// kind.
-pub fn usual_login(agent: &Agent, home: Option<&Path>, is_set: impl Fn(&str) -> bool) -> Agent {
+pub fn with_default_login(
+    agent: &Agent,
+    home: Option<&Path>,
+    is_set: impl Fn(&str) -> bool,
+) -> Agent {
     let is_there = |file: &str| home.is_some_and(|home| home.join(file).is_file());
     agent.with_usual_login(is_there, is_set)
 }
 
 /// Returns the folders of a home, beside those on `PATH`, where the programs of a kind of agent may lie.
-pub fn usual_folders(home: Option<&Path>, folders: &[&str]) -> Vec<PathBuf> {
+pub fn agent_program_folders(home: Option<&Path>, folders: &[&str]) -> Vec<PathBuf> {
     let all = folders.iter().filter_map(|folder| Some(home?.join(folder)));
     all.filter(|folder| folder.is_dir()).collect()
 }
@@ -190,7 +194,7 @@ fn with_folders(
     home: Option<&Path>,
     folders: &[&str],
 ) -> Vec<(OsString, OsString)> {
-    let there = usual_folders(home, folders);
+    let there = agent_program_folders(home, folders);
     let path = environment.iter_mut().find(|(name, _)| name == "PATH");
     if let Some((_, path)) = path.filter(|_| !there.is_empty()) {
         let all = std::env::split_paths(path.as_os_str()).chain(there);
@@ -202,9 +206,9 @@ fn with_folders(
     environment
 }
 
-impl AgentRunners for LocalAgentRunners {
+impl AgentSandboxes for LocalAgentSandboxes {
     fn with_login(&self, agent: &Agent) -> Agent {
-        usual_login(agent, self.0.home.as_deref(), |name| {
+        with_default_login(agent, self.0.home.as_deref(), |name| {
             self.variable(name).is_some_and(|value| !value.is_empty())
         })
     }
@@ -280,10 +284,10 @@ impl AgentRunners for LocalAgentRunners {
         self.1.recover()
     }
 
-    fn hide(&self, secrets: &[String]) {
+    fn redact_values(&self, secrets: &[String]) {
         if !secrets.is_empty() {
             let mut redactor = self.redactor();
-            *redactor = redactor.and(secrets.iter().cloned());
+            *redactor = redactor.with_values(secrets.iter().cloned());
         }
     }
 
@@ -354,7 +358,7 @@ impl LoginKeepingRunner {
         self.asked.send_replace(false);
         let mut asked = self.asked.subscribe();
         let mut turn = tokio::select! {
-            turn = self.logins.turn(&self.task_folder) => turn,
+            turn = self.logins.acquire_renewal(&self.task_folder) => turn,
             _ = asked.wait_for(|asked| *asked) => return Ok(cancelled()),
             () = tokio::time::sleep(order.deadline) => None,
         };
@@ -363,14 +367,14 @@ impl LoginKeepingRunner {
             tokio::select! {
                 ended = &mut running => break ended,
                 () = tokio::time::sleep(LOOK) => {
-                    self.logins.meet(&self.task_folder);
-                    if turn.is_some() && self.logins.due(&self.task_folder).is_empty() {
+                    self.logins.sync_logins(&self.task_folder);
+                    if turn.is_some() && self.logins.due_for_renewal(&self.task_folder).is_empty() {
                         turn = None;
                     }
                 }
             }
         };
-        warn(self.logins.meet(&self.task_folder));
+        warn(self.logins.sync_logins(&self.task_folder));
         drop(turn);
         ended
     }
@@ -393,8 +397,8 @@ impl CommandRunner for LoginKeepingRunner {
         self.inner.take_refused_hosts()
     }
 
-    fn reap<'a>(&'a self, token_prefix: &'a str) -> BoxFuture<'a, u32> {
-        self.inner.reap(token_prefix)
+    fn kill_survivors<'a>(&'a self, token_prefix: &'a str) -> BoxFuture<'a, u32> {
+        self.inner.kill_survivors(token_prefix)
     }
 }
 

@@ -4,20 +4,20 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::schema::SCHEMA;
-use crate::{adapters::files, ports::board_store::BoardUpkeep};
+use super::schema::SCHEMA_VERSION;
+use crate::{adapters::files, ports::board_store::BoardMaintenance};
 
 /// How many copies are kept.
 const COPIES: usize = 5;
 
 /// Looks after one database.
 #[derive(Debug, Clone)]
-pub struct SqliteUpkeep {
+pub struct SqliteMaintenance {
     file: PathBuf,
     copies: PathBuf,
 }
 
-impl SqliteUpkeep {
+impl SqliteMaintenance {
     /// Names the database, and the folder that copies of it go to.
     pub const fn new(file: PathBuf, copies: PathBuf) -> Self {
         Self { file, copies }
@@ -46,7 +46,7 @@ impl SqliteUpkeep {
     }
 }
 
-impl BoardUpkeep for SqliteUpkeep {
+impl BoardMaintenance for SqliteMaintenance {
     fn check(&self) -> Result<String, String> {
         let database = self.open()?;
         let said: String = database
@@ -64,7 +64,7 @@ impl BoardUpkeep for SqliteUpkeep {
         Ok(format!("the database is intact and holds {events} events"))
     }
 
-    fn push(&self, stamp: &str) -> Result<String, String> {
+    fn back_up(&self, stamp: &str) -> Result<String, String> {
         let copy = self.copies.join(format!("board-{stamp}.sqlite"));
         let fault = |error: &dyn std::fmt::Display| format!("{}: {error}", copy.display());
         // An empty file first, so that nobody else can read what comes into it.
@@ -75,7 +75,7 @@ impl BoardUpkeep for SqliteUpkeep {
             .map_err(|error| fault(&error))?;
         self.trim();
         Ok(format!(
-            "the schema is the newest ({SCHEMA}); a copy of the database is {}",
+            "the schema is the newest ({SCHEMA_VERSION}); a copy of the database is {}",
             name_of(&copy)
         ))
     }
@@ -99,10 +99,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("board.sqlite");
         let _writer = SqliteBoard::open(&file).unwrap();
-        let upkeep = SqliteUpkeep::new(file, folder.path().join("copies"));
+        let upkeep = SqliteMaintenance::new(file, folder.path().join("copies"));
         assert!(upkeep.check().unwrap().contains("holds 0 events"));
         for stamp in ["1", "2", "3", "4", "5", "6"] {
-            assert!(upkeep.push(stamp).unwrap().contains("newest"));
+            assert!(upkeep.back_up(stamp).unwrap().contains("newest"));
         }
         let mut copies: Vec<_> = std::fs::read_dir(&upkeep.copies)
             .unwrap()
@@ -123,7 +123,7 @@ mod tests {
         drop(SqliteBoard::open(&file).unwrap());
         std::fs::write(&file, "not a database, and long enough to be read as one").unwrap();
         assert!(
-            SqliteUpkeep::new(file, folder.path().join("c"))
+            SqliteMaintenance::new(file, folder.path().join("c"))
                 .check()
                 .is_err()
         );

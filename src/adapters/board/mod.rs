@@ -7,10 +7,10 @@ mod schema;
 mod sqlite;
 
 pub use logs::{LogFiles, text_of_folder};
-pub use maintenance::SqliteUpkeep;
+pub use maintenance::SqliteMaintenance;
 pub use orphans::blocking_end_orphans;
-pub use schema::SCHEMA;
-pub use sqlite::{Rebuilt, SqliteBoard};
+pub use schema::SCHEMA_VERSION;
+pub use sqlite::{RebuildReport, SqliteBoard};
 
 #[cfg(test)]
 mod crash;

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{adapters::process::MARKER, ports::board::OrphanCleanup};
+use crate::{adapters::process::TOKEN_VARIABLE, ports::board::OrphanCleanup};
 
 /// How long processes may take to end by themselves.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -64,7 +64,7 @@ fn is_orphan(pid: u32, state: &Path, instance: &str) -> bool {
     let mut entries = environment.split(|byte| *byte == 0);
     let token = entries.find_map(|entry| {
         let entry = std::str::from_utf8(entry).ok()?;
-        entry.strip_prefix(MARKER)?.strip_prefix('=')
+        entry.strip_prefix(TOKEN_VARIABLE)?.strip_prefix('=')
     });
     let Some(token) = token else {
         return false;
@@ -87,7 +87,7 @@ mod tests {
         Command::new("sh")
             .args(["-c", words[0]])
             .current_dir(folder)
-            .env(MARKER, token)
+            .env(TOKEN_VARIABLE, token)
             .spawn()
             .unwrap()
     }

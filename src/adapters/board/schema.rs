@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// The version this program writes.
-pub const SCHEMA: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 2;
 
 /// Version 1: events, and things by kind and name.
 const FIRST: &str = "
@@ -37,12 +37,12 @@ pub(super) fn migrate(database: &mut Connection) -> Result<i64, String> {
     let version: i64 = database
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(wrong)?;
-    if version > SCHEMA {
+    if version > SCHEMA_VERSION {
         return Err(format!(
-            "it was written by a newer tos (schema {version}; this one knows {SCHEMA}); use that one"
+            "it was written by a newer tos (schema {version}; this one knows {SCHEMA_VERSION}); use that one"
         ));
     }
-    if version == SCHEMA {
+    if version == SCHEMA_VERSION {
         return Ok(version);
     }
     let change = database.transaction().map_err(wrong)?;
@@ -51,7 +51,7 @@ pub(super) fn migrate(database: &mut Connection) -> Result<i64, String> {
         change.execute_batch(step).map_err(wrong)?;
     }
     change
-        .pragma_update(None, "user_version", SCHEMA)
+        .pragma_update(None, "user_version", SCHEMA_VERSION)
         .map_err(wrong)?;
     change.commit().map_err(wrong)?;
     Ok(version)

@@ -25,7 +25,7 @@ pub struct SqliteBoard {
 
 /// What a rebuild found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rebuilt {
+pub struct RebuildReport {
     /// How many events were folded.
     pub events: u64,
     /// The first thing that was not what its events say.
@@ -60,7 +60,7 @@ impl SqliteBoard {
     }
 
     /// Folds all events anew, compares, and puts right what differs.
-    pub fn rebuild(&mut self) -> Done<Rebuilt> {
+    pub fn rebuild(&mut self) -> Done<RebuildReport> {
         // What cannot be read differs as well; a fault of the disk shows when the events are read.
         let kept = self.load().ok().map(|(kept, _)| kept);
         let mut folded = Board::default();
@@ -100,7 +100,7 @@ impl SqliteBoard {
                 .commit()
                 .map_err(|error| explain(&self.name, &error))?;
         }
-        Ok(Rebuilt {
+        Ok(RebuildReport {
             events: seq,
             difference,
         })
@@ -330,7 +330,7 @@ mod tests {
         );
         assert_eq!(
             store.rebuild().unwrap(),
-            Rebuilt {
+            RebuildReport {
                 events: last,
                 difference: None
             }

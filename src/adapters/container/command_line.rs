@@ -104,7 +104,7 @@ impl ContainerSpec {
     }
 
     /// Returns the part of an environment that the program hands on by name.
-    pub(super) fn handed_on(environment: &[(String, String)]) -> Vec<(String, String)> {
+    pub(super) fn forwarded_environment(environment: &[(String, String)]) -> Vec<(String, String)> {
         let plain = |(name, _): &&(String, String)| !PLAIN.contains(&name.as_str());
         environment.iter().filter(plain).cloned().collect()
     }
@@ -153,7 +153,7 @@ mod tests {
             "{line}"
         );
         assert!(!line.contains("s3cret"), "{line}");
-        assert_eq!(ContainerSpec::handed_on(&environment).len(), 1);
+        assert_eq!(ContainerSpec::forwarded_environment(&environment).len(), 1);
         assert_eq!(
             user_options(Path::new("/b/docker"), 7, 8),
             ["--user", "7:8"]

@@ -28,7 +28,7 @@ use crate::{
     },
     ports::{
         BoxFuture,
-        agent_runners::{AgentRunners, ConfinementFacts},
+        agent_runners::{AgentSandboxes, ConfinementFacts},
         containers::Containers,
         runner::CommandRunner,
     },
@@ -58,7 +58,7 @@ pub struct Options {
     /// Removes secrets from what programs print.
     pub redactor: Redactor,
     /// Prepares homes and logins.
-    pub host: Arc<dyn AgentRunners>,
+    pub host: Arc<dyn AgentSandboxes>,
 }
 
 /// Makes runners with the program that is here.
@@ -100,7 +100,7 @@ impl LocalContainers {
 }
 
 impl Containers for LocalContainers {
-    fn runners(&self, image: &str, network: &str) -> Result<Arc<dyn AgentRunners>, String> {
+    fn runners(&self, image: &str, network: &str) -> Result<Arc<dyn AgentSandboxes>, String> {
         let program = self.program().ok_or(
             "EXECUTION_ENVIRONMENT is sandbox, and neither podman nor docker is installed here; install one of them, or \
              write EXECUTION_ENVIRONMENT = \"host\": attempts then run behind the walls of this machine",
@@ -180,7 +180,7 @@ impl ContainerRunners {
     }
 }
 
-impl AgentRunners for ContainerRunners {
+impl AgentSandboxes for ContainerRunners {
     fn with_login(&self, agent: &Agent) -> Agent {
         self.options.host.with_login(agent)
     }
@@ -209,8 +209,8 @@ impl AgentRunners for ContainerRunners {
         self.options.host.recover_logins()
     }
 
-    fn hide(&self, secrets: &[String]) {
-        self.options.host.hide(secrets);
+    fn redact_values(&self, secrets: &[String]) {
+        self.options.host.redact_values(secrets);
     }
 
     fn agent_runner(

@@ -72,7 +72,7 @@ impl ContainerRunner {
                 &name,
                 git.as_deref(),
             ),
-            environment: ContainerSpec::handed_on(&order.environment),
+            environment: ContainerSpec::forwarded_environment(&order.environment),
             // What happens in a container is not seen from outside, so it would look idle.
             idle_deadline: None,
             ..order.clone()
@@ -110,7 +110,7 @@ impl CommandRunner for ContainerRunner {
         self.inner.interrupt(how);
     }
 
-    fn reap<'a>(&'a self, token_prefix: &'a str) -> BoxFuture<'a, u32> {
-        self.inner.reap(token_prefix)
+    fn kill_survivors<'a>(&'a self, token_prefix: &'a str) -> BoxFuture<'a, u32> {
+        self.inner.kill_survivors(token_prefix)
     }
 }

@@ -70,7 +70,7 @@ impl TempDirSites {
 }
 
 impl DrillSites for TempDirSites {
-    fn lay(&self, drill: &Drill) -> Result<Box<dyn DrillSite>, Error> {
+    fn create_site(&self, drill: &Drill) -> Result<Box<dyn DrillSite>, Error> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
@@ -82,7 +82,8 @@ impl DrillSites for TempDirSites {
         let turn = turn.map_err(&cannot)?;
         turn.lock().map_err(&cannot)?;
         sweep(&folder);
-        let site = site::TempDirSite::lay(drill, &folder, &self.options, Arc::clone(&self.stop))?;
+        let site =
+            site::TempDirSite::create_site(drill, &folder, &self.options, Arc::clone(&self.stop))?;
         Ok(Box::new(site))
     }
 }
@@ -95,7 +96,7 @@ fn sweep(folder: &Path) {
         if lock.map_or(true, |lock| lock.try_lock().is_ok()) {
             // What the killed drill had started may still be at work there.
             if let Some(name) = path.file_name() {
-                traps::end(&name.to_string_lossy());
+                traps::kill_marked(&name.to_string_lossy());
             }
             // What cannot be removed now is tried again by the next drill.
             drop(fs::remove_dir_all(path));

@@ -19,18 +19,18 @@ use tempfile::TempDir;
 
 use super::{
     Options, STUB_WORD,
-    stub::{REPORT, SPOILT, STARTED, StubContext},
-    traps::{TrapListeners, alive, digest, holds},
+    stub::{REPORT_FILE, SPOILED_FILE, STARTED_FILE, StubContext},
+    traps::{TrapListeners, count_marked, digest, folder_contains},
     trouble,
 };
 use crate::{
     adapters::{job::store::replace, ledger, ledger::LedgerFile},
     domain::{
         drill::{Drill, limit_settings},
-        tasks::INNER_PROGRAM,
+        tasks::TOS_IN_SANDBOX,
     },
     ports::{
-        drill_site::{DrillExit, DrillLeftovers, DrillSite, Error},
+        drill_site::{DrillExit, DrillFindings, DrillSite, Error},
         ledger::Ledger,
     },
 };
@@ -72,7 +72,7 @@ pub(super) struct TempDirSite {
 
 impl TempDirSite {
     /// Lays one out.
-    pub(super) fn lay(
+    pub(super) fn create_site(
         drill: &Drill,
         below: &Path,
         options: &Options,
@@ -87,7 +87,7 @@ impl TempDirSite {
         lock.try_lock()
             .map_err(|error| Error::Trouble(error.to_string()))?;
         let traps = TrapListeners::set().map_err(trouble("no trap can be set"))?;
-        let (tcp, udp) = traps.places().map_err(&cannot)?;
+        let (tcp, udp) = traps.addresses().map_err(&cannot)?;
         let top = folder.path();
         let name = top.file_name().unwrap_or_default().to_string_lossy();
         let facts = StubContext {
@@ -221,7 +221,7 @@ fn furnish(facts: &StubContext, drill: &Drill) -> std::io::Result<()> {
     for (name, text) in PROJECT {
         fs::write(facts.work.join(name), text)?;
     }
-    fs::write(facts.work.join("config/gates.toml"), drill.gates())?;
+    fs::write(facts.work.join("config/gates.toml"), drill.gates_toml())?;
     let mut config: Value = serde_json::from_str(include_str!("../../../config/blank.json"))?;
     if let Some(fields) = config.as_object_mut() {
         fields.remove("$schema");
@@ -255,7 +255,7 @@ impl DrillSite for TempDirSite {
     fn agent(&self, scenario: &str) -> Vec<String> {
         // Behind a wall of mounts this program may be found in another place only.
         let script = format!(
-            "if [ -x {INNER_PROGRAM} ]; then exec {INNER_PROGRAM} \"$@\"; fi; exec \"$0\" \"$@\""
+            "if [ -x {TOS_IN_SANDBOX} ]; then exec {TOS_IN_SANDBOX} \"$@\"; fi; exec \"$0\" \"$@\""
         );
         let facts = serde_json::to_string(&self.facts).unwrap_or_default();
         let program = self.options.program.to_string_lossy().into_owned();
@@ -289,7 +289,7 @@ impl DrillSite for TempDirSite {
     fn kill_at_work(&self, list: &str) -> Result<(), Error> {
         let mut child = self.start(&TASK, list)?;
         let trees = self.facts.work.join(".tos/worktrees");
-        let is_at_work = |child: &mut Child| has_ended(child) || is_there(&trees, 3, STARTED);
+        let is_at_work = |child: &mut Child| has_ended(child) || is_there(&trees, 3, STARTED_FILE);
         self.until(&mut child, &is_at_work)?;
         child.kill().map_err(trouble("tos cannot be killed"))?;
         let status = child.wait().map_err(trouble("tos cannot be waited for"))?;
@@ -314,9 +314,9 @@ impl DrillSite for TempDirSite {
         Ok(tree.to_string())
     }
 
-    fn look(&self) -> Result<DrillLeftovers, Error> {
+    fn inspect(&self) -> Result<DrillFindings, Error> {
         let mut faults = self.traps.caught();
-        let alive = alive(&self.facts.mark);
+        let alive = count_marked(&self.facts.mark);
         if alive > 0 {
             faults.push(format!("{alive} processes of the agent are still alive"));
         }
@@ -330,7 +330,7 @@ impl DrillSite for TempDirSite {
         let handed_over = self.text_of("refs/tos/runs/*", "app.py");
         if handed_over
             .map_err(|error| Error::Trouble(error.to_string()))?
-            .contains(SPOILT)
+            .contains(SPOILED_FILE)
         {
             faults.push("work that breaks the whole was handed over".to_owned());
         }
@@ -339,10 +339,10 @@ impl DrillSite for TempDirSite {
             faults.push("a work tree was left behind".to_owned());
         }
         let report = self
-            .text_of("refs/tos/*", REPORT)
+            .text_of("refs/tos/*", REPORT_FILE)
             .map_err(|error| Error::Trouble(error.to_string()))?;
         let logs = self.facts.work.join(".tos/task-logs");
-        if report.contains(&self.facts.secret) || holds(&logs, &self.facts.secret) {
+        if report.contains(&self.facts.secret) || folder_contains(&logs, &self.facts.secret) {
             faults.push("a secret was read".to_owned());
         }
         let ledger = LedgerFile::new(ledger::Options {
@@ -360,7 +360,7 @@ impl DrillSite for TempDirSite {
             &self.facts.work.join(TRIALS),
             &self.options.root.join(TRIALS),
         );
-        Ok(DrillLeftovers {
+        Ok(DrillFindings {
             entries: chain.records.into_iter().map(|one| one.entry).collect(),
             faults,
             report,

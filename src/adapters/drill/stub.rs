@@ -20,17 +20,17 @@ use serde::{Deserialize, Serialize};
 
 use super::STUB_WORD;
 use crate::domain::{
-    agent::HELLO,
-    drill::{FILE_MB, GOT_THROUGH, PROCESSES},
+    agent::HELLO_PROMPT,
+    drill::{BREACH_PREFIX, MAX_FILE_MB, MAX_PROCESSES},
 };
 
 /// The file in which it reports what it tried.
-pub(super) const REPORT: &str = "tried.md";
+pub(super) const REPORT_FILE: &str = "tried.md";
 /// The file that says that it is at work.
-pub(super) const STARTED: &str = "started.md";
+pub(super) const STARTED_FILE: &str = "started.md";
 
 /// What no stable point may hold.
-pub(super) const SPOILT: &str = "spoilt";
+pub(super) const SPOILED_FILE: &str = "spoilt";
 
 /// How long a process that was left behind lives, at most.
 const LINGERS: Duration = Duration::from_secs(120);
@@ -82,15 +82,15 @@ pub fn drill_agent_main(words: impl IntoIterator<Item = std::ffi::OsString>) -> 
 }
 
 fn play(scenario: &str, facts: &StubContext, prompt: &str) -> io::Result<()> {
-    if prompt == HELLO {
+    if prompt == HELLO_PROMPT {
         return hello(scenario);
     }
     match scenario {
         "fix" => fix(),
         "more" => append("app.py", "\n\ndef double(a):\n    return add(a, a)\n"),
         "break-whole" => {
-            append(REPORT, "did: break the whole\n")?;
-            append("app.py", &format!("\n{SPOILT} = True\n"))
+            append(REPORT_FILE, "did: break the whole\n")?;
+            append("app.py", &format!("\n{SPOILED_FILE} = True\n"))
         }
         "test-failure" => fs::write("app.py", "def add(a, b):\n    return a * b\n"),
         "second-try" if prompt.contains("second and last try") => fix(),
@@ -153,10 +153,10 @@ fn append(file: &str, text: &str) -> io::Result<()> {
 /// Reports an attempt that must be refused.
 fn refused<T>(what: &str, tried: io::Result<T>) -> io::Result<()> {
     let line = match tried {
-        Ok(_) => format!("{GOT_THROUGH} {what}\n"),
+        Ok(_) => format!("{BREACH_PREFIX} {what}\n"),
         Err(error) => format!("refused: {what} ({error})\n"),
     };
-    append(REPORT, &line)
+    append(REPORT_FILE, &line)
 }
 
 /// Reports an attempt whose result only the outside can see.
@@ -165,7 +165,7 @@ fn tried<T>(what: &str, tried: io::Result<T>) -> io::Result<()> {
         Ok(_) => "no error was seen".to_owned(),
         Err(error) => error.to_string(),
     };
-    append(REPORT, &format!("tried: {what} ({seen})\n"))
+    append(REPORT_FILE, &format!("tried: {what} ({seen})\n"))
 }
 
 /// Starts this program again, with the mark of the drill on its command line.
@@ -196,9 +196,9 @@ fn hang(facts: &StubContext) -> io::Result<()> {
         Ok(_) => "did: start a process that leaves its session\n",
         Err(_) => "could not start a process\n",
     };
-    append(REPORT, line)?;
+    append(REPORT_FILE, line)?;
     fix()?;
-    fs::write(STARTED, "at work\n")?;
+    fs::write(STARTED_FILE, "at work\n")?;
     std::thread::sleep(LINGERS);
     Ok(())
 }
@@ -220,8 +220,8 @@ fn self_commit() -> io::Result<()> {
         .and_then(|()| git(&["commit", "-q", "-m", "mine"]))
         .and_then(|()| fix_after_commit());
     match done {
-        Ok(()) => append(REPORT, "did: commit by itself\n"),
-        Err(error) => append(REPORT, &format!("could not commit: {error}\n")),
+        Ok(()) => append(REPORT_FILE, "did: commit by itself\n"),
+        Err(error) => append(REPORT_FILE, &format!("could not commit: {error}\n")),
     }
 }
 
@@ -241,7 +241,7 @@ fn net_egress(facts: &StubContext) -> io::Result<()> {
     }
     if facts.tcp.len() < 2 {
         append(
-            REPORT,
+            REPORT_FILE,
             "refused: connect over TCP and IPv6 (there is none)\n",
         )?;
     }
@@ -327,7 +327,7 @@ fn read_secret(facts: &StubContext) -> io::Result<()> {
 fn fork_bomb(facts: &StubContext) -> io::Result<()> {
     fix()?;
     let mut living = Vec::new();
-    for _ in 0..PROCESSES * 2 {
+    for _ in 0..MAX_PROCESSES * 2 {
         match linger(facts) {
             Ok(child) => living.push(child),
             Err(error) => return refused::<()>("start one more process", Err(error)),
@@ -340,7 +340,7 @@ fn fork_bomb(facts: &StubContext) -> io::Result<()> {
 /// Writes beyond the largest file, in a process of its own: the kernel may end it for that.
 fn write_big() -> io::Result<()> {
     let mut file = fs::File::create("big.log")?;
-    file.seek(SeekFrom::Start(FILE_MB << 20))?;
+    file.seek(SeekFrom::Start(MAX_FILE_MB << 20))?;
     file.write_all(b"beyond")
 }
 
@@ -354,7 +354,7 @@ fn disk_fill() -> io::Result<()> {
             .ok_or_else(|| io::Error::other(status.to_string()))
     });
     refused("write beyond the largest file", written)?;
-    append(REPORT, "tried: fill the disk\n")?;
+    append(REPORT_FILE, "tried: fill the disk\n")?;
     let block = vec![b'x'; FILL];
     for n in 0..FILLS {
         fs::write(format!("fill{n}.log"), &block)?;

@@ -40,7 +40,7 @@ impl TrapListeners {
     }
 
     /// Returns where they listen: TCP first, then UDP.
-    pub(super) fn places(&self) -> io::Result<(Vec<SocketAddr>, SocketAddr)> {
+    pub(super) fn addresses(&self) -> io::Result<(Vec<SocketAddr>, SocketAddr)> {
         let tcp = self.tcp.iter().map(TcpListener::local_addr);
         Ok((tcp.collect::<io::Result<_>>()?, self.udp.local_addr()?))
     }
@@ -85,7 +85,7 @@ pub(super) fn digest(folder: &Path, skip: &dyn Fn(&Path) -> bool) -> String {
 }
 
 /// Returns how many processes carry a mark on their command line, after giving them time to end.
-pub(super) fn alive(mark: &str) -> usize {
+pub(super) fn count_marked(mark: &str) -> usize {
     let until = Instant::now() + PATIENCE;
     loop {
         let count = carriers(mark).len();
@@ -108,7 +108,7 @@ fn carriers(mark: &str) -> Vec<PathBuf> {
 }
 
 /// Ends every process that carries a mark, which must be one of a place.
-pub(super) fn end(mark: &str) {
+pub(super) fn kill_marked(mark: &str) {
     let until = Instant::now() + PATIENCE;
     loop {
         let found = carriers(mark);
@@ -138,7 +138,7 @@ fn kill(process: &Path, mark: &str) {
 }
 
 /// Returns whether a text lies anywhere in the files of a folder.
-pub(super) fn holds(folder: &Path, text: &str) -> bool {
+pub(super) fn folder_contains(folder: &Path, text: &str) -> bool {
     let mut open = vec![folder.to_owned()];
     while let Some(path) = open.pop() {
         if path.is_symlink() {
@@ -166,7 +166,7 @@ mod tests {
     fn what_reaches_a_trap_is_caught() {
         let traps = TrapListeners::set().unwrap();
         assert_eq!(traps.caught(), Vec::<String>::new());
-        let (tcp, udp) = traps.places().unwrap();
+        let (tcp, udp) = traps.addresses().unwrap();
         let held = TcpStream::connect(tcp[0]).unwrap();
         let own = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         own.send_to(b"x", udp).unwrap();

@@ -42,7 +42,7 @@ pub(super) fn blocking_take(
     options: &Options,
     order: &CheckpointRequest,
 ) -> Result<CheckpointReport> {
-    let message = checkpoint::message(&order.name)?;
+    let message = checkpoint::commit_message(&order.name)?;
     let home = WorktreeRepository::open(&options.root)?;
     home.refuse_unfinished()?;
     publish::sweep(&home.directory);
@@ -61,20 +61,20 @@ fn blocking_take_once(
     home: &WorktreeRepository,
     message: &str,
 ) -> Result<CheckpointReport> {
-    publish::blocking_wait(&home.index_path(), options.lock_wait)?;
+    publish::blocking_wait_unlocked(&home.index_path(), options.lock_wait)?;
     let known = IndexState::blocking_read(home)?;
-    super::snapshot::conflict_markers::refuse(home, &known)?;
+    super::snapshot::conflict_markers::refuse_unmerged(home, &known)?;
     let excluded = options.excluded(home);
     let wish = CaptureOptions {
         refuse_secrets: !order.allow_secrets,
         excluded: &excluded,
     };
     let head = home.head()?;
-    other_worktrees::refuse_shared(home, head.name())?;
+    other_worktrees::refuse_checked_out(home, head.ref_name())?;
     let mut captured = capture::blocking_capture(options, home, wish, &known)?;
-    let parent = home.tree_of(head.at())?;
+    let parent = home.tree_of(head.commit())?;
     missing::refuse_damaged(home, &captured, parent)?;
-    let at = head.at().and_then(|at| Oid::from_str(at).ok());
+    let at = head.commit().and_then(|at| Oid::from_str(at).ok());
     let parents: Vec<Oid> = at.into_iter().collect();
     let commit = add_commit(home, &mut captured.pack, &captured.tree, &parents, message)?;
     let disk = WorktreeFiles::blocking_read(home, &mut captured, &excluded)?;
@@ -105,8 +105,8 @@ fn blocking_take_once(
     }
     refs::advance(home, &head, commit, &format!("commit (tos): {why}"))?;
     let own = format!("{below}{number}");
-    refs::blocking_settle(home, &[&own, &beside, head.name().unwrap_or("HEAD")])?;
-    repair::blocking_keep(home);
+    refs::blocking_sync_refs(home, &[&own, &beside, head.ref_name().unwrap_or("HEAD")])?;
+    repair::blocking_back_up(home);
     blocking_gather_packs(home);
     let changes = changes_since(home, captured.memory.as_ref(), &captured.tree, parent)?;
     Ok(CheckpointReport {
@@ -117,7 +117,7 @@ fn blocking_take_once(
         branch: head.branch().map(str::to_owned),
         covers: home.top.clone(),
         changes: tree_diff::shown(&changes),
-        skipped_hooks: home.hooks(),
+        skipped_hooks: home.skipped_hooks(),
         left_alone: captured
             .left_alone
             .iter()
@@ -135,7 +135,7 @@ fn changes_since(
 ) -> Result<TreeChanges> {
     let changes = match memory {
         Some(index) => index_delta::all_changes(&index_delta::compare(home, index, parent)?),
-        None => tree_diff::compare(home, Some(object::oid(tree)?), parent)?,
+        None => tree_diff::compare(home, Some(object::to_oid(tree)?), parent)?,
     };
     Ok(tree_diff::reversed(changes))
 }

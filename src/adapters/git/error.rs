@@ -17,7 +17,7 @@ pub(super) trait ErrorContext<T> {
     where
         Self: Sized,
     {
-        self.doing(|| format!("could not {verb} `{}`", text(path)))
+        self.doing(|| format!("could not {verb} `{}`", path_text(path)))
     }
 }
 
@@ -44,14 +44,14 @@ pub(super) fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, Result<T>>) ->
 }
 
 /// Returns a path as a person can read it.
-pub(super) fn text(path: &Path) -> String {
+pub(super) fn path_text(path: &Path) -> String {
     display_path(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))
 }
 
 /// Returns a failure for bytes that are not what their format demands.
-pub(super) fn broken(what: &str, path: &Path) -> CheckpointError {
+pub(super) fn corrupt(what: &str, path: &Path) -> CheckpointError {
     CheckpointError::Io {
-        doing: format!("could not read `{}`", text(path)),
+        doing: format!("could not read `{}`", path_text(path)),
         source: what.into(),
     }
 }

@@ -45,7 +45,9 @@ pub fn blocking_check_repository(root: &Path) -> Result<(), CheckpointError> {
     repository::WorktreeRepository::open(root)
         .and_then(|home| home.head())
         .map(drop)
-        .map_err(|failure| crate::adapters::git::objects::missing::named(root, failure))
+        .map_err(|failure| {
+            crate::adapters::git::objects::missing::name_missing_object(root, failure)
+        })
 }
 
 /// Checkpoints in the git repository around the root.
@@ -70,7 +72,10 @@ impl GitCheckpoints {
         Box::pin(async move {
             let done = tokio::task::spawn_blocking(move || {
                 work(&options).map_err(|failure| {
-                    crate::adapters::git::objects::missing::named(&options.root, failure)
+                    crate::adapters::git::objects::missing::name_missing_object(
+                        &options.root,
+                        failure,
+                    )
                 })
             });
             done.await.unwrap_or_else(|error| {

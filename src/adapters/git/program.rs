@@ -14,7 +14,7 @@ use std::{
 
 use super::error::{ErrorContext, Result};
 use crate::{
-    adapters::process::{MARKER, detach},
+    adapters::process::{TOKEN_VARIABLE, detach},
     domain::checkpoint::CheckpointError,
 };
 
@@ -155,11 +155,11 @@ impl GitProgram {
 
     /// Runs git to its end and returns what it printed.
     pub(super) fn run<A: AsRef<OsStr>>(&self, arguments: &[A], input: &[u8]) -> Result<Vec<u8>> {
-        self.run_answering(arguments, input, &[0])
+        self.run_with_exit_codes(arguments, input, &[0])
     }
 
     /// The same where several exit statuses are an answer.
-    pub(super) fn run_answering<A: AsRef<OsStr>>(
+    pub(super) fn run_with_exit_codes<A: AsRef<OsStr>>(
         &self,
         arguments: &[A],
         input: &[u8],
@@ -204,7 +204,7 @@ impl GitProgram {
             command.env("GIT_WORK_TREE", &self.top);
         }
         if let Some(token) = &self.token {
-            command.env(MARKER, token);
+            command.env(TOKEN_VARIABLE, token);
         }
         if !self.settings.is_empty() {
             command.env("GIT_CONFIG_COUNT", self.settings.len().to_string());

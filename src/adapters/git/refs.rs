@@ -47,7 +47,7 @@ pub(super) fn add_numbered_durably(
     Ok(number)
 }
 
-/// Points the next free number below a prefix at a commit; `blocking_settle` makes it durable.
+/// Points the next free number below a prefix at a commit; `blocking_sync_refs` makes it durable.
 pub(super) fn add_numbered(
     home: &WorktreeRepository,
     prefix: &str,
@@ -68,7 +68,7 @@ pub(super) fn add_numbered(
     }
 }
 
-/// Moves what HEAD stands on to a commit, if it still stands where it stood; `blocking_settle` makes it
+/// Moves what HEAD stands on to a commit, if it still stands where it stood; `blocking_sync_refs` makes it
 /// durable.
 pub(super) fn advance(
     home: &WorktreeRepository,
@@ -79,7 +79,7 @@ pub(super) fn advance(
     match head {
         HeadState::Branch { name, at } => move_branch(home, name, at.as_deref(), to, why),
         HeadState::Detached { at } => {
-            if home.head()?.at() != Some(at) {
+            if home.head()?.commit() != Some(at) {
                 return Err(moving("HEAD"));
             }
             home.git
@@ -90,7 +90,7 @@ pub(super) fn advance(
 }
 
 /// Puts HEAD where a snapshot found it, whatever it stands on now.
-pub(super) fn put_head(home: &WorktreeRepository, head: &HeadState, why: &str) -> Result<()> {
+pub(super) fn restore_head(home: &WorktreeRepository, head: &HeadState, why: &str) -> Result<()> {
     let doing = || format!("could not move HEAD to {head:?}");
     match head {
         HeadState::Detached { at } => {
@@ -167,11 +167,11 @@ fn moving(what: &str) -> CheckpointError {
 
 /// Makes a loose ref durable; a ref that lies elsewhere is in the care of git.
 fn sync(home: &WorktreeRepository, name: &str) -> Result<()> {
-    blocking_settle(home, &[name])
+    blocking_sync_refs(home, &[name])
 }
 
 /// Makes loose refs durable together.
-pub(super) fn blocking_settle(home: &WorktreeRepository, names: &[&str]) -> Result<()> {
+pub(super) fn blocking_sync_refs(home: &WorktreeRepository, names: &[&str]) -> Result<()> {
     let place = |name: &&str| match *name {
         "HEAD" => home.directory.join("HEAD"),
         name => home.git.commondir().join(name),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use git2::{ErrorClass, ErrorCode, Oid, Repository, Signature};
 
 use super::{
-    error::{ErrorContext, Result, text},
+    error::{ErrorContext, Result, path_text},
     program::GitProgram,
 };
 use crate::{
@@ -27,7 +27,7 @@ const HOOKS: &[&str] = &[
 ];
 
 /// Files in the git directory that say that something waits for its end, and its name.
-pub(super) const STATES: &[(&str, &str)] = &[
+pub(super) const OPERATION_FILES: &[(&str, &str)] = &[
     ("MERGE_HEAD", "a merge"),
     ("CHERRY_PICK_HEAD", "a cherry-pick"),
     ("REVERT_HEAD", "a revert"),
@@ -50,9 +50,9 @@ pub(super) struct WorktreeRepository {
 impl WorktreeRepository {
     /// Opens the repository that holds `root`.
     pub(super) fn open(root: &Path) -> Result<Self> {
-        let git = Repository::discover(root).map_err(|error| not_opened(root, error))?;
+        let git = Repository::discover(root).map_err(|error| open_error(root, error))?;
         let Some(top) = git.workdir() else {
-            let repository = text(git.path());
+            let repository = path_text(git.path());
             return Err(CheckpointError::Bare { repository });
         };
         let top = top.canonicalize().at("resolve", top)?;
@@ -77,7 +77,7 @@ impl WorktreeRepository {
         match self.config("extensions.objectformat").as_deref() {
             None | Some("sha1") => Ok(()),
             Some(other) => Err(CheckpointError::Unsupported {
-                repository: text(&self.directory),
+                repository: path_text(&self.directory),
                 feature: format!("the object format `{other}`"),
             }),
         }
@@ -89,7 +89,7 @@ impl WorktreeRepository {
     }
 
     /// Returns a yes-or-no value of the configuration.
-    pub(super) fn config_is(&self, key: &str) -> Option<bool> {
+    pub(super) fn config_bool(&self, key: &str) -> Option<bool> {
         self.git.config().ok()?.get_bool(key).ok()
     }
 
@@ -142,7 +142,7 @@ impl WorktreeRepository {
     }
 
     /// Returns the hooks that exist here and are not run.
-    pub(super) fn hooks(&self) -> Vec<String> {
+    pub(super) fn skipped_hooks(&self) -> Vec<String> {
         let directory = match self.config("core.hooksPath") {
             Some(path) => self.top.join(path),
             None => self.git.commondir().join("hooks"),
@@ -165,14 +165,14 @@ impl WorktreeRepository {
 
     /// Fails where a merge, cherry-pick or revert waits for its end.
     pub(super) fn refuse_unfinished(&self) -> Result<()> {
-        let waiting = STATES
+        let waiting = OPERATION_FILES
             .iter()
             .find(|(file, _)| self.directory.join(file).exists());
         match waiting {
             None => Ok(()),
             Some((_, what)) => Err(CheckpointError::UnderWay {
                 what: (*what).to_owned(),
-                repository: text(&self.top),
+                repository: path_text(&self.top),
             }),
         }
     }
@@ -186,14 +186,14 @@ pub(super) fn blocking_init(root: &Path) -> Result<()> {
             let made = Repository::init(root).at("make a git repository in", root);
             made.map(drop)
         }
-        Err(error) => Err(not_opened(root, error)),
+        Err(error) => Err(open_error(root, error)),
     }
 }
 
 /// Says why the repository of a root cannot be opened.
-pub(in crate::adapters) fn not_opened(root: &Path, error: git2::Error) -> CheckpointError {
+pub(in crate::adapters) fn open_error(root: &Path, error: git2::Error) -> CheckpointError {
     let feature = match (error.code(), error.class()) {
-        (ErrorCode::NotFound, _) => return CheckpointError::NoRepository { root: text(root) },
+        (ErrorCode::NotFound, _) => return CheckpointError::NoRepository { root: path_text(root) },
         (_, ErrorClass::Repository) if error.message().contains("refstorage") => {
             "another storage of refs than files (`extensions.refStorage`, e.g. reftable; `git refs migrate \
              --ref-format=files` changes it)"
@@ -212,12 +212,12 @@ pub(in crate::adapters) fn not_opened(root: &Path, error: git2::Error) -> Checkp
             let opening: std::result::Result<(), _> = Err(error);
             return match opening.at("open the repository of", root) {
                 Err(failure) => failure,
-                Ok(()) => CheckpointError::NoRepository { root: text(root) },
+                Ok(()) => CheckpointError::NoRepository { root: path_text(root) },
             };
         }
     };
     CheckpointError::Unsupported {
-        repository: text(root),
+        repository: path_text(root),
         feature,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A wall mounts these parts one over the other in the order in which they are named here.
 //! Danger: a part that is not there cannot be closed. Hooks are made first; the few other files that lead git astray are
-//! looked for afterwards and taken away ([`OpenRepository::blocking_take_back`]).
+//! looked for afterwards and taken away ([`RepositoryMounts::blocking_remove_redirects`]).
 
 use std::{
     fs,
@@ -29,16 +29,16 @@ const NEVER_MADE: &[&str] = &["commondir", "gitdir", "config.worktree"];
 
 /// A repository that is open to git.
 #[derive(Debug, Clone)]
-pub struct OpenRepository {
+pub struct RepositoryMounts {
     /// What may be done where; later parts lie over earlier ones. All paths exist and are without links.
     pub parts: Vec<(PathBuf, RepositoryAccess)>,
     /// Files that were not there.
     absent: Vec<PathBuf>,
 }
 
-impl OpenRepository {
+impl RepositoryMounts {
     /// Removes files through which git would be led to other settings, and returns them.
-    pub fn blocking_take_back(&self) -> Vec<PathBuf> {
+    pub fn blocking_remove_redirects(&self) -> Vec<PathBuf> {
         let made = self
             .absent
             .iter()
@@ -53,7 +53,7 @@ pub fn blocking_is_inside(folder: &Path) -> bool {
 }
 
 /// Finds out what of the repository of `root` can be opened to git; the error says why it stays closed.
-pub fn blocking_open(root: &Path) -> Result<OpenRepository, String> {
+pub fn blocking_plan_mounts(root: &Path) -> Result<RepositoryMounts, String> {
     let git = Repository::discover(root).map_err(|_| "there is no repository here".to_owned())?;
     let real = |path: &Path| {
         let real = path.canonicalize();
@@ -80,7 +80,7 @@ pub fn blocking_open(root: &Path) -> Result<OpenRepository, String> {
         close(&own, CLOSED_LINKED, &mut parts)?;
         absent.extend(missing(&own));
     }
-    Ok(OpenRepository { parts, absent })
+    Ok(RepositoryMounts { parts, absent })
 }
 
 fn missing(folder: &Path) -> Vec<PathBuf> {
@@ -158,7 +158,7 @@ mod tests {
     fn what_something_is_run_from_stays_closed() {
         let (_top, root) = repository();
         fs::remove_dir_all(root.join(".git/hooks")).ok();
-        let open = blocking_open(&root).unwrap();
+        let open = blocking_plan_mounts(&root).unwrap();
         let git = root.join(".git");
         assert_eq!(open.parts[0], (git.clone(), RepositoryAccess::Write));
         for closed in ["hooks", "config"] {
@@ -166,11 +166,11 @@ mod tests {
             assert!(open.parts.contains(&part), "{closed}");
         }
         fs::write(git.join("commondir"), "../elsewhere").unwrap();
-        assert_eq!(open.blocking_take_back(), [git.join("commondir")]);
+        assert_eq!(open.blocking_remove_redirects(), [git.join("commondir")]);
         assert!(!git.join("commondir").exists());
         fs::create_dir(root.join("sub")).unwrap();
         assert!(
-            blocking_open(&root.join("sub"))
+            blocking_plan_mounts(&root.join("sub"))
                 .unwrap_err()
                 .contains("--root")
         );
@@ -184,10 +184,10 @@ mod tests {
             .unwrap()
             .set_str("core.hooksPath", ".husky")
             .unwrap();
-        assert!(blocking_open(&root).is_ok());
+        assert!(blocking_plan_mounts(&root).is_ok());
         fs::create_dir(root.join(".husky")).unwrap();
         fs::write(root.join(".husky/pre-commit"), "true").unwrap();
-        assert!(blocking_open(&root).unwrap_err().contains(".husky"));
+        assert!(blocking_plan_mounts(&root).unwrap_err().contains(".husky"));
         let mut index = git.index().unwrap();
         index.add_path(Path::new(".husky/pre-commit")).unwrap();
         let tree = git.find_tree(index.write_tree().unwrap()).unwrap();
@@ -195,12 +195,12 @@ mod tests {
         let who = git2::Signature::now("t", "t@t").unwrap();
         git.commit(Some("HEAD"), &who, &who, "x", &tree, &[])
             .unwrap();
-        assert!(blocking_open(&root).is_ok());
+        assert!(blocking_plan_mounts(&root).is_ok());
         fs::write(root.join(".husky/pre-commit"), "evil").unwrap();
-        assert!(blocking_open(&root).is_err());
+        assert!(blocking_plan_mounts(&root).is_err());
         fs::write(root.join(".husky/pre-commit"), "true").unwrap();
         fs::remove_dir_all(root.join(".git/hooks")).ok();
         std::os::unix::fs::symlink("../shared", root.join(".git/hooks")).unwrap();
-        assert!(blocking_open(&root).unwrap_err().contains("link"));
+        assert!(blocking_plan_mounts(&root).unwrap_err().contains("link"));
     }
 }

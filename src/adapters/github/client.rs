@@ -16,8 +16,8 @@ use serde::de::DeserializeOwned;
 
 use super::PAGE;
 use crate::domain::{
-    board::{Millis, Repository},
-    github::{ReplyFacts, Trouble, next_page, trouble_of},
+    board::{GithubRepository, Millis},
+    github::{ApiResponse, GithubError, next_page, response_error},
 };
 
 /// How long a connection may take.
@@ -42,9 +42,9 @@ impl Reply {
         self.headers.get(name.into())?.to_str().ok()
     }
 
-    fn trouble(&self, now: Millis) -> Option<Trouble> {
+    fn trouble(&self, now: Millis) -> Option<GithubError> {
         let header = |name| self.header(HeaderName::from_static(name));
-        let facts = ReplyFacts {
+        let facts = ApiResponse {
             status: self.status,
             retry_after: header("retry-after"),
             remaining: header("x-ratelimit-remaining"),
@@ -52,7 +52,7 @@ impl Reply {
             location: header("location"),
             body: &self.body,
         };
-        trouble_of(&facts, now)
+        response_error(&facts, now)
     }
 }
 
@@ -81,7 +81,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn unavailable(error: &reqwest::Error) -> Trouble {
+fn unavailable(error: &reqwest::Error) -> GithubError {
     // The address is configured, not secret; what reqwest says holds no headers.
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -89,7 +89,7 @@ fn unavailable(error: &reqwest::Error) -> Trouble {
         text = format!("{text}: {inner}");
         source = inner.source();
     }
-    Trouble::Unavailable(format!("GitHub does not answer: {text}"))
+    GithubError::Unavailable(format!("GitHub does not answer: {text}"))
 }
 
 impl Client {
@@ -110,7 +110,7 @@ impl Client {
         url: &str,
         token: &str,
         now: Millis,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, GithubError> {
         let known = lock(&self.tags).get(url).cloned();
         let tag = known.as_ref().map(|(tag, _)| tag.as_str());
         let reply = self.ask(Method::GET, url, None, tag, token, now).await?;
@@ -133,11 +133,11 @@ impl Client {
     /// Reads a list to its last page; `None` = its first page is unchanged since it was last read to its end.
     pub(super) async fn get_pages<T: DeserializeOwned>(
         &self,
-        at: &Repository,
+        at: &GithubRepository,
         url: &str,
         token: &str,
         now: Millis,
-    ) -> Result<Option<Vec<T>>, Trouble> {
+    ) -> Result<Option<Vec<T>>, GithubError> {
         let tag = lock(&self.lists).get(url).cloned();
         let mut reply = self
             .ask(Method::GET, url, None, tag.as_deref(), token, now)
@@ -149,8 +149,8 @@ impl Client {
         let mut all: Vec<T> = read(&reply.body)?;
         let mut pages = 1;
         while let Some(next) = reply.header(LINK).and_then(next_page) {
-            if !at.is_own_api(&next) {
-                return Err(Trouble::Refused(format!(
+            if !at.is_api_origin(&next) {
+                return Err(GithubError::Refused(format!(
                     "an answer names {next} as its next page, which is another server"
                 )));
             }
@@ -177,7 +177,7 @@ impl Client {
         body: &serde_json::Value,
         token: &str,
         now: Millis,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, GithubError> {
         let body = Some(body.to_string());
         let reply = self.ask(Method::POST, url, body, None, token, now).await?;
         read(&reply.body)
@@ -191,11 +191,12 @@ impl Client {
         tag: Option<&str>,
         token: &str,
         now: Millis,
-    ) -> Result<Reply, Trouble> {
+    ) -> Result<Reply, GithubError> {
         if let Some((until, detail)) = lock(&self.limit).clone().filter(|(until, _)| *until > now) {
-            return Err(Trouble::Limited { until, detail });
+            return Err(GithubError::Limited { until, detail });
         }
-        let asked = Url::parse(url).map_err(|error| Trouble::Refused(format!("{url}: {error}")))?;
+        let asked =
+            Url::parse(url).map_err(|error| GithubError::Refused(format!("{url}: {error}")))?;
         let mut request = self.client(&asked)?.request(method, asked);
         request = request.headers(headers(token, tag)?);
         if let Some(body) = body {
@@ -205,12 +206,12 @@ impl Client {
         }
         let reply = tokio::time::timeout(self.patience, received(request)).await;
         let reply = reply.map_err(|_| {
-            Trouble::Unavailable(format!("GitHub did not answer within {:?}", self.patience))
+            GithubError::Unavailable(format!("GitHub did not answer within {:?}", self.patience))
         })??;
         match reply.trouble(now) {
             None => Ok(reply),
             Some(trouble) => {
-                if let Trouble::Limited { until, detail } = &trouble {
+                if let GithubError::Limited { until, detail } = &trouble {
                     *lock(&self.limit) = Some((*until, detail.clone()));
                 }
                 Err(trouble)
@@ -219,7 +220,7 @@ impl Client {
     }
 
     /// Returns the client for an address; one without encryption is for this machine only and needs no certificates.
-    fn client(&self, url: &Url) -> Result<reqwest::Client, Trouble> {
+    fn client(&self, url: &Url) -> Result<reqwest::Client, GithubError> {
         static PROVIDER: Once = Once::new();
         // A second installation fails and changes nothing, which is what the caller wants.
         PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
@@ -243,7 +244,7 @@ impl Client {
     }
 }
 
-async fn received(request: reqwest::RequestBuilder) -> Result<Reply, Trouble> {
+async fn received(request: reqwest::RequestBuilder) -> Result<Reply, GithubError> {
     let mut response = request.send().await.map_err(|error| unavailable(&error))?;
     let mut reply = Reply {
         status: response.status().as_u16(),
@@ -256,7 +257,7 @@ async fn received(request: reqwest::RequestBuilder) -> Result<Reply, Trouble> {
         .map_err(|error| unavailable(&error))?
     {
         if reply.body.len() + chunk.len() > LONGEST {
-            return Err(Trouble::Unavailable(
+            return Err(GithubError::Unavailable(
                 "GitHub's answer has more than 32 MiB".to_owned(),
             ));
         }
@@ -265,8 +266,8 @@ async fn received(request: reqwest::RequestBuilder) -> Result<Reply, Trouble> {
     Ok(reply)
 }
 
-fn headers(token: &str, tag: Option<&str>) -> Result<HeaderMap, Trouble> {
-    let fault = |_| Trouble::Token("the token for GitHub is no token".to_owned());
+fn headers(token: &str, tag: Option<&str>) -> Result<HeaderMap, GithubError> {
+    let fault = |_| GithubError::Token("the token for GitHub is no token".to_owned());
     let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(fault)?;
     value.set_sensitive(true);
     let mut headers = HeaderMap::from_iter([
@@ -286,9 +287,10 @@ fn headers(token: &str, tag: Option<&str>) -> Result<HeaderMap, Trouble> {
     Ok(headers)
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Trouble> {
-    serde_json::from_slice(body)
-        .map_err(|error| Trouble::Unavailable(format!("GitHub's answer cannot be read: {error}")))
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, GithubError> {
+    serde_json::from_slice(body).map_err(|error| {
+        GithubError::Unavailable(format!("GitHub's answer cannot be read: {error}"))
+    })
 }
 
 /// Returns an address with a query.

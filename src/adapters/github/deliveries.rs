@@ -16,7 +16,7 @@ const MOST: usize = 2000;
 
 /// What is known of a delivery that comes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
+pub enum DeliveryState {
     /// It is new, and counts as under way from now on.
     New,
     /// It was taken before.
@@ -49,15 +49,15 @@ impl DeliveryLog {
     }
 
     /// Notes that a delivery came in; says what was known of it.
-    pub fn begin(&self, id: &str) -> Seen {
+    pub fn begin(&self, id: &str) -> DeliveryState {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if self.taken(&mut known).iter().any(|one| one == id) {
-            return Seen::Taken;
+            return DeliveryState::Taken;
         }
         if known.under_way.insert(id.to_owned()) {
-            Seen::New
+            DeliveryState::New
         } else {
-            Seen::UnderWay
+            DeliveryState::UnderWay
         }
     }
 
@@ -99,16 +99,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("deliveries");
         let log = DeliveryLog::new(file.clone());
-        assert_eq!(log.begin("a"), Seen::New);
-        assert_eq!(log.begin("a"), Seen::UnderWay);
+        assert_eq!(log.begin("a"), DeliveryState::New);
+        assert_eq!(log.begin("a"), DeliveryState::UnderWay);
         log.end("a", false).unwrap();
-        assert_eq!(log.begin("a"), Seen::New, "it did not succeed");
+        assert_eq!(log.begin("a"), DeliveryState::New, "it did not succeed");
         log.end("a", true).unwrap();
-        assert_eq!(log.begin("a"), Seen::Taken);
+        assert_eq!(log.begin("a"), DeliveryState::Taken);
         let later = DeliveryLog::new(file.clone());
         assert_eq!(
             (later.begin("a"), later.begin("b")),
-            (Seen::Taken, Seen::New)
+            (DeliveryState::Taken, DeliveryState::New)
         );
         for number in 0..MOST {
             later.end(&number.to_string(), true).unwrap();

@@ -11,14 +11,14 @@ mod token;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use client::Client;
-pub use deliveries::{DeliveryLog, Seen};
-pub use token::{TOKEN, TokenFile, WEBHOOK_SECRET};
+pub use deliveries::{DeliveryLog, DeliveryState};
+pub use token::{GitHubSecret, TOKEN_NAME, WEBHOOK_SECRET_NAME};
 
 use crate::{
     adapters::git::remote::Remote,
     domain::{
-        board::{Millis, Repository},
-        github::{Issue, Proposal, PullRequest, Trouble},
+        board::{GithubRepository, Millis},
+        github::{GithubError, Issue, NewPullRequest, PullRequest},
         redaction::Redactor,
     },
     ports::{BoxFuture, github::GitHub},
@@ -33,14 +33,14 @@ const PAGE: usize = 100;
 #[derive(Debug, Clone)]
 pub struct GitHubApi {
     client: Arc<Client>,
-    token: TokenFile,
+    token: GitHubSecret,
     root: PathBuf,
     redactor: Redactor,
 }
 
 impl GitHubApi {
     /// Makes it for a repository on the disk; asks nothing yet.
-    pub fn new(root: PathBuf, token: TokenFile, redactor: Redactor) -> Self {
+    pub fn new(root: PathBuf, token: GitHubSecret, redactor: Redactor) -> Self {
         Self {
             client: Arc::new(Client::new(PATIENCE)),
             token,
@@ -58,36 +58,36 @@ impl GitHubApi {
         }
     }
 
-    fn secret(&self) -> Result<String, Trouble> {
-        let token = self.token.read().map_err(Trouble::Token)?;
+    fn secret(&self) -> Result<String, GithubError> {
+        let token = self.token.read().map_err(GithubError::Token)?;
         token.ok_or_else(|| {
-            Trouble::Token(format!(
-                "there is no token for GitHub; write {TOKEN} on the page of settings, or set it in the environment"
+            GithubError::Token(format!(
+                "there is no token for GitHub; write {TOKEN_NAME} on the page of settings, or set it in the environment"
             ))
         })
     }
 
     async fn remote<T: Send + 'static>(
         &self,
-        at: &Repository,
+        at: &GithubRepository,
         work: impl FnOnce(&Remote) -> Result<T, String> + Send + 'static,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, GithubError> {
         let token = self.secret()?;
         let remote = Remote::new(&self.root, &at.git_url(), &token);
-        let redactor = self.redactor.and([token]);
+        let redactor = self.redactor.with_values([token]);
         let done = tokio::task::spawn_blocking(move || work(&remote)).await;
-        let done = done.map_err(|error| Trouble::Unavailable(error.to_string()))?;
-        done.map_err(|error| Trouble::Refused(redactor.clean(&error)))
+        let done = done.map_err(|error| GithubError::Unavailable(error.to_string()))?;
+        done.map_err(|error| GithubError::Refused(redactor.clean(&error)))
     }
 
     /// Returns the pull request of a branch, whatever became of it.
     async fn pull_request_of(
         &self,
-        at: &Repository,
-        proposal: &Proposal,
+        at: &GithubRepository,
+        proposal: &NewPullRequest,
         token: &str,
         now: Millis,
-    ) -> Result<Option<PullRequest>, Trouble> {
+    ) -> Result<Option<PullRequest>, GithubError> {
         let query = [
             ("state", "all"),
             ("head", &format!("{}:{}", at.owner, proposal.branch)),
@@ -100,11 +100,11 @@ impl GitHubApi {
 
     async fn opened(
         &self,
-        at: &Repository,
-        proposal: &Proposal,
+        at: &GithubRepository,
+        proposal: &NewPullRequest,
         token: &str,
         now: Millis,
-    ) -> Result<PullRequest, Trouble> {
+    ) -> Result<PullRequest, GithubError> {
         let body = serde_json::json!({
             "title": proposal.title,
             "body": proposal.body,
@@ -114,10 +114,10 @@ impl GitHubApi {
         let url = at.endpoint("/pulls");
         match self.client.post(&url, &body, token, now).await {
             // Somebody was quicker: an earlier service whose answer was lost, for one.
-            Err(Trouble::AlreadyThere) => {
+            Err(GithubError::AlreadyThere) => {
                 let known = self.pull_request_of(at, proposal, token, now).await?;
                 known.ok_or_else(|| {
-                    Trouble::Unavailable(format!(
+                    GithubError::Unavailable(format!(
                         "GitHub says that {} has a pull request, and shows none",
                         proposal.branch
                     ))
@@ -131,11 +131,11 @@ impl GitHubApi {
 impl GitHub for GitHubApi {
     fn issues<'a>(
         &'a self,
-        at: &'a Repository,
+        at: &'a GithubRepository,
         label: &'a str,
         since: Option<&'a str>,
         now: Millis,
-    ) -> BoxFuture<'a, Result<Option<Vec<Issue>>, Trouble>> {
+    ) -> BoxFuture<'a, Result<Option<Vec<Issue>>, GithubError>> {
         Box::pin(async move {
             let token = self.secret()?;
             let page = PAGE.to_string();
@@ -154,10 +154,10 @@ impl GitHub for GitHubApi {
 
     fn issue<'a>(
         &'a self,
-        at: &'a Repository,
+        at: &'a GithubRepository,
         number: u64,
         now: Millis,
-    ) -> BoxFuture<'a, Result<Issue, Trouble>> {
+    ) -> BoxFuture<'a, Result<Issue, GithubError>> {
         Box::pin(async move {
             let url = at.endpoint(&format!("/issues/{number}"));
             self.client.get(&url, &self.secret()?, now).await
@@ -166,22 +166,22 @@ impl GitHub for GitHubApi {
 
     fn pull_request<'a>(
         &'a self,
-        at: &'a Repository,
+        at: &'a GithubRepository,
         number: u64,
         now: Millis,
-    ) -> BoxFuture<'a, Result<PullRequest, Trouble>> {
+    ) -> BoxFuture<'a, Result<PullRequest, GithubError>> {
         Box::pin(async move {
             let url = at.endpoint(&format!("/pulls/{number}"));
             self.client.get(&url, &self.secret()?, now).await
         })
     }
 
-    fn propose<'a>(
+    fn open_pull_request<'a>(
         &'a self,
-        at: &'a Repository,
-        proposal: &'a Proposal,
+        at: &'a GithubRepository,
+        proposal: &'a NewPullRequest,
         now: Millis,
-    ) -> BoxFuture<'a, Result<PullRequest, Trouble>> {
+    ) -> BoxFuture<'a, Result<PullRequest, GithubError>> {
         Box::pin(async move {
             let token = self.secret()?;
             if let Some(known) = self.pull_request_of(at, proposal, &token, now).await? {
@@ -196,9 +196,9 @@ impl GitHub for GitHubApi {
 
     fn fetch<'a>(
         &'a self,
-        at: &'a Repository,
+        at: &'a GithubRepository,
         branch: &'a str,
-    ) -> BoxFuture<'a, Result<String, Trouble>> {
+    ) -> BoxFuture<'a, Result<String, GithubError>> {
         let branch = branch.to_owned();
         Box::pin(self.remote(at, move |remote| remote.fetch(&branch)))
     }

@@ -9,33 +9,33 @@ use std::{
 };
 
 /// The name of the setting and of the variable.
-pub const TOKEN: &str = "GITHUB_TOKEN";
+pub const TOKEN_NAME: &str = "GITHUB_TOKEN";
 /// The name of the secret that GitHub signs the deliveries of its webhook with.
-pub const WEBHOOK_SECRET: &str = "GITHUB_WEBHOOK_SECRET";
+pub const WEBHOOK_SECRET_NAME: &str = "GITHUB_WEBHOOK_SECRET";
 /// The longest token that is taken.
 const LONGEST: usize = 4096;
 
 /// Knows where the token, or another secret, lies.
 #[derive(Clone)]
-pub struct TokenFile {
+pub struct GitHubSecret {
     name: &'static str,
     file: PathBuf,
     /// What the environment held, which wins.
     given: Option<String>,
 }
 
-impl std::fmt::Debug for TokenFile {
+impl std::fmt::Debug for GitHubSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TokenFile")
+        f.debug_struct("GitHubSecret")
             .field("file", &self.file)
             .finish_non_exhaustive()
     }
 }
 
-impl TokenFile {
+impl GitHubSecret {
     /// Names the file; a token of the environment wins over it.
     pub fn new(file: PathBuf, given: Option<String>) -> Self {
-        Self::named(TOKEN, file, given)
+        Self::named(TOKEN_NAME, file, given)
     }
 
     /// The same for another secret.
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_token_is_written_for_its_owner_only_and_can_be_taken_away() {
         let folder = tempfile::tempdir().unwrap();
-        let place = TokenFile::new(folder.path().join("github-token"), None);
+        let place = GitHubSecret::new(folder.path().join("github-token"), None);
         assert_eq!((place.read(), place.origin()), (Ok(None), None));
         place.write(" ghp_abcdef \n").unwrap();
         assert_eq!(place.read().unwrap().as_deref(), Some("ghp_abcdef"));
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_token_of_the_environment_wins_and_is_not_written_over() {
         let folder = tempfile::tempdir().unwrap();
-        let place = TokenFile::new(folder.path().join("t"), Some("given-token".to_owned()));
+        let place = GitHubSecret::new(folder.path().join("t"), Some("given-token".to_owned()));
         assert_eq!(place.read().unwrap().as_deref(), Some("given-token"));
         assert!(place.write("other").unwrap_err().contains("environment"));
         assert!(!format!("{place:?}").contains("given"));

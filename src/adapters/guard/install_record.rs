@@ -16,7 +16,7 @@ const FILE: &str = "installed.json";
 type Records = BTreeMap<String, Value>;
 
 /// Returns what is known of a file; `None` where nothing is.
-pub fn known(state: &Path, path: &Path) -> Option<InstallRecord> {
+pub fn load_record(state: &Path, path: &Path) -> Option<InstallRecord> {
     let known = records(state).remove(&key(path))?;
     if known.is_array() {
         // Written so by versions that noted names of keys only.
@@ -26,7 +26,11 @@ pub fn known(state: &Path, path: &Path) -> Option<InstallRecord> {
 }
 
 /// Remembers what was done to a file; `None` forgets it.
-pub fn remember(state: &Path, path: &Path, record: Option<&InstallRecord>) -> Result<(), String> {
+pub fn save_record(
+    state: &Path,
+    path: &Path,
+    record: Option<&InstallRecord>,
+) -> Result<(), String> {
     let mut all = records(state);
     let is_news = match record {
         Some(record) => {
@@ -65,18 +69,18 @@ mod tests {
     fn what_was_done_to_a_file_is_known_until_it_is_forgotten() {
         let state = tempfile::tempdir().unwrap();
         let path = Path::new("/home/me/.claude/settings.json");
-        assert_eq!(known(state.path(), path), None);
+        assert_eq!(load_record(state.path(), path), None);
         let record = InstallRecord {
             held: vec!["hooks".to_owned()],
             ..InstallRecord::default()
         };
-        remember(state.path(), path, Some(&record)).unwrap();
-        assert_eq!(known(state.path(), path).unwrap(), record);
-        remember(state.path(), path, None).unwrap();
-        assert_eq!(known(state.path(), path), None);
-        remember(state.path(), path, None).unwrap();
+        save_record(state.path(), path, Some(&record)).unwrap();
+        assert_eq!(load_record(state.path(), path).unwrap(), record);
+        save_record(state.path(), path, None).unwrap();
+        assert_eq!(load_record(state.path(), path), None);
+        save_record(state.path(), path, None).unwrap();
         let older = json!({ key(path): ["hooks"] });
         fs::write(place(state.path()), older.to_string()).unwrap();
-        assert_eq!(known(state.path(), path).unwrap(), record);
+        assert_eq!(load_record(state.path(), path).unwrap(), record);
     }
 }

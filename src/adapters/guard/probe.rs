@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a hook ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HookEnd {
+pub struct HookOutput {
     /// Its status; `None` where a signal ended it, or it did not end.
     pub code: Option<i32>,
     /// What it printed.
@@ -23,7 +23,7 @@ pub struct HookEnd {
 }
 
 /// Runs a hook command with this input.
-pub fn run(command: &str, input: &str, folder: &Path) -> Result<HookEnd, String> {
+pub fn run(command: &str, input: &str, folder: &Path) -> Result<HookOutput, String> {
     let mut child = Command::new("/bin/sh")
         .arg("-c")
         .arg(command)
@@ -45,7 +45,7 @@ pub fn run(command: &str, input: &str, folder: &Path) -> Result<HookEnd, String>
         return Err(format!("no answer after {} s", PATIENCE.as_secs()));
     };
     let output = output.map_err(|error| error.to_string())?;
-    Ok(HookEnd {
+    Ok(HookOutput {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),

@@ -16,11 +16,11 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    adapters::job::store::{replace, trouble},
+    adapters::job::store::{io_error, replace},
     domain::{command::Command, text},
     ports::{
         BoxFuture,
-        approvals::{ApprovalAnswer, Approvals, RuleMemory},
+        approvals::{AllowRuleStore, ApprovalAnswer, Approvals},
         store::Error,
     },
 };
@@ -51,12 +51,12 @@ impl Approvals for DenyAllApprovals {
 /// Asks whoever sits at the terminal; remembers what was allowed for the rest of the run.
 pub struct TerminalApprovals {
     allowed: Arc<Mutex<BTreeSet<String>>>,
-    memory: Arc<dyn RuleMemory>,
+    memory: Arc<dyn AllowRuleStore>,
 }
 
 impl TerminalApprovals {
     /// Makes the way; what is allowed for good goes to `memory`.
-    pub fn new(memory: Arc<dyn RuleMemory>) -> Self {
+    pub fn new(memory: Arc<dyn AllowRuleStore>) -> Self {
         Self {
             allowed: Arc::default(),
             memory,
@@ -72,7 +72,7 @@ impl Approvals for TerminalApprovals {
         reason: &'a str,
     ) -> BoxFuture<'a, ApprovalAnswer> {
         let text = format!("{}: {}", command.kind.as_str(), command.text());
-        let offer = self.memory.offer(command);
+        let offer = self.memory.rule_destination(command);
         let question = question(&text, reason, offer.as_deref());
         let allowed = Arc::clone(&self.allowed);
         let memory = Arc::clone(&self.memory);
@@ -118,7 +118,7 @@ impl TerminalAnswer {
     }
 
     /// Keeps what has to last, and returns the answer.
-    pub(super) fn answer(&self, memory: &dyn RuleMemory, command: &Command) -> ApprovalAnswer {
+    pub(super) fn answer(&self, memory: &dyn AllowRuleStore, command: &Command) -> ApprovalAnswer {
         ApprovalAnswer {
             yes: !matches!(self, Self::No),
             by: self.kept(memory, command),
@@ -143,11 +143,11 @@ impl TerminalAnswer {
     }
 
     /// Keeps what has to last, and returns who answered and what came of it.
-    fn kept(&self, memory: &dyn RuleMemory, command: &Command) -> String {
+    fn kept(&self, memory: &dyn AllowRuleStore, command: &Command) -> String {
         let person = "the person at the terminal";
         match self {
             Self::Once | Self::Run | Self::No => person.to_owned(),
-            Self::Always(place) => match memory.remember(command) {
+            Self::Always(place) => match memory.save_rule(command) {
                 Ok(()) => format!("{person}, for good: a rule in {place}"),
                 // The command was allowed all the same; only the next run will ask again.
                 Err(why) => format!("{person}; the rule was not written: {why}"),
@@ -193,7 +193,7 @@ impl FileApprovals {
     }
 
     /// Returns the questions nobody has answered.
-    pub fn open(&self) -> Vec<Value> {
+    pub fn pending(&self) -> Vec<Value> {
         let mut questions: Vec<Value> = fs::read_dir(&self.folder)
             .into_iter()
             .flatten()
@@ -213,12 +213,12 @@ impl FileApprovals {
 
     /// Answers a question; `Ok(false)` where no such question is open.
     pub fn answer(&self, id: &str, yes: bool, by: &str) -> Result<bool, Error> {
-        let is_open = self.open().iter().any(|question| question["id"] == id);
+        let is_open = self.pending().iter().any(|question| question["id"] == id);
         if is_open {
             let path = self.folder.join(format!("{id}.answer"));
             let text = json!({ "yes": yes, "by": by }).to_string();
             replace(&path, text.as_bytes())
-                .map_err(|error| trouble(path.display().to_string(), &error))?;
+                .map_err(|error| io_error(path.display().to_string(), &error))?;
         }
         Ok(is_open)
     }
@@ -343,10 +343,10 @@ mod tests {
         let command = command();
         let asked = folder.ask("1-1", &command, "because");
         let answered = async {
-            while folder.open().is_empty() {
+            while folder.pending().is_empty() {
                 tokio::task::yield_now().await;
             }
-            assert_eq!(folder.open()[0]["command"], "make install");
+            assert_eq!(folder.pending()[0]["command"], "make install");
             assert!(folder.answer("1-1", true, "me").unwrap());
         };
         let (answer, ()) = tokio::join!(asked, answered);
@@ -357,7 +357,7 @@ mod tests {
                 by: "me".into()
             }
         );
-        assert!(folder.open().is_empty());
+        assert!(folder.pending().is_empty());
     }
 
     #[tokio::test]
@@ -371,9 +371,9 @@ mod tests {
             _ = &mut asked => panic!("nobody answers"),
             () = tokio::task::yield_now() => {}
         }
-        assert_eq!(folder.open().len(), 1);
+        assert_eq!(folder.pending().len(), 1);
         drop(asked);
-        assert!(folder.open().is_empty());
+        assert!(folder.pending().is_empty());
         assert!(!folder.answer("1-1", true, "me").unwrap(), "too late");
     }
 

@@ -19,7 +19,7 @@ use crate::{
     domain::{command::Command, text},
     ports::{
         BoxFuture,
-        approvals::{ApprovalAnswer, Approvals, RuleMemory},
+        approvals::{AllowRuleStore, ApprovalAnswer, Approvals},
     },
 };
 
@@ -30,7 +30,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub struct SessionApprovals {
     files: FileApprovals,
     /// What a yes for good is written to; `None` = nobody sits at the terminal.
-    memory: Option<Arc<dyn RuleMemory>>,
+    memory: Option<Arc<dyn AllowRuleStore>>,
     allowed: Mutex<BTreeSet<String>>,
     /// One question at a time at the terminal.
     terminal: tokio::sync::Mutex<()>,
@@ -38,7 +38,7 @@ pub struct SessionApprovals {
 
 impl SessionApprovals {
     /// Makes the way; `memory` where somebody sits at the terminal.
-    pub fn new(files: FileApprovals, memory: Option<Arc<dyn RuleMemory>>) -> Self {
+    pub fn new(files: FileApprovals, memory: Option<Arc<dyn AllowRuleStore>>) -> Self {
         Self {
             files,
             memory,
@@ -52,11 +52,11 @@ impl SessionApprovals {
         id: &str,
         command: &Command,
         reason: &str,
-        memory: &Arc<dyn RuleMemory>,
+        memory: &Arc<dyn AllowRuleStore>,
     ) -> ApprovalAnswer {
         let _turn = self.terminal.lock().await;
         let text = shown(command);
-        let offer = memory.offer(command);
+        let offer = memory.rule_destination(command);
         let asked = question(&text, reason, offer.as_deref());
         tell(&format!("\nquestion {id}{asked}"));
         let Some(word) = typed_line().await else {
@@ -155,14 +155,14 @@ mod tests {
         };
         let asked = approvals.ask("s-T-1-1", &command, "because");
         let answered = async {
-            while folder().open().is_empty() {
+            while folder().pending().is_empty() {
                 tokio::task::yield_now().await;
             }
             assert!(folder().answer("s-T-1-1", true, "me").unwrap());
         };
         let (answer, ()) = tokio::join!(asked, answered);
         assert!(answer.yes && answer.by == "me", "{answer:?}");
-        assert!(folder().open().is_empty());
+        assert!(folder().pending().is_empty());
     }
 
     #[test]

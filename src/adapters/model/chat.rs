@@ -20,7 +20,7 @@ use crate::{
 /// The provider's word.
 pub(super) const PROVIDER: &str = Provider::OpenAi.as_str();
 /// OpenAI's own address.
-pub(super) const ADDRESS: &str = "https://api.openai.com/v1";
+pub(super) const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
 
 /// Chat Completions.
 pub(super) struct ChatCompletions {
@@ -33,7 +33,7 @@ pub(super) struct ChatCompletions {
 
 impl ChatCompletions {
     pub(super) fn new(options: &ModelOptions) -> Self {
-        let base = options.base_url.as_deref().unwrap_or(ADDRESS);
+        let base = options.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL);
         Self {
             model: options.model.clone(),
             temperature: options.temperature,
@@ -57,11 +57,11 @@ impl Dialect for ChatCompletions {
         PROVIDER
     }
 
-    fn address(&self) -> (&'static str, &'static str) {
-        (ADDRESS, "/chat/completions")
+    fn default_endpoint(&self) -> (&'static str, &'static str) {
+        (DEFAULT_BASE_URL, "/chat/completions")
     }
 
-    fn list(&self) -> &'static str {
+    fn models_path(&self) -> &'static str {
         "/models"
     }
 
@@ -90,7 +90,7 @@ impl Dialect for ChatCompletions {
                 "json_schema": {
                     "name": query.role.as_str(),
                     "strict": true,
-                    "schema": proposal::schema(query.role),
+                    "schema": proposal::reply_schema(query.role),
                 },
             });
         }
@@ -167,7 +167,7 @@ mod tests {
             "temperature": 0.5,
             "max_tokens": 2000,
             "response_format": {"type": "json_schema", "json_schema": {
-                "name": "draft", "strict": true, "schema": proposal::schema(ModelRole::Draft)}},
+                "name": "draft", "strict": true, "schema": proposal::reply_schema(ModelRole::Draft)}},
         });
         assert_eq!(body, expected);
     }

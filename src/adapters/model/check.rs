@@ -72,7 +72,7 @@ pub async fn check(
     };
     looked.map_err(|error| match error {
         CheckError::Failure(failure) => CheckError::Failure(ModelError {
-            message: live::clean(&failure.message, options.api_key.as_ref(), shared),
+            message: live::redact(&failure.message, options.api_key.as_ref(), shared),
             ..failure
         }),
         CheckError::Options(error) => CheckError::Options(error),
@@ -85,7 +85,7 @@ async fn look(
     shared: &HttpClients,
     deadline: Duration,
 ) -> Result<ModelCheck, CheckError> {
-    let endpoint = live::endpoint(dialect, options, dialect.list(), shared)?;
+    let endpoint = live::endpoint(dialect, options, dialect.models_path(), shared)?;
     let answered = tokio::time::timeout(deadline, endpoint.get()).await;
     let answer = answered.unwrap_or_else(|_| {
         let (provider, url) = (dialect.provider(), endpoint.shown());

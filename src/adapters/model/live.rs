@@ -34,13 +34,13 @@ pub(super) trait Dialect: Send + Sync {
     /// The provider's word.
     fn provider(&self) -> &'static str;
     /// The address when none is configured, and the path below any address.
-    fn address(&self) -> (&'static str, &'static str);
+    fn default_endpoint(&self) -> (&'static str, &'static str);
     /// The path at which servers list their models.
-    fn list(&self) -> &'static str;
+    fn models_path(&self) -> &'static str;
     /// The headers of every request.
     fn headers(&self, key: Option<&Secret>) -> Result<HeaderMap, BuildError>;
     /// Drops from a configured base URL what users add by habit.
-    fn base<'a>(&self, configured: &'a str) -> &'a str {
+    fn trim_base_url<'a>(&self, configured: &'a str) -> &'a str {
         configured
     }
     /// The body of a request.
@@ -106,14 +106,16 @@ pub(super) fn endpoint(
         return Err(BuildError::ModelMissing { provider });
     }
     let key = key(options);
-    if let Some(variable) = options.provider.key_name()
+    if let Some(variable) = options.provider.key_variable()
         && key.is_none()
         && options.base_url.is_none()
     {
         return Err(BuildError::KeyMissing { provider, variable });
     }
     let configured = options.base_url.as_deref();
-    let base = configured.map_or(dialect.address().0, |base| dialect.base(base));
+    let base = configured.map_or(dialect.default_endpoint().0, |base| {
+        dialect.trim_base_url(base)
+    });
     Endpoint::new(provider, base, path, dialect.headers(key)?, shared)
 }
 
@@ -141,7 +143,7 @@ impl<D: Dialect> HttpModel<D> {
         options: &ModelOptions,
         shared: &HttpClients,
     ) -> Result<Self, BuildError> {
-        let path = dialect.address().1;
+        let path = dialect.default_endpoint().1;
         let endpoint = endpoint(&dialect, options, path, shared)?;
         Ok(Self {
             place: format!("{} {}", endpoint.shown(), options.model),
@@ -248,7 +250,7 @@ impl<D: Dialect> HttpModel<D> {
         ModelReply {
             usage: said
                 .usage
-                .unwrap_or_else(|| estimate(&query.prompt, &said.text)),
+                .unwrap_or_else(|| estimate_usage(&query.prompt, &said.text)),
             text: self.shared.clean(&said.text),
             finish: said.finish,
             provider: self.dialect.provider().to_owned(),
@@ -270,13 +272,13 @@ impl<D: Dialect> HttpModel<D> {
     }
 
     fn clean(&self, text: &str) -> String {
-        clean(text, self.key.as_ref(), &self.shared)
+        redact(text, self.key.as_ref(), &self.shared)
     }
 }
 
 /// Removes secrets from a failure's words, the own key first: a provider may quote it in its refusal.
 /// Short keys are the placeholders that local servers are given, and common words.
-pub(super) fn clean(text: &str, key: Option<&Secret>, shared: &HttpClients) -> String {
+pub(super) fn redact(text: &str, key: Option<&Secret>, shared: &HttpClients) -> String {
     match key {
         Some(key) if key.reveal().len() >= SHORTEST_SECRET && text.contains(key.reveal()) => {
             shared.clean(&text.replace(key.reveal(), "[redacted]"))
@@ -300,7 +302,7 @@ impl<D: Dialect> Model for HttpModel<D> {
 }
 
 /// Returns a guess at the tokens of a call whose provider reports none: four bytes each.
-pub(super) fn estimate(prompt: &str, text: &str) -> TokenUsage {
+pub(super) fn estimate_usage(prompt: &str, text: &str) -> TokenUsage {
     let tokens = |text: &str| u64::try_from(text.len().div_ceil(4)).unwrap_or(u64::MAX);
     TokenUsage {
         input: tokens(prompt),

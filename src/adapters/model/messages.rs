@@ -62,15 +62,15 @@ impl Dialect for AnthropicMessages {
         PROVIDER
     }
 
-    fn address(&self) -> (&'static str, &'static str) {
+    fn default_endpoint(&self) -> (&'static str, &'static str) {
         ("https://api.anthropic.com", "/v1/messages")
     }
 
-    fn list(&self) -> &'static str {
+    fn models_path(&self) -> &'static str {
         "/v1/models?limit=1000"
     }
 
-    fn base<'a>(&self, configured: &'a str) -> &'a str {
+    fn trim_base_url<'a>(&self, configured: &'a str) -> &'a str {
         let base = configured.trim().trim_end_matches('/');
         base.strip_suffix("/v1").unwrap_or(base)
     }
@@ -98,7 +98,7 @@ impl Dialect for AnthropicMessages {
         if !quirks.no_schema {
             body["output_config"] = json!({"format": {
                 "type": "json_schema",
-                "schema": proposal::schema(query.role),
+                "schema": proposal::reply_schema(query.role),
             }});
         }
         body
@@ -166,7 +166,7 @@ mod tests {
         };
         let expected = json!({
             "model": "m", "max_tokens": 2000, "messages": [{"role": "user", "content": "P"}],
-            "output_config": {"format": {"type": "json_schema", "schema": proposal::schema(ModelRole::Final)}},
+            "output_config": {"format": {"type": "json_schema", "schema": proposal::reply_schema(ModelRole::Final)}},
         });
         assert_eq!(
             messages().body(&query, UnsupportedFields::default()),
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_base_url_may_end_in_the_version_by_habit() {
         for base in ["http://h", "http://h/", "http://h/v1", "http://h/v1/"] {
-            assert_eq!(messages().base(base), "http://h");
+            assert_eq!(messages().trim_base_url(base), "http://h");
         }
     }
 

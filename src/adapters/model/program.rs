@@ -21,7 +21,7 @@ use tokio::{
 use crate::{
     adapters::{
         model::{
-            error::BuildError, live::estimate, messages, options::ModelOptions,
+            error::BuildError, live::estimate_usage, messages, options::ModelOptions,
             shared::HttpClients, trouble::shorten,
         },
         process::{detach, encoding},
@@ -189,7 +189,7 @@ impl ProgramModel {
         ModelReply {
             usage: said
                 .usage
-                .unwrap_or_else(|| estimate(&query.prompt, &said.text)),
+                .unwrap_or_else(|| estimate_usage(&query.prompt, &said.text)),
             text: self.shared.clean(&said.text),
             finish: FinishReason::Complete,
             provider: PROVIDER.to_owned(),
@@ -202,11 +202,11 @@ impl ProgramModel {
     /// Types a failure by what the program says about it.
     fn complaint(&self, what: &str, words: &[u8]) -> ModelError {
         let text = String::from_utf8_lossy(words);
-        if !quota::is_used_up(&text) {
+        if !quota::is_quota_exhausted(&text) {
             return self.failure(ModelErrorKind::ProgramFailed, what, words);
         }
         ModelError {
-            retry_after_ms: quota::wait(&text, chrono::Local::now().fixed_offset()),
+            retry_after_ms: quota::renewal_wait_ms(&text, chrono::Local::now().fixed_offset()),
             ..self.failure(ModelErrorKind::QuotaExhausted, what, words)
         }
     }
@@ -311,7 +311,9 @@ impl ProgramOutput {
     /// Returns whether this is the notice of a used-up limit, which some programs print as if it were an
     /// answer. Anything that could be a proposal is none.
     fn is_notice(&self) -> bool {
-        self.text.len() <= MAX_NOTICE && !self.text.contains('{') && quota::is_used_up(&self.text)
+        self.text.len() <= MAX_NOTICE
+            && !self.text.contains('{')
+            && quota::is_quota_exhausted(&self.text)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     adapters::model::{
         error::BuildError,
-        live::estimate,
+        live::estimate_usage,
         options::{ModelOptions, ReplaySource},
         recording,
         recording::{RecordedReplies, RecordedReply},
@@ -64,7 +64,7 @@ impl ReplayModel {
             model: entry.model.clone().unwrap_or_else(|| self.model.clone()),
             usage: entry
                 .usage
-                .unwrap_or_else(|| estimate(&query.prompt, &entry.text)),
+                .unwrap_or_else(|| estimate_usage(&query.prompt, &entry.text)),
             request_id: None,
             elapsed_ms: 0,
         })

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     adapters::model::{
-        chat::{ADDRESS, PROVIDER, bearer},
+        chat::{DEFAULT_BASE_URL, PROVIDER, bearer},
         error::BuildError,
         live::{Dialect, ParsedReply, ReplyError, count},
         options::{ModelOptions, Secret},
@@ -39,11 +39,11 @@ impl Dialect for OpenAiResponses {
         PROVIDER
     }
 
-    fn address(&self) -> (&'static str, &'static str) {
-        (ADDRESS, "/responses")
+    fn default_endpoint(&self) -> (&'static str, &'static str) {
+        (DEFAULT_BASE_URL, "/responses")
     }
 
-    fn list(&self) -> &'static str {
+    fn models_path(&self) -> &'static str {
         "/models"
     }
 
@@ -67,7 +67,7 @@ impl Dialect for OpenAiResponses {
                 "type": "json_schema",
                 "name": query.role.as_str(),
                 "strict": true,
-                "schema": proposal::schema(query.role),
+                "schema": proposal::reply_schema(query.role),
             }});
         }
         body
@@ -178,7 +178,7 @@ mod tests {
         let expected = json!({
             "model": "m", "input": "P", "store": false, "max_output_tokens": 9,
             "text": {"format": {"type": "json_schema", "name": "review", "strict": true,
-                "schema": proposal::schema(ModelRole::Review)}},
+                "schema": proposal::reply_schema(ModelRole::Review)}},
         });
         assert_eq!(
             responses().body(&query, UnsupportedFields::default()),

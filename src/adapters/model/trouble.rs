@@ -157,7 +157,7 @@ pub(super) fn from_answer(provider: &str, answer: &HttpReply, error: &ApiErrorBo
         let body = String::from_utf8_lossy(&answer.body);
         let exhausted = trouble == ModelErrorKind::QuotaExhausted;
         exhausted
-            .then(|| quota::wait(&body, Local::now().fixed_offset()))
+            .then(|| quota::renewal_wait_ms(&body, Local::now().fixed_offset()))
             .flatten()
     };
     ModelError {

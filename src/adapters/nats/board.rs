@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{
-    connection::Cluster,
+    connection::NatsConnection,
     log::{AppendError, EventLog},
 };
 use crate::{
@@ -20,7 +20,7 @@ const TAKEN: usize = 2_000;
 
 /// A board in a log that several controllers see.
 pub(super) struct NatsBoard {
-    cluster: Arc<Cluster>,
+    cluster: Arc<NatsConnection>,
     log: EventLog,
     projection: SqliteBoard,
     broken: Option<String>,
@@ -29,13 +29,13 @@ pub(super) struct NatsBoard {
 impl NatsBoard {
     /// Opens the log of a board beside its database.
     pub(super) fn open(
-        cluster: &Arc<Cluster>,
+        cluster: &Arc<NatsConnection>,
         projection: SqliteBoard,
         writer: &str,
     ) -> Result<Self, Error> {
         Ok(Self {
             log: cluster
-                .again(|| EventLog::open(cluster, writer))
+                .retry(|| EventLog::open(cluster, writer))
                 .map_err(Error)?,
             cluster: Arc::clone(cluster),
             projection,
@@ -46,7 +46,7 @@ impl NatsBoard {
     /// Brings the database to where the log is.
     fn follow(&mut self, board: &mut Board, mut last: u64) -> Result<u64, Error> {
         let (cluster, log) = (&self.cluster, &mut self.log);
-        let read = cluster.again(|| {
+        let read = cluster.retry(|| {
             let begin = log.find(last + 1)?;
             log.read_from(begin)
         });

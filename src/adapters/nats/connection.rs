@@ -28,7 +28,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who we are for the server, and how it is found.
 #[derive(Debug, Clone, Default)]
-pub struct NatsLogin {
+pub struct NatsOptions {
     /// `nats://host:4222`, several separated by commas; `tls://` demands TLS.
     pub url: String,
     /// A file with user credentials (a JWT and its seed).
@@ -44,7 +44,7 @@ pub struct NatsLogin {
 }
 
 /// One board on one cluster of NATS servers.
-pub(super) struct Cluster {
+pub(super) struct NatsConnection {
     pub(super) client: Client,
     pub(super) jetstream: Context,
     pub(super) board: String,
@@ -58,17 +58,17 @@ pub(super) struct Cluster {
     _alive: oneshot::Sender<()>,
 }
 
-impl std::fmt::Debug for Cluster {
+impl std::fmt::Debug for NatsConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cluster")
+        f.debug_struct("NatsConnection")
             .field("board", &self.board)
             .finish_non_exhaustive()
     }
 }
 
-impl Cluster {
+impl NatsConnection {
     /// Connects; the error names the server and what helps.
-    pub(super) fn connect(login: &NatsLogin, board: &str) -> Result<Arc<Self>, String> {
+    pub(super) fn connect(login: &NatsOptions, board: &str) -> Result<Arc<Self>, String> {
         let (started, ready) = std::sync::mpsc::channel();
         let (alive, over) = oneshot::channel::<()>();
         let body = move || {
@@ -113,7 +113,7 @@ impl Cluster {
     }
 
     /// Notes that this controller leads.
-    pub(super) fn leads_now(&self) {
+    pub(super) fn set_leading(&self) {
         self.leads.store(true, Ordering::Relaxed);
     }
 
@@ -140,17 +140,17 @@ impl Cluster {
     }
 
     /// Returns how often a worker shows that it is there.
-    pub(super) fn beat(&self) -> Duration {
+    pub(super) fn heartbeat_interval(&self) -> Duration {
         self.lease / 6
     }
 
     /// Waits for something on the connection's own thread. Not to be called from asynchronous code.
-    pub(super) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+    pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
     }
 
     /// Asks until there is an answer, a few times: while servers choose a leader among themselves, none answers.
-    pub(super) fn again<T>(&self, mut ask: impl FnMut() -> Result<T, String>) -> Result<T, String> {
+    pub(super) fn retry<T>(&self, mut ask: impl FnMut() -> Result<T, String>) -> Result<T, String> {
         let mut asked = 1;
         loop {
             match ask() {
@@ -158,7 +158,7 @@ impl Cluster {
                     tracing::debug!("{why}");
                     asked += 1;
                     // Made inside: a timer belongs to the thread that waits.
-                    self.wait(async { tokio::time::sleep(REST).await });
+                    self.block_on(async { tokio::time::sleep(REST).await });
                 }
                 answer => return answer,
             }
@@ -182,7 +182,7 @@ impl Cluster {
         what: &str,
         lifetime: Duration,
     ) -> Result<jetstream::kv::Store, String> {
-        let name = self.named(what);
+        let name = self.stream_name(what);
         let config = stream::Config {
             name: format!("KV_{name}"),
             subjects: vec![format!("$KV.{name}.>")],
@@ -198,13 +198,13 @@ impl Cluster {
             ..stream::Config::default()
         };
         let made = self.stream(config).await;
-        made.map_err(|error| not_opened(&format!("the bucket {what}"), &error))?;
+        made.map_err(|error| open_error(&format!("the bucket {what}"), &error))?;
         let opened = self.jetstream.get_key_value(&name).await;
         opened.map_err(|error| format!("the bucket {what}: {error}"))
     }
 
     /// Returns the name of a stream or a bucket of this board.
-    pub(super) fn named(&self, what: &str) -> String {
+    pub(super) fn stream_name(&self, what: &str) -> String {
         format!("TOS_{}_{what}", self.board)
     }
 
@@ -229,7 +229,7 @@ pub(super) fn board_name(text: &str) -> String {
 }
 
 /// Says what could not be opened, and what usually is the cause.
-pub(super) fn not_opened(what: &str, error: &dyn std::fmt::Display) -> String {
+pub(super) fn open_error(what: &str, error: &dyn std::fmt::Display) -> String {
     format!(
         "{what}: {error}; JetStream has to be on (`nats-server -js`), and this user has to be allowed to use it"
     )
@@ -239,7 +239,7 @@ fn wait<T>(runtime: &Handle, future: impl Future<Output = T>) -> T {
     runtime.block_on(future)
 }
 
-async fn opened(login: NatsLogin) -> Result<Client, String> {
+async fn opened(login: NatsOptions) -> Result<Client, String> {
     let mut options = ConnectOptions::new()
         .name(&login.name)
         .connection_timeout(PATIENCE)

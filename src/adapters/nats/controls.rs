@@ -6,7 +6,7 @@ use async_nats::jetstream::kv;
 use futures_util::StreamExt as _;
 use tokio::sync::watch;
 
-use super::connection::Cluster;
+use super::connection::NatsConnection;
 use crate::domain::cluster::ClusterControls;
 
 /// How often the whole bucket is read although nobody told of a change.
@@ -20,7 +20,7 @@ pub(super) struct ControlBucket {
 
 impl ControlBucket {
     /// Opens the bucket, and makes it where there is none.
-    pub(super) async fn open(cluster: &Cluster) -> Result<Self, String> {
+    pub(super) async fn open(cluster: &NatsConnection) -> Result<Self, String> {
         Ok(Self {
             bucket: cluster.bucket("CONTROL", Duration::ZERO).await?,
         })
@@ -45,7 +45,7 @@ impl ControlBucket {
     }
 
     /// Writes an entry, unless it stands there already.
-    pub(super) async fn tell(&self, key: &str, value: &str) -> Result<(), String> {
+    pub(super) async fn put(&self, key: &str, value: &str) -> Result<(), String> {
         let known = self.bucket.get(key).await;
         let known = known.map_err(|error| error.to_string())?;
         if known.is_some_and(|known| known == value.as_bytes()) {
@@ -56,7 +56,7 @@ impl ControlBucket {
     }
 
     /// Takes an entry away.
-    pub(super) async fn untell(&self, key: &str) -> Result<(), String> {
+    pub(super) async fn delete(&self, key: &str) -> Result<(), String> {
         let gone = self.bucket.purge(key).await;
         gone.map_err(|error| error.to_string())
     }
@@ -96,7 +96,7 @@ impl ControlBucket {
 
 /// Begins to follow the controls of a board beside everything else.
 pub(super) fn followed(
-    cluster: &Arc<Cluster>,
+    cluster: &Arc<NatsConnection>,
     bucket: ControlBucket,
     now: ClusterControls,
 ) -> watch::Receiver<ClusterControls> {

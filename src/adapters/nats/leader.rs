@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use async_nats::jetstream::kv;
 use tokio::sync::watch;
 
-use super::connection::Cluster;
+use super::connection::NatsConnection;
 
 /// The key.
 const KEY: &str = "controller";
@@ -33,7 +33,7 @@ impl Leadership {
 
 /// Waits until this controller leads. Tells `following` once, with who leads, when somebody else does.
 pub(super) async fn lead(
-    cluster: &Arc<Cluster>,
+    cluster: &Arc<NatsConnection>,
     instance: &str,
     lifetime: Duration,
     following: &(dyn Fn(&str) + Send + Sync),

@@ -17,8 +17,8 @@ use async_nats::{
 use futures_util::StreamExt as _;
 
 use super::{
-    connection::{Cluster, not_opened},
-    publish::{ID, publish},
+    connection::{NatsConnection, open_error},
+    publish::{MESSAGE_ID_HEADER, publish},
 };
 
 /// The number of the first event of a batch.
@@ -50,7 +50,7 @@ pub(super) struct Batch {
 
 /// The log of one board.
 pub(super) struct EventLog {
-    cluster: Arc<Cluster>,
+    cluster: Arc<NatsConnection>,
     stream: Stream,
     subject: String,
     /// Who writes: part of the ids of messages.
@@ -61,10 +61,10 @@ pub(super) struct EventLog {
 
 impl EventLog {
     /// Opens the log, and makes it where there is none.
-    pub(super) fn open(cluster: &Arc<Cluster>, writer: &str) -> Result<Self, String> {
+    pub(super) fn open(cluster: &Arc<NatsConnection>, writer: &str) -> Result<Self, String> {
         let subject = cluster.subject("log");
         let config = Config {
-            name: cluster.named("LOG"),
+            name: cluster.stream_name("LOG"),
             subjects: vec![subject.clone()],
             retention: RetentionPolicy::Limits,
             discard: DiscardPolicy::New,
@@ -75,8 +75,8 @@ impl EventLog {
             allow_direct: true,
             ..Config::default()
         };
-        let stream = cluster.wait(cluster.jetstream.get_or_create_stream(config));
-        let stream = stream.map_err(|error| not_opened("the log of the board", &error))?;
+        let stream = cluster.block_on(cluster.jetstream.get_or_create_stream(config));
+        let stream = stream.map_err(|error| open_error("the log of the board", &error))?;
         Ok(Self {
             cluster: Arc::clone(cluster),
             stream,
@@ -91,7 +91,7 @@ impl EventLog {
     /// Answers with pairs of the sequence of the batch's last message and the batch.
     pub(super) fn read_from(&mut self, sequence: u64) -> Result<Vec<(u64, Batch)>, String> {
         let cluster = Arc::clone(&self.cluster);
-        let read = cluster.wait(self.read(sequence.max(1)));
+        let read = cluster.block_on(self.read(sequence.max(1)));
         read.map_err(|why| format!("the log of the board cannot be read: {why}"))
     }
 
@@ -140,7 +140,7 @@ impl EventLog {
     /// The numbers of events grow along the log, so it is searched by halves.
     pub(super) fn find(&mut self, event: u64) -> Result<u64, String> {
         let cluster = Arc::clone(&self.cluster);
-        let found = cluster.wait(async {
+        let found = cluster.block_on(async {
             let info = self
                 .stream
                 .info()
@@ -183,7 +183,7 @@ impl EventLog {
         };
         let count = parts.len();
         for (part, index) in parts.into_iter().zip(1..) {
-            let sequence = cluster.wait(self.publish(first, index, count, part))?;
+            let sequence = cluster.block_on(self.publish(first, index, count, part))?;
             self.last = sequence;
         }
         Ok(())
@@ -200,7 +200,7 @@ impl EventLog {
         let mut headers = HeaderMap::new();
         headers.insert(FIRST, first.to_string().as_str());
         headers.insert(PART, format!("{index}/{count}").as_str());
-        headers.insert(ID, id.as_str());
+        headers.insert(MESSAGE_ID_HEADER, id.as_str());
         headers.insert(
             "Nats-Expected-Last-Sequence",
             self.last.to_string().as_str(),
@@ -221,7 +221,7 @@ impl EventLog {
     async fn ours(&self, id: &str) -> Result<u64, AppendError> {
         let next = self.last + 1;
         match self.stream.direct_get(next).await {
-            Ok(message) if text(Some(&message.headers), ID) == Some(id) => Ok(next),
+            Ok(message) if text(Some(&message.headers), MESSAGE_ID_HEADER) == Some(id) => Ok(next),
             Ok(_) => Err(AppendError::Deposed),
             Err(error) => Err(AppendError::Unavailable(error.to_string())),
         }

@@ -11,8 +11,8 @@ use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use tokio::io::AsyncReadExt as _;
 
 use super::{
-    connection::Cluster,
-    objects::{KEPT, bucket, put_bytes},
+    connection::NatsConnection,
+    objects::{RETENTION, bucket, put_bytes},
 };
 use crate::{
     adapters::state_folder,
@@ -33,12 +33,12 @@ pub(super) struct LogStore {
 impl LogStore {
     /// Opens the store, and makes it where there is none; what lies there ends by itself.
     pub(super) async fn open(
-        cluster: &Cluster,
+        cluster: &NatsConnection,
         root: &Path,
         redactor: &Redactor,
     ) -> Result<Self, String> {
         Ok(Self {
-            store: bucket(cluster, &cluster.named("LOGS"), KEPT).await?,
+            store: bucket(cluster, &cluster.stream_name("LOGS"), RETENTION).await?,
             root: root.to_owned(),
             redactor: redactor.clone(),
         })
@@ -125,7 +125,7 @@ fn unpacked(body: &[u8], folder: &Path) -> Result<(), String> {
     let read = GzDecoder::new(body).take(MOST).read_to_end(&mut text);
     read.map_err(|error| error.to_string())?;
     let bundle: LogBundle = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
-    for (path, text) in bundle.plain_files() {
+    for (path, text) in bundle.safe_files() {
         let file = folder.join(path);
         let above = file.parent().unwrap_or(folder);
         let written = state_folder::create_dir_all(above).and_then(|()| fs::write(&file, text));

@@ -9,30 +9,30 @@ use tokio::sync::watch;
 
 use super::{
     board::NatsBoard,
-    connection::{Cluster, NatsLogin, board_name},
+    connection::{NatsConnection, NatsOptions, board_name},
     controls::ControlBucket,
     leader,
     logs::LogStore,
     objects::CodeStore,
-    orders::NatsOrders,
-    queue::{NatsRuns, Streams},
+    orders::NatsOrderQueue,
+    queue::{NatsDispatcher, Streams},
 };
 use crate::{
     adapters::{board::SqliteBoard, git::bundle::GitBundles},
     domain::{
-        cluster::{ClusterControls, ClusterView, WorkerCard},
+        cluster::{ClusterControls, ClusterView, WorkerInfo},
         redaction::Redactor,
     },
     ports::{
         BoxFuture,
         board_store::BoardStore,
-        cluster::{ClusterMember, Error, Leading, LineSink, OrderQueue, RemoteRuns},
+        cluster::{ClusterMember, Error, LeadershipGuard, LineSink, OrderQueue, RunDispatcher},
     },
 };
 
 /// A process that is connected.
 pub struct NatsMember {
-    cluster: Arc<Cluster>,
+    cluster: Arc<NatsConnection>,
     root: PathBuf,
     database: PathBuf,
     name: String,
@@ -50,14 +50,14 @@ impl std::fmt::Debug for NatsMember {
 impl NatsMember {
     /// Connects. `database` is where the board of a controller lies; `redactor` knows what may not travel.
     pub fn connect(
-        login: &NatsLogin,
+        login: &NatsOptions,
         board: &str,
         root: &Path,
         database: &Path,
         redactor: Redactor,
     ) -> Result<Self, Error> {
         Ok(Self {
-            cluster: Cluster::connect(login, &board_name(board)).map_err(Error)?,
+            cluster: NatsConnection::connect(login, &board_name(board)).map_err(Error)?,
             root: root.to_owned(),
             database: database.to_owned(),
             name: login.name.clone(),
@@ -70,8 +70,8 @@ impl NatsMember {
     }
 
     fn streams_at_last(&self) -> Result<Streams, Error> {
-        let opened = || self.cluster.wait(self.streams());
-        self.cluster.again(opened).map_err(Error)
+        let opened = || self.cluster.block_on(self.streams());
+        self.cluster.retry(opened).map_err(Error)
     }
 
     async fn streams(&self) -> Result<Streams, String> {
@@ -84,7 +84,7 @@ impl ClusterMember for NatsMember {
     fn lead(
         &self,
         following: Box<dyn Fn(&str) + Send + Sync>,
-    ) -> BoxFuture<'_, Result<Leading, Error>> {
+    ) -> BoxFuture<'_, Result<LeadershipGuard, Error>> {
         Box::pin(async move {
             let led = leader::lead(
                 &self.cluster,
@@ -94,8 +94,8 @@ impl ClusterMember for NatsMember {
             )
             .await;
             let right = led.map_err(Error)?;
-            self.cluster.leads_now();
-            Ok(Leading {
+            self.cluster.set_leading();
+            Ok(LeadershipGuard {
                 lost: lost(right.lost()),
                 right: Box::new(right),
             })
@@ -109,34 +109,34 @@ impl ClusterMember for NatsMember {
         Ok(Box::new(store))
     }
 
-    fn runs(&self) -> Result<Arc<dyn RemoteRuns>, Error> {
+    fn runs(&self) -> Result<Arc<dyn RunDispatcher>, Error> {
         let streams = self.streams_at_last()?;
-        let runs = NatsRuns::open(&self.cluster, streams).map_err(Error)?;
+        let runs = NatsDispatcher::open(&self.cluster, streams).map_err(Error)?;
         Ok(Arc::new(runs))
     }
 
     fn tips(&self) -> Result<Vec<(String, String)>, Error> {
         let tips = || {
-            self.cluster.wait(async {
+            self.cluster.block_on(async {
                 let code = CodeStore::open(&self.cluster, self.bundles()).await?;
                 code.fetch_tips().await
             })
         };
-        self.cluster.again(tips).map_err(Error)
+        self.cluster.retry(tips).map_err(Error)
     }
 
-    fn orders(&self, card: WorkerCard, notices: LineSink) -> Result<Arc<dyn OrderQueue>, Error> {
+    fn orders(&self, card: WorkerInfo, notices: LineSink) -> Result<Arc<dyn OrderQueue>, Error> {
         let streams = self.streams_at_last()?;
-        let orders = NatsOrders::open(&self.cluster, streams, card, notices).map_err(Error)?;
+        let orders = NatsOrderQueue::open(&self.cluster, streams, card, notices).map_err(Error)?;
         Ok(Arc::new(orders))
     }
 
     fn view(&self) -> Result<ClusterView, Error> {
         let seen = || {
             self.cluster
-                .wait(async { self.streams().await?.view().await })
+                .block_on(async { self.streams().await?.view().await })
         };
-        self.cluster.again(seen).map_err(Error)
+        self.cluster.retry(seen).map_err(Error)
     }
 
     fn drain(&self, worker: Option<&str>, is_on: bool) -> Result<ClusterControls, Error> {
@@ -144,21 +144,21 @@ impl ClusterMember for NatsMember {
         let told = || async {
             let bucket = ControlBucket::open(&self.cluster).await?;
             if is_on {
-                bucket.tell(&key, "").await?;
+                bucket.put(&key, "").await?;
                 return bucket.read().await;
             }
-            bucket.untell(&key).await?;
+            bucket.delete(&key).await?;
             if worker.is_none() {
-                for name in bucket.read().await?.drained() {
+                for name in bucket.read().await?.draining_workers() {
                     bucket
-                        .untell(&ClusterControls::drain_key(Some(name)))
+                        .delete(&ClusterControls::drain_key(Some(name)))
                         .await?;
                 }
             }
             bucket.read().await
         };
-        let told = || self.cluster.wait(told());
-        self.cluster.again(told).map_err(Error)
+        let told = || self.cluster.block_on(told());
+        self.cluster.retry(told).map_err(Error)
     }
 }
 

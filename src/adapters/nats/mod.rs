@@ -19,5 +19,5 @@ mod presence;
 mod publish;
 mod queue;
 
-pub use connection::NatsLogin;
+pub use connection::NatsOptions;
 pub use member::NatsMember;

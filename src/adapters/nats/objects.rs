@@ -9,13 +9,13 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use async_nats::jetstream::object_store::{self, ObjectMetadata, ObjectStore};
 use futures_util::StreamExt as _;
 
-use super::connection::{Cluster, not_opened};
+use super::connection::{NatsConnection, open_error};
 use crate::adapters::git::bundle::GitBundles;
 
 /// After how many bundles upon each other a whole one is written.
 const CHAIN: u32 = 40;
 /// How long an attempt and its logs are kept, for a controller that takes over.
-pub(super) const KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
+pub(super) const RETENTION: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// The commits of one board.
 #[derive(Clone)]
@@ -29,12 +29,15 @@ pub(super) struct CodeStore {
 
 impl CodeStore {
     /// Opens the stores, and makes them where there are none.
-    pub(super) async fn open(cluster: &Cluster, bundles: GitBundles) -> Result<Self, String> {
-        let (code, attempts) = (cluster.named("CODE"), cluster.named("ATTEMPTS"));
+    pub(super) async fn open(
+        cluster: &NatsConnection,
+        bundles: GitBundles,
+    ) -> Result<Self, String> {
+        let (code, attempts) = (cluster.stream_name("CODE"), cluster.stream_name("ATTEMPTS"));
         Ok(Self {
             store: bucket(cluster, &code, Duration::ZERO).await?,
-            attempts: bucket(cluster, &attempts, KEPT).await?,
-            tips: bucket(cluster, &cluster.named("TIPS"), Duration::ZERO).await?,
+            attempts: bucket(cluster, &attempts, RETENTION).await?,
+            tips: bucket(cluster, &cluster.stream_name("TIPS"), Duration::ZERO).await?,
             bundles,
             latest: Arc::default(),
         })
@@ -215,7 +218,7 @@ async fn put(
 
 /// Opens a store of objects, and makes it where there is none; what lies there ends by itself after `kept`, unless that is zero.
 pub(super) async fn bucket(
-    cluster: &Cluster,
+    cluster: &NatsConnection,
     name: &str,
     kept: Duration,
 ) -> Result<ObjectStore, String> {
@@ -229,7 +232,7 @@ pub(super) async fn bucket(
         ..object_store::Config::default()
     };
     let made = cluster.jetstream.create_object_store(config).await;
-    made.map_err(|error| not_opened(&format!("the store {name}"), &error))
+    made.map_err(|error| open_error(&format!("the store {name}"), &error))
 }
 
 fn folder() -> Result<tempfile::TempDir, String> {

@@ -19,14 +19,16 @@ use futures_util::StreamExt as _;
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    connection::Cluster,
+    connection::NatsConnection,
     controls::followed,
-    queue::{Streams, given_back},
+    queue::{Streams, unclaimed_result},
 };
 use crate::{
     domain::{
         board::{FailureKind, RunOutcome},
-        cluster::{self, ClusterControls, PROTOCOL, WorkOrder, WorkResult, WorkerCard, turns},
+        cluster::{
+            self, ClusterControls, PROTOCOL_VERSION, WorkOrder, WorkResult, WorkerInfo, round_robin,
+        },
     },
     ports::{
         BoxFuture,
@@ -40,24 +42,24 @@ const SHORT: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// A worker's side.
-pub(super) struct NatsOrders {
+pub(super) struct NatsOrderQueue {
     streams: Streams,
     lanes: tokio::sync::Mutex<BTreeMap<String, PullConsumer>>,
     /// Which lane gave something last.
     last: AtomicUsize,
-    card: Arc<Mutex<WorkerCard>>,
+    card: Arc<Mutex<WorkerInfo>>,
     controls: watch::Receiver<ClusterControls>,
 }
 
-impl NatsOrders {
+impl NatsOrderQueue {
     /// Opens the queues for the roles of a worker.
     pub(super) fn open(
-        cluster: &Arc<Cluster>,
+        cluster: &Arc<NatsConnection>,
         streams: Streams,
-        card: WorkerCard,
+        card: WorkerInfo,
         notices: LineSink,
     ) -> Result<Self, String> {
-        let now = cluster.wait(streams.controls.read())?;
+        let now = cluster.block_on(streams.controls.read())?;
         let controls = followed(cluster, streams.controls.clone(), now);
         let card = Arc::new(Mutex::new(card));
         let (own, seen) = (Arc::clone(&card), controls.clone());
@@ -72,12 +74,12 @@ impl NatsOrders {
         })
     }
 
-    fn card(&self) -> WorkerCard {
+    fn card(&self) -> WorkerInfo {
         card_now(&self.card, &self.controls.borrow())
     }
 
     /// Returns the queues of the lanes that this worker can work in.
-    async fn consumers(&self, card: &WorkerCard) -> Result<Vec<PullConsumer>, String> {
+    async fn consumers(&self, card: &WorkerInfo) -> Result<Vec<PullConsumer>, String> {
         let lanes = self.controls.borrow().lanes(&card.labels);
         let mut known = self.lanes.lock().await;
         let mut consumers = Vec::new();
@@ -95,11 +97,11 @@ impl NatsOrders {
     }
 
     /// Returns the next message of any lane: whatever lies there, or what comes while each is waited at.
-    async fn message(&self, card: &WorkerCard, wait: Duration) -> Result<Option<Message>, String> {
+    async fn message(&self, card: &WorkerInfo, wait: Duration) -> Result<Option<Message>, String> {
         let consumers = self.consumers(card).await?;
         let alone = consumers.len() <= 1;
         let wait = if alone { wait } else { wait.min(SHORT) };
-        for index in turns(consumers.len(), self.last.load(Ordering::Relaxed)) {
+        for index in round_robin(consumers.len(), self.last.load(Ordering::Relaxed)) {
             let Some(consumer) = consumers.get(index) else {
                 continue;
             };
@@ -130,9 +132,9 @@ impl NatsOrders {
             }
         };
         let card = self.card();
-        if let Some(why) = cluster::refusal(&card, &order) {
+        if let Some(why) = cluster::ineligible_reason(&card, &order) {
             tracing::debug!("{}: {why}", order.task.id);
-            give_back(&message, self.streams.cluster.beat()).await;
+            give_back(&message, self.streams.cluster.heartbeat_interval()).await;
             return Ok(None);
         }
         let fence = order.fence.0;
@@ -171,7 +173,7 @@ async fn give_back(message: &Message, wait: Duration) {
 }
 
 /// Returns what a worker says of itself, as the board has it behave.
-fn card_now(card: &Mutex<WorkerCard>, controls: &ClusterControls) -> WorkerCard {
+fn card_now(card: &Mutex<WorkerInfo>, controls: &ClusterControls) -> WorkerInfo {
     let mut card = card.lock().map(|card| card.clone()).unwrap_or_default();
     card.draining |= controls.drains(&card.name);
     card
@@ -180,7 +182,7 @@ fn card_now(card: &Mutex<WorkerCard>, controls: &ClusterControls) -> WorkerCard 
 /// Says what a board has to say to its workers, to the person here and back to the board, whenever it changes.
 async fn told_of_controls(
     streams: Streams,
-    card: Arc<Mutex<WorkerCard>>,
+    card: Arc<Mutex<WorkerInfo>>,
     mut controls: watch::Receiver<ClusterControls>,
     notices: LineSink,
 ) {
@@ -189,7 +191,10 @@ async fn told_of_controls(
     loop {
         let (own, skew) = {
             let controls = controls.borrow_and_update();
-            (card_now(&card, &controls), controls.skew(PROTOCOL))
+            (
+                card_now(&card, &controls),
+                controls.version_skew(PROTOCOL_VERSION),
+            )
         };
         if own.draining != was_draining {
             was_draining = own.draining;
@@ -224,12 +229,12 @@ fn lost(order: &WorkOrder) -> WorkResult {
             reasons: vec![reason],
             kept: None,
         },
-        ..given_back(order)
+        ..unclaimed_result(order)
     }
 }
 
-impl OrderQueue for NatsOrders {
-    fn ask(&self, wait: Duration) -> BoxFuture<'_, Result<Option<Box<dyn TakenOrder>>, Error>> {
+impl OrderQueue for NatsOrderQueue {
+    fn poll(&self, wait: Duration) -> BoxFuture<'_, Result<Option<Box<dyn TakenOrder>>, Error>> {
         Box::pin(async move {
             let card = self.card();
             if card.draining {
@@ -245,7 +250,7 @@ impl OrderQueue for NatsOrders {
         })
     }
 
-    fn announce(&self, card: WorkerCard) -> BoxFuture<'_, Result<(), Error>> {
+    fn announce(&self, card: WorkerInfo) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
             if let Ok(mut own) = self.card.lock() {
                 *own = card;
@@ -278,7 +283,7 @@ impl Taken {
         let message = Arc::new(message);
         let (kept, fence) = (Arc::clone(&message), order.fence.0);
         let presence = streams.presence.clone();
-        let beat = streams.cluster.beat();
+        let beat = streams.cluster.heartbeat_interval();
         let beating = streams.cluster.spawn(async move {
             loop {
                 tokio::select! {
@@ -290,7 +295,7 @@ impl Taken {
                         None => tokio::time::sleep(beat).await,
                     },
                     () = tokio::time::sleep(beat) => {
-                        presence.keep(fence, &worker).await;
+                        presence.renew_claim(fence, &worker).await;
                         // A beat that is lost is followed by another.
                         drop(kept.ack_with(AckKind::Progress).await);
                     }

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_nats::jetstream::kv;
 use futures_util::StreamExt as _;
 
-use super::connection::Cluster;
-use crate::domain::cluster::WorkerCard;
+use super::connection::NatsConnection;
+use crate::domain::cluster::WorkerInfo;
 
 /// How long it is remembered that somebody began to work under a lease: longer than any order lies in the queue.
 const CLAIMED: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -21,7 +21,7 @@ pub(super) struct Presence {
 
 impl Presence {
     /// Opens the buckets, and makes them where there are none.
-    pub(super) async fn open(cluster: &Arc<Cluster>) -> Result<Self, String> {
+    pub(super) async fn open(cluster: &Arc<NatsConnection>) -> Result<Self, String> {
         Ok(Self {
             workers: cluster
                 .bucket("WORKERS", cluster.lease.max(Duration::from_secs(30)))
@@ -32,14 +32,14 @@ impl Presence {
     }
 
     /// Notes what a worker says of itself.
-    pub(super) async fn announce(&self, card: &WorkerCard) -> Result<(), String> {
+    pub(super) async fn announce(&self, card: &WorkerInfo) -> Result<(), String> {
         let body = serde_json::to_vec(card).map_err(|error| error.to_string())?;
         let put = self.workers.put(&card.name, body.into()).await;
         put.map(drop).map_err(|error| error.to_string())
     }
 
     /// Returns the workers that were heard of lately.
-    pub(super) async fn workers(&self) -> Result<Vec<WorkerCard>, String> {
+    pub(super) async fn workers(&self) -> Result<Vec<WorkerInfo>, String> {
         let mut names = self
             .workers
             .keys()
@@ -51,10 +51,10 @@ impl Presence {
             if let Ok(Some(body)) = self.workers.get(&name).await {
                 // A card of another version may have another form; it is a worker all the same.
                 cards.push(
-                    serde_json::from_slice(&body).unwrap_or_else(|_| WorkerCard {
+                    serde_json::from_slice(&body).unwrap_or_else(|_| WorkerInfo {
                         name: name.clone(),
                         version: "unknown".to_owned(),
-                        ..WorkerCard::default()
+                        ..WorkerInfo::default()
                     }),
                 );
             }
@@ -68,7 +68,7 @@ impl Presence {
         let key = fence.to_string();
         match self.claims.create(&key, worker.to_owned().into()).await {
             Ok(_) => {
-                self.keep(fence, worker).await;
+                self.renew_claim(fence, worker).await;
                 Ok(true)
             }
             Err(error) if error.kind() == kv::CreateErrorKind::AlreadyExists => Ok(false),
@@ -77,13 +77,13 @@ impl Presence {
     }
 
     /// Returns whether somebody ever began to work under a lease.
-    pub(super) async fn begun(&self, fence: u64) -> Result<bool, String> {
+    pub(super) async fn was_claimed(&self, fence: u64) -> Result<bool, String> {
         let entry = self.claims.get(fence.to_string()).await;
         Ok(entry.map_err(|error| error.to_string())?.is_some())
     }
 
     /// Shows that the work under a lease goes on.
-    pub(super) async fn keep(&self, fence: u64, worker: &str) {
+    pub(super) async fn renew_claim(&self, fence: u64, worker: &str) {
         // The next beat comes soon; whoever misses several is taken for gone.
         drop(
             self.beats

@@ -15,7 +15,7 @@ use async_nats::{
 const TRIES: u32 = 6;
 
 /// The header that makes a second try of the same message no second message.
-pub(super) const ID: &str = "Nats-Msg-Id";
+pub(super) const MESSAGE_ID_HEADER: &str = "Nats-Msg-Id";
 
 /// Publishes a message that carries an id, and waits until a majority of the servers has it on its disks.
 ///

@@ -17,22 +17,22 @@ use futures_util::StreamExt as _;
 use tokio::sync::oneshot;
 
 use super::{
-    connection::{Cluster, not_opened},
+    connection::{NatsConnection, open_error},
     controls::ControlBucket,
     logs::LogStore,
     objects::CodeStore,
     presence::Presence,
-    publish::{ID, publish},
+    publish::{MESSAGE_ID_HEADER, publish},
 };
 use crate::{
     adapters::git::bundle::GitBundles,
     domain::{
         board::{RunOutcome, Spend},
-        cluster::{ClusterControls, ClusterView, PROTOCOL, WorkOrder, WorkResult},
+        cluster::{ClusterControls, ClusterView, PROTOCOL_VERSION, WorkOrder, WorkResult},
     },
     ports::{
         BoxFuture,
-        cluster::{Error, LineSink, RemoteRuns, StopFeed},
+        cluster::{Error, LineSink, RunDispatcher, StopFeed},
     },
 };
 
@@ -46,7 +46,7 @@ type Waiting = Arc<Mutex<BTreeMap<u64, oneshot::Sender<WorkResult>>>>;
 /// What both sides of the queue work with.
 #[derive(Clone)]
 pub(super) struct Streams {
-    pub(super) cluster: Arc<Cluster>,
+    pub(super) cluster: Arc<NatsConnection>,
     pub(super) work: Stream,
     results: Stream,
     pub(super) presence: Presence,
@@ -58,7 +58,7 @@ pub(super) struct Streams {
 impl Streams {
     /// Opens the queues and stores of a board, and makes them where there are none.
     pub(super) async fn open(
-        cluster: &Arc<Cluster>,
+        cluster: &Arc<NatsConnection>,
         bundles: GitBundles,
         logs: LogStore,
     ) -> Result<Self, String> {
@@ -75,7 +75,7 @@ impl Streams {
 
     async fn publish(&self, subject: String, id: &str, body: Vec<u8>) -> Result<(), String> {
         let mut headers = async_nats::HeaderMap::new();
-        headers.insert(ID, id);
+        headers.insert(MESSAGE_ID_HEADER, id);
         let sent = publish(&self.cluster.jetstream, &subject, &headers, &body).await;
         sent.map(drop)
             .map_err(|error| format!("{subject}: {error}"))
@@ -99,8 +99,8 @@ impl Streams {
 
     /// Returns the durable consumer of a role's lane.
     pub(super) async fn lane(&self, role: &str, lane: &str) -> Result<PullConsumer, String> {
-        let rest = format!("work.{PROTOCOL}.{role}.{lane}.*");
-        let name = format!("form{PROTOCOL}-{role}-{lane}");
+        let rest = format!("work.{PROTOCOL_VERSION}.{role}.{lane}.*");
+        let name = format!("form{PROTOCOL_VERSION}-{role}-{lane}");
         let subject = self.cluster.subject(&rest);
         consumer(&self.work, &name, subject, self.cluster.lease).await
     }
@@ -124,9 +124,9 @@ impl Streams {
     }
 }
 
-async fn stream(cluster: &Cluster, what: &str, subjects: &str) -> Result<Stream, String> {
+async fn stream(cluster: &NatsConnection, what: &str, subjects: &str) -> Result<Stream, String> {
     let config = Config {
-        name: cluster.named(what),
+        name: cluster.stream_name(what),
         subjects: vec![cluster.subject(subjects)],
         retention: RetentionPolicy::WorkQueue,
         storage: StorageType::File,
@@ -135,7 +135,7 @@ async fn stream(cluster: &Cluster, what: &str, subjects: &str) -> Result<Stream,
         ..Config::default()
     };
     let opened = cluster.stream(config).await;
-    opened.map_err(|error| not_opened(&format!("the queue {what}"), &error))
+    opened.map_err(|error| open_error(&format!("the queue {what}"), &error))
 }
 
 async fn consumer(
@@ -156,19 +156,19 @@ async fn consumer(
 }
 
 /// The controller's side.
-pub(super) struct NatsRuns {
+pub(super) struct NatsDispatcher {
     streams: Streams,
     waiting: Waiting,
 }
 
-impl NatsRuns {
+impl NatsDispatcher {
     /// Opens the queues of a board and begins to take results in.
-    pub(super) fn open(cluster: &Arc<Cluster>, streams: Streams) -> Result<Self, String> {
-        let (key, form) = ClusterControls::form_entry(PROTOCOL);
-        cluster.wait(streams.controls.tell(&key, &form))?;
+    pub(super) fn open(cluster: &Arc<NatsConnection>, streams: Streams) -> Result<Self, String> {
+        let (key, form) = ClusterControls::protocol_entry(PROTOCOL_VERSION);
+        cluster.block_on(streams.controls.put(&key, &form))?;
         let waiting = Waiting::default();
         let subject = cluster.subject("result.*");
-        let results = cluster.wait(consumer(
+        let results = cluster.block_on(consumer(
             &streams.results,
             "controller",
             subject,
@@ -216,7 +216,7 @@ async fn take_results(consumer: PullConsumer, waiting: Waiting) {
     }
 }
 
-impl RemoteRuns for NatsRuns {
+impl RunDispatcher for NatsDispatcher {
     fn run(
         &self,
         order: WorkOrder,
@@ -267,7 +267,7 @@ async fn handed_out(
     streams.code.publish(&order.base).await?;
     let (lane, entry) = ClusterControls::lane_of(&order.task.spec.requires);
     if let Some((key, labels)) = entry {
-        streams.controls.tell(&key, &labels).await?;
+        streams.controls.put(&key, &labels).await?;
     }
     let said = streams.cluster.subject(&format!("line.{fence}"));
     let said = streams.cluster.client.subscribe(said).await;
@@ -276,7 +276,7 @@ async fn handed_out(
     let body = serde_json::to_vec(order).map_err(|error| error.to_string())?;
     streams.publish(subject.clone(), &order.id(), body).await?;
     let mut holder = Holder::default();
-    let mut look = tokio::time::interval(streams.cluster.beat());
+    let mut look = tokio::time::interval(streams.cluster.heartbeat_interval());
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -287,8 +287,8 @@ async fn handed_out(
             }
             told = stop.next() => {
                 stopped(streams, &subject, fence, told.unwrap_or(2)).await;
-                if matches!(streams.presence.begun(fence).await, Ok(false)) {
-                    return Ok(given_back(order));
+                if matches!(streams.presence.was_claimed(fence).await, Ok(false)) {
+                    return Ok(unclaimed_result(order));
                 }
                 if told.is_none() {
                     return Err("the service ends".to_owned());
@@ -357,7 +357,7 @@ async fn stopped(streams: &Streams, subject: &str, fence: u64, how: u8) {
 }
 
 /// Says that nothing came of an order, and nobody had it.
-pub(super) fn given_back(order: &WorkOrder) -> WorkResult {
+pub(super) fn unclaimed_result(order: &WorkOrder) -> WorkResult {
     WorkResult {
         run: order.run,
         fence: order.fence,

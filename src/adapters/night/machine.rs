@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use super::sleep;
 use crate::{
     adapters::{disk, ledger::boottime_ms, sandbox::isolation_probe},
-    ports::machine::{Machine, MachineClocks},
+    ports::machine::{BootClock, Machine},
 };
 
 /// How long a program may take to tell its version.
@@ -29,20 +29,20 @@ impl Machine for LocalMachine {
         disk::free_bytes(&self.root).map_err(|error| error.to_string())
     }
 
-    fn git(&self) -> Result<String, String> {
+    fn git_version(&self) -> Result<String, String> {
         isolation_probe::blocking_first_line(&["git", "rev-parse", "HEAD"], &self.root, PATIENCE)?;
         isolation_probe::blocking_first_line(&["git", "--version"], &self.root, PATIENCE)
     }
 
-    fn boot(&self) -> MachineClocks {
+    fn boot_clock(&self) -> BootClock {
         let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        MachineClocks {
+        BootClock {
             id: id.trim().to_owned(),
             ms: boottime_ms(),
         }
     }
 
-    fn sleep_guard(&self) -> Result<String, String> {
+    fn sleep_inhibitor(&self) -> Result<String, String> {
         sleep::SleepInhibitor::blocking_inhibit_sleep().map(|guard| guard.name().to_owned())
     }
 }

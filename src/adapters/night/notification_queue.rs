@@ -75,11 +75,11 @@ impl DeliverySignal {
 
 /// A queue at work; it ends when dropped.
 #[derive(Debug)]
-pub struct NotificationQueue {
+pub struct EventForwarder {
     words: Sender<QueueSignal>,
 }
 
-impl NotificationQueue {
+impl EventForwarder {
     /// Sends one on its way.
     pub fn start(options: Options) -> io::Result<Self> {
         let (words, heard) = mpsc::channel();
@@ -90,12 +90,12 @@ impl NotificationQueue {
     }
 
     /// Returns what wakes it.
-    pub fn wake_up(&self) -> DeliverySignal {
+    pub fn signal(&self) -> DeliverySignal {
         DeliverySignal(self.words.clone())
     }
 }
 
-impl Drop for NotificationQueue {
+impl Drop for EventForwarder {
     fn drop(&mut self) {
         let (done, gone) = mpsc::channel();
         if self.words.send(QueueSignal::Last(done)).is_ok() {

@@ -21,7 +21,7 @@ pub use queue::{NotificationQueue, Options as QueueOptions};
 
 use crate::{
     domain::{
-        notification::{Notification, NotificationEvent, Refusal},
+        notify::{Notification, NotificationError, NotificationEvent},
         redaction::Redactor,
         text,
     },
@@ -33,7 +33,7 @@ const LONGEST_ANSWER: usize = 16 << 10;
 
 /// Where notifications go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Way {
+pub enum NotificationChannel {
     /// Standard error.
     Terminal,
     /// A JSON object by POST.
@@ -68,7 +68,7 @@ pub enum Way {
     Command(Vec<String>),
 }
 
-impl Way {
+impl NotificationChannel {
     /// Returns what must not be seen in any message.
     fn secrets(&self) -> Vec<String> {
         match self {
@@ -88,22 +88,22 @@ impl Way {
 
 /// A way to tell people.
 #[derive(Debug, Clone)]
-pub struct Messenger {
+pub struct ChannelNotifier {
     name: String,
     on: Option<Vec<NotificationEvent>>,
-    way: Way,
+    way: NotificationChannel,
     redactor: Redactor,
     deadline: Duration,
     folder: PathBuf,
 }
 
-impl Messenger {
+impl ChannelNotifier {
     /// Makes one that is told of everything.
-    pub fn new(name: impl Into<String>, way: Way, redactor: &Redactor) -> Self {
+    pub fn new(name: impl Into<String>, way: NotificationChannel, redactor: &Redactor) -> Self {
         Self {
             name: name.into(),
             on: None,
-            redactor: redactor.and(way.secrets()),
+            redactor: redactor.with_values(way.secrets()),
             way,
             deadline: Duration::from_secs(15),
             folder: PathBuf::from("."),
@@ -124,41 +124,46 @@ impl Messenger {
         self
     }
 
-    async fn told(&self, notification: &Notification) -> Result<(), Refusal> {
-        let clean = notification.clean(&self.redactor);
+    async fn told(&self, notification: &Notification) -> Result<(), NotificationError> {
+        let clean = notification.redacted(&self.redactor);
         match &self.way {
-            Way::Terminal => {
+            NotificationChannel::Terminal => {
                 let mut out = std::io::stderr().lock();
                 writeln!(out, "tos: {}", text::escape_control_chars(&clean.title))
-                    .map_err(|error| Refusal::lasting(error.to_string(), ""))
+                    .map_err(|error| NotificationError::permanent(error.to_string(), ""))
             }
-            Way::Desktop => program::desktop(&clean, &self.stage()).await,
-            Way::Mail(argv) => program::mail(argv, &clean, &self.stage()).await,
-            Way::Command(argv) => program::command(argv, &clean, &self.stage()).await,
-            Way::Webhook(_)
-            | Way::Ntfy { .. }
-            | Way::Discord(_)
-            | Way::Slack(_)
-            | Way::Telegram { .. } => {
+            NotificationChannel::Desktop => program::desktop(&clean, &self.stage()).await,
+            NotificationChannel::Mail(argv) => program::mail(argv, &clean, &self.stage()).await,
+            NotificationChannel::Command(argv) => {
+                program::command(argv, &clean, &self.stage()).await
+            }
+            NotificationChannel::Webhook(_)
+            | NotificationChannel::Ntfy { .. }
+            | NotificationChannel::Discord(_)
+            | NotificationChannel::Slack(_)
+            | NotificationChannel::Telegram { .. } => {
                 let Some(request) = services::request(&self.way, &clean) else {
                     return Ok(());
                 };
                 let answer = self.post(&request).await?;
-                services::judge(&self.way, &answer)
+                services::check_response(&self.way, &answer)
             }
         }
     }
 
-    fn stage(&self) -> program::Stage<'_> {
-        program::Stage {
+    fn stage(&self) -> program::ProgramSettings<'_> {
+        program::ProgramSettings {
             folder: self.folder.as_path(),
             deadline: self.deadline,
         }
     }
 
-    async fn post(&self, request: &services::Request) -> Result<services::Answer, Refusal> {
+    async fn post(
+        &self,
+        request: &services::ServiceRequest,
+    ) -> Result<services::ServiceResponse, NotificationError> {
         let parsed = reqwest::Url::parse(&request.url).map_err(|error| {
-            Refusal::lasting(
+            NotificationError::permanent(
                 format!("its address is no URL: {error}"),
                 "correct the address",
             )
@@ -172,7 +177,7 @@ impl Messenger {
                 why = format!("{why}: {cause}");
                 source = cause.source();
             }
-            Refusal::transient(why, "check that this machine reaches the server")
+            NotificationError::transient(why, "check that this machine reaches the server")
         };
         let client = client(&parsed, self.deadline).map_err(passing)?;
         let mut ask = client
@@ -193,7 +198,7 @@ impl Messenger {
                 break;
             }
         }
-        Ok(services::Answer {
+        Ok(services::ServiceResponse {
             status: status.as_u16(),
             retry_after_ms,
             body: String::from_utf8_lossy(&body).into_owned(),
@@ -222,7 +227,7 @@ pub(super) fn client(url: &reqwest::Url, deadline: Duration) -> reqwest::Result<
     builder.build()
 }
 
-impl Notifier for Messenger {
+impl Notifier for ChannelNotifier {
     fn name(&self) -> &str {
         &self.name
     }
@@ -232,18 +237,23 @@ impl Notifier for Messenger {
         always || self.on.as_ref().is_none_or(|on| on.contains(&event))
     }
 
-    fn is_here(&self) -> bool {
-        self.way == Way::Terminal
+    fn is_ephemeral(&self) -> bool {
+        self.way == NotificationChannel::Terminal
     }
 
-    fn tell<'a>(&'a self, notification: &'a Notification) -> BoxFuture<'a, Result<(), Refusal>> {
+    fn tell<'a>(
+        &'a self,
+        notification: &'a Notification,
+    ) -> BoxFuture<'a, Result<(), NotificationError>> {
         Box::pin(async move {
-            self.told(notification).await.map_err(|refusal| Refusal {
-                why: self
-                    .redactor
-                    .clean(&text::escape_control_chars(&refusal.why)),
-                ..refusal
-            })
+            self.told(notification)
+                .await
+                .map_err(|refusal| NotificationError {
+                    why: self
+                        .redactor
+                        .clean(&text::escape_control_chars(&refusal.why)),
+                    ..refusal
+                })
         })
     }
 }

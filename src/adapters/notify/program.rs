@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::services;
 use crate::{
     adapters::process::detach,
-    domain::notification::{Notification, Refusal},
+    domain::notify::{Notification, NotificationError},
 };
 
 /// At most so much of what a program complains is read.
@@ -16,7 +16,7 @@ const MAIL: usize = 100_000;
 const DESKTOP: usize = 600;
 
 /// Where programs run, and how long they may take.
-pub(super) struct Stage<'a> {
+pub(super) struct ProgramSettings<'a> {
     pub(super) folder: &'a Path,
     pub(super) deadline: Duration,
 }
@@ -25,8 +25,8 @@ pub(super) struct Stage<'a> {
 pub(super) async fn mail(
     argv: &[String],
     notification: &Notification,
-    stage: &Stage<'_>,
-) -> Result<(), Refusal> {
+    stage: &ProgramSettings<'_>,
+) -> Result<(), NotificationError> {
     let subject = notification.title.replace(['\r', '\n'], " ");
     let mail = format!(
         "Subject: [tos] {subject}\n\n{}\n{}\n",
@@ -40,14 +40,17 @@ pub(super) async fn mail(
 pub(super) async fn command(
     argv: &[String],
     notification: &Notification,
-    stage: &Stage<'_>,
-) -> Result<(), Refusal> {
-    let text = format!("{}\n", services::object(notification));
+    stage: &ProgramSettings<'_>,
+) -> Result<(), NotificationError> {
+    let text = format!("{}\n", services::notification_json(notification));
     ran(argv, &text, stage).await
 }
 
 /// Shows a message on this desktop: `notify-send`, or `osascript` where that is.
-pub(super) async fn desktop(notification: &Notification, stage: &Stage<'_>) -> Result<(), Refusal> {
+pub(super) async fn desktop(
+    notification: &Notification,
+    stage: &ProgramSettings<'_>,
+) -> Result<(), NotificationError> {
     let mut missing = None;
     for argv in [notify_send(notification), osascript(notification)] {
         match ran(&argv, "", stage).await {
@@ -57,7 +60,7 @@ pub(super) async fn desktop(notification: &Notification, stage: &Stage<'_>) -> R
             other => return other,
         }
     }
-    Err(Refusal::lasting(
+    Err(NotificationError::permanent(
         missing.unwrap_or_default(),
         "install notify-send (package libnotify-bin or libnotify), or choose another kind",
     ))
@@ -101,11 +104,15 @@ fn osascript(notification: &Notification) -> Vec<String> {
     .collect()
 }
 
-async fn ran(argv: &[String], input: &str, stage: &Stage<'_>) -> Result<(), Refusal> {
+async fn ran(
+    argv: &[String],
+    input: &str,
+    stage: &ProgramSettings<'_>,
+) -> Result<(), NotificationError> {
     let deadline = stage.deadline;
     let (program, rest) = argv
         .split_first()
-        .ok_or_else(|| Refusal::lasting("no program", "name one"))?;
+        .ok_or_else(|| NotificationError::permanent("no program", "name one"))?;
     let mut command = std::process::Command::new(program);
     detach(&mut command);
     let mut child = tokio::process::Command::from(command)
@@ -119,9 +126,9 @@ async fn ran(argv: &[String], input: &str, stage: &Stage<'_>) -> Result<(), Refu
         .map_err(|error| {
             let why = format!("{program}: {error}");
             if error.kind() == std::io::ErrorKind::NotFound {
-                Refusal::lasting(why, NOT_FOUND)
+                NotificationError::permanent(why, NOT_FOUND)
             } else {
-                Refusal::lasting(why, "check that the program may be executed")
+                NotificationError::permanent(why, "check that the program may be executed")
             }
         })?;
     let (pipe, errors) = (child.stdin.take(), child.stderr.take());
@@ -143,12 +150,12 @@ async fn ran(argv: &[String], input: &str, stage: &Stage<'_>) -> Result<(), Refu
         (said, status)
     };
     let (said, status) = tokio::time::timeout(deadline, work).await.map_err(|_| {
-        Refusal::transient(
+        NotificationError::transient(
             format!("{program} did not end within {} s", deadline.as_secs()),
             "check what the program waits for",
         )
     })?;
-    let status = status.map_err(|error| Refusal::transient(error.to_string(), ""))?;
+    let status = status.map_err(|error| NotificationError::transient(error.to_string(), ""))?;
     if status.success() {
         return Ok(());
     }
@@ -159,7 +166,7 @@ async fn ran(argv: &[String], input: &str, stage: &Stage<'_>) -> Result<(), Refu
     } else {
         format!("{program} ended with {status}: {said}")
     };
-    Err(Refusal::transient(
+    Err(NotificationError::transient(
         why,
         "run the program by hand to see why",
     ))

@@ -2,7 +2,7 @@
 //!
 //! Each notification is written down below `.tos/notifications` before it is sent, one file a way, and taken away when it
 //! has arrived. So it arrives at least once, also when tos is killed: the next start that has notifiers finds the file and
-//! goes on. Tries are bounded ([`pause_after`]), over all starts together; what is given up is laid aside in `undelivered`.
+//! goes on. Tries are bounded ([`retry_delay_ms`]), over all starts together; what is given up is laid aside in `undelivered`.
 //! One way that is slow or away does not hold up the others.
 
 use std::{
@@ -23,13 +23,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::{
     adapters::job::store::{StoreLock, replace},
     domain::{
-        notification::{Notification, Refusal, pause_after},
+        notify::{Notification, NotificationError, retry_delay_ms},
         redaction::Redactor,
         time::Timestamp,
     },
     ports::{
         BoxFuture,
-        notifier::{Deliveries, Notifications, Notifier},
+        notifier::{DeliveryReport, NotificationSink, Notifier},
     },
 };
 
@@ -165,7 +165,7 @@ impl NotificationQueue {
         let is_here = self
             .notifiers
             .iter()
-            .any(|one| one.name() == waiting.notifier && one.is_here());
+            .any(|one| one.name() == waiting.notifier && one.is_ephemeral());
         let file = (!is_here && written(&file, &waiting)).then_some(file);
         let Some(way) = self.ways.get(&waiting.notifier) else {
             // The way is no longer configured.
@@ -270,7 +270,7 @@ async fn deliver(notifier: &dyn Notifier, mut parcel: Parcel, shared: &Shared, o
         );
         let Err(refusal) = result else { return };
         let unit = u64::try_from(options.second.as_millis()).unwrap_or(1000);
-        let pause = pause_after(parcel.waiting.tries, refusal.again, unit);
+        let pause = retry_delay_ms(parcel.waiting.tries, refusal.again, unit);
         let Some(pause) = pause else {
             aside(&options.folder, parcel.file.as_deref());
             return;
@@ -285,7 +285,7 @@ async fn deliver(notifier: &dyn Notifier, mut parcel: Parcel, shared: &Shared, o
 /// Keeps how a try went, for whoever waits.
 fn note(
     notifier: &dyn Notifier,
-    result: &Result<(), Refusal>,
+    result: &Result<(), NotificationError>,
     parcel: &Parcel,
     first: bool,
     shared: &Shared,
@@ -313,9 +313,9 @@ fn note(
     }
 }
 
-impl Notifications for NotificationQueue {
+impl NotificationSink for NotificationQueue {
     fn send(&self, notification: Notification) {
-        let clean = notification.clean(&self.options.redactor);
+        let clean = notification.redacted(&self.options.redactor);
         for notifier in &self.notifiers {
             if notifier.wants(clean.event) {
                 let waiting = Waiting {
@@ -329,7 +329,7 @@ impl Notifications for NotificationQueue {
         }
     }
 
-    fn settle(&self, most: Duration) -> BoxFuture<'_, Deliveries> {
+    fn flush(&self, most: Duration) -> BoxFuture<'_, DeliveryReport> {
         let shared = Arc::clone(&self.shared);
         let wait = move || {
             let end = std::time::Instant::now() + most;
@@ -337,7 +337,7 @@ impl Notifications for NotificationQueue {
             loop {
                 let left = end.saturating_duration_since(std::time::Instant::now());
                 if now.untried == 0 || left.is_zero() {
-                    return Deliveries {
+                    return DeliveryReport {
                         arrived: now.arrived,
                         failed: now.failed.values().cloned().collect(),
                     };

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::Way;
-use crate::domain::notification::{Again, Notification, Refusal, shortened};
+use super::NotificationChannel;
+use crate::domain::notify::{Notification, NotificationError, RetryHint, shortened};
 
 /// What these services take at most, in characters; ntfy counts bytes, and a character has at most four.
 const DISCORD: usize = 2000;
@@ -17,7 +17,7 @@ const SHOWN: usize = 200;
 
 /// What is posted.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Request {
+pub(super) struct ServiceRequest {
     pub(super) url: String,
     pub(super) bearer: Option<String>,
     pub(super) body: Value,
@@ -25,14 +25,14 @@ pub(super) struct Request {
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct ServiceResponse {
     pub(super) status: u16,
     pub(super) retry_after_ms: Option<u64>,
     pub(super) body: String,
 }
 
 /// Returns the JSON object of webhooks and commands.
-pub(super) fn object(notification: &Notification) -> Value {
+pub(super) fn notification_json(notification: &Notification) -> Value {
     let mut object = json!({
         "event": notification.event.as_str(),
         "title": notification.title,
@@ -48,38 +48,41 @@ pub(super) fn object(notification: &Notification) -> Value {
 }
 
 /// Returns what a service is sent; `None` = the way is no service.
-pub(super) fn request(way: &Way, notification: &Notification) -> Option<Request> {
+pub(super) fn request(
+    way: &NotificationChannel,
+    notification: &Notification,
+) -> Option<ServiceRequest> {
     let plain = |url: &String, body: Value| {
-        Some(Request {
+        Some(ServiceRequest {
             url: url.clone(),
             bearer: None,
             body,
         })
     };
     match way {
-        Way::Webhook(url) => plain(url, object(notification)),
+        NotificationChannel::Webhook(url) => plain(url, notification_json(notification)),
         // `parse: []`: whatever the text says, nobody is called by name.
-        Way::Discord(url) => plain(
+        NotificationChannel::Discord(url) => plain(
             url,
             json!({
                 "content": notification.message(DISCORD),
                 "allowed_mentions": { "parse": [] },
             }),
         ),
-        Way::Slack(url) => plain(
+        NotificationChannel::Slack(url) => plain(
             url,
             json!({ "text": escaped(&notification.message(SLACK)) }),
         ),
-        Way::Telegram { base, token, chat } => Some(Request {
+        NotificationChannel::Telegram { base, token, chat } => Some(ServiceRequest {
             url: format!("{}/bot{token}/sendMessage", base.trim_end_matches('/')),
             bearer: None,
             body: json!({ "chat_id": chat, "text": notification.message(TELEGRAM) }),
         }),
-        Way::Ntfy {
+        NotificationChannel::Ntfy {
             server,
             topic,
             token,
-        } => Some(Request {
+        } => Some(ServiceRequest {
             url: server.clone(),
             bearer: token.clone(),
             body: json!({
@@ -90,7 +93,10 @@ pub(super) fn request(way: &Way, notification: &Notification) -> Option<Request>
                 "tags": [if notification.event.is_urgent() { "warning" } else { "information_source" }],
             }),
         }),
-        Way::Terminal | Way::Desktop | Way::Mail(_) | Way::Command(_) => None,
+        NotificationChannel::Terminal
+        | NotificationChannel::Desktop
+        | NotificationChannel::Mail(_)
+        | NotificationChannel::Command(_) => None,
     }
 }
 
@@ -118,11 +124,14 @@ fn in_bytes(notification: &Notification, most: usize) -> String {
 }
 
 /// Says what an answer means.
-pub(super) fn judge(way: &Way, answer: &Answer) -> Result<(), Refusal> {
+pub(super) fn check_response(
+    way: &NotificationChannel,
+    answer: &ServiceResponse,
+) -> Result<(), NotificationError> {
     let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
     let is_fine = (200..300).contains(&answer.status);
     // Telegram says in the body whether it went well; a proxy's page with status 200 says nothing of the kind.
-    let is_denied = matches!(way, Way::Telegram { .. }) && body["ok"] != true;
+    let is_denied = matches!(way, NotificationChannel::Telegram { .. }) && body["ok"] != true;
     if is_fine && !is_denied {
         return Ok(());
     }
@@ -133,12 +142,12 @@ pub(super) fn judge(way: &Way, answer: &Answer) -> Result<(), Refusal> {
         format!("the server answered {}: {said}", answer.status)
     };
     let again = match answer.status {
-        429 => Again::Later(answer.retry_after_ms.or_else(|| pause_in(&body))),
-        408 | 500..=599 => Again::Later(answer.retry_after_ms),
-        200..=299 => Again::Later(None),
-        _ => Again::Never,
+        429 => RetryHint::Later(answer.retry_after_ms.or_else(|| pause_in(&body))),
+        408 | 500..=599 => RetryHint::Later(answer.retry_after_ms),
+        200..=299 => RetryHint::Later(None),
+        _ => RetryHint::Never,
     };
-    Err(Refusal {
+    Err(NotificationError {
         why,
         remedy: remedy(way, answer.status, &said).to_owned(),
         again,
@@ -188,37 +197,41 @@ fn words(body: &Value, raw: &str) -> String {
     field.unwrap_or(short).chars().take(SHOWN).collect()
 }
 
-fn remedy(way: &Way, status: u16, said: &str) -> &'static str {
+fn remedy(way: &NotificationChannel, status: u16, said: &str) -> &'static str {
     match (way, status) {
         (_, 429) => "the service wants a pause; tos waits and tries again",
         (_, 408 | 500..=599) => "the service is in trouble; tos tries again",
         (_, 300..=399) => "the address has moved; use the new one, with https://",
-        (Way::Ntfy { .. }, 401 | 403) => {
+        (NotificationChannel::Ntfy { .. }, 401 | 403) => {
             "the token may not publish to this topic; make one with `ntfy token add`, and check `ntfy access`"
         }
-        (Way::Ntfy { .. }, 404) => "`server` is no ntfy server, or has a path too many",
-        (Way::Ntfy { .. }, _) => "check `server` and `topic`",
-        (Way::Discord(_), 401 | 403 | 404) => {
+        (NotificationChannel::Ntfy { .. }, 404) => {
+            "`server` is no ntfy server, or has a path too many"
+        }
+        (NotificationChannel::Ntfy { .. }, _) => "check `server` and `topic`",
+        (NotificationChannel::Discord(_), 401 | 403 | 404) => {
             "the webhook is gone or its address is cut; copy it again: channel settings, Integrations, Webhooks"
         }
-        (Way::Slack(_), 410) => "the channel is archived; make a webhook for another channel",
-        (Way::Slack(_), 400..=499) if said.contains("channel") => {
+        (NotificationChannel::Slack(_), 410) => {
+            "the channel is archived; make a webhook for another channel"
+        }
+        (NotificationChannel::Slack(_), 400..=499) if said.contains("channel") => {
             "the channel is gone or closed; make a webhook for another channel"
         }
-        (Way::Slack(_), 401 | 403 | 404) => {
+        (NotificationChannel::Slack(_), 401 | 403 | 404) => {
             "the webhook is switched off or its address is cut; copy it again from the app's Incoming Webhooks"
         }
-        (Way::Telegram { .. }, 401 | 404) => {
+        (NotificationChannel::Telegram { .. }, 401 | 404) => {
             "the bot's token is wrong; ask @BotFather for it (`/token`)"
         }
-        (Way::Telegram { .. }, 400) if said.contains("chat not found") => {
+        (NotificationChannel::Telegram { .. }, 400) if said.contains("chat not found") => {
             "`chat` is wrong, or nobody has written to the bot yet: send it a message first"
         }
-        (Way::Telegram { .. }, 403) => {
+        (NotificationChannel::Telegram { .. }, 403) => {
             "the bot was blocked or is not in the group; unblock it, or add it to the group"
         }
-        (Way::Telegram { .. }, 200..=299) => "`base` is no Bot API server",
-        (Way::Webhook(_), 401 | 403 | 404) => "the address or its token is wrong",
+        (NotificationChannel::Telegram { .. }, 200..=299) => "`base` is no Bot API server",
+        (NotificationChannel::Webhook(_), 401 | 403 | 404) => "the address or its token is wrong",
         _ => "check the address",
     }
 }
@@ -227,16 +240,16 @@ fn remedy(way: &Way, status: u16, said: &str) -> &'static str {
 mod tests {
     use super::*;
 
-    fn answer(status: u16, body: &str) -> Answer {
-        Answer {
+    fn answer(status: u16, body: &str) -> ServiceResponse {
+        ServiceResponse {
             status,
             retry_after_ms: None,
             body: body.to_owned(),
         }
     }
 
-    fn telegram() -> Way {
-        Way::Telegram {
+    fn telegram() -> NotificationChannel {
+        NotificationChannel::Telegram {
             base: "https://t".into(),
             token: "1:a".into(),
             chat: "1".into(),
@@ -257,34 +270,37 @@ mod tests {
             Some(0)
         );
         assert_eq!(retry_after_ms("soon", now), None);
-        let of = |way: &Way, body: &str| judge(way, &answer(429, body)).unwrap_err().again;
+        let of = |way: &NotificationChannel, body: &str| {
+            check_response(way, &answer(429, body)).unwrap_err().again
+        };
         assert_eq!(
             of(
-                &Way::Discord("d".into()),
+                &NotificationChannel::Discord("d".into()),
                 r#"{"message":"You are being rate limited.","retry_after":0.65,"global":false}"#
             ),
-            Again::Later(Some(650))
+            RetryHint::Later(Some(650))
         );
         assert_eq!(
             of(
                 &telegram(),
                 r#"{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 5","parameters":{"retry_after":5}}"#
             ),
-            Again::Later(Some(5000))
+            RetryHint::Later(Some(5000))
         );
         assert_eq!(
-            of(&Way::Slack("s".into()), "rate_limited"),
-            Again::Later(None)
+            of(&NotificationChannel::Slack("s".into()), "rate_limited"),
+            RetryHint::Later(None)
         );
     }
 
     #[test]
     fn a_page_with_status_200_is_no_yes_of_telegram() {
-        let refusal = judge(&telegram(), &answer(200, "<html>welcome</html>")).unwrap_err();
+        let refusal =
+            check_response(&telegram(), &answer(200, "<html>welcome</html>")).unwrap_err();
         assert_eq!(refusal.why, "the server answered 200");
         assert_eq!(refusal.remedy, "`base` is no Bot API server");
         assert_eq!(
-            judge(&telegram(), &answer(200, r#"{"ok":true,"result":{}}"#)),
+            check_response(&telegram(), &answer(200, r#"{"ok":true,"result":{}}"#)),
             Ok(())
         );
     }
@@ -292,16 +308,16 @@ mod tests {
     #[test]
     fn nothing_longer_than_a_service_takes_is_sent() {
         let long = Notification::new(
-            crate::domain::notification::NotificationEvent::PlanFailed,
+            crate::domain::notify::NotificationEvent::PlanFailed,
             "t",
             "r",
         )
         .text("ä€".repeat(9000));
-        let of = |way: &Way| request(way, &long).unwrap().body;
-        let discord = of(&Way::Discord("d".into()));
+        let of = |way: &NotificationChannel| request(way, &long).unwrap().body;
+        let discord = of(&NotificationChannel::Discord("d".into()));
         assert!(discord["content"].as_str().unwrap().chars().count() <= DISCORD);
         assert!(of(&telegram())["text"].as_str().unwrap().chars().count() <= TELEGRAM);
-        let ntfy = of(&Way::Ntfy {
+        let ntfy = of(&NotificationChannel::Ntfy {
             server: "n".into(),
             topic: "t".into(),
             token: None,

@@ -25,7 +25,7 @@ use crate::{
         },
     },
     ports::{
-        plan_host::{FileReach, without_dots},
+        plan_host::{FileReach, normalize_path},
         plan_store::{CacheSweep, SweptCache},
     },
 };
@@ -53,7 +53,7 @@ impl ResultCache {
     }
 
     /// Remembers a success.
-    pub(crate) fn remember(&self, key: &str, run: &str, artifacts: &[Artifact]) {
+    pub(crate) fn insert(&self, key: &str, run: &str, artifacts: &[Artifact]) {
         let kept = CachedResult {
             version: 1,
             run: run.to_owned(),
@@ -85,7 +85,7 @@ impl ResultCache {
             .kept(key)
             .is_some_and(|kept| digests(&kept.artifacts) == digests(artifacts));
         if is_as_good {
-            self.remember(key, run, artifacts);
+            self.insert(key, run, artifacts);
         }
     }
 
@@ -141,7 +141,7 @@ impl ResultCache {
     }
 
     /// Returns true where the success with this key stands, its outputs back in `cwd`.
-    pub(crate) fn recall(
+    pub(crate) fn restore(
         &self,
         key: &str,
         id: &str,
@@ -184,13 +184,13 @@ impl ResultCache {
         {
             return false;
         }
-        let may_write = reach.is_none_or(|reach| reach.may_write(&without_dots(&target)));
+        let may_write = reach.is_none_or(|reach| reach.may_write(&normalize_path(&target)));
         may_write && outputs::copy(&stored, &target).is_ok()
     }
 }
 
 /// Returns the key of a task, or nothing where an input cannot be read.
-pub(crate) fn key(
+pub(crate) fn cache_key(
     task: &PlanTask,
     cache: &CacheInputs,
     cwd: &Path,

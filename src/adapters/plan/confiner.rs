@@ -26,7 +26,10 @@ use tokio::sync::oneshot;
 use crate::{
     adapters::{
         plan::{
-            launch::{ENV_FILE, LaunchRefusal, LaunchSpec, failed, lacking, text_file, variables},
+            launch::{
+                LaunchRefusal, LaunchSpec, MAX_ENV_FILE_BYTES, failed, lacking, parse_dotenv,
+                text_file,
+            },
             log_tee::LogTee,
             orphans, safe_open,
         },
@@ -42,14 +45,14 @@ use crate::{
         redaction::is_secret_name,
     },
     ports::{
-        plan_host::{TaskGuard, without_dots},
+        plan_host::{TaskConfinement, normalize_path},
         sandbox,
     },
 };
 
 /// What stays with a running attempt until it is over.
 #[derive(Default)]
-pub(crate) struct AttemptGuard {
+pub(crate) struct ConfinedAttempt {
     /// Its output, where that goes through tos.
     pub(crate) taps: Vec<LogTee>,
     /// Whether its process is a jailer.
@@ -64,7 +67,7 @@ pub(crate) struct AttemptGuard {
     absent: Option<(Vec<PathBuf>, Arc<dyn sandbox::Sandbox>)>,
 }
 
-impl AttemptGuard {
+impl ConfinedAttempt {
     /// Returns whether what the attempt leaves behind has to be looked for and ended.
     pub(crate) const fn ends_leftovers(&self) -> bool {
         self.is_swept
@@ -74,7 +77,7 @@ impl AttemptGuard {
     pub(crate) fn finish(mut self) {
         drop(self.lifeline);
         if let Some((absent, wall)) = self.absent {
-            for sentence in wall.take_away(&absent) {
+            for sentence in wall.quarantine(&absent) {
                 tracing::warn!("{sentence}");
                 if let Some(errors) = self.taps.get_mut(1) {
                     errors.note(&sentence);
@@ -89,7 +92,7 @@ impl AttemptGuard {
 
 /// Starts tasks behind a guard.
 pub(crate) struct TaskConfiner {
-    guard: TaskGuard,
+    guard: TaskConfinement,
     /// The proxy for allowed hosts works in a thread of its own, while the host waits for processes.
     runtime: tokio::runtime::Handle,
     end: Option<oneshot::Sender<()>>,
@@ -110,7 +113,7 @@ enum TaskInput {
 
 impl TaskConfiner {
     /// Makes what starts tasks behind `guard`.
-    pub(crate) fn new(guard: TaskGuard) -> io::Result<Self> {
+    pub(crate) fn new(guard: TaskConfinement) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -134,19 +137,19 @@ impl TaskConfiner {
         &self,
         launch: &LaunchSpec<'_>,
         [out, err]: [File; 2],
-    ) -> Result<(i32, AttemptGuard), LaunchRefusal> {
+    ) -> Result<(i32, ConfinedAttempt), LaunchRefusal> {
         let inner = self.inner(launch)?;
         let secrets = inner.environment.iter().filter_map(|(name, value)| {
             let (name, value) = (name.to_str()?, value.to_str()?);
             is_secret_name(name).then(|| value.to_owned())
         });
-        let redactor = self.guard.redactor.and(secrets);
+        let redactor = self.guard.redactor.with_values(secrets);
         let no_pipe = |error: io::Error| failed(&format!("its output cannot be read: {error}"));
         let (out_tap, out) = LogTee::new(out, &redactor).map_err(no_pipe)?;
         let (err_tap, err) = LogTee::new(err, &redactor).map_err(no_pipe)?;
         let (pid, mut hold) = if let TaskAction::Job(_) = launch.task.action {
             // A job builds the wall around its own commands, and needs the keys of its models.
-            (launch.spawn([out, err])?, AttemptGuard::default())
+            (launch.spawn([out, err])?, ConfinedAttempt::default())
         } else {
             self.start(launch, inner, [out, err])
                 .map_err(|(reason, message)| (reason, redactor.clean(&message)))?
@@ -162,7 +165,7 @@ impl TaskConfiner {
             input: TaskInput::Empty,
         };
         if let Some(extra) = launch.task.extra.as_deref() {
-            launch.needs(extra)?;
+            launch.check_needed_files(extra)?;
             for path in &extra.env_file {
                 inner.environment.extend(self.env_file(launch.cwd, path)?);
             }
@@ -173,7 +176,7 @@ impl TaskConfiner {
                         .map_err(|error| failed(&format!("stdin cannot be prepared: {error}")))?;
                     TaskInput::Text(file)
                 }
-                TaskStdin::File(path) => TaskInput::File(without_dots(&launch.cwd.join(path))),
+                TaskStdin::File(path) => TaskInput::File(normalize_path(&launch.cwd.join(path))),
             };
         }
         let own = launch.task.env.iter().flatten();
@@ -188,17 +191,20 @@ impl TaskConfiner {
     fn env_file(&self, cwd: &Path, path: &str) -> Result<Vec<(OsString, OsString)>, LaunchRefusal> {
         let whole = self.within_reach(&cwd.join(path), "env_file")?;
         let read = || -> Result<Vec<u8>, String> {
-            let file = safe_open::open_unlinked(&whole).map_err(|error| error.to_string())?;
+            let file = safe_open::open_no_symlinks(&whole).map_err(|error| error.to_string())?;
             let mut bytes = Vec::new();
-            io::Read::read_to_end(&mut io::Read::take(file, ENV_FILE + 1), &mut bytes)
-                .map_err(|error| error.to_string())?;
-            if bytes.len() as u64 > ENV_FILE {
-                return Err(format!("it has more than {ENV_FILE} bytes"));
+            io::Read::read_to_end(
+                &mut io::Read::take(file, MAX_ENV_FILE_BYTES + 1),
+                &mut bytes,
+            )
+            .map_err(|error| error.to_string())?;
+            if bytes.len() as u64 > MAX_ENV_FILE_BYTES {
+                return Err(format!("it has more than {MAX_ENV_FILE_BYTES} bytes"));
             }
             Ok(bytes)
         };
         let pairs = read()
-            .and_then(|bytes| variables(&bytes))
+            .and_then(|bytes| parse_dotenv(&bytes))
             .map_err(|why| lacking(format!("env_file `{path}` cannot be read: {why}")))?;
         Ok(pairs
             .into_iter()
@@ -207,7 +213,7 @@ impl TaskConfiner {
     }
 
     fn within_reach(&self, path: &Path, what: &str) -> Result<PathBuf, LaunchRefusal> {
-        let path = without_dots(path);
+        let path = normalize_path(path);
         if self.guard.reach.may_read(&path) {
             return Ok(path);
         }
@@ -238,7 +244,7 @@ impl TaskConfiner {
         launch: &LaunchSpec<'_>,
         inner: TaskProcess,
         [out, err]: [File; 2],
-    ) -> Result<(i32, AttemptGuard), LaunchRefusal> {
+    ) -> Result<(i32, ConfinedAttempt), LaunchRefusal> {
         let directory = self.directory(launch)?;
         let command = command_of(&launch.task.action);
         let environment: Vec<(OsString, OsString)> = inner.environment.into_iter().collect();
@@ -248,7 +254,7 @@ impl TaskConfiner {
             .map_err(|error| failed(&format!("its environment cannot be handed on: {error}")))?;
         let token: (OsString, OsString) = (orphans::VARIABLE.into(), launch.token.into());
         let outside = self.guard.environment.iter().cloned().chain([token]);
-        let wanted = sandbox::LaunchRequest {
+        let wanted = sandbox::ProcessSpec {
             environment: outside.collect(),
             inside: sandbox::ConfinedEnvironment {
                 environment: Some(parcel.as_raw_fd()),
@@ -275,11 +281,11 @@ impl TaskConfiner {
             .stdout(out)
             .stderr(err);
         process::detach(&mut starter);
-        let mut hold = AttemptGuard {
+        let mut hold = ConfinedAttempt {
             is_jailed: confined.jailed,
             watched: confined.watched.clone(),
             absent: Some((confined.absent.clone(), Arc::clone(&self.guard.wall))),
-            ..AttemptGuard::default()
+            ..ConfinedAttempt::default()
         };
         if confined.jailed {
             starter.envs(
@@ -312,7 +318,7 @@ impl TaskConfiner {
             TaskInput::Text(file) => Ok(file.into()),
             TaskInput::File(path) => {
                 let path = self.within_reach(&path, "stdin file")?;
-                safe_open::open_unlinked(&path)
+                safe_open::open_no_symlinks(&path)
                     .map(Stdio::from)
                     .map_err(|error| {
                         lacking(format!(

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A larger file of variables is refused.
-pub(super) const ENV_FILE: u64 = 1 << 20;
+pub(super) const MAX_ENV_FILE_BYTES: u64 = 1 << 20;
 
 /// Everything one attempt is started with.
 pub(crate) struct LaunchSpec<'a> {
@@ -101,7 +101,7 @@ impl LaunchSpec<'_> {
     }
 
     /// Checks that the files are there which the task needs.
-    pub(super) fn needs(&self, extra: &TaskExtras) -> Result<(), LaunchRefusal> {
+    pub(super) fn check_needed_files(&self, extra: &TaskExtras) -> Result<(), LaunchRefusal> {
         let missing = |path: &&String| std::fs::metadata(self.cwd.join(path)).is_err();
         match extra.needs_files.iter().find(missing) {
             None => Ok(()),
@@ -110,14 +110,14 @@ impl LaunchSpec<'_> {
     }
 
     fn rare(&self, command: &mut Command, extra: &TaskExtras) -> Result<(), LaunchRefusal> {
-        self.needs(extra)?;
+        self.check_needed_files(extra)?;
         self.environment(command, Some(extra));
         for path in &extra.env_file {
             let whole = self.cwd.join(path);
-            let bytes = safe_open::read_regular(&whole, ENV_FILE)
+            let bytes = safe_open::read_regular(&whole, MAX_ENV_FILE_BYTES)
                 .map_err(|error| lacking(format!("env_file `{path}` cannot be read: {error}")))?;
             let own = self.task.env.as_ref();
-            let pairs = variables(&bytes)
+            let pairs = parse_dotenv(&bytes)
                 .map_err(|why| lacking(format!("env_file `{path}` cannot be read: {why}")))?;
             command.envs(
                 pairs
@@ -187,7 +187,7 @@ fn is_minimal(name: &OsString) -> bool {
 
 /// Reads `NAME=value` lines as dotenv programs do: comments, `export`, quotes, values over several lines. Nothing is
 /// expanded, and what cannot be read whole is an error.
-pub(super) fn variables(bytes: &[u8]) -> Result<Vec<(String, String)>, String> {
+pub(super) fn parse_dotenv(bytes: &[u8]) -> Result<Vec<(String, String)>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     let entries = dotenvor::parse_str(text).map_err(|error| match error {
@@ -237,7 +237,7 @@ mod tests {
             ("H", "$A"),
         ];
         assert_eq!(
-            variables(text.as_bytes()).unwrap(),
+            parse_dotenv(text.as_bytes()).unwrap(),
             wanted.map(|(name, value)| (name.to_owned(), value.to_owned()))
         );
     }
@@ -257,8 +257,8 @@ mod tests {
                 "line 1: `#` would cut the value; put the value in quotes",
             ),
         ] {
-            assert_eq!(variables(text.as_bytes()).unwrap_err(), why, "{text}");
+            assert_eq!(parse_dotenv(text.as_bytes()).unwrap_err(), why, "{text}");
         }
-        assert!(variables(b"A=\xFF").is_err());
+        assert!(parse_dotenv(b"A=\xFF").is_err());
     }
 }

@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use crate::adapters::process;
 
 /// The variable that holds the token: run, task and attempt.
-pub(crate) use crate::adapters::process::MARKER as VARIABLE;
+pub(crate) use crate::adapters::process::TOKEN_VARIABLE as VARIABLE;
 
 /// Returns the processes whose token begins with `prefix`, this one excepted.
 pub(crate) fn find(prefix: &str) -> Vec<Pid> {
@@ -48,7 +48,7 @@ pub(crate) fn signal_tree(leader: Option<Pid>, token: &str, signal: Signal) -> u
 }
 
 /// Sends `signal` to everything that carries the token but `spared`.
-pub(crate) fn signal_but(spared: i32, token: &str, signal: Signal) {
+pub(crate) fn signal_all_except(spared: i32, token: &str, signal: Signal) {
     let found = find(token).into_iter();
     for pid in found.filter(|pid| pid.as_raw_nonzero().get() != spared) {
         // Whoever has ended meanwhile has done what was asked.
@@ -60,5 +60,5 @@ pub(crate) fn signal_but(spared: i32, token: &str, signal: Signal) {
 
 /// Kills everything that carries the token or a part below it, with all it started, and returns how much that was.
 pub(crate) fn end_all(token: &str) -> u32 {
-    process::blocking_reap(token)
+    process::blocking_kill_marked(token)
 }

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     adapters::plan::safe_open,
     domain::{hash::hex, plan::event::Artifact},
-    ports::plan_host::{FileReach, without_dots},
+    ports::plan_host::{FileReach, normalize_path},
 };
 
 /// What to collect, and where to.
@@ -54,8 +54,8 @@ pub(crate) struct ProtectedFolders {
 impl ProtectedFolders {
     /// Shuts the home of the runs; a task whose directory is in there sees all but the runs and what they remember.
     pub(crate) fn home(home: &Path, cwd: &Path) -> Self {
-        let home = std::fs::canonicalize(home).unwrap_or_else(|_| without_dots(home));
-        let cwd = without_dots(cwd);
+        let home = std::fs::canonicalize(home).unwrap_or_else(|_| normalize_path(home));
+        let cwd = normalize_path(cwd);
         let places = if cwd.starts_with(&home) {
             vec![home.join("runs"), home.join("cache")]
         } else {
@@ -72,9 +72,9 @@ impl ProtectedFolders {
     fn for_outputs(collection: &OutputCollection<'_>) -> Self {
         let mut shut = Self::home(collection.home, collection.cwd);
         shut.names = &[".git", ".tos", ".orch"];
-        shut.second = collection.second.map(without_dots);
+        shut.second = collection.second.map(normalize_path);
         let own = collection.second.map(|path| path.join(collection.id));
-        shut.places.extend(own.as_deref().map(without_dots));
+        shut.places.extend(own.as_deref().map(normalize_path));
         shut
     }
 
@@ -114,7 +114,7 @@ pub(crate) fn collect(collection: &OutputCollection<'_>) -> CollectedOutputs {
         .filter(|path| {
             collection
                 .reach
-                .is_none_or(|reach| reach.may_write(&without_dots(path)))
+                .is_none_or(|reach| reach.may_write(&normalize_path(path)))
         });
     let mut taken = BTreeSet::new();
     let shut = ProtectedFolders::for_outputs(collection);
@@ -194,7 +194,7 @@ pub(crate) fn matching(
     let cwd = &shut.cwd;
     for pattern in patterns {
         // Joining an absolute pattern replaces the directory, as with any path.
-        let whole = without_dots(&cwd.join(pattern));
+        let whole = normalize_path(&cwd.join(pattern));
         let (base, rest) = match whole.strip_prefix(cwd) {
             Ok(inside) => (cwd.as_path(), inside),
             Err(_) => (Path::new("/"), whole.strip_prefix("/").unwrap_or(&whole)),
@@ -260,7 +260,7 @@ fn walk(
 }
 
 fn destination(source: &Path, cwd: &Path) -> PathBuf {
-    let (prefix, rest) = match source.strip_prefix(without_dots(cwd)) {
+    let (prefix, rest) = match source.strip_prefix(normalize_path(cwd)) {
         Ok(inside) => ("", inside),
         Err(_) => ("__abs__", source.strip_prefix("/").unwrap_or(source)),
     };
@@ -288,8 +288,8 @@ fn distinct(name: &Path, taken: &mut BTreeSet<String>) -> PathBuf {
 
 /// Copies a file, sharing its blocks where the file system can, and returns its size and digest.
 pub(crate) fn copy(source: &Path, target: &Path) -> io::Result<(u64, String)> {
-    let mut input = safe_open::open_unlinked(source)?;
-    let mut output = safe_open::create_anew(target)?;
+    let mut input = safe_open::open_no_symlinks(source)?;
+    let mut output = safe_open::create_replacing(target)?;
     let is_shared = rustix::fs::ioctl_ficlone(&output, &input).is_ok();
     let mut hash = Sha256::new();
     let mut bytes = 0;

@@ -19,7 +19,7 @@ use rustix::{
 use crate::{
     adapters::{
         plan::{
-            host::{HostSettings, LocalHost},
+            host::{HostSettings, LocalTaskHost},
             import_orch, loader, log,
             log::RunLogWriter,
             orphans, plan_copy, safe_open,
@@ -33,7 +33,7 @@ use crate::{
         view::{RunView, ViewDetail},
     },
     ports::{
-        plan_host::{TaskGuard, TaskHost},
+        plan_host::{TaskConfinement, TaskHost},
         plan_store::{Error, LoadError, LogStream, RunDir},
     },
 };
@@ -296,7 +296,7 @@ impl RunDir for LocalRunDir {
             .map_err(disk("could not flush", &path))
     }
 
-    fn snapshot(&mut self, plan: &Plan, state: &RunState) -> Result<(), Error> {
+    fn write_state(&mut self, plan: &Plan, state: &RunState) -> Result<(), Error> {
         let (path, temporary) = (
             self.path.join("state.json"),
             self.path.join("state.json.tmp"),
@@ -398,7 +398,7 @@ impl RunDir for LocalRunDir {
         &self,
         plan: &'plan Plan,
         state: &RunState,
-        guard: Option<TaskGuard>,
+        guard: Option<TaskConfinement>,
     ) -> Result<Box<dyn TaskHost + 'plan>, Error> {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let setting = HostSettings {
@@ -409,7 +409,8 @@ impl RunDir for LocalRunDir {
             reach: guard.as_ref().map(|guard| guard.reach.clone()),
         };
         Ok(Box::new(
-            LocalHost::new(plan, setting, guard).map_err(disk("could not prepare", &self.path))?,
+            LocalTaskHost::new(plan, setting, guard)
+                .map_err(disk("could not prepare", &self.path))?,
         ))
     }
 }

@@ -47,7 +47,7 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
 
 /// Opens a regular file to which no symbolic link leads, at any part of its path, also not one that was put there a
 /// moment ago.
-pub(crate) fn open_unlinked(path: &Path) -> io::Result<File> {
+pub(crate) fn open_no_symlinks(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let resolve = ResolveFlags::NO_SYMLINKS;
     let file = match rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve) {
@@ -66,7 +66,7 @@ pub(crate) fn open_unlinked(path: &Path) -> io::Result<File> {
 }
 
 /// Creates a file in place of whatever is there, and the directories above it, following no symbolic link.
-pub(crate) fn create_anew(path: &Path) -> io::Result<File> {
+pub(crate) fn create_replacing(path: &Path) -> io::Result<File> {
     let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let start = if path.is_absolute() { "/" } else { "." };
     let mut at = rustix::fs::open(start, folder, Mode::empty())?;

@@ -17,7 +17,7 @@ use tokio::{net::unix::pipe::Receiver, sync::watch};
 use crate::{
     adapters::{process::encoding, state_folder},
     domain::{process::CapturedOutput, redaction},
-    ports::runner::{ByteReader, CommandStreams, LineReader, OutputStream},
+    ports::runner::{ByteObserver, CommandStreams, LineObserver, OutputStream},
 };
 
 /// How much of a stream is kept where.
@@ -44,7 +44,7 @@ pub(super) struct OutputSink {
     received: u64,
     cleaned: u64,
     lines: Option<LineSplitter>,
-    bytes: Option<(Arc<dyn ByteReader>, OutputStream)>,
+    bytes: Option<(Arc<dyn ByteObserver>, OutputStream)>,
 }
 
 impl std::fmt::Debug for OutputSink {
@@ -57,7 +57,7 @@ impl std::fmt::Debug for OutputSink {
 
 /// Cuts a stream into lines for whoever reads along.
 struct LineSplitter {
-    reader: Arc<dyn LineReader>,
+    reader: Arc<dyn LineObserver>,
     stream: OutputStream,
     begun: Vec<u8>,
     /// The line is too long to be handed on.
@@ -123,7 +123,7 @@ impl OutputSink {
     }
 
     /// Lets somebody read along.
-    pub(super) fn read_by(mut self, reader: Arc<dyn LineReader>, stream: OutputStream) -> Self {
+    pub(super) fn read_by(mut self, reader: Arc<dyn LineObserver>, stream: OutputStream) -> Self {
         self.lines = Some(LineSplitter {
             reader,
             stream,
@@ -134,7 +134,7 @@ impl OutputSink {
     }
 
     /// Lets somebody read along the bare bytes.
-    pub(super) fn copied_to(mut self, reader: Arc<dyn ByteReader>, stream: OutputStream) -> Self {
+    pub(super) fn copied_to(mut self, reader: Arc<dyn ByteObserver>, stream: OutputStream) -> Self {
         self.bytes = Some((reader, stream));
         self
     }
@@ -458,7 +458,7 @@ mod tests {
     #[derive(Default)]
     struct LineBatch(std::sync::Mutex<Vec<String>>);
 
-    impl LineReader for LineBatch {
+    impl LineObserver for LineBatch {
         fn line(&self, _: OutputStream, line: &str) {
             self.0.lock().unwrap().push(line.to_owned());
         }
@@ -468,7 +468,7 @@ mod tests {
     fn who_reads_along_gets_whole_lines_however_long_and_none_that_is_too_long() {
         let folder = tempfile::tempdir().unwrap();
         let heard = Arc::new(LineBatch::default());
-        let reader: Arc<dyn LineReader> = Arc::<LineBatch>::clone(&heard);
+        let reader: Arc<dyn LineObserver> = Arc::<LineBatch>::clone(&heard);
         let mut sink = sink(folder.path(), 4, 4, u64::MAX).read_by(reader, OutputStream::Stdout);
         let long = "x".repeat(100_000);
         for piece in format!("a\r\n{long}\n\nlast").as_bytes().chunks(1000) {

@@ -46,7 +46,7 @@ impl DiskAllowance {
 }
 
 /// Ends when the disk below `folder` has lost more than it may; returns how many bytes it lost.
-pub(super) async fn outgrown(folder: &Path, task_folder: DiskAllowance) -> u64 {
+pub(super) async fn wait_disk_exceeded(folder: &Path, task_folder: DiskAllowance) -> u64 {
     let Ok(before) = free_bytes(folder) else {
         return std::future::pending().await;
     };
@@ -64,7 +64,7 @@ pub(super) async fn outgrown(folder: &Path, task_folder: DiskAllowance) -> u64 {
 const PATIENCE: u32 = 20;
 
 /// Ends when a folder that the command shares with others holds more than it may; returns how much it holds.
-pub(super) async fn overflowed(watched: Option<(PathBuf, u64)>) -> u64 {
+pub(super) async fn wait_folder_full(watched: Option<(PathBuf, u64)>) -> u64 {
     let Some((folder, most)) = watched else {
         return std::future::pending().await;
     };

@@ -1,7 +1,7 @@
 //! Starting commands, capturing what they print, ending them with everything they started.
 //!
-//! [`LocalCommandRunner`] runs the commands of tos. `launch` finds the program, `environment` decides which
-//! variables it may see, `capture` keeps what it prints, `tree` knows which processes belong to it
+//! [`LocalCommandRunner`] runs the commands of tos. `spawn` finds the program, `environment` decides which
+//! variables it may see, `capture` keeps what it prints, `process_tree` knows which processes belong to it
 //! and `running` stays with them until none is left. Dangers: a process id can be given to another
 //! process between looking and signalling (so everything goes through pidfds and start times), and
 //! a child can leave its group, its session and its parent (so descendants, tos as the reaper of
@@ -20,7 +20,7 @@ mod session;
 mod spawn;
 mod standard_input;
 
-pub(crate) use process_tree::{MARKER, ProcessActivity, activity_of, blocking_reap};
+pub(crate) use process_tree::{ProcessActivity, TOKEN_VARIABLE, activity_of, blocking_kill_marked};
 
 pub(in crate::adapters) use session::detach;
 pub(in crate::adapters) use spawn::{prepare, spawn_failure};

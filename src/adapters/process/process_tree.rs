@@ -19,7 +19,7 @@ use rustix::{
 };
 
 /// The name of the marker variable.
-pub(crate) const MARKER: &str = "TOS_TOKEN";
+pub(crate) const TOKEN_VARIABLE: &str = "TOS_TOKEN";
 
 /// Rounds after which even a program that starts processes faster than they can be ended is given up.
 const ROUNDS: usize = 200;
@@ -89,7 +89,7 @@ impl ProcessTree {
         Self {
             root,
             jailed,
-            marker: format!("{MARKER}={token}").into_bytes(),
+            marker: format!("{TOKEN_VARIABLE}={token}").into_bytes(),
             began,
             known: BTreeMap::new(),
             finished: false,
@@ -134,7 +134,7 @@ impl ProcessTree {
     }
 
     /// Takes note of orphans that ended, so that they do not stay as zombies.
-    pub(super) fn collect(&self) {
+    pub(super) fn reap_orphans(&self) {
         for pid in self.known.keys().filter(|pid| **pid != self.root) {
             collect(*pid);
         }
@@ -148,7 +148,7 @@ impl ProcessTree {
     /// Kills whatever is alive and waits until it is dead, without yielding.
     pub(super) fn blocking_kill(&mut self) {
         blocking_kill_all(|| self.members());
-        self.collect();
+        self.reap_orphans();
     }
 
     fn chosen<'a>(&self, all: &'a [ProcessStat]) -> Vec<&'a ProcessStat> {
@@ -232,7 +232,7 @@ fn watched(handle: &OwnedFd) -> Option<tokio::io::unix::AsyncFd<OwnedFd>> {
 /// something.
 pub(crate) fn activity_of(root: i32, token: &str) -> ProcessActivity {
     let own = process::getpid().as_raw_nonzero().get();
-    let marker = format!("{MARKER}={token}").into_bytes();
+    let marker = format!("{TOKEN_VARIABLE}={token}").into_bytes();
     let all = all_stats();
     let is_part =
         |stat: &ProcessStat| stat.pid == root || carries(stat.pid, |entry| entry == marker);
@@ -253,7 +253,7 @@ pub(super) fn become_reaper() -> io::Result<()> {
 }
 
 /// Ends processes whose marker is `prefix` or continues it behind a slash; returns how many.
-pub(crate) fn blocking_reap(prefix: &str) -> u32 {
+pub(crate) fn blocking_kill_marked(prefix: &str) -> u32 {
     let own = process::getpid().as_raw_nonzero().get();
     let mut known = BTreeMap::new();
     blocking_kill_all(|| {
@@ -303,7 +303,7 @@ pub(in crate::adapters) fn end_descendants() -> bool {
 /// Ends every process that carries this marker.
 pub(in crate::adapters) async fn end_marked(token: &str) {
     let token = token.to_owned();
-    drop(tokio::task::spawn_blocking(move || blocking_reap(&token)).await);
+    drop(tokio::task::spawn_blocking(move || blocking_kill_marked(&token)).await);
 }
 
 fn remember(known: &mut BTreeMap<i32, u64>, stat: &ProcessStat) {
@@ -311,7 +311,7 @@ fn remember(known: &mut BTreeMap<i32, u64>, stat: &ProcessStat) {
 }
 
 fn is_below(entry: &[u8], prefix: &str) -> bool {
-    let token = entry.strip_prefix(MARKER.as_bytes());
+    let token = entry.strip_prefix(TOKEN_VARIABLE.as_bytes());
     let token = token.and_then(|rest| rest.strip_prefix(b"="));
     let rest = token.and_then(|token| token.strip_prefix(prefix.as_bytes()));
     rest.is_some_and(|rest| rest.is_empty() || prefix.ends_with('/') || rest.starts_with(b"/"))

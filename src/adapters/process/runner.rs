@@ -33,7 +33,7 @@ use crate::{
     ports::{
         BoxFuture,
         runner::{CommandRequest, CommandRunner, OutputStream, StopSignal},
-        sandbox::{LaunchRequest, Sandbox},
+        sandbox::{ProcessSpec, Sandbox},
     },
 };
 
@@ -168,7 +168,7 @@ impl LocalCommandRunner {
         };
         // Also where its end got lost: nothing of it may be believed.
         let taken = match &self.sandbox {
-            Some(sandbox) if !launch.absent.is_empty() => sandbox.take_away(&launch.absent),
+            Some(sandbox) if !launch.absent.is_empty() => sandbox.quarantine(&launch.absent),
             _ => Vec::new(),
         };
         for sentence in taken {
@@ -194,7 +194,10 @@ impl LocalCommandRunner {
             }
         }
         environment.extend(self.options.own_keys.iter().cloned());
-        environment.push((process_tree::MARKER.into(), order.token.clone().into()));
+        environment.push((
+            process_tree::TOKEN_VARIABLE.into(),
+            order.token.clone().into(),
+        ));
         environment
     }
 
@@ -241,23 +244,24 @@ impl CommandRunner for LocalCommandRunner {
             .unwrap_or_default()
     }
 
-    fn reap<'a>(&'a self, token_prefix: &'a str) -> BoxFuture<'a, u32> {
+    fn kill_survivors<'a>(&'a self, token_prefix: &'a str) -> BoxFuture<'a, u32> {
         let prefix = token_prefix.to_owned();
         Box::pin(async move {
-            let task = tokio::task::spawn_blocking(move || process_tree::blocking_reap(&prefix));
+            let task =
+                tokio::task::spawn_blocking(move || process_tree::blocking_kill_marked(&prefix));
             task.await.unwrap_or(0)
         })
     }
 }
 
-fn pipe(launch: &LaunchRequest) -> Result<(OwnedFd, OwnedFd), SpawnError> {
+fn pipe(launch: &ProcessSpec) -> Result<(OwnedFd, OwnedFd), SpawnError> {
     let (reader, writer) = std::io::pipe().map_err(|error| spawn::spawn_failure(launch, &error))?;
     Ok((reader.into(), writer.into()))
 }
 
 /// Starts the process in a group of its own, away from any terminal.
 fn spawn(
-    launch: &LaunchRequest,
+    launch: &ProcessSpec,
     pipe_in: Option<&OwnedFd>,
     out: OwnedFd,
     err: OwnedFd,
@@ -291,7 +295,7 @@ fn spawn(
 }
 
 /// A jailer keeps its own standard input and opens the file behind the wall.
-fn input(launch: &LaunchRequest, pipe: Option<&OwnedFd>) -> Result<Stdio, SpawnError> {
+fn input(launch: &ProcessSpec, pipe: Option<&OwnedFd>) -> Result<Stdio, SpawnError> {
     if launch.jailed {
         return Ok(Stdio::piped());
     }
@@ -316,7 +320,7 @@ fn input(launch: &LaunchRequest, pipe: Option<&OwnedFd>) -> Result<Stdio, SpawnE
     }
 }
 
-fn lost(launch: &LaunchRequest, error: &std::io::Error) -> SpawnError {
+fn lost(launch: &ProcessSpec, error: &std::io::Error) -> SpawnError {
     let program = launch.program.display();
     SpawnError {
         message: format!(

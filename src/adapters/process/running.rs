@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     capture::{OutputSink, pump},
-    disk_allowance::{DiskAllowance, outgrown, overflowed},
+    disk_allowance::{DiskAllowance, wait_disk_exceeded, wait_folder_full},
     process_tree::{ProcessEntry, ProcessTree},
 };
 use crate::{
@@ -111,7 +111,7 @@ impl RunningCommand {
             EndCause::Ordered(exit, how) => {
                 self.end(how).await;
                 self.child.wait().await?;
-                self.tree.collect();
+                self.tree.reap_orphans();
                 (exit, 0)
             }
         };
@@ -129,9 +129,9 @@ impl RunningCommand {
                 Ok(EndCause::Ordered(ExitStatus::TimedOut { after_ms }, StopSignal::Terminate)),
             after = idle(&mut self.tree, &self.seen, order.idle_deadline) =>
                 Ok(EndCause::Ordered(ExitStatus::Idle { after_ms: millis(after) }, StopSignal::Terminate)),
-            taken_bytes = outgrown(&order.directory, self.task_folder) =>
+            taken_bytes = wait_disk_exceeded(&order.directory, self.task_folder) =>
                 Ok(EndCause::Ordered(ExitStatus::DiskTaken { taken_bytes }, StopSignal::Kill)),
-            taken_bytes = overflowed(self.watched.clone()) =>
+            taken_bytes = wait_folder_full(self.watched.clone()) =>
                 Ok(EndCause::Ordered(ExitStatus::DiskTaken { taken_bytes }, StopSignal::Kill)),
         }
     }
@@ -146,7 +146,7 @@ impl RunningCommand {
             self.ask(left, self.leftover_grace).await;
             self.kill().await;
         }
-        self.tree.collect();
+        self.tree.reap_orphans();
         count
     }
 

@@ -15,7 +15,7 @@ use crate::{
         command::{Command, CommandKind},
         process::SpawnError,
     },
-    ports::sandbox::{ConfinedEnvironment, LaunchRequest},
+    ports::sandbox::{ConfinedEnvironment, ProcessSpec},
 };
 
 /// Where to look for programs when the environment does not say.
@@ -26,7 +26,7 @@ pub(in crate::adapters) fn prepare(
     command: &Command,
     directory: &Path,
     environment: Vec<(OsString, OsString)>,
-) -> Result<LaunchRequest, SpawnError> {
+) -> Result<ProcessSpec, SpawnError> {
     if !directory.is_dir() {
         return Err(failure(format!(
             "the directory `{}` for the command does not exist; create it or correct the root",
@@ -35,7 +35,7 @@ pub(in crate::adapters) fn prepare(
     }
     let search = ProgramSearch::new(directory, &environment);
     let (program, name, arguments) = words(command, &search)?;
-    Ok(LaunchRequest {
+    Ok(ProcessSpec {
         program,
         name,
         arguments,
@@ -62,7 +62,7 @@ pub fn may_start(name: &str, directory: &Path) -> bool {
 }
 
 /// Says why a program that was found could not be started.
-pub(in crate::adapters) fn spawn_failure(launch: &LaunchRequest, error: &io::Error) -> SpawnError {
+pub(in crate::adapters) fn spawn_failure(launch: &ProcessSpec, error: &io::Error) -> SpawnError {
     let program = launch.program.display();
     let remedy = match error.kind() {
         io::ErrorKind::NotFound => "its interpreter (first line) or loader is missing; install it",
@@ -164,7 +164,7 @@ impl<'a> ProgramSearch<'a> {
 mod tests {
     use super::*;
 
-    fn prepared(command: &Command) -> Result<LaunchRequest, SpawnError> {
+    fn prepared(command: &Command) -> Result<ProcessSpec, SpawnError> {
         let environment = vec![("PATH".into(), "/usr/bin:/bin".into())];
         prepare(command, Path::new("/"), environment)
     }

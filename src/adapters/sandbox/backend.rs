@@ -19,7 +19,7 @@ use crate::{
     },
     ports::{
         BoxFuture,
-        sandbox::{LaunchRequest, Sandbox},
+        sandbox::{ProcessSpec, Sandbox},
     },
 };
 
@@ -56,7 +56,7 @@ impl BackendSandbox {
                 if self.options.level == ConfinementLevel::Off {
                     return self.judged(Vec::new());
                 }
-                let report = self.judged(self_test::known_or_run(&self.options).await);
+                let report = self.judged(self_test::cached_or_run(&self.options).await);
                 tracing::info!("{}", report.choice.describe(report.level));
                 report
             })
@@ -88,7 +88,7 @@ impl BackendSandbox {
         }
     }
 
-    async fn confined(&self, launch: LaunchRequest) -> Result<LaunchRequest, SpawnError> {
+    async fn confined(&self, launch: ProcessSpec) -> Result<ProcessSpec, SpawnError> {
         let report = self.in_force().await;
         let Some(backend) = report.choice.backend() else {
             return Err(SpawnError {
@@ -122,12 +122,12 @@ impl Drop for BackendSandbox {
 }
 
 impl Sandbox for BackendSandbox {
-    fn confine(&self, launch: LaunchRequest) -> BoxFuture<'_, Result<LaunchRequest, SpawnError>> {
+    fn confine(&self, launch: ProcessSpec) -> BoxFuture<'_, Result<ProcessSpec, SpawnError>> {
         Box::pin(self.confined(launch))
     }
 
-    fn take_away(&self, absent: &[PathBuf]) -> Vec<String> {
-        taken_away::take_away(absent, &self.options)
+    fn quarantine(&self, absent: &[PathBuf]) -> Vec<String> {
+        taken_away::quarantine(absent, &self.options)
     }
 
     fn take_refused_hosts(&self) -> Vec<String> {

@@ -25,9 +25,9 @@ pub use options::Options;
 pub use spec::{JAIL_WORD, ResourceLimits};
 
 /// Returns the places with keys and tokens that exist, except those `root` lies in; `home` is the home directory.
-pub fn hidden_places(
+pub fn secret_paths(
     home: Option<&std::path::Path>,
     root: &std::path::Path,
 ) -> Vec<std::path::PathBuf> {
-    view::hidden(home, &[], root)
+    view::secret_paths(home, &[], root)
 }

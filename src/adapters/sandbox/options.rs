@@ -76,7 +76,7 @@ impl Options {
             root,
             program,
             path: "/usr/local/bin:/usr/bin:/bin".into(),
-            backends: SandboxBackend::WALLS.into(),
+            backends: SandboxBackend::CONFINING.into(),
         }
     }
 }

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::proxy_request::{
-    LONGEST_HEAD, PATIENCE, ProxyRequest, TUNNEL_OPEN, only_answer, split_port,
+    LONGEST_HEAD, PATIENCE, ProxyRequest, TUNNEL_OPEN, closing_response, split_port,
 };
 
 /// A running proxy; it ends when this is dropped.
@@ -166,7 +166,7 @@ async fn one_exchange(inside: UnixStream, outside: TcpStream) -> io::Result<()> 
         let mut answer = Vec::new();
         while answer.len() <= LONGEST_HEAD {
             let count = from_outside.read_buf(&mut answer).await?;
-            if let Some(told) = only_answer(&answer) {
+            if let Some(told) = closing_response(&answer) {
                 answer = told;
                 break;
             }

@@ -78,7 +78,7 @@ impl ProxyRequest {
 
 /// Returns what a server has answered so far, told as the only answer of its connection; `None` = its head is not whole yet.
 /// Whatever a server thinks, its client must not send the next request the same way.
-pub(super) fn only_answer(text: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn closing_response(text: &[u8]) -> Option<Vec<u8>> {
     let mut told = Vec::new();
     let mut text = text;
     loop {
@@ -182,12 +182,12 @@ mod tests {
     fn an_answer_is_told_as_the_only_one_of_its_connection() {
         let kept = b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi";
         assert_eq!(
-            only_answer(kept).unwrap(),
+            closing_response(kept).unwrap(),
             b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi"
         );
         let interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n";
         assert_eq!(
-            only_answer(interim).unwrap(),
+            closing_response(interim).unwrap(),
             b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
         );
         for text in [
@@ -195,7 +195,7 @@ mod tests {
             b"HTTP/1.1 200 OK\r\n",
             b"HTTP/1.1 100 Continue\r\n\r\n",
         ] {
-            assert_eq!(only_answer(text), None);
+            assert_eq!(closing_response(text), None);
         }
     }
 

@@ -21,7 +21,7 @@ const BELIEVED: [(&str, &[&str]); 1] = [("config", &["config_v0_3.json", "gates.
 const MOST_KEPT: u32 = 10_000;
 
 /// Returns those of the paths below the root that do not exist, not even as a link, parents before what lies in them.
-pub(super) fn absent(options: &Options, root: &Path) -> Vec<PathBuf> {
+pub(super) fn missing_paths(options: &Options, root: &Path) -> Vec<PathBuf> {
     let below = |path: &PathBuf| match path.strip_prefix(&options.root) {
         Ok(below) => root.join(below),
         Err(_) => root.join(path),
@@ -49,7 +49,7 @@ fn believed(path: PathBuf, root: &Path) -> Vec<PathBuf> {
 }
 
 /// Moves what has come into being at these places into the folder of tos, and returns a sentence for each.
-pub(super) fn take_away(absent: &[PathBuf], options: &Options) -> Vec<String> {
+pub(super) fn quarantine(absent: &[PathBuf], options: &Options) -> Vec<String> {
     let Ok(root) = options.root.canonicalize() else {
         return Vec::new();
     };
@@ -142,7 +142,7 @@ mod tests {
         ];
         options.protected = paths.map(PathBuf::from).into();
         options.protected.push(root.join("a/b/c"));
-        let found = absent(&options, &root);
+        let found = missing_paths(&options, &root);
         let expected = [
             "a/b/c",
             "config/config_v0_3.json",
@@ -160,13 +160,13 @@ mod tests {
         fs::create_dir_all(&theirs).unwrap();
         fs::write(theirs.join("c.json"), "theirs").unwrap();
         options.protected = ["config", "ci/c.json"].map(PathBuf::from).into();
-        let before = absent(&options, &root);
-        assert!(take_away(&before, &options).is_empty());
+        let before = missing_paths(&options, &root);
+        assert!(quarantine(&before, &options).is_empty());
         fs::create_dir(root.join("config")).unwrap();
         fs::write(root.join("config/gates.toml"), "").unwrap();
         fs::write(root.join("config/database.yml"), "").unwrap();
         std::os::unix::fs::symlink(&theirs, root.join("ci")).unwrap();
-        let said = take_away(&before, &options);
+        let said = quarantine(&before, &options);
         assert_eq!(said.len(), 2, "{said:?}");
         assert!(!root.join("config/gates.toml").exists());
         assert!(root.join("config/database.yml").exists());

@@ -13,14 +13,14 @@ use std::{
 use super::{
     program_folders,
     program_folders::interpreter,
-    spec::{FolderAccess, INNER_PROGRAM},
+    spec::{FolderAccess, TOS_IN_SANDBOX},
 };
 use crate::domain::{
     redaction::Redactor,
     sandbox::{
         SandboxBackend,
         home::{
-            CREDENTIAL_NAMES, GIT_SETTINGS, SECRET_PLACES, is_secret, paths_needed_by_folder,
+            CREDENTIAL_NAMES, GIT_CONFIG_PATHS, SECRET_PLACES, is_secret, paths_needed_by_folder,
             paths_needed_by_program,
         },
     },
@@ -101,7 +101,7 @@ pub(super) fn view(wish: &ViewRequest<'_>) -> Result<SandboxView, String> {
     if wish.backend == SandboxBackend::Landlock {
         viewer.show(wish.self_process);
     }
-    if wish.program != Path::new(INNER_PROGRAM) {
+    if wish.program != Path::new(TOS_IN_SANDBOX) {
         let is_installed = wish
             .program
             .parent()
@@ -113,7 +113,7 @@ pub(super) fn view(wish: &ViewRequest<'_>) -> Result<SandboxView, String> {
 }
 
 /// Returns the places with keys and tokens that exist, without links, except those the root lies in.
-pub(super) fn hidden(home: Option<&Path>, more: &[PathBuf], root: &Path) -> Vec<PathBuf> {
+pub(super) fn secret_paths(home: Option<&Path>, more: &[PathBuf], root: &Path) -> Vec<PathBuf> {
     let in_home = home
         .into_iter()
         .flat_map(|home| SECRET_PLACES.iter().map(move |place| home.join(place)));
@@ -324,7 +324,7 @@ impl ViewBuilder {
     /// Shows the settings of git that hold no secret.
     fn show_git_settings(&mut self, home: &Path) {
         let redactor = Redactor::default();
-        for name in GIT_SETTINGS {
+        for name in GIT_CONFIG_PATHS {
             let path = home.join(name);
             let text = fs::read_to_string(&path).unwrap_or_default();
             let lower = text.to_lowercase();
@@ -430,7 +430,7 @@ impl ViewBuilder {
     }
 
     fn finish(self, wish: &ViewRequest<'_>) -> SandboxView {
-        let secrets = hidden(wish.home, wish.hidden, &self.root);
+        let secrets = secret_paths(wish.home, wish.hidden, &self.root);
         let within = self.shown.iter().flat_map(|shown| credentials(shown));
         let beside = wish
             .search
@@ -662,7 +662,7 @@ mod tests {
         let home = home.path().canonicalize().unwrap();
         fs::create_dir_all(home.join(".ssh")).unwrap();
         fs::create_dir_all(home.join(".claude/work")).unwrap();
-        let found = hidden(Some(&home), &[], &home.join(".claude/work"));
+        let found = secret_paths(Some(&home), &[], &home.join(".claude/work"));
         let below: Vec<_> = found.into_iter().filter(|p| p.starts_with(&home)).collect();
         assert_eq!(below, [home.join(".ssh")]);
     }

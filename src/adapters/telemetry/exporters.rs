@@ -37,15 +37,15 @@ impl Losses {
 
 /// Sends spans.
 #[derive(Debug)]
-pub(super) struct WatchedSpans(SpanExporter, Arc<Losses>);
+pub(super) struct WatchedSpanExporter(SpanExporter, Arc<Losses>);
 
-impl WatchedSpans {
+impl WatchedSpanExporter {
     pub(super) const fn new(inner: SpanExporter, losses: Arc<Losses>) -> Self {
         Self(inner, losses)
     }
 }
 
-impl opentelemetry_sdk::trace::SpanExporter for WatchedSpans {
+impl opentelemetry_sdk::trace::SpanExporter for WatchedSpanExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let result = self.0.export(batch).await;
         self.1.note(result)
@@ -62,15 +62,15 @@ impl opentelemetry_sdk::trace::SpanExporter for WatchedSpans {
 
 /// Sends metrics.
 #[derive(Debug)]
-pub(super) struct WatchedMetrics(MetricExporter, Arc<Losses>);
+pub(super) struct WatchedMetricExporter(MetricExporter, Arc<Losses>);
 
-impl WatchedMetrics {
+impl WatchedMetricExporter {
     pub(super) const fn new(inner: MetricExporter, losses: Arc<Losses>) -> Self {
         Self(inner, losses)
     }
 }
 
-impl PushMetricExporter for WatchedMetrics {
+impl PushMetricExporter for WatchedMetricExporter {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let result = self.0.export(metrics).await;
         self.1.note(result)

@@ -32,7 +32,7 @@ use crate::{
     },
     ports::telemetry::Telemetry,
 };
-use exporters::{Losses, WatchedMetrics, WatchedSpans};
+use exporters::{Losses, WatchedMetricExporter, WatchedSpanExporter};
 pub use session::SessionExporter;
 
 /// How long one request to the collector may take.
@@ -89,7 +89,7 @@ impl OtlpTelemetry {
             .with_service_name("tos")
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
             .build();
-        let watched = WatchedSpans::new(span_exporter, Arc::clone(&losses));
+        let watched = WatchedSpanExporter::new(span_exporter, Arc::clone(&losses));
         let processor = BatchSpanProcessor::builder(watched)
             .with_batch_config(BatchConfigBuilder::default().build())
             .build();
@@ -97,7 +97,7 @@ impl OtlpTelemetry {
             .with_span_processor(processor)
             .with_resource(resource.clone())
             .build();
-        let watched = WatchedMetrics::new(metric_exporter, Arc::clone(&losses));
+        let watched = WatchedMetricExporter::new(metric_exporter, Arc::clone(&losses));
         let reader = PeriodicReader::builder(watched)
             .with_interval(INTERVAL)
             .build();
@@ -237,7 +237,7 @@ impl Telemetry for OtlpTelemetry {
 /// Builds the instruments that add up, or the others.
 fn instruments<'m, T, B>(
     meter: &'m Meter,
-    adds_up: bool,
+    is_counter: bool,
     build: impl Fn(&'m Meter, &'static str) -> B,
 ) -> BTreeMap<Metric, T>
 where
@@ -245,10 +245,10 @@ where
 {
     let wanted = Metric::ALL
         .into_iter()
-        .filter(|metric| metric.adds_up() == adds_up);
+        .filter(|metric| metric.is_counter() == is_counter);
     wanted
         .map(|metric| {
-            let (name, unit, about) = metric.words();
+            let (name, unit, about) = metric.descriptor();
             (metric, build(meter, name).finished(unit, about))
         })
         .collect()

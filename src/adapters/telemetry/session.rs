@@ -36,6 +36,6 @@ impl EventSink for SessionExporter {
         self.inner.emit(event);
         let at = chrono::Utc::now().timestamp_millis();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.telemetry.export("session", state.event(event, at));
+        self.telemetry.export("session", state.on_event(event, at));
     }
 }

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Where the rules of a repository lie.
-pub const RULES: &str = "config/check.toml";
+pub const RULES_PATH: &str = "config/check.toml";
 
 /// Why a change cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +85,7 @@ pub fn blocking_collect(
                 root: root.display().to_string(),
             };
         }
-        match repository::not_opened(root, error) {
+        match repository::open_error(root, error) {
             CheckpointError::NoRepository { .. } => none(),
             other => Error::Unsupported(other),
         }
@@ -111,7 +111,7 @@ pub fn blocking_collect(
         base: commit
             .map(|commit| commit.id().to_string())
             .unwrap_or_default(),
-        rules: before.text(RULES),
+        rules: before.text(RULES_PATH),
         project: before.project(&changes),
         changes,
         ignored,
@@ -372,7 +372,7 @@ fn options() -> DiffOptions {
 }
 
 fn side(path: &str, bytes: &[u8], executable: bool) -> FileVersion {
-    let whole = bytes.len() <= syntax::LARGEST && !bytes.contains(&0);
+    let whole = bytes.len() <= syntax::MAX_SOURCE_BYTES && !bytes.contains(&0);
     let text = std::str::from_utf8(bytes).ok().filter(|_| whole);
     let facts = text.map(|text| facts(path, text));
     FileVersion {
@@ -450,7 +450,7 @@ impl TreeListing {
                 let telling = ["package.json", "Cargo.toml", "pyproject.toml", "go.mod"]
                     .contains(&name)
                     || name.starts_with("requirements")
-                    || path == RULES;
+                    || path == RULES_PATH;
                 if let (true, Ok(blob)) = (telling, git.find_blob(entry.id())) {
                     let text = String::from_utf8_lossy(blob.content()).into_owned();
                     listing.texts.insert(path.clone(), text);

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use regex::Regex;
 
-use super::{Agent, AgentKind, AgentReport};
+use super::{Agent, AgentKind, AgentOutput};
 use crate::domain::{
     agent::quota,
     process::ExitStatus,
@@ -128,7 +128,7 @@ pub fn renewal_day(seconds: Option<u64>, now: DateTime<FixedOffset>) -> Option<S
 
 /// An agent that tos ended because it said nothing, and why it may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SilentAgent {
+pub enum SilenceCause {
     /// It was not silent for too long.
     No,
     /// It waited for its provider.
@@ -232,24 +232,24 @@ fn logged(line: &str) -> Option<&str> {
 /// Says how an agent ended. `stderr`: what it wrote to standard error. `quiet`: whether tos ended it for its silence.
 pub fn classify(
     agent: &Agent,
-    report: &AgentReport,
+    report: &AgentOutput,
     exit: &ExitStatus,
-    quiet: SilentAgent,
+    quiet: SilenceCause,
     stderr: &str,
     now: DateTime<FixedOffset>,
 ) -> AgentEnd {
-    let well = matches!(exit, ExitStatus::Code { code: 0 }) && quiet == SilentAgent::No;
-    if well && !report.is_error && (report.has_ended || !agent.kind.has_envelope()) {
+    let well = matches!(exit, ExitStatus::Code { code: 0 }) && quiet == SilenceCause::No;
+    if well && !report.is_error && (report.has_ended || !agent.kind.emits_json_lines()) {
         return AgentEnd::Done;
     }
     let texts = complaints(agent.kind, report, stderr);
     let reason = reason(agent, report, &texts);
     let all = texts.join("\n");
     let needs_person = |reason: String| AgentEnd::NeedsPerson {
-        remedy: remedy(agent.family(), &all),
+        remedy: remedy(agent.underlying_kind(), &all),
         reason,
     };
-    if quiet == SilentAgent::Unauthorised {
+    if quiet == SilenceCause::Unauthorised {
         return needs_person(reason);
     }
     if report.error_kind.is_some() {
@@ -265,7 +265,7 @@ pub fn classify(
     }
     let provider =
         matches!(report.status, Some(408 | 409 | 429 | 500..=599)) || says(&PROVIDER, &decisive);
-    if let SilentAgent::ForProvider { seconds } = quiet {
+    if let SilenceCause::ForProvider { seconds } = quiet {
         let silence = format!("it said nothing for {seconds} s while none of its commands ran");
         let reason = if all.is_empty() {
             silence
@@ -283,7 +283,7 @@ pub fn classify(
             .and_then(|pattern| pattern.captures(&all)?.get(1)?.as_str().parse().ok());
         return AgentEnd::ProviderDown { reason, seconds };
     }
-    if well && agent.kind.has_envelope() && !report.is_error {
+    if well && agent.kind.emits_json_lines() && !report.is_error {
         // It ended well and never said so: the stream was cut, or it is another program than tos knows.
         return AgentEnd::Failed {
             reason,
@@ -292,19 +292,19 @@ pub fn classify(
     }
     AgentEnd::Failed {
         reason,
-        again: !exit.was_ended_by_tos(),
+        again: !exit.hit_limit(),
     }
 }
 
 /// Says whether it is the account that ended the work: no login, no money, or a limit that is used up.
 fn of_account(
-    report: &AgentReport,
+    report: &AgentOutput,
     [all, decisive]: [&str; 2],
     reason: &str,
     now: DateTime<FixedOffset>,
     needs_person: impl Fn(String) -> AgentEnd,
 ) -> Option<AgentEnd> {
-    let limit = quota::used_up(all, now);
+    let limit = quota::exhausted_quota(all, now);
     // A time of renewal says that waiting helps, whatever else is said.
     if let Some(limit) = limit.filter(|limit| limit.seconds.is_some()) {
         return Some(AgentEnd::LimitReached {
@@ -322,16 +322,16 @@ fn of_account(
 }
 
 /// Returns what the program says about itself.
-fn complaints(kind: AgentKind, report: &AgentReport, stderr: &str) -> Vec<String> {
+fn complaints(kind: AgentKind, report: &AgentOutput, stderr: &str) -> Vec<String> {
     let mut texts = report.complaints.clone();
     let stderr: Vec<&str> = stderr
         .lines()
         .filter(|line| !NOISE.iter().any(|noise| line.contains(noise)))
         .collect();
     let stderr = tail(&stderr.join("\n"), STDERR);
-    if !kind.has_envelope() {
-        texts.push(tail(&report.reply, quota::LAST_WORDS));
-        texts.push(tail(&stderr, quota::LAST_WORDS));
+    if !kind.emits_json_lines() {
+        texts.push(tail(&report.reply, quota::COMPLAINT_TAIL));
+        texts.push(tail(&stderr, quota::COMPLAINT_TAIL));
     } else if texts.is_empty() {
         texts.push(stderr);
     }
@@ -342,7 +342,7 @@ fn complaints(kind: AgentKind, report: &AgentReport, stderr: &str) -> Vec<String
 /// Returns the part of the complaints that says why it ended: in an envelope the last two, because those before were
 /// overcome; in prose the last lines, because those before are its work.
 fn decisive(kind: AgentKind, texts: &[String]) -> String {
-    if kind.has_envelope() {
+    if kind.emits_json_lines() {
         let from = texts.len().saturating_sub(DECISIVE_COMPLAINTS);
         return texts.get(from..).unwrap_or_default().join("\n");
     }
@@ -358,7 +358,7 @@ fn decisive(kind: AgentKind, texts: &[String]) -> String {
 }
 
 /// Puts the real reason into one line.
-fn reason(agent: &Agent, report: &AgentReport, texts: &[String]) -> String {
+fn reason(agent: &Agent, report: &AgentOutput, texts: &[String]) -> String {
     if let Some(kind) = &report.error_kind {
         let budget = agent
             .max_budget_usd
@@ -407,22 +407,22 @@ fn remedy(kind: AgentKind, all: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::agent::Transcript;
+    use crate::domain::agent::AgentOutputParser;
 
     fn ended(
         kind: AgentKind,
         lines: &[&str],
         code: i32,
-        quiet: SilentAgent,
+        quiet: SilenceCause,
         stderr: &str,
     ) -> AgentEnd {
-        let mut transcript = Transcript::new(kind);
+        let mut transcript = AgentOutputParser::new(kind);
         for line in lines {
             transcript.read_line(line);
         }
         let now = DateTime::parse_from_rfc3339("2026-11-29T07:17:25+00:00").unwrap();
         classify(
-            &Agent::simple(kind),
+            &Agent::of_kind(kind),
             &transcript.finish(),
             &ExitStatus::Code { code },
             quiet,
@@ -435,7 +435,7 @@ mod tests {
         let line = format!(
             r#"{{"type":"result","subtype":"success","is_error":true,"api_error_status":{status},"result":"{result}"}}"#
         );
-        ended(AgentKind::Claude, &[&line], 1, SilentAgent::No, "")
+        ended(AgentKind::Claude, &[&line], 1, SilenceCause::No, "")
     }
 
     fn codex(message: &str, stderr: &str) -> AgentEnd {
@@ -445,7 +445,7 @@ mod tests {
             AgentKind::Codex,
             &[&line],
             1,
-            SilentAgent::No,
+            SilenceCause::No,
             &format!("Reading additional input from stdin...\n{stderr}"),
         )
     }
@@ -503,7 +503,7 @@ mod tests {
                 AgentKind::Opencode,
                 &[],
                 143,
-                SilentAgent::ForProvider { seconds: 300 },
+                SilenceCause::ForProvider { seconds: 300 },
                 "",
             ),
             ended(
@@ -512,7 +512,7 @@ mod tests {
                     r#"{"type":"result","status":"error","error":{"message":"[API Error: {\"error\":{\"code\":503,\"status\":\"UNAVAILABLE\"}}]"}}"#,
                 ],
                 1,
-                SilentAgent::No,
+                SilenceCause::No,
                 "}",
             ),
         ];
@@ -542,7 +542,7 @@ mod tests {
                     "The API provider is not able to authenticate you.",
                 ],
                 0,
-                SilentAgent::No,
+                SilenceCause::No,
                 "Warning: Input is not a terminal (fd=0).",
             ),
             codex("unexpected status 401 Unauthorized: MSG, url: URL", ""),
@@ -551,7 +551,7 @@ mod tests {
                 AgentKind::Codex,
                 &[],
                 1,
-                SilentAgent::No,
+                SilenceCause::No,
                 "ERROR: your refresh token was already used. Please log out and sign in again.",
             ),
             ended(
@@ -560,17 +560,17 @@ mod tests {
                     r#"{"type":"result","status":"error","error":{"type":"unknown","message":"[API Error: {\"error\":{\"code\":401,\"message\":\"nope\"}}]"}}"#,
                 ],
                 145,
-                SilentAgent::No,
+                SilenceCause::No,
                 "  status: 401\n}",
             ),
             ended(
                 AgentKind::Gemini,
                 &[],
                 41,
-                SilentAgent::No,
+                SilenceCause::No,
                 "Invalid auth method selected.",
             ),
-            ended(AgentKind::Claude, &[], 143, SilentAgent::Unauthorised, ""),
+            ended(AgentKind::Claude, &[], 143, SilenceCause::Unauthorised, ""),
         ];
         for end in all {
             assert!(
@@ -589,7 +589,7 @@ mod tests {
     fn what_commands_print_decides_nothing() {
         let greps = r#"{"type":"item.completed","item":{"id":"1","type":"command_execution","aggregated_output":"usage limit reached, credit balance is too low, 401 Unauthorized","exit_code":0,"status":"completed"}}"#;
         let failed = r#"{"type":"turn.failed","error":{"message":"the model gave up"}}"#;
-        let end = ended(AgentKind::Codex, &[greps, failed], 1, SilentAgent::No, "");
+        let end = ended(AgentKind::Codex, &[greps, failed], 1, SilenceCause::No, "");
         assert_eq!(
             end,
             AgentEnd::Failed {
@@ -599,7 +599,7 @@ mod tests {
         );
         let done = [greps, r#"{"type":"turn.completed","usage":{}}"#];
         assert_eq!(
-            ended(AgentKind::Codex, &done, 0, SilentAgent::No, ""),
+            ended(AgentKind::Codex, &done, 0, SilenceCause::No, ""),
             AgentEnd::Done
         );
     }
@@ -622,7 +622,7 @@ mod tests {
                 "tests failed",
             ),
         ] {
-            let end = ended(kind, &lines, 1, SilentAgent::No, stderr);
+            let end = ended(kind, &lines, 1, SilenceCause::No, stderr);
             assert!(matches!(end, AgentEnd::Failed { .. }), "{end:?}");
         }
     }
@@ -637,7 +637,7 @@ mod tests {
         };
         let budget = r#"{"type":"result","subtype":"error_max_budget_usd","is_error":true}"#;
         assert_eq!(
-            reason(ended(AgentKind::Claude, &[budget], 1, SilentAgent::No, "")),
+            reason(ended(AgentKind::Claude, &[budget], 1, SilenceCause::No, "")),
             "it used up its budget (error_max_budget_usd)"
         );
         let words = r#"{"type":"item.completed","item":{"id":"1","type":"agent_message","text":"I stop here"}}"#;
@@ -646,7 +646,7 @@ mod tests {
                 AgentKind::Codex,
                 &[words],
                 1,
-                SilentAgent::No,
+                SilenceCause::No,
                 "Reading additional input from stdin...\n"
             )),
             "its last words: I stop here"
@@ -656,7 +656,7 @@ mod tests {
                 AgentKind::Gemini,
                 &[],
                 145,
-                SilentAgent::No,
+                SilenceCause::No,
                 "TypeError: x is not a function\n    at f (a.js:1)\n}"
             )),
             "TypeError: x is not a function"
@@ -667,7 +667,7 @@ mod tests {
             "AI_APICallError: slow down"
         );
         assert_eq!(
-            reason(ended(AgentKind::Codex, &[], 1, SilentAgent::No, "")),
+            reason(ended(AgentKind::Codex, &[], 1, SilenceCause::No, "")),
             "it said nothing"
         );
     }
@@ -678,7 +678,7 @@ mod tests {
             AgentKind::Command,
             &["usage limit reached; resets_in_seconds: 1"],
             1,
-            SilentAgent::No,
+            SilenceCause::No,
             "",
         );
         assert!(
@@ -695,7 +695,7 @@ mod tests {
             AgentKind::Command,
             &["working"],
             2,
-            SilentAgent::No,
+            SilenceCause::No,
             "no such file\n",
         );
         assert_eq!(

@@ -10,26 +10,26 @@ use super::{Agent, AgentKind};
 pub const MAX_ARGUMENT: usize = 128 * 1024 - 1;
 
 /// Where tos finds itself behind a wall made of mounts, if there is one.
-pub const INNER_PROGRAM: &str = "/run/tos/jail";
+pub const TOS_IN_SANDBOX: &str = "/run/tos/jail";
 
 /// The script that an agent is asked to run, the file it is asked to edit, and their content.
 pub const CHECK_FILES: [(&str, &str); 2] = [
     ("tos-check.sh", "#!/bin/sh\necho ran >tos-check.ran\n"),
-    (CHECK_FILE, "BEFORE\n"),
+    (CHECK_EDIT_FILE, "BEFORE\n"),
 ];
 /// The file that an agent is asked to edit.
-pub const CHECK_FILE: &str = "tos-check.txt";
+pub const CHECK_EDIT_FILE: &str = "tos-check.txt";
 /// The file that the script writes.
-pub const CHECK_RAN: &str = "tos-check.ran";
+pub const CHECK_RAN_FILE: &str = "tos-check.ran";
 /// What the edited file says.
-pub const CHECK_EDITED: &str = "AFTER";
+pub const CHECK_EDITED_TEXT: &str = "AFTER";
 
 /// What makes `OpenCode` ask before it acts.
 const OPENCODE_ASKS: &str =
     r#"{"bash":"ask","edit":"ask","webfetch":"ask","websearch":"ask","external_directory":"ask"}"#;
 
 /// The question for programs of which nobody knows what they can do.
-pub const HELLO: &str = "Reply with the single word: ready. Change nothing and use no tool.";
+pub const HELLO_PROMPT: &str = "Reply with the single word: ready. Change nothing and use no tool.";
 
 /// The question that every working agent has an answer to: it has to run a command and to edit a file.
 const CHECK_PROMPT: &str = "This is a check of your tools before unattended work. Do exactly this and nothing else:\n\
@@ -52,7 +52,7 @@ pub struct Invocation {
 /// second one, which inside the first could only be a lesser one.
 fn job_script() -> String {
     format!(
-        "tos=tos; if [ -x {INNER_PROGRAM} ]; then tos={INNER_PROGRAM}; set -- \"$@\" --set sandbox.level=off; fi; \
+        "tos=tos; if [ -x {TOS_IN_SANDBOX} ]; then tos={TOS_IN_SANDBOX}; set -- \"$@\" --set sandbox.level=off; fi; \
          mkdir -p workspace/artifacts && cat >workspace/artifacts/job_input.json && exec \"$tos\" \"$@\" </dev/null"
     )
 }
@@ -117,11 +117,11 @@ impl Agent {
                 let has_key = ["CODEX_API_KEY", "OPENAI_API_KEY"]
                     .iter()
                     .any(|key| self.environment.iter().any(|name| name == key));
-                if self.family() == AgentKind::Codex && has_key {
+                if self.underlying_kind() == AgentKind::Codex && has_key {
                     // It looks at a key only where it is told to.
                     set("DEFAULT_AUTH_REQUEST", r#"{"methodId":"api-key"}"#);
                 }
-                if self.family() == AgentKind::Opencode {
+                if self.underlying_kind() == AgentKind::Opencode {
                     set("OPENCODE_DISABLE_AUTOUPDATE", "1");
                     // Without a word about it everything is allowed, and nothing is asked.
                     set("OPENCODE_PERMISSION", OPENCODE_ASKS);
@@ -153,8 +153,15 @@ impl Agent {
     /// Returns the question that shows whether it would work, and whether it has to use its tools for it.
     pub fn check_prompt(&self) -> (&'static str, bool) {
         // Aider edits what its reply says and runs no command; of other people's scripts nothing is known.
-        let uses_tools = self.kind.has_envelope();
-        (if uses_tools { CHECK_PROMPT } else { HELLO }, uses_tools)
+        let uses_tools = self.kind.emits_json_lines();
+        (
+            if uses_tools {
+                CHECK_PROMPT
+            } else {
+                HELLO_PROMPT
+            },
+            uses_tools,
+        )
     }
 
     /// Returns how its check is started, with a cheap model where its kind has one.
@@ -170,7 +177,7 @@ impl Agent {
         if self.kind == AgentKind::Job {
             // A job costs several questions; that its models answer is said by `tos doctor --online`.
             let script = "tos=tos; if [ -x \"$1\" ]; then tos=$1; fi; exec \"$tos\" --version";
-            return plain(words(&["sh", "-c", script, "sh", INNER_PROGRAM]));
+            return plain(words(&["sh", "-c", script, "sh", TOS_IN_SANDBOX]));
         }
         let cheap = self.kind == AgentKind::Claude && self.model.is_none();
         let agent = Self {
@@ -301,7 +308,7 @@ mod tests {
     use super::*;
 
     fn started(kind: AgentKind, walled: bool) -> (String, Invocation) {
-        let invocation = Agent::simple(kind).invocation("-x", "/room/prompt", walled);
+        let invocation = Agent::of_kind(kind).invocation("-x", "/room/prompt", walled);
         (invocation.argv.join(" "), invocation)
     }
 
@@ -356,7 +363,7 @@ mod tests {
                 invocation.reads_prompt || words.contains("/room/prompt"),
                 "{words}"
             );
-            assert!(!Agent::simple(kind).takes_prompt_as_word());
+            assert!(!Agent::of_kind(kind).takes_prompt_as_word());
         }
     }
 
@@ -372,12 +379,14 @@ mod tests {
 
     #[test]
     fn a_check_asks_a_cheap_model_for_a_command_and_an_edit() {
-        let claude = Agent::simple(AgentKind::Claude);
+        let claude = Agent::of_kind(AgentKind::Claude);
         let argv = claude.check_invocation("/f", true).argv.join(" ");
         assert!(argv.contains("--model haiku"), "{argv}");
         let (prompt, uses_tools) = claude.check_prompt();
         assert!(
-            uses_tools && prompt.contains("sh ./tos-check.sh") && prompt.contains(CHECK_EDITED)
+            uses_tools
+                && prompt.contains("sh ./tos-check.sh")
+                && prompt.contains(CHECK_EDITED_TEXT)
         );
         let own: Agent = toml::from_str("kind = \"claude\"\ncheck = [\"true\"]").unwrap();
         assert_eq!(own.check_invocation("/f", true).argv, ["true"]);

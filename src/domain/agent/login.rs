@@ -43,7 +43,7 @@ const MILLISECONDS_FROM: i64 = 100_000_000_000;
 
 /// What becomes of a login after somebody had a copy of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LoginRenewal {
+pub enum LoginSync {
     /// Both stay as they are.
     Nothing,
     /// The user's file gets this text.
@@ -54,32 +54,32 @@ pub enum LoginRenewal {
 
 /// Compares the copy of a login with the user's file. `given` tells whether the user's file still is what the copy was made
 /// from.
-pub fn compare_logins(copy: Option<&str>, users: Option<&str>, given: bool) -> LoginRenewal {
+pub fn compare_logins(copy: Option<&str>, users: Option<&str>, given: bool) -> LoginSync {
     let (Some(copy), Some(users)) = (copy, users) else {
         // Whoever deleted one of them has logged out there, and only there.
-        return LoginRenewal::Nothing;
+        return LoginSync::Nothing;
     };
     if copy == users {
-        return LoginRenewal::Nothing;
+        return LoginSync::Nothing;
     }
     let Some(own) = object(users).filter(can_renew) else {
-        return LoginRenewal::Nothing;
+        return LoginSync::Nothing;
     };
     let Some(theirs) = object(copy).filter(can_renew) else {
-        return LoginRenewal::Nothing;
+        return LoginSync::Nothing;
     };
     if !is_same_owner(&own, &theirs) {
-        return LoginRenewal::Nothing;
+        return LoginSync::Nothing;
     }
     match (stamp(&theirs), stamp(&own)) {
-        (theirs, own) if theirs < own => return LoginRenewal::Refresh,
-        (theirs, own) if theirs == own && !given => return LoginRenewal::Nothing,
+        (theirs, own) if theirs < own => return LoginSync::Refresh,
+        (theirs, own) if theirs == own && !given => return LoginSync::Nothing,
         _ => {}
     }
     let mut merged = own.clone();
     renew(&mut merged, &theirs);
     if merged == own {
-        return LoginRenewal::Nothing;
+        return LoginSync::Nothing;
     }
     let text = if users.trim_end().contains('\n') {
         serde_json::to_string_pretty(&merged)
@@ -87,13 +87,11 @@ pub fn compare_logins(copy: Option<&str>, users: Option<&str>, given: bool) -> L
         serde_json::to_string(&merged)
     };
     let end = if users.ends_with('\n') { "\n" } else { "" };
-    text.map_or(LoginRenewal::Nothing, |text| {
-        LoginRenewal::WriteBack(text + end)
-    })
+    text.map_or(LoginSync::Nothing, |text| LoginSync::WriteBack(text + end))
 }
 
 /// Returns whether a login can be renewed and its access token has ended or soon will have.
-pub fn is_due(login: &str, now_ms: i64) -> bool {
+pub fn needs_renewal(login: &str, now_ms: i64) -> bool {
     let Some(login) = object(login).filter(can_renew) else {
         return false;
     };
@@ -250,15 +248,15 @@ mod tests {
         ] {
             assert_eq!(
                 compare_logins(Some(&new), Some(&old), true),
-                LoginRenewal::WriteBack(new.clone())
+                LoginSync::WriteBack(new.clone())
             );
             assert_eq!(
                 compare_logins(Some(&old), Some(&old), true),
-                LoginRenewal::Nothing
+                LoginSync::Nothing
             );
             assert_eq!(
                 compare_logins(Some(&old), Some(&new), false),
-                LoginRenewal::Refresh
+                LoginSync::Refresh
             );
         }
     }
@@ -279,21 +277,15 @@ mod tests {
         ] {
             assert_eq!(
                 compare_logins(Some(copy), Some(&old), true),
-                LoginRenewal::Nothing,
+                LoginSync::Nothing,
                 "{copy}"
             );
         }
-        assert_eq!(
-            compare_logins(None, Some(&old), true),
-            LoginRenewal::Nothing
-        );
-        assert_eq!(
-            compare_logins(Some(&new), None, false),
-            LoginRenewal::Nothing
-        );
+        assert_eq!(compare_logins(None, Some(&old), true), LoginSync::Nothing);
+        assert_eq!(compare_logins(Some(&new), None, false), LoginSync::Nothing);
         assert_eq!(
             compare_logins(Some("new"), Some("KEY=old"), true),
-            LoginRenewal::Nothing
+            LoginSync::Nothing
         );
     }
 
@@ -303,18 +295,18 @@ mod tests {
         let copy = claude("2", 2_000_000_360_000);
         assert_eq!(
             compare_logins(Some(&copy), Some(&users), false),
-            LoginRenewal::Refresh
+            LoginSync::Refresh
         );
         let newer = claude("4", 2_000_001_000_000);
         assert_eq!(
             compare_logins(Some(&newer), Some(&users), false),
-            LoginRenewal::WriteBack(newer.clone())
+            LoginSync::WriteBack(newer.clone())
         );
         // Of two that cannot be told apart the user's own stays.
         let other = claude("5", 2_000_000_720_000);
         assert_eq!(
             compare_logins(Some(&other), Some(&users), false),
-            LoginRenewal::Nothing
+            LoginSync::Nothing
         );
     }
 
@@ -325,35 +317,38 @@ mod tests {
         let expected = r#"{"refresh_token":"2","mcpServers":{"x":{"command":"good"}},"base":"https://a","account_id":"me"}"#;
         assert_eq!(
             compare_logins(Some(bad), Some(old), true),
-            LoginRenewal::WriteBack(expected.to_owned())
+            LoginSync::WriteBack(expected.to_owned())
         );
         let stranger = bad.replace("\"me\"", "\"somebody\"");
         assert_eq!(
             compare_logins(Some(&stranger), Some(old), true),
-            LoginRenewal::Nothing
+            LoginSync::Nothing
         );
         let shaped = old.replace("\"1\"", r#"{"a":1}"#);
         assert_eq!(
             compare_logins(Some(&shaped), Some(old), true),
-            LoginRenewal::Nothing
+            LoginSync::Nothing
         );
     }
 
     #[test]
     fn a_login_is_due_when_its_access_token_ends() {
         let now = 2_000_000_000_000;
-        assert!(is_due(&claude("1", now - 1), now));
-        assert!(is_due(&claude("1", now + 60_000), now));
-        assert!(!is_due(&claude("1", now + 3_600_000), now));
-        assert!(is_due(&codex(ENDED, ""), now));
-        assert!(!is_due(&codex(ENDED, ""), 0));
-        assert!(!is_due(&codex("opaque", ""), now));
+        assert!(needs_renewal(&claude("1", now - 1), now));
+        assert!(needs_renewal(&claude("1", now + 60_000), now));
+        assert!(!needs_renewal(&claude("1", now + 3_600_000), now));
+        assert!(needs_renewal(&codex(ENDED, ""), now));
+        assert!(!needs_renewal(&codex(ENDED, ""), 0));
+        assert!(!needs_renewal(&codex("opaque", ""), now));
         let opencode =
             r#"{"anthropic":{"type":"oauth","refresh":"r","access":"a","expires":1000000000000}}"#;
-        assert!(is_due(opencode, now));
+        assert!(needs_renewal(opencode, now));
         let gemini = r#"{"access_token":"a","refresh_token":"r","expiry_date":2000003600000}"#;
-        assert!(!is_due(gemini, now));
-        assert!(!is_due(r#"{"expires":1}"#, now), "it cannot be renewed");
-        assert!(!is_due("KEY=value", now));
+        assert!(!needs_renewal(gemini, now));
+        assert!(
+            !needs_renewal(r#"{"expires":1}"#, now),
+            "it cannot be renewed"
+        );
+        assert!(!needs_renewal("KEY=value", now));
     }
 }

@@ -1,7 +1,7 @@
 //! Coding agents: which programs tos knows, how each is started, what it says, and why it failed.
 //!
 //! Everything here is pure. What the programs accept and print was measured with claude 2.1, codex 0.171,
-//! opencode 1.18 and gemini 0.61. Danger: a program that changes its output is misread, so [`Transcript`] takes nothing
+//! opencode 1.18 and gemini 0.61. Danger: a program that changes its output is misread, so [`AgentOutputParser`] takes nothing
 //! for success that the exit status does not confirm.
 
 pub mod acp;
@@ -14,13 +14,13 @@ mod transcript;
 
 use serde::{Deserialize, Serialize};
 
-pub use failure::{AgentEnd, SilentAgent, classify, most_informative_line, renewal_day};
+pub use failure::{AgentEnd, SilenceCause, classify, most_informative_line, renewal_day};
 pub use invocation::{
-    CHECK_EDITED, CHECK_FILE, CHECK_FILES, CHECK_RAN, HELLO, INNER_PROGRAM, Invocation,
-    MAX_ARGUMENT,
+    CHECK_EDIT_FILE, CHECK_EDITED_TEXT, CHECK_FILES, CHECK_RAN_FILE, HELLO_PROMPT, Invocation,
+    MAX_ARGUMENT, TOS_IN_SANDBOX,
 };
 pub use price::{TokenPrice, TokenRate};
-pub use transcript::{AgentReport, Denial, Transcript};
+pub use transcript::{AgentOutput, AgentOutputParser, Denial};
 
 /// How long an agent may be silent at most unless something else is said, in seconds; half of a shorter task's time.
 const IDLE_SECONDS: u64 = 600;
@@ -242,7 +242,7 @@ impl AgentKind {
 
     /// Returns whether the program prints one JSON object a line, so that what it says about itself can be told from
     /// what its commands print.
-    pub const fn has_envelope(self) -> bool {
+    pub const fn emits_json_lines(self) -> bool {
         matches!(
             self,
             Self::Claude | Self::Codex | Self::Opencode | Self::Gemini | Self::Acp
@@ -252,7 +252,7 @@ impl AgentKind {
 
 impl Agent {
     /// Makes an agent of a kind, with nothing else said.
-    pub const fn simple(kind: AgentKind) -> Self {
+    pub const fn of_kind(kind: AgentKind) -> Self {
         Self {
             kind,
             args: Vec::new(),
@@ -270,7 +270,7 @@ impl Agent {
 
     /// Returns the kind whose login, servers and remedies are its own: an adapter for the Agent Client Protocol has those of
     /// the program it is for.
-    pub fn family(&self) -> AgentKind {
+    pub fn underlying_kind(&self) -> AgentKind {
         if self.kind != AgentKind::Acp {
             return self.kind;
         }
@@ -319,12 +319,12 @@ impl Agent {
         if !self.credentials.is_empty() || !self.environment.is_empty() {
             return agent;
         }
-        let files = self.family().login_files();
+        let files = self.underlying_kind().login_files();
         let there = files.iter().filter(|file| has_file(file));
         agent.credentials = there.map(|file| (*file).to_owned()).collect();
         if !files.first().is_some_and(|login| has_file(login)) {
             let set = self
-                .family()
+                .underlying_kind()
                 .key_variables()
                 .iter()
                 .filter(|name| has_variable(name));
@@ -336,7 +336,7 @@ impl Agent {
     /// Returns files below its home that its program needs beside its login and that nobody else writes.
     pub fn settings_files(&self) -> Vec<(&'static str, &'static str)> {
         let has_key = !self.environment.is_empty();
-        if self.family() != AgentKind::Gemini || !has_key {
+        if self.underlying_kind() != AgentKind::Gemini || !has_key {
             return Vec::new();
         }
         // Without a word about it a key is not even looked at.
@@ -348,21 +348,21 @@ impl Agent {
 
     /// Returns whether it names anything to log in with.
     pub fn has_login(&self) -> bool {
-        let files = self.family().login_files();
+        let files = self.underlying_kind().login_files();
         let names_login = files
             .first()
             .is_some_and(|login| self.credentials.iter().any(|name| name == login));
         names_login
             || !self.environment.is_empty()
             || matches!(
-                self.family(),
+                self.underlying_kind(),
                 AgentKind::Command | AgentKind::Acp | AgentKind::Job
             )
     }
 
     /// Returns who serves its models, in the words of OpenTelemetry's conventions, where its program says that.
     pub fn provider(&self) -> &'static str {
-        match self.family() {
+        match self.underlying_kind() {
             AgentKind::Claude => "anthropic",
             AgentKind::Codex => "openai",
             AgentKind::Gemini => "gcp.gemini",
@@ -376,7 +376,7 @@ impl Agent {
 
     /// Says how its program is installed.
     pub fn install_remedy(&self) -> &'static str {
-        match (self.kind, self.family()) {
+        match (self.kind, self.underlying_kind()) {
             (AgentKind::Acp, AgentKind::Claude) => {
                 "npm install -g @agentclientprotocol/claude-agent-acp"
             }
@@ -433,7 +433,7 @@ impl Agent {
         if !self.hosts.is_empty() {
             return self.hosts.clone();
         }
-        let usual = self.family().hosts().iter();
+        let usual = self.underlying_kind().hosts().iter();
         usual.map(|host| (*host).to_owned()).collect()
     }
 
@@ -448,7 +448,7 @@ impl Agent {
     }
 
     /// Says that a budget is named which nothing keeps to.
-    pub fn idle_budget(&self) -> Option<String> {
+    pub fn unenforced_budget(&self) -> Option<String> {
         let dollars = self.max_budget_usd.filter(|_| !self.keeps_to_budget())?;
         Some(format!(
             "`{}` cannot keep to `max_budget_usd = {dollars}`, so one call may cost more; `max_usd` of the list counts what \
@@ -472,14 +472,14 @@ impl Agent {
 
     /// Returns how long it may be silent in a task that may take so many seconds; `None` = as long as it may work. A program
     /// of somebody's own may work without a word, and a job of tos sleeps until a quota is renewed.
-    pub fn idle_limit(&self, task_seconds: u64) -> Option<u64> {
+    pub fn idle_timeout_seconds(&self, task_seconds: u64) -> Option<u64> {
         let known = !matches!(self.kind, AgentKind::Command | AgentKind::Job);
         let usual = known.then(|| IDLE_SECONDS.min(task_seconds / 2).max(1));
         self.idle_seconds.or(usual).filter(|seconds| *seconds > 0)
     }
 
     /// Returns how long a person has for an answer, in seconds; 0 = nobody is asked.
-    pub const fn approval_limit(&self) -> u64 {
+    pub const fn approval_timeout_seconds(&self) -> u64 {
         match (self.kind, self.approval_seconds) {
             (AgentKind::Acp, Some(seconds)) => seconds,
             (AgentKind::Acp, None) => APPROVAL_SECONDS,
@@ -488,7 +488,7 @@ impl Agent {
     }
 
     /// Returns what a call cost, in millionths of a dollar: what the program says, or its tokens times the price.
-    pub fn cost(&self, report: &AgentReport) -> Option<u64> {
+    pub fn cost(&self, report: &AgentOutput) -> Option<u64> {
         let counted = || {
             let usage = report.usage?;
             let model = self.model.as_deref().or(report.model.as_deref());
@@ -526,7 +526,7 @@ mod tests {
 
     #[test]
     fn a_login_comes_before_a_key_and_what_the_list_names_before_both() {
-        let agent = Agent::simple(AgentKind::Claude);
+        let agent = Agent::of_kind(AgentKind::Claude);
         let login = agent.with_usual_login(|file| file.ends_with("credentials.json"), |_| true);
         assert_eq!(login.credentials, [".claude/.credentials.json"]);
         assert_eq!(login.environment, [""; 0]);
@@ -536,7 +536,7 @@ mod tests {
         let named: Agent = toml::from_str("kind = \"claude\"\nenvironment = [\"MY_KEY\"]").unwrap();
         assert_eq!(named.with_usual_login(|_| true, |_| true), named);
         // Settings without a login are no login, but they are needed beside a key.
-        let gemini = Agent::simple(AgentKind::Gemini);
+        let gemini = Agent::of_kind(AgentKind::Gemini);
         let gemini = gemini.with_usual_login(|file| file.ends_with("settings.json"), |_| true);
         assert_eq!(gemini.credentials, [".gemini/settings.json"]);
         assert_eq!(gemini.environment, ["GEMINI_API_KEY", "GOOGLE_API_KEY"]);
@@ -544,10 +544,10 @@ mod tests {
 
     #[test]
     fn a_cost_is_what_the_program_says_or_its_tokens_times_a_price() {
-        let mut transcript = Transcript::new(AgentKind::Codex);
+        let mut transcript = AgentOutputParser::new(AgentKind::Codex);
         transcript.read_line(r#"{"type":"turn.completed","usage":{"input_tokens":2000000,"cached_input_tokens":1000000,"output_tokens":100000}}"#);
         let report = transcript.finish();
-        let codex = Agent::simple(AgentKind::Codex);
+        let codex = Agent::of_kind(AgentKind::Codex);
         assert_eq!(codex.cost(&report), None, "nobody knows which model it was");
         let priced: Agent = toml::from_str(
             "kind = \"codex\"\nprice = { input_per_mtok = 2, output_per_mtok = 10, cached_input_per_mtok = 0.5 }",

@@ -79,34 +79,34 @@ fn expression(pattern: &str) -> Option<Regex> {
 }
 
 /// Returns whether a complaint means that a limit is used up.
-pub fn is_used_up(complaint: &str) -> bool {
+pub fn is_quota_exhausted(complaint: &str) -> bool {
     USED_UP
         .as_ref()
         .is_some_and(|words| words.is_match(complaint))
 }
 
 /// How much of a program's last words is looked at; what it printed before is its work, not a complaint.
-pub const LAST_WORDS: usize = 2000;
+pub const COMPLAINT_TAIL: usize = 2000;
 
 /// A limit that is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UsedUpLimit {
+pub struct ExhaustedQuota {
     /// In how many seconds it is renewed, where that is said.
     pub seconds: Option<u64>,
 }
 
 /// Returns what a program that failed says about a used-up limit. «rate limit» alone is a hiccup; with a
 /// time it is a limit.
-pub fn used_up(last_words: &str, now: DateTime<FixedOffset>) -> Option<UsedUpLimit> {
-    let words = tail(last_words, LAST_WORDS);
+pub fn exhausted_quota(last_words: &str, now: DateTime<FixedOffset>) -> Option<ExhaustedQuota> {
+    let words = tail(last_words, COMPLAINT_TAIL);
     // Rounded up: waking a second too early would only be told off again.
-    let seconds = wait(&words, now).map(|wait| wait.div_ceil(1000));
+    let seconds = renewal_wait_ms(&words, now).map(|wait| wait.div_ceil(1000));
     let timed = seconds.is_some() && words.to_lowercase().contains("rate limit");
-    (is_used_up(&words) || timed).then_some(UsedUpLimit { seconds })
+    (is_quota_exhausted(&words) || timed).then_some(ExhaustedQuota { seconds })
 }
 
 /// Returns how long to wait until the limit is renewed, in milliseconds, if the complaint says so.
-pub fn wait(complaint: &str, now: DateTime<FixedOffset>) -> Option<u64> {
+pub fn renewal_wait_ms(complaint: &str, now: DateTime<FixedOffset>) -> Option<u64> {
     let span = after_seconds(complaint).or_else(|| after_span(complaint));
     let moment = || {
         let until = at_epoch(complaint)
@@ -333,8 +333,8 @@ mod tests {
 
     fn seconds_at(now: &str, complaint: &str) -> Option<u64> {
         let now = DateTime::parse_from_rfc3339(now).unwrap();
-        assert!(is_used_up(complaint), "{complaint}");
-        wait(complaint, now).map(|wait| wait / 1000)
+        assert!(is_quota_exhausted(complaint), "{complaint}");
+        renewal_wait_ms(complaint, now).map(|wait| wait / 1000)
     }
 
     #[test]
@@ -444,7 +444,7 @@ mod tests {
             "RESOURCE_EXHAUSTED: resets Feb 31 at 3pm",
             "limit reached: usage limit reached, resets 27:00",
         ] {
-            if is_used_up(complaint) {
+            if is_quota_exhausted(complaint) {
                 assert_eq!(seconds(complaint), None, "{complaint}");
             }
         }
@@ -490,7 +490,7 @@ mod tests {
     #[test]
     fn the_last_words_of_a_program_tell_how_long_to_wait() {
         let now = DateTime::parse_from_rfc3339("2026-11-20T12:00:00+01:00").unwrap();
-        let long_ago = format!("usage limit reached{}", "x".repeat(LAST_WORDS));
+        let long_ago = format!("usage limit reached{}", "x".repeat(COMPLAINT_TAIL));
         for (words, expected) in [
             ("usage limit reached|1795174200", Some(Some(1800))),
             ("Rate limit: try again in 1 min", Some(Some(120))),
@@ -498,8 +498,8 @@ mod tests {
             ("rate limit, slow down", None),
             (long_ago.as_str(), None),
         ] {
-            let expected = expected.map(|seconds| UsedUpLimit { seconds });
-            assert_eq!(used_up(words, now), expected, "{words}");
+            let expected = expected.map(|seconds| ExhaustedQuota { seconds });
+            assert_eq!(exhausted_quota(words, now), expected, "{words}");
         }
     }
 
@@ -512,7 +512,7 @@ mod tests {
             "",
             "socket hang up",
         ] {
-            assert!(!is_used_up(complaint), "{complaint}");
+            assert!(!is_quota_exhausted(complaint), "{complaint}");
         }
     }
 }

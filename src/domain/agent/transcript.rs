@@ -16,7 +16,7 @@ const DENIALS: usize = 32;
 /// How many bytes of a complaint, a reply or a refused command are kept.
 const TEXT: usize = 16 * 1024;
 
-/// Something that the program's own permissions refused.
+/// Something that was refused: by the program's own permissions or by the policy of tos.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
     /// The tool.
@@ -29,7 +29,7 @@ pub struct Denial {
 
 /// What an agent said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AgentReport {
+pub struct AgentOutput {
     /// Its answer, without the envelope of its kind.
     pub reply: String,
     /// What it cost, in millionths of a dollar, where it tells.
@@ -48,7 +48,7 @@ pub struct AgentReport {
     pub status: Option<u16>,
     /// What it says went wrong with it, in the order it said so.
     pub complaints: Vec<String>,
-    /// What its own permissions refused.
+    /// What was refused to it.
     pub denials: Vec<Denial>,
     /// The command of its own that is still under way.
     pub running: Option<String>,
@@ -58,21 +58,21 @@ pub struct AgentReport {
 
 /// Reads the output of one agent.
 #[derive(Debug, Clone)]
-pub struct Transcript {
+pub struct AgentOutputParser {
     kind: AgentKind,
-    pub(super) report: AgentReport,
+    pub(super) report: AgentOutput,
     /// Commands under way, by their id.
     pub(super) open: Vec<(String, String)>,
     /// Its provider failed, and it has not said yet how the turn ends.
     pub(super) is_broken: bool,
 }
 
-impl Transcript {
+impl AgentOutputParser {
     /// Starts to read the output of an agent of a kind.
     pub const fn new(kind: AgentKind) -> Self {
         Self {
             kind,
-            report: AgentReport {
+            report: AgentOutput {
                 reply: String::new(),
                 micro_usd: None,
                 usage: None,
@@ -93,7 +93,7 @@ impl Transcript {
 
     /// Reads one line of standard output.
     pub fn read_line(&mut self, line: &str) {
-        if !self.kind.has_envelope() {
+        if !self.kind.emits_json_lines() {
             return self.prose(line);
         }
         let Ok(value) = serde_json::from_str::<Value>(line.trim()) else {
@@ -111,13 +111,13 @@ impl Transcript {
     }
 
     /// Returns what is known so far.
-    pub const fn report(&self) -> &AgentReport {
+    pub const fn report(&self) -> &AgentOutput {
         &self.report
     }
 
     /// Returns what was said in all.
-    pub fn finish(mut self) -> AgentReport {
-        if !self.kind.has_envelope() {
+    pub fn finish(mut self) -> AgentOutput {
+        if !self.kind.emits_json_lines() {
             self.report.reply = self.report.reply.trim().to_owned();
         }
         self.report
@@ -139,7 +139,7 @@ impl Transcript {
             .flatten()
             .and_then(|value| value.get("total_cost_usd")?.as_f64())
         {
-            self.report.micro_usd = Some(micro(cost));
+            self.report.micro_usd = Some(usd_to_micro(cost));
         }
         if self.kind == AgentKind::Aider {
             self.aider(line);
@@ -149,7 +149,7 @@ impl Transcript {
     /// Aider ends with 0 whatever became of its question; what its client library says is the only sign.
     fn aider(&mut self, line: &str) {
         if let Some(cost) = aider_cost(line) {
-            self.report.micro_usd = Some(micro(cost));
+            self.report.micro_usd = Some(usd_to_micro(cost));
         }
         if line.starts_with("litellm.") && line.contains("Error") {
             self.report.is_error = true;
@@ -218,7 +218,7 @@ impl Transcript {
         report.micro_usd = value
             .get("total_cost_usd")
             .and_then(Value::as_f64)
-            .map(micro)
+            .map(usd_to_micro)
             .or(report.micro_usd);
         let subtype = word(value, "subtype");
         let own_error = !matches!(subtype, "" | "success");
@@ -324,7 +324,7 @@ impl Transcript {
                 let cost = value
                     .pointer("/part/cost")
                     .and_then(Value::as_f64)
-                    .map(micro);
+                    .map(usd_to_micro);
                 // A provider without a price costs 0 there, which is not the same as nothing.
                 if let Some(cost) = cost.filter(|cost| *cost > 0) {
                     self.report.micro_usd = Some(self.report.micro_usd.unwrap_or(0) + cost);
@@ -515,7 +515,7 @@ pub(super) fn bounded(text: &str) -> String {
     clippy::cast_sign_loss,
     reason = "the value is kept inside what fits"
 )]
-pub(super) fn micro(dollars: f64) -> u64 {
+pub(super) fn usd_to_micro(dollars: f64) -> u64 {
     (dollars * 1_000_000.0).round().clamp(0.0, 1e15) as u64
 }
 
@@ -523,8 +523,8 @@ pub(super) fn micro(dollars: f64) -> u64 {
 mod tests {
     use super::*;
 
-    fn read(kind: AgentKind, lines: &[&str]) -> AgentReport {
-        let mut transcript = Transcript::new(kind);
+    fn read(kind: AgentKind, lines: &[&str]) -> AgentOutput {
+        let mut transcript = AgentOutputParser::new(kind);
         for line in lines {
             transcript.read_line(line);
         }

@@ -49,7 +49,7 @@ pub struct SpendLimit {
 
 impl SpendLimit {
     /// Says which limit is reached, where one is.
-    pub fn reached(&self, spent: Spend) -> Option<String> {
+    pub fn reached_reason(&self, spent: Spend) -> Option<String> {
         let over = |limit: Option<u64>, spent: u64| limit.filter(|limit| spent >= *limit);
         if let Some(limit) = over(self.calls, spent.calls) {
             return Some(format!("{} of {limit} calls are used up", spent.calls));
@@ -71,10 +71,10 @@ fn dollars(micro: u64) -> String {
     format!("{}.{:02}", micro / 1_000_000, micro % 1_000_000 / 10_000)
 }
 
-/// What was used up in the current hour and day.
+/// What was used up in the current hour, in the current day, and in all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Budget {
+pub struct SpendTotals {
     /// The hour that is counted, since 1970.
     pub hour: u64,
     /// What was used up in it.
@@ -87,7 +87,7 @@ pub struct Budget {
     pub total: Spend,
 }
 
-impl Budget {
+impl SpendTotals {
     /// Counts.
     pub fn add(&mut self, spend: Spend, at: Millis) {
         self.in_hour = self.this_hour(at).plus(spend);

@@ -2,7 +2,7 @@
 
 /// A repository on a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Repository {
+pub struct GithubRepository {
     /// Where the API answers, without a slash at its end.
     pub api: String,
     /// Where the pages and git are, without a slash at its end.
@@ -13,10 +13,10 @@ pub struct Repository {
     pub name: String,
 }
 
-impl Repository {
+impl GithubRepository {
     /// Reads `https://HOST/OWNER/NAME`, with or without `.git`; without an address of the API, it is the usual one of the host.
     pub fn read(url: &str, api: &str) -> Result<Self, String> {
-        check_address(url)?;
+        check_server_url(url)?;
         let url = url.trim().trim_end_matches('/');
         let shape = || {
             format!(
@@ -46,7 +46,7 @@ impl Repository {
         let api = if api.trim().is_empty() {
             usual_api(scheme, host)
         } else {
-            check_address(api)?;
+            check_server_url(api)?;
             api.trim().trim_end_matches('/').to_owned()
         };
         Ok(Self {
@@ -75,7 +75,7 @@ impl Repository {
     }
 
     /// Returns whether an address is one of the API's server, so that the token may be sent there.
-    pub fn is_own_api(&self, url: &str) -> bool {
+    pub fn is_api_origin(&self, url: &str) -> bool {
         origin(url).is_some() && origin(url) == origin(&self.api)
     }
 }
@@ -96,7 +96,7 @@ fn origin(url: &str) -> Option<(&str, &str)> {
 }
 
 /// Says what is wrong with an address that a token is sent to: it has to be encrypted, except on this machine.
-pub fn check_address(url: &str) -> Result<(), String> {
+pub fn check_server_url(url: &str) -> Result<(), String> {
     let url = url.trim();
     let (scheme, host) = origin(url)
         .filter(|(_, host)| !host.is_empty())
@@ -145,16 +145,16 @@ mod tests {
                 "http://127.0.0.1:8",
             ),
         ] {
-            let read = Repository::read(url, api).unwrap();
+            let read = GithubRepository::read(url, api).unwrap();
             assert_eq!(
                 (read.api.as_str(), read.owner.as_str(), read.name.as_str()),
                 (expected, "o", "n"),
                 "{url}"
             );
             assert!(read.git_url().ends_with("/o/n.git"));
-            assert!(read.is_own_api(&read.endpoint("/issues?page=2")));
-            assert!(!read.is_own_api("https://evil.example/repos/o/n/issues"));
-            assert!(!read.is_own_api("nonsense"));
+            assert!(read.is_api_origin(&read.endpoint("/issues?page=2")));
+            assert!(!read.is_api_origin("https://evil.example/repos/o/n/issues"));
+            assert!(!read.is_api_origin("nonsense"));
         }
     }
 
@@ -174,15 +174,15 @@ mod tests {
             "https://github.com/o/a\nb",
             "https:///o/n",
         ] {
-            let read = Repository::read(wrong, "");
+            let read = GithubRepository::read(wrong, "");
             assert!(read.is_err(), "{wrong:?}: {read:?}");
         }
-        assert!(Repository::read("https://github.com/o/n", "http://proxy.example").is_err());
+        assert!(GithubRepository::read("https://github.com/o/n", "http://proxy.example").is_err());
     }
 
     #[test]
     fn an_issue_of_this_repository_is_known_by_its_address() {
-        let at = Repository::read("https://github.com/o/n", "").unwrap();
+        let at = GithubRepository::read("https://github.com/o/n", "").unwrap();
         assert_eq!(
             at.issue_number("https://github.com/o/n/issues/12"),
             Some(12)

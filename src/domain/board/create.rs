@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Answer, Board, Dependency, Draft, Effect, ProcessName, Refusal, RefusalCode, Role, TaskEvent,
-    TaskId, TaskSpec, TaskStatus,
+    AgentRole, Board, BoardResponse, Dependency, Draft, Effect, ProcessName, Refusal, RefusalCode,
+    TaskEvent, TaskId, TaskSpec, TaskStatus,
 };
 
 /// How long a title may be.
@@ -23,7 +23,7 @@ impl Board {
         if !spec.key.is_empty()
             && let Some(known) = self.task_by_key(&spec.key)
         {
-            draft.answer(Answer::Task {
+            draft.answer(BoardResponse::Task {
                 task: known.id,
                 created: false,
             });
@@ -38,7 +38,7 @@ impl Board {
         if !spec.link.is_empty() {
             draft.effect(Effect::Link { task: id });
         }
-        draft.answer(Answer::Task {
+        draft.answer(BoardResponse::Task {
             task: id,
             created: true,
         });
@@ -51,7 +51,7 @@ impl Board {
         id: TaskId,
         spec: &TaskSpec,
     ) -> Result<(), Refusal> {
-        let task = self.known_task(id)?;
+        let task = self.require_task(id)?;
         let is_examined = self.live_judgements().any(|judgement| judgement.task == id);
         if task.status == TaskStatus::Running || is_examined || task.merge.is_some() {
             return Err(Refusal::new(
@@ -93,7 +93,7 @@ impl Board {
             task: id,
             spec: Box::new(spec.clone()),
         });
-        draft.answer(Answer::Task {
+        draft.answer(BoardResponse::Task {
             task: id,
             created: false,
         });
@@ -101,7 +101,7 @@ impl Board {
     }
 
     /// Returns a task, or says that there is none.
-    pub(super) fn known_task(&self, id: TaskId) -> Result<&super::Task, Refusal> {
+    pub(super) fn require_task(&self, id: TaskId) -> Result<&super::Task, Refusal> {
         self.task(id).ok_or_else(|| {
             Refusal::new(
                 RefusalCode::NotFound,
@@ -114,7 +114,7 @@ impl Board {
     pub(super) fn check_spec(&self, id: TaskId, spec: &TaskSpec) -> Result<(), Refusal> {
         check_texts(spec)?;
         Self::check_requires(&spec.requires)?;
-        if spec.role == Role::Judge {
+        if spec.role == AgentRole::Judge {
             return Err(invalid(
                 "`role` is judge, and judges carry out no tasks; use worker, tester or docser",
             ));
@@ -144,7 +144,9 @@ impl Board {
                 "it depends on {needed}, which does not exist"
             )));
         };
-        if task.status == TaskStatus::Cancelled && dependency.on_fail == super::OnFail::Block {
+        if task.status == TaskStatus::Cancelled
+            && dependency.on_fail == super::OnDependencyCancelled::Block
+        {
             return Err(invalid(format!(
                 "it depends on {needed}, which is cancelled"
             )));
@@ -269,7 +271,7 @@ pub(super) fn invalid(reason: impl Into<String>) -> Refusal {
 }
 
 /// Returns the process of a name, or says that there is none.
-pub(super) fn known_name(text: &str) -> Result<ProcessName, Refusal> {
+pub(super) fn parse_process_name(text: &str) -> Result<ProcessName, Refusal> {
     text.parse()
         .map_err(|reason: String| Refusal::new(RefusalCode::NotFound, reason, "`tos proc list`"))
 }

@@ -1,12 +1,12 @@
 //! What starts next: merges, judgements, runs. One step at a time, so that each sees what the last one changed.
 
 use super::{
-    AgentStatus, Answer, ApprovalId, ApprovalSubject, BlockReason, Board, Decision, Draft, Effect,
-    FailureKind, Fence, JudgeEvent, JudgementId, Lane, MergeQueueEntry, MergeStatus, Millis,
-    OnFail, Part, ProcessName, Refusal, RefusalCode, Resolver, Risk, Role, RunEvent, RunId,
-    SystemEvent, Task, TaskEvent, TaskId, TaskStatus, area,
+    AgentAvailability, AgentRole, ApprovalId, ApprovalSubject, BlockReason, Board, BoardResponse,
+    Controller, Draft, Effect, FailureKind, Fence, JudgeEvent, JudgementId, Lane, MergeQueueEntry,
+    MergeStatus, Millis, OnDependencyCancelled, ProcessName, Refusal, RefusalCode, Resolver, Risk,
+    RunEvent, RunId, SystemEvent, Task, TaskEvent, TaskId, TaskStatus, area,
     budget::{DAY, HOUR},
-    executing,
+    executing_role,
 };
 
 /// Why a queued task does not start.
@@ -41,12 +41,12 @@ pub enum DispatchBlocker {
     /// No worker has these labels.
     NoWorker(Vec<String>),
     /// No agent of its role is idle: so many are busy, so many are offline.
-    NoAgent(Role, usize, usize),
+    NoAgent(AgentRole, usize, usize),
 }
 
 impl Board {
-    pub(super) fn wake_dispatcher(&self, draft: &mut Draft) -> Result<(), Refusal> {
-        self.require_up(Part::Dispatcher)?;
+    pub(super) fn dispatcher_step(&self, draft: &mut Draft) -> Result<(), Refusal> {
+        self.require_up(Controller::Dispatcher)?;
         if let Some(merge) = self.claimable_merge(draft.now) {
             self.claim(draft, merge);
         } else if let Some((task, judge)) = self.judgeable(draft.now) {
@@ -57,7 +57,7 @@ impl Board {
         Ok(())
     }
 
-    pub(super) fn require_up(&self, part: Part) -> Result<(), Refusal> {
+    pub(super) fn require_up(&self, part: Controller) -> Result<(), Refusal> {
         let Some(name) = part.process().filter(|name| !self.is_up(*name)) else {
             return Ok(());
         };
@@ -101,9 +101,9 @@ impl Board {
 
     /// Returns the oldest attempt that waits for a judge, and an idle judge.
     fn judgeable(&self, now: Millis) -> Option<(&Task, ProcessName)> {
-        let judge = self.idle_agent(Role::Judge)?;
+        let judge = self.idle_agent(AgentRole::Judge)?;
         let ready = self
-            .to_judge()
+            .tasks_to_judge()
             .filter(|task| task.not_before.is_none_or(|at| at <= now));
         ready
             .min_by_key(|task| (task.since, task.id))
@@ -111,7 +111,7 @@ impl Board {
     }
 
     /// Returns the attempts that wait for a judge and are not being examined.
-    pub(super) fn to_judge(&self) -> impl Iterator<Item = &Task> {
+    pub(super) fn tasks_to_judge(&self) -> impl Iterator<Item = &Task> {
         self.index
             .in_flight
             .iter()
@@ -146,8 +146,10 @@ impl Board {
     }
 
     /// Returns an idle agent of a role.
-    pub(super) fn idle_agent(&self, role: Role) -> Option<ProcessName> {
-        let idle = |agent: &&super::Agent| agent.role == role && agent.status == AgentStatus::Idle;
+    pub(super) fn idle_agent(&self, role: AgentRole) -> Option<ProcessName> {
+        let idle = |agent: &&super::AgentState| {
+            agent.role == role && agent.status == AgentAvailability::Idle
+        };
         self.agents().find(idle).map(|agent| agent.id)
     }
 
@@ -156,13 +158,13 @@ impl Board {
             return;
         }
         if let Some(task) = self.over_its_budget() {
-            return draft.event(Self::out_of_budget(
+            return draft.event(Self::over_budget_event(
                 task,
-                &self.task_budget(task).unwrap_or_default(),
+                &self.over_budget_reason(task).unwrap_or_default(),
             ));
         }
         if let Some(task) = self.to_ask() {
-            return self.ask_to_start(draft, task);
+            return self.ask_start_approval(draft, task);
         }
         let Some((task, agent)) = self.next_task(draft.now) else {
             return;
@@ -187,24 +189,25 @@ impl Board {
             agent,
             fence,
         });
-        draft.answer(Answer::Task {
+        draft.answer(BoardResponse::Task {
             task: task.id,
             created: false,
         });
     }
 
     fn over_its_budget(&self) -> Option<&Task> {
-        self.queued().find(|task| self.task_budget(task).is_some())
+        self.queued()
+            .find(|task| self.over_budget_reason(task).is_some())
     }
 
     /// Says what a task has used up, where it may not go on.
-    pub(super) fn task_budget(&self, task: &Task) -> Option<String> {
+    pub(super) fn over_budget_reason(&self, task: &Task) -> Option<String> {
         let mut limit = self.settings().task_limit;
         limit.calls = limit.calls.map(|calls| calls + u64::from(task.allowance));
-        limit.reached(task.spent)
+        limit.reached_reason(task.spent)
     }
 
-    pub(super) fn out_of_budget(task: &Task, words: &str) -> TaskEvent {
+    pub(super) fn over_budget_event(task: &Task, words: &str) -> TaskEvent {
         TaskEvent::Blocked {
             task: task.id,
             reason: BlockReason::NeedsRework,
@@ -235,7 +238,7 @@ impl Board {
             .find(|task| !task.approved && task.approval.is_none() && self.unmerged(task).is_none())
     }
 
-    pub(super) fn ask_to_start(&self, draft: &mut Draft, task: &Task) {
+    pub(super) fn ask_start_approval(&self, draft: &mut Draft, task: &Task) {
         let approval = ApprovalId(self.globals.last_approval.0 + 1);
         let question = format!("May {} start: {}?", task.id, task.spec.title);
         draft.event(TaskEvent::Asked {
@@ -259,22 +262,22 @@ impl Board {
         if self.globals.closed {
             return Some(DispatchBlocker::Closed);
         }
-        if self.held().is_some() {
+        if self.active_hold().is_some() {
             return Some(DispatchBlocker::Held);
         }
         self.budget_blocker(now)
     }
 
     pub(super) fn budget_blocker(&self, now: Millis) -> Option<DispatchBlocker> {
-        let (settings, budget) = (self.settings(), self.budget());
+        let (settings, budget) = (self.settings(), self.spend_totals());
         let day = settings
             .day_limit
-            .reached(budget.this_day(now))
+            .reached_reason(budget.this_day(now))
             .map(|words| DispatchBlocker::Budget(format!("{words} today"), (now / DAY + 1) * DAY));
         day.or_else(|| {
             settings
                 .hour_limit
-                .reached(budget.this_hour(now))
+                .reached_reason(budget.this_hour(now))
                 .map(|words| {
                     DispatchBlocker::Budget(format!("{words} this hour"), (now / HOUR + 1) * HOUR)
                 })
@@ -292,7 +295,8 @@ impl Board {
                         .is_some_and(|task| task.merged.is_some());
                     (!merged).then_some(DispatchBlocker::Dependency(dependency.task))
                 }
-                None | Some(TaskStatus::Cancelled) => (dependency.on_fail == OnFail::Block)
+                None | Some(TaskStatus::Cancelled) => (dependency.on_fail
+                    == OnDependencyCancelled::Block)
                     .then_some(DispatchBlocker::DependencyCancelled(dependency.task)),
                 Some(
                     TaskStatus::Queued
@@ -306,7 +310,7 @@ impl Board {
 
     /// Returns the first thing that keeps a queued task from starting, beside what keeps all.
     fn own_blocker(&self, task: &Task) -> Option<DispatchBlocker> {
-        if let Some(words) = self.task_budget(task) {
+        if let Some(words) = self.over_budget_reason(task) {
             return Some(DispatchBlocker::TaskBudget(words));
         }
         if let Some(blocker) = self.unmerged(task) {
@@ -342,16 +346,16 @@ impl Board {
     }
 
     pub(super) fn slot_blocker(&self, task: &Task) -> Option<DispatchBlocker> {
-        let role = executing(task.spec.role);
-        let of_role = |status: AgentStatus| {
+        let role = executing_role(task.spec.role);
+        let of_role = |status: AgentAvailability| {
             self.agents()
                 .filter(|agent| agent.role == role && agent.status == status)
                 .count()
         };
-        if of_role(AgentStatus::Idle) == 0 {
-            let configured = usize::from(self.settings().count(role));
-            let busy = of_role(AgentStatus::Busy);
-            let offline = of_role(AgentStatus::Offline).max(configured.saturating_sub(busy));
+        if of_role(AgentAvailability::Idle) == 0 {
+            let configured = usize::from(self.settings().agent_count(role));
+            let busy = of_role(AgentAvailability::Busy);
+            let offline = of_role(AgentAvailability::Offline).max(configured.saturating_sub(busy));
             return Some(DispatchBlocker::NoAgent(role, busy, offline));
         }
         let running = self.index.live_runs.len();
@@ -394,7 +398,7 @@ impl Board {
 
     /// Returns the task that starts next, and who gets it.
     fn next_task(&self, now: Millis) -> Option<(&Task, ProcessName)> {
-        if !Role::ALL
+        if !AgentRole::ALL
             .into_iter()
             .any(|role| role.executes() && self.idle_agent(role).is_some())
         {
@@ -404,7 +408,7 @@ impl Board {
             .queued()
             .filter(|task| self.own_blocker(task).is_none());
         let best = ready.max_by_key(|task| (Self::score(task, now), std::cmp::Reverse(task.id)))?;
-        Some((best, self.idle_agent(executing(best.spec.role))?))
+        Some((best, self.idle_agent(executing_role(best.spec.role))?))
     }
 
     /// Returns how urgent a task is, in hundredths: its priority weighed by its risk, its age, and a little for short tasks.
@@ -438,8 +442,8 @@ impl Board {
             .heads()
             .filter(|merge| merge.status != MergeStatus::Processing);
         let mut due: Vec<Millis> = merges.filter_map(|merge| merge.not_before).collect();
-        if self.idle_agent(Role::Judge).is_some() {
-            due.extend(self.to_judge().filter_map(|task| task.not_before));
+        if self.idle_agent(AgentRole::Judge).is_some() {
+            due.extend(self.tasks_to_judge().filter_map(|task| task.not_before));
         }
         due.extend(self.session_due());
         let has_step = || {
@@ -457,24 +461,5 @@ impl Board {
             Some(_) | None => {}
         }
         due.into_iter().min()
-    }
-
-    /// Does every step of a part that is due, one after the other. For tests and for readers of the future; the service
-    /// makes each step durable before the next.
-    pub fn run_due(&mut self, part: Part, now: Millis) -> Vec<Decision> {
-        let mut decisions = Vec::new();
-        while self.next_wake_of(part).is_some_and(|at| at <= now) {
-            let Ok(decision) = self.handle(&super::Input::Wake { part }, now) else {
-                break;
-            };
-            if decision.events.is_empty() {
-                break;
-            }
-            for event in &decision.events {
-                self.apply(event);
-            }
-            decisions.push(decision);
-        }
-        decisions
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    Agent, AgentId, Approval, ApprovalId, BlockReason, Board, Budget, Cycle, Entity, EntityKey,
-    Globals, Hatch, Hold, Judgement, JudgementId, MergeId, MergeQueueEntry, MergeStatus, Plan,
-    PlanId, Process, ProcessName, QuotaPause, Run, RunId, Task, TaskId, TaskStatus,
+    AgentId, AgentState, ApprovalId, ApprovalRequest, BlockReason, Board, Cycle, Entity, EntityKey,
+    Globals, Hatch, Hold, Judgement, JudgementId, MergeId, MergeQueueEntry, MergeStatus, PlanId,
+    Process, ProcessName, QuotaPause, RequirementPlan, Run, RunId, SpendTotals, Task, TaskId,
+    TaskStatus,
 };
 
 impl Board {
@@ -81,29 +82,29 @@ impl Board {
     }
 
     /// Returns the entry of a task whose pull request is open.
-    pub fn proposed_of(&self, task: &Task) -> Option<&MergeQueueEntry> {
+    pub fn proposed_merge_of(&self, task: &Task) -> Option<&MergeQueueEntry> {
         let merge = task.merge.and_then(|id| self.merge(id));
         merge.filter(|merge| merge.status == MergeStatus::Proposed)
     }
 
     /// Returns all entries whose pull requests are open.
-    pub fn proposed(&self) -> impl Iterator<Item = &MergeQueueEntry> {
+    pub fn proposed_merges(&self) -> impl Iterator<Item = &MergeQueueEntry> {
         let tasks = self.index.in_flight.iter().filter_map(|id| self.task(*id));
-        tasks.filter_map(|task| self.proposed_of(task))
+        tasks.filter_map(|task| self.proposed_merge_of(task))
     }
 
     /// Returns a question.
-    pub fn approval(&self, id: ApprovalId) -> Option<&Approval> {
+    pub fn approval(&self, id: ApprovalId) -> Option<&ApprovalRequest> {
         self.approvals.get(&id).map(AsRef::as_ref)
     }
 
     /// Returns all questions, oldest first.
-    pub fn approvals(&self) -> impl DoubleEndedIterator<Item = &Approval> {
+    pub fn approvals(&self) -> impl DoubleEndedIterator<Item = &ApprovalRequest> {
         self.approvals.values().map(AsRef::as_ref)
     }
 
     /// Returns the questions nobody has answered.
-    pub fn open_approvals(&self) -> impl Iterator<Item = &Approval> {
+    pub fn open_approvals(&self) -> impl Iterator<Item = &ApprovalRequest> {
         self.index
             .open_approvals
             .iter()
@@ -111,12 +112,12 @@ impl Board {
     }
 
     /// Returns an agent.
-    pub fn agent(&self, id: AgentId) -> Option<&Agent> {
+    pub fn agent(&self, id: AgentId) -> Option<&AgentState> {
         self.agents.get(&id)
     }
 
     /// Returns all agents that ever were up.
-    pub fn agents(&self) -> impl Iterator<Item = &Agent> {
+    pub fn agents(&self) -> impl Iterator<Item = &AgentState> {
         self.agents.values()
     }
 
@@ -128,7 +129,7 @@ impl Board {
     /// Returns all processes: the fixed ones, the configured agents, and whatever else was started.
     pub fn processes(&self) -> Vec<Process> {
         let mut names: Vec<ProcessName> = ProcessName::FIXED.to_vec();
-        names.extend(self.settings().expected());
+        names.extend(self.settings().expected_processes());
         names.extend(self.processes.keys());
         names.sort_unstable();
         names.dedup();
@@ -159,12 +160,12 @@ impl Board {
     }
 
     /// Returns a plan.
-    pub fn plan(&self, id: PlanId) -> Option<&Plan> {
+    pub fn plan(&self, id: PlanId) -> Option<&RequirementPlan> {
         self.plans.get(&id).map(AsRef::as_ref)
     }
 
     /// Returns the plans, oldest first.
-    pub fn plans(&self) -> impl DoubleEndedIterator<Item = &Plan> {
+    pub fn plans(&self) -> impl DoubleEndedIterator<Item = &RequirementPlan> {
         self.plans.values().map(AsRef::as_ref)
     }
 
@@ -179,12 +180,12 @@ impl Board {
     }
 
     /// Returns why nothing new is started.
-    pub fn held(&self) -> Option<&Hold> {
+    pub fn active_hold(&self) -> Option<&Hold> {
         self.globals.hold.as_ref()
     }
 
     /// Returns what was used up.
-    pub fn budget(&self) -> &Budget {
+    pub fn spend_totals(&self) -> &SpendTotals {
         &self.globals.budget
     }
 

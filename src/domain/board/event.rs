@@ -17,7 +17,7 @@ use super::{
     session::SessionEvent,
     settings::BoardSettings,
     task::{BlockReason, FailureKind, KeptCommit, Lesson, Resolver, TaskSpec},
-    workers::WorkerKind,
+    workers::WorkerCapabilities,
 };
 
 /// The version of the format that this program writes.
@@ -478,7 +478,7 @@ pub enum SystemEvent {
     #[serde(rename = "system.workers")]
     WorkersSeen {
         /// Each once, in order.
-        kinds: Vec<WorkerKind>,
+        kinds: Vec<WorkerCapabilities>,
     },
     /// A cycle began.
     #[serde(rename = "cycle.started")]

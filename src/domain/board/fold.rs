@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use super::{
-    Agent, AgentId, AgentStatus, Approval, ApprovalId, BlockReason, Board, Cycle, EntityKey, Event,
-    EventKind, Globals, Hatch, Hold, MergeId, MergeStatus, Millis, PlanStatus, Process,
-    ProcessName, ProcessStatus, QuotaPause, Resolver, Spend, SystemEvent, Task, TaskCounters,
-    TaskEvent, TaskId, TaskSpec, TaskStatus,
-    fold_count::{count_block, count_failure, count_requeue, learn, place},
+    AgentAvailability, AgentId, AgentState, ApprovalId, ApprovalRequest, BlockReason, Board, Cycle,
+    EntityKey, Event, EventKind, Globals, Hatch, Hold, MergeId, MergeStatus, Millis, PlanStatus,
+    Process, ProcessName, ProcessStatus, QuotaPause, Resolver, Spend, SystemEvent, Task,
+    TaskCounters, TaskEvent, TaskId, TaskSpec, TaskStatus,
+    fold_count::{add_lesson, count_block, count_failure, count_requeue, set_status},
 };
 
 impl Board {
@@ -48,7 +48,7 @@ impl Board {
     pub(super) fn set_agent(
         &mut self,
         id: AgentId,
-        status: AgentStatus,
+        status: AgentAvailability,
         task: Option<TaskId>,
         at: Millis,
     ) {
@@ -56,7 +56,7 @@ impl Board {
         self.dirty.insert(EntityKey::Agent(id));
         self.agents.insert(
             id,
-            Agent {
+            AgentState {
                 id,
                 role,
                 status,
@@ -69,9 +69,9 @@ impl Board {
     /// Lets an agent wait for work again, unless its process is no longer up.
     pub(super) fn free_agent(&mut self, id: AgentId, at: Millis) {
         let status = if self.is_up(id) {
-            AgentStatus::Idle
+            AgentAvailability::Idle
         } else {
-            AgentStatus::Offline
+            AgentAvailability::Offline
         };
         self.set_agent(id, status, None, at);
     }
@@ -102,7 +102,7 @@ impl Board {
                 self.change_task(*task, at, |task| task.spec = (**spec).clone());
             }
             TaskEvent::Linked { task, detail, .. } => self.change_task(*task, at, |task| {
-                place(task, TaskStatus::Queued, None, at);
+                set_status(task, TaskStatus::Queued, None, at);
                 task.resolver = Resolver::Dispatcher;
                 task.detail.clone_from(detail);
             }),
@@ -110,13 +110,13 @@ impl Board {
                 self.fold_wait(event, at);
             }
             TaskEvent::Cancelled { task, detail, by } => self.change_task(*task, at, |task| {
-                place(task, TaskStatus::Cancelled, None, at);
+                set_status(task, TaskStatus::Cancelled, None, at);
                 task.resolver = Resolver::Nobody;
                 task.detail = format!("{detail} ({by})");
             }),
             TaskEvent::Done { task, commit } => {
                 self.change_task(*task, at, |task| {
-                    place(task, TaskStatus::Done, None, at);
+                    set_status(task, TaskStatus::Done, None, at);
                     task.resolver = Resolver::Nobody;
                     task.merged = Some(commit.clone());
                     "merged".clone_into(&mut task.detail);
@@ -148,11 +148,11 @@ impl Board {
                 lesson,
             } => {
                 self.change_task(*task, at, |task| {
-                    place(task, TaskStatus::Queued, None, at);
+                    set_status(task, TaskStatus::Queued, None, at);
                     task.resolver = Resolver::Dispatcher;
                     task.detail.clone_from(detail);
                     count_requeue(task, *cause);
-                    learn(task, lesson.as_ref());
+                    add_lesson(task, lesson.as_ref());
                 });
             }
             TaskEvent::Failed {
@@ -164,12 +164,12 @@ impl Board {
                 lesson,
             } => {
                 self.change_task(*task, at, |task| {
-                    place(task, TaskStatus::Failed, None, at);
+                    set_status(task, TaskStatus::Failed, None, at);
                     task.resolver = Resolver::CycleManager;
                     task.not_before = Some(*retry_at);
                     task.detail.clone_from(detail);
                     count_failure(task, *failure, signature);
-                    learn(task, lesson.as_ref());
+                    add_lesson(task, lesson.as_ref());
                 });
             }
             TaskEvent::Blocked {
@@ -183,7 +183,7 @@ impl Board {
                 lesson,
             } => {
                 self.change_task(*task, at, |task| {
-                    place(task, TaskStatus::Blocked, Some(*reason), at);
+                    set_status(task, TaskStatus::Blocked, Some(*reason), at);
                     task.resolver = *resolver;
                     task.not_before = *until;
                     task.detail.clone_from(detail);
@@ -191,7 +191,7 @@ impl Board {
                     if let Some(failure) = failure {
                         count_failure(task, *failure, signature);
                     }
-                    learn(task, lesson.as_ref());
+                    add_lesson(task, lesson.as_ref());
                 });
             }
             TaskEvent::Created { .. }
@@ -214,7 +214,7 @@ impl Board {
     ) {
         self.globals_mut().last_approval = approval;
         self.dirty.insert(EntityKey::Approval(approval));
-        self.insert_approval(Arc::new(Approval {
+        self.insert_approval(Arc::new(ApprovalRequest {
             id: approval,
             task,
             subject: subject.clone(),
@@ -294,7 +294,7 @@ impl Board {
         match event {
             SystemEvent::Started { instance } => self.fold_service_started(instance, at),
             SystemEvent::Configured { settings } => {
-                for name in self.concerned_by(settings) {
+                for name in self.restarts_required_by(settings) {
                     self.change_process(name, |process| process.needs_restart = true);
                 }
                 self.globals_mut().settings = (**settings).clone();
@@ -427,7 +427,7 @@ impl Board {
         }
         let agents: Vec<AgentId> = self.agents.keys().copied().collect();
         for agent in agents {
-            self.set_agent(agent, AgentStatus::Offline, None, at);
+            self.set_agent(agent, AgentAvailability::Offline, None, at);
         }
         let open: Vec<MergeId> = self.index.open_merges.iter().copied().collect();
         for merge in open {

@@ -5,7 +5,12 @@ use super::{
 };
 
 /// Puts a task into a status.
-pub(super) fn place(task: &mut Task, status: TaskStatus, block: Option<BlockReason>, at: Millis) {
+pub(super) fn set_status(
+    task: &mut Task,
+    status: TaskStatus,
+    block: Option<BlockReason>,
+    at: Millis,
+) {
     task.status = status;
     task.block = block;
     task.since = at;
@@ -13,7 +18,7 @@ pub(super) fn place(task: &mut Task, status: TaskStatus, block: Option<BlockReas
 }
 
 /// Keeps the newest lessons.
-pub(super) fn learn(task: &mut Task, lesson: Option<&Lesson>) {
+pub(super) fn add_lesson(task: &mut Task, lesson: Option<&Lesson>) {
     let Some(lesson) = lesson else { return };
     task.lessons.push(lesson.clone());
     let over = task.lessons.len().saturating_sub(Task::LESSONS);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Approval, ApprovalId, BlockReason, Board, EntityKey, Judgement, JudgementId, MergeId,
-    MergeQueueEntry, Millis, Run, RunId, RunStatus, SharedSet, Task, TaskId, TaskStatus,
+    ApprovalId, ApprovalRequest, BlockReason, Board, CowSet, EntityKey, Judgement, JudgementId,
+    MergeId, MergeQueueEntry, Millis, Run, RunId, RunStatus, Task, TaskId, TaskStatus,
 };
 
 /// Where a task stands, as far as the index goes by it.
@@ -104,7 +104,7 @@ impl Board {
         self.merges.insert(merge.id, merge);
     }
 
-    pub(super) fn insert_approval(&mut self, approval: Arc<Approval>) {
+    pub(super) fn insert_approval(&mut self, approval: Arc<ApprovalRequest>) {
         put(
             &mut self.index.open_approvals,
             approval.id,
@@ -151,7 +151,11 @@ impl Board {
         put(&mut self.index.open_merges, id, is_open);
     }
 
-    pub(super) fn change_approval(&mut self, id: ApprovalId, change: impl FnOnce(&mut Approval)) {
+    pub(super) fn change_approval(
+        &mut self,
+        id: ApprovalId,
+        change: impl FnOnce(&mut ApprovalRequest),
+    ) {
         let Some(approval) = self.approvals.get_mut(&id) else {
             return;
         };
@@ -174,7 +178,7 @@ impl Board {
 }
 
 /// Puts a number into a set or takes it out.
-fn put<K: Ord + Clone>(set: &mut SharedSet<K>, id: K, is_in: bool) {
+fn put<K: Ord + Clone>(set: &mut CowSet<K>, id: K, is_in: bool) {
     if is_in {
         set.insert(id);
     } else {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Board, EntityKey, Millis, Plan, PlanEvent, PlanId, PlanStatus, Spend};
+use super::{Board, EntityKey, Millis, PlanEvent, PlanId, PlanStatus, RequirementPlan, Spend};
 
 impl Board {
-    pub(super) fn change_plan(&mut self, id: PlanId, change: impl FnOnce(&mut Plan)) {
+    pub(super) fn change_plan(&mut self, id: PlanId, change: impl FnOnce(&mut RequirementPlan)) {
         if let Some(plan) = self.plans.get_mut(&id) {
             change(Arc::make_mut(plan));
             self.dirty.insert(EntityKey::Plan(id));
@@ -16,7 +16,7 @@ impl Board {
     pub(super) fn fold_requested(&mut self, id: PlanId, requirement: &str, at: Millis) {
         self.globals_mut().last_plan = id;
         self.dirty.insert(EntityKey::Plan(id));
-        let made = Plan {
+        let made = RequirementPlan {
             id,
             requirement: requirement.to_owned(),
             status: PlanStatus::Planning,

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    AgentStatus, Board, EntityKey, JudgeEvent, Judgement, JudgementId, Lease, MergeOutcome,
+    AgentAvailability, Board, EntityKey, JudgeEvent, Judgement, JudgementId, Lease, MergeOutcome,
     MergeQueueEntry, MergeStatus, Millis, ProcessEvent, ProcessStatus, Resolver, Run, RunEvent,
-    RunStatus, Spend, TaskStatus, Verdict, fold_count::place,
+    RunStatus, Spend, TaskStatus, Verdict, fold_count::set_status,
 };
 
 impl Board {
@@ -46,9 +46,9 @@ impl Board {
                     spent: call,
                     log: String::new(),
                 }));
-                self.set_agent(*agent, AgentStatus::Busy, Some(*task), at);
+                self.set_agent(*agent, AgentAvailability::Busy, Some(*task), at);
                 self.change_task(*task, at, |task| {
-                    place(task, TaskStatus::Running, None, at);
+                    set_status(task, TaskStatus::Running, None, at);
                     task.resolver = Resolver::Agent;
                     task.detail = format!("{} works on it", agent.agent_name());
                     task.run = Some(*run);
@@ -135,7 +135,7 @@ impl Board {
                     verdict: None,
                     spent: Spend::default(),
                 }));
-                self.set_agent(*agent, AgentStatus::Busy, Some(*task), at);
+                self.set_agent(*agent, AgentAvailability::Busy, Some(*task), at);
                 self.change_task(*task, at, |task| {
                     task.judgement = Some(*judgement);
                     task.not_before = None;
@@ -314,7 +314,7 @@ impl Board {
             }
             ProcessEvent::Started { name, .. } => {
                 self.change_process(*name, |process| process.status = ProcessStatus::Running);
-                self.set_agent(*name, AgentStatus::Idle, None, at);
+                self.set_agent(*name, AgentAvailability::Idle, None, at);
             }
             ProcessEvent::StopRequested {
                 name,
@@ -333,7 +333,7 @@ impl Board {
                     }
                 });
                 if self.agent(*name).is_some() {
-                    self.set_agent(*name, AgentStatus::Offline, None, at);
+                    self.set_agent(*name, AgentAvailability::Offline, None, at);
                 }
             }
             ProcessEvent::Exited {
@@ -374,7 +374,7 @@ impl Board {
             }
         });
         if self.agent(name).is_some() {
-            self.set_agent(name, AgentStatus::Offline, None, at);
+            self.set_agent(name, AgentAvailability::Offline, None, at);
         }
     }
 }

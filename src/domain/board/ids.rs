@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// Milliseconds since 1970, on the clock of the board, which never goes backwards.
+/// A moment in milliseconds since 1970 on the clock of the board, which never goes backwards, or a duration in milliseconds.
 pub type Millis = u64;
 
 macro_rules! numbered {
@@ -84,7 +84,7 @@ pub const MAX_OF_ROLE: u16 = 64;
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum Role {
+pub enum AgentRole {
     /// Judges attempts.
     Judge,
     /// Writes code.
@@ -96,7 +96,7 @@ pub enum Role {
     Docser,
 }
 
-impl Role {
+impl AgentRole {
     /// Every role.
     pub const ALL: [Self; 4] = [Self::Judge, Self::Worker, Self::Tester, Self::Docser];
 
@@ -133,7 +133,7 @@ pub enum ProcessName {
     /// Brings the database to the newest schema.
     DbPush,
     /// An agent: `judge`, `judge-2`, `worker-1`, `tester-1`, `docser-1`.
-    Agent(Role, u16),
+    Agent(AgentRole, u16),
 }
 
 /// The name of an agent is the name of its process.
@@ -151,7 +151,7 @@ impl ProcessName {
     ];
 
     /// Returns the role of an agent.
-    pub const fn role(self) -> Option<Role> {
+    pub const fn role(self) -> Option<AgentRole> {
         match self {
             Self::Agent(role, _) => Some(role),
             Self::Dispatcher
@@ -198,10 +198,10 @@ impl ProcessName {
             Self::DbUp => "opens and checks the database",
             Self::DbDown => "refuses writes until db-up",
             Self::DbPush => "brings the database to the newest schema",
-            Self::Agent(Role::Judge, _) => "tests attempts on the merge result and decides",
-            Self::Agent(Role::Worker, _) => "writes code in a work tree of its own",
-            Self::Agent(Role::Tester, _) => "writes tests in a work tree of its own",
-            Self::Agent(Role::Docser, _) => "writes documents in a work tree of its own",
+            Self::Agent(AgentRole::Judge, _) => "tests attempts on the merge result and decides",
+            Self::Agent(AgentRole::Worker, _) => "writes code in a work tree of its own",
+            Self::Agent(AgentRole::Tester, _) => "writes tests in a work tree of its own",
+            Self::Agent(AgentRole::Docser, _) => "writes documents in a work tree of its own",
         }
     }
 }
@@ -215,7 +215,7 @@ impl fmt::Display for ProcessName {
             Self::DbUp => f.write_str("db-up"),
             Self::DbDown => f.write_str("db-down"),
             Self::DbPush => f.write_str("db-push"),
-            Self::Agent(Role::Judge, 1) => f.write_str("judge"),
+            Self::Agent(AgentRole::Judge, 1) => f.write_str("judge"),
             Self::Agent(role, number) => write!(f, "{}-{number}", role.as_str()),
         }
     }
@@ -226,7 +226,7 @@ impl FromStr for ProcessName {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text == "judge" {
-            return Ok(Self::Agent(Role::Judge, 1));
+            return Ok(Self::Agent(AgentRole::Judge, 1));
         }
         if let Some(fixed) = Self::FIXED
             .into_iter()
@@ -235,7 +235,9 @@ impl FromStr for ProcessName {
             return Ok(fixed);
         }
         let agent = text.rsplit_once('-').and_then(|(role, number)| {
-            let role = Role::ALL.into_iter().find(|known| known.as_str() == role)?;
+            let role = AgentRole::ALL
+                .into_iter()
+                .find(|known| known.as_str() == role)?;
             let plain = !number.starts_with(['0', '+']);
             let number: u16 = number.parse().ok()?;
             (plain && (1..=MAX_OF_ROLE).contains(&number)).then_some(Self::Agent(role, number))

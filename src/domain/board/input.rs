@@ -10,24 +10,24 @@ use super::{
     counts::{CleanupCounts, StopAllCounts},
     event::Event,
     ids::{
-        AgentId, ApprovalId, Fence, JudgementId, MergeId, PlanId, ProcessName, Role, RunId,
+        AgentId, AgentRole, ApprovalId, Fence, JudgementId, MergeId, PlanId, ProcessName, RunId,
         SessionId, TaskId,
     },
-    judge::{MergeOutcome, ProposalFate, Verdict},
-    plan_edit::ProposalEdit,
-    plans::Proposal,
+    judge::{MergeOutcome, PullRequestUpdate, Verdict},
+    plan_edit::PlanTaskEdit,
+    plans::PlanProposal,
     process::ProcessExit,
     run::RunOutcome,
     session_input::{SessionEffect, SessionInput},
     settings::BoardSettings,
     task::TaskSpec,
-    workers::WorkerKind,
+    workers::WorkerCapabilities,
 };
 
 /// Which part of the board is told that its time has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Part {
+pub enum Controller {
     /// Processes: restarts, self-healing, stops that take too long. Always on.
     Supervisor,
     /// Starts runs and judgements, publishes merges. Needs the dispatcher.
@@ -36,7 +36,7 @@ pub enum Part {
     CycleManager,
 }
 
-impl Part {
+impl Controller {
     /// Every part.
     pub const ALL: [Self; 3] = [Self::Supervisor, Self::Dispatcher, Self::CycleManager];
 
@@ -62,7 +62,7 @@ pub enum Input {
     /// These kinds of workers are there on other machines now.
     SeeWorkers {
         /// Each once, in order.
-        kinds: Vec<WorkerKind>,
+        kinds: Vec<WorkerCapabilities>,
     },
     /// These are the settings now.
     Configure {
@@ -72,7 +72,7 @@ pub enum Input {
     /// The time of a part has come: it does its most urgent step. Ask again until [`super::Board::next_wake_of`] is later.
     Wake {
         /// Which part.
-        part: Part,
+        part: Controller,
     },
 
     /// Make a task.
@@ -190,7 +190,7 @@ pub enum Input {
         /// Which entry.
         merge: MergeId,
         /// What became of it.
-        fate: ProposalFate,
+        fate: PullRequestUpdate,
     },
     /// The checkout of a branch may be clean now: try what waits for it.
     RetryMerges {
@@ -315,7 +315,7 @@ pub enum Input {
         /// Which start of the planner.
         generation: u64,
         /// What it found.
-        proposal: Proposal,
+        proposal: PlanProposal,
     },
     /// A person decides about the tasks of a plan.
     DecidePlan {
@@ -333,7 +333,7 @@ pub enum Input {
         /// How often it had been changed when the person saw it.
         version: u32,
         /// What is to be changed.
-        edits: Vec<ProposalEdit>,
+        edits: Vec<PlanTaskEdit>,
         /// Who says so.
         by: String,
     },
@@ -450,7 +450,7 @@ pub enum Effect {
 /// What the one who asked is told.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
-pub enum Answer {
+pub enum BoardResponse {
     /// It is done.
     #[default]
     Done,
@@ -507,13 +507,13 @@ pub enum Answer {
 /// What a board decided.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]
-pub struct Decision {
+pub struct BoardReaction {
     /// What happened; durable before anything else.
     pub events: Vec<Event>,
     /// What has to be done then.
     pub effects: Vec<Effect>,
     /// What the one who asked is told.
-    pub answer: Answer,
+    pub answer: BoardResponse,
 }
 
 /// Why an input is not obeyed, by what a caller can do about it.
@@ -572,9 +572,9 @@ impl Refusal {
 }
 
 /// Returns the role that carries out a task, which is never the judge.
-pub const fn executing(role: Role) -> Role {
+pub const fn executing_role(role: AgentRole) -> AgentRole {
     match role {
-        Role::Judge => Role::Worker,
-        Role::Worker | Role::Tester | Role::Docser => role,
+        AgentRole::Judge => AgentRole::Worker,
+        AgentRole::Worker | AgentRole::Tester | AgentRole::Docser => role,
     }
 }

@@ -1,6 +1,6 @@
 //! What an agent is asked to do: its task, its role, and why earlier attempts were not accepted.
 
-use super::{Role, Task};
+use super::{AgentRole, Task};
 
 /// Writes the prompt of an attempt.
 pub fn attempt_prompt(task: &Task) -> String {
@@ -35,15 +35,15 @@ pub fn attempt_prompt(task: &Task) -> String {
 }
 
 /// Returns what a role adds to a task; the worker's is the task itself.
-const fn role_words(role: Role) -> Option<&'static str> {
+const fn role_words(role: AgentRole) -> Option<&'static str> {
     match role {
-        Role::Worker | Role::Judge => None,
-        Role::Tester => Some(
+        AgentRole::Worker | AgentRole::Judge => None,
+        AgentRole::Tester => Some(
             "You are the tester. Write and repair tests; change the code under test only where it has to be reachable for a test. \
              Cover what was asked for, its edges and its errors; each test has to be able to fail. Do not delete, skip or loosen a test to \
              make it pass: where the code is wrong, leave the failing test out and say in your answer what is wrong, with file and line.",
         ),
-        Role::Docser => Some(
+        AgentRole::Docser => Some(
             "You are the writer of the documents. Change documents only: files of text, and comments. Read the code and say what it does \
              now, not what it should do; take names, options and defaults from the code. Run nothing that changes files; commands \
              that only check (links, format, examples) are fine. Where code and documents disagree, describe the code and name the \
@@ -59,7 +59,7 @@ mod tests {
         *,
     };
 
-    fn task(role: Role) -> Task {
+    fn task(role: AgentRole) -> Task {
         let mut board = Board::default();
         let spec = Box::new(TaskSpec {
             title: "do it".into(),
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn an_attempt_is_told_its_role_and_why_earlier_ones_were_refused() {
-        let mut one = task(Role::Worker);
+        let mut one = task(AgentRole::Worker);
         assert_eq!(
             attempt_prompt(&one),
             "do it\n\nChange nothing outside: src/**"
@@ -86,7 +86,7 @@ mod tests {
         }];
         let text = attempt_prompt(&one);
         assert!(text.ends_with("not accepted:\n- judge: the tests fail\n- judge: review: no test"));
-        assert!(attempt_prompt(&task(Role::Tester)).contains("You are the tester"));
-        assert!(attempt_prompt(&task(Role::Docser)).contains("Change documents only"));
+        assert!(attempt_prompt(&task(AgentRole::Tester)).contains("You are the tester"));
+        assert!(attempt_prompt(&task(AgentRole::Docser)).contains("Change documents only"));
     }
 }

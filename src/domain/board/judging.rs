@@ -1,9 +1,9 @@
 //! What judges and the merge queue report, and what becomes of the attempts.
 
 use super::{
-    Answer, BlockReason, Board, DispatchBlocker, Draft, Effect, Fence, JudgeEvent, Judgement,
-    JudgementId, Lesson, MergeId, MergeOutcome, MergeQueueEntry, MergeStatus, ProposalFate,
-    Refusal, RefusalCode, RequeueCause, Resolver, Task, TaskEvent, Verdict,
+    BlockReason, Board, BoardResponse, DispatchBlocker, Draft, Effect, Fence, JudgeEvent,
+    Judgement, JudgementId, Lesson, MergeId, MergeOutcome, MergeQueueEntry, MergeStatus,
+    PullRequestUpdate, Refusal, RefusalCode, RequeueCause, Resolver, Task, TaskEvent, Verdict,
     work::{check_fence, stale},
 };
 
@@ -52,7 +52,7 @@ impl Board {
         verdict: &Verdict,
     ) -> Result<(), Refusal> {
         let judgement = self.fenced_judgement(id, fence)?;
-        let task = self.known_task(judgement.task)?;
+        let task = self.require_task(judgement.task)?;
         match verdict {
             Verdict::Approve { base, commit, .. } => {
                 self.approve(draft, judgement, task, verdict, base, commit);
@@ -227,7 +227,7 @@ impl Board {
         &self,
         draft: &mut Draft,
         id: MergeId,
-        fate: &ProposalFate,
+        fate: &PullRequestUpdate,
     ) -> Result<(), Refusal> {
         let merge = self
             .merge(id)
@@ -237,14 +237,14 @@ impl Board {
         else {
             return Err(stale(format!("no pull request is open for {id}")));
         };
-        let task = self.known_task(merge.task)?;
+        let task = self.require_task(merge.task)?;
         let outcome = match fate {
-            ProposalFate::Merged { .. } => MergeOutcome::Merged,
-            ProposalFate::Closed { detail } => MergeOutcome::Rejected {
+            PullRequestUpdate::Merged { .. } => MergeOutcome::Merged,
+            PullRequestUpdate::Closed { detail } => MergeOutcome::Rejected {
                 detail: detail.clone(),
             },
-            ProposalFate::Waiting { detail } if merge.detail == *detail => return Ok(()),
-            ProposalFate::Waiting { detail } => MergeOutcome::Proposed {
+            PullRequestUpdate::Waiting { detail } if merge.detail == *detail => return Ok(()),
+            PullRequestUpdate::Waiting { detail } => MergeOutcome::Proposed {
                 pull_request,
                 detail: detail.clone(),
             },
@@ -255,11 +255,11 @@ impl Board {
             again_at: None,
         });
         match fate {
-            ProposalFate::Merged { commit } => draft.event(TaskEvent::Done {
+            PullRequestUpdate::Merged { commit } => draft.event(TaskEvent::Done {
                 task: merge.task,
                 commit: commit.clone(),
             }),
-            ProposalFate::Closed { detail } => draft.event(TaskEvent::Blocked {
+            PullRequestUpdate::Closed { detail } => draft.event(TaskEvent::Blocked {
                 task: merge.task,
                 reason: BlockReason::NeedsRework,
                 detail: detail.clone(),
@@ -273,7 +273,7 @@ impl Board {
                     reasons: vec![detail.clone()],
                 }),
             }),
-            ProposalFate::Waiting { .. } => {}
+            PullRequestUpdate::Waiting { .. } => {}
         }
         Ok(())
     }
@@ -323,7 +323,7 @@ impl Board {
                 || "no merge waits".to_owned(),
                 |merge| format!("{} is being merged right now", merge.task),
             );
-            draft.answer(Answer::Already { detail });
+            draft.answer(BoardResponse::Already { detail });
             return;
         }
         for merge in waiting {

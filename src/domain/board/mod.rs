@@ -61,8 +61,8 @@ use std::{
 };
 
 pub use area::{covers, overlap, patterns_overlap};
-pub use budget::{Budget, DAY, HOUR, Spend, SpendLimit};
-pub use code_repository::{Repository, check_address};
+pub use budget::{DAY, HOUR, Spend, SpendLimit, SpendTotals};
+pub use code_repository::{GithubRepository, check_server_url};
 pub use counts::{CleanupCounts, StopAllCounts};
 pub use dispatch::DispatchBlocker;
 pub use event::{
@@ -70,56 +70,59 @@ pub use event::{
     TaskEvent,
 };
 pub use ids::{
-    AgentId, ApprovalId, Fence, JudgementId, MAX_OF_ROLE, MergeId, Millis, PlanId, ProcessName,
-    Role, RunId, SessionId, TaskId,
+    AgentId, AgentRole, ApprovalId, Fence, JudgementId, MAX_OF_ROLE, MergeId, Millis, PlanId,
+    ProcessName, RunId, SessionId, TaskId,
 };
-pub use input::{Answer, Decision, Effect, Input, Part, Refusal, RefusalCode, executing};
+pub use input::{
+    BoardReaction, BoardResponse, Controller, Effect, Input, Refusal, RefusalCode, executing_role,
+};
 pub use instructions::attempt_prompt;
 pub use judge::{
-    Judgement, MergeOutcome, MergeQueueEntry, MergeStatus, ProposalFate, PullRequestRef, Verdict,
+    Judgement, MergeOutcome, MergeQueueEntry, MergeStatus, PullRequestRef, PullRequestUpdate,
+    Verdict,
 };
-pub use plan_edit::{ProposalEdit, edited};
+pub use plan_edit::{PlanTaskEdit, apply_edits};
 pub use plan_event::PlanEvent;
-pub use planning::{PlanAnswer, PlanTerms, excerpt, planning_prompt, read_plan};
-pub use plans::{PlannedBefore, PlanningFacts, Proposal};
+pub use planning::{PlanConstraints, PlanReply, excerpt, parse_plan_reply, planning_prompt};
+pub use plans::{PlanProposal, PlannerTask, PlanningFacts};
 pub use process::{
-    Approval, ApprovalSubject, Cycle, Hatch, Hold, Plan, PlanStatus, Process, ProcessExit,
-    ProcessStatus, QuotaPause,
+    ApprovalRequest, ApprovalSubject, Cycle, Hatch, Hold, PlanStatus, Process, ProcessExit,
+    ProcessStatus, QuotaPause, RequirementPlan,
 };
-pub use reviewing::{REVIEWED, Review, read_review, review_prompt};
-pub use run::{Agent, AgentStatus, Lease, Run, RunOutcome, RunStatus};
+pub use reviewing::{MAX_REVIEW_BYTES, ReviewDecision, parse_review_reply, review_prompt};
+pub use run::{AgentAvailability, AgentState, Lease, Run, RunOutcome, RunStatus};
 pub use session::{
-    Session, SessionEvent, SessionItem, SessionSpec, SessionStop, SessionTaskEnd, SessionTurn,
+    Session, SessionEvent, SessionItem, SessionSpec, SessionStop, SessionTaskEnd, SessionTaskRun,
     SessionWait,
 };
 pub use session_input::{SessionEffect, SessionInput};
 pub use session_request::SessionRequest;
-pub use setting_keys::{Impact, KEYS, SettingKey, impact_of};
+pub use setting_keys::{KEYS, RestartScope, SettingKey, restart_scope_of};
 pub use settings::{BoardSettings, RepoMode};
-pub use shared_map::{Iter, SharedMap, SharedSet};
+pub use shared_map::{CowMap, CowSet, Iter};
 pub use state::{Entity, EntityKey, Globals};
 pub use task::{
-    BlockReason, Dependency, FailureKind, KeptCommit, Lane, Lesson, OnFail, Resolver, Risk, Task,
-    TaskCounters, TaskSpec, TaskStatus,
+    BlockReason, Dependency, FailureKind, KeptCommit, Lane, Lesson, OnDependencyCancelled,
+    Resolver, Risk, Task, TaskCounters, TaskSpec, TaskStatus,
 };
 pub use why::{Countdown, Why, WhySentence};
-pub use workers::{WorkerKind, check_labels};
+pub use workers::{WorkerCapabilities, check_labels};
 
 /// A board.
 #[derive(Debug, Clone, Default)]
 pub struct Board {
     globals: Arc<Globals>,
-    tasks: SharedMap<TaskId, Arc<Task>>,
-    runs: SharedMap<RunId, Arc<Run>>,
-    agents: BTreeMap<AgentId, Agent>,
+    tasks: CowMap<TaskId, Arc<Task>>,
+    runs: CowMap<RunId, Arc<Run>>,
+    agents: BTreeMap<AgentId, AgentState>,
     processes: BTreeMap<ProcessName, Arc<Process>>,
-    judgements: SharedMap<JudgementId, Arc<Judgement>>,
-    merges: SharedMap<MergeId, Arc<MergeQueueEntry>>,
-    approvals: SharedMap<ApprovalId, Arc<Approval>>,
+    judgements: CowMap<JudgementId, Arc<Judgement>>,
+    merges: CowMap<MergeId, Arc<MergeQueueEntry>>,
+    approvals: CowMap<ApprovalId, Arc<ApprovalRequest>>,
     pauses: BTreeMap<String, QuotaPause>,
-    cycles: SharedMap<u64, Cycle>,
-    plans: SharedMap<PlanId, Arc<Plan>>,
-    sessions: SharedMap<SessionId, Arc<Session>>,
+    cycles: CowMap<u64, Cycle>,
+    plans: CowMap<PlanId, Arc<RequirementPlan>>,
+    sessions: CowMap<SessionId, Arc<Session>>,
     /// What can be derived from the rest, kept so that nothing has to be searched.
     index: Index,
     /// When agents gave their last sign of life. Not part of the state: a new start begins with none.
@@ -131,15 +134,15 @@ pub struct Board {
 /// Sets that follow from the maps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Index {
-    queued: SharedSet<TaskId>,
-    in_flight: SharedSet<TaskId>,
+    queued: CowSet<TaskId>,
+    in_flight: CowSet<TaskId>,
     /// Failed and blocked.
-    waiting: SharedSet<TaskId>,
-    keys: SharedMap<String, TaskId>,
-    live_runs: SharedSet<RunId>,
-    live_judgements: SharedSet<JudgementId>,
-    open_merges: SharedSet<MergeId>,
-    open_approvals: SharedSet<ApprovalId>,
+    waiting: CowSet<TaskId>,
+    keys: CowMap<String, TaskId>,
+    live_runs: CowSet<RunId>,
+    live_judgements: CowSet<JudgementId>,
+    open_merges: CowSet<MergeId>,
+    open_approvals: CowSet<ApprovalId>,
     /// Open questions that end by themselves, by their time; few at any moment.
     timed_questions: BTreeSet<(Millis, ApprovalId)>,
     counts: BTreeMap<(TaskStatus, Option<BlockReason>), usize>,
@@ -148,7 +151,7 @@ struct Index {
 /// A decision in the making.
 struct Draft {
     now: Millis,
-    decision: Decision,
+    decision: BoardReaction,
 }
 
 impl Draft {
@@ -160,17 +163,17 @@ impl Draft {
         self.decision.effects.push(effect);
     }
 
-    fn answer(&mut self, answer: Answer) {
+    fn answer(&mut self, answer: BoardResponse) {
         self.decision.answer = answer;
     }
 }
 
 impl Board {
     /// Decides what an input means. Nothing changes until the events of the decision are applied.
-    pub fn handle(&self, input: &Input, now: Millis) -> Result<Decision, Refusal> {
+    pub fn handle(&self, input: &Input, now: Millis) -> Result<BoardReaction, Refusal> {
         let mut draft = Draft {
             now: now.max(self.globals.now),
-            decision: Decision::default(),
+            decision: BoardReaction::default(),
         };
         if self.globals.closed && !Self::is_taken_when_closed(input) {
             return Err(Refusal::new(
@@ -193,20 +196,20 @@ impl Board {
                 | Input::DecidePlan { .. }
                 | Input::EditPlan { .. }
                 | Input::Wake {
-                    part: Part::Dispatcher
+                    part: Controller::Dispatcher
                 }
                 | Input::Session(SessionInput::Start { .. })
         )
     }
 
-    fn wake(&self, draft: &mut Draft, part: Part) -> Result<(), Refusal> {
+    fn wake(&self, draft: &mut Draft, part: Controller) -> Result<(), Refusal> {
         match part {
-            Part::Supervisor => {
-                self.wake_supervisor(draft);
+            Controller::Supervisor => {
+                self.supervisor_step(draft);
                 Ok(())
             }
-            Part::Dispatcher => self.wake_dispatcher(draft),
-            Part::CycleManager => self.wake_cycle_manager(draft),
+            Controller::Dispatcher => self.dispatcher_step(draft),
+            Controller::CycleManager => self.cycle_manager_step(draft),
         }
     }
 
@@ -232,7 +235,7 @@ impl Board {
                 allow,
                 by,
             } => {
-                return self.answer(draft, *approval, *allow, by);
+                return self.answer_approval(draft, *approval, *allow, by);
             }
             Input::CancelRun { run, note, by } => {
                 return self.cancel_one_run(draft, *run, note, by);
@@ -241,7 +244,7 @@ impl Board {
             | Input::SpendPlan { .. }
             | Input::Propose { .. }
             | Input::DecidePlan { .. }
-            | Input::EditPlan { .. } => return self.decide_about_plans(draft, input),
+            | Input::EditPlan { .. } => return self.handle_plan_input(draft, input),
             Input::RenewRun { .. }
             | Input::SpendRun { .. }
             | Input::Ask { .. }
@@ -259,7 +262,7 @@ impl Board {
                 outcome,
             } => return self.finish_merge(draft, *merge, *fence, outcome),
             Input::RetryMerges { by } => self.retry_merges(draft, by),
-            Input::Session(input) => return self.decide_session(draft, input),
+            Input::Session(input) => return self.handle_session_input(draft, input),
             Input::StartProcess { .. }
             | Input::StopProcess { .. }
             | Input::StopAll { .. }
@@ -280,8 +283,10 @@ impl Board {
     fn decide_report(&self, draft: &mut Draft, input: &Input) -> Result<(), Refusal> {
         match input {
             Input::RenewRun { run, fence } => self.renew_run(draft, *run, *fence),
-            Input::SpendRun { run, fence, spend } => self.spend_run(draft, *run, *fence, *spend),
-            Input::Ask { run, fence, action } => self.ask(draft, *run, *fence, action),
+            Input::SpendRun { run, fence, spend } => {
+                self.record_run_spend(draft, *run, *fence, *spend)
+            }
+            Input::Ask { run, fence, action } => self.ask_approval(draft, *run, *fence, action),
             Input::DropQuestion {
                 approval,
                 run,
@@ -300,7 +305,7 @@ impl Board {
                 judgement,
                 fence,
                 spend,
-            } => self.spend_judgement(draft, *judgement, *fence, *spend),
+            } => self.record_judgement_spend(draft, *judgement, *fence, *spend),
             Input::FinishJudgement {
                 judgement,
                 fence,
@@ -415,22 +420,22 @@ impl Board {
 
     /// Returns when any part has something to do; a time that has passed means at once.
     pub fn next_wake(&self) -> Option<Millis> {
-        Part::ALL
+        Controller::ALL
             .into_iter()
             .filter_map(|part| self.next_wake_of(part))
             .min()
     }
 
     /// Returns when a part has something to do. A part whose process is not up has nothing to do.
-    pub fn next_wake_of(&self, part: Part) -> Option<Millis> {
+    pub fn next_wake_of(&self, part: Controller) -> Option<Millis> {
         if part.process().is_some_and(|name| !self.is_up(name)) {
             return None;
         }
         match part {
-            Part::Supervisor => self.supervisor_due(),
-            Part::Dispatcher if self.globals.closed => None,
-            Part::Dispatcher => self.dispatcher_due(),
-            Part::CycleManager => self.cycle_manager_due(),
+            Controller::Supervisor => self.supervisor_due(),
+            Controller::Dispatcher if self.globals.closed => None,
+            Controller::Dispatcher => self.dispatcher_due(),
+            Controller::CycleManager => self.cycle_manager_due(),
         }
     }
 

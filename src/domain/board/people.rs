@@ -1,36 +1,42 @@
 //! What people decide: give up, bring back, answer, hold, configure, hand in requirements, empty the board.
 
 use super::{
-    Answer, ApprovalId, ApprovalSubject, BlockReason, Board, BoardSettings, CleanupCounts, Draft,
-    Effect, JudgeEvent, Lesson, MergeStatus, ProcessName, Refusal, RefusalCode, RequeueCause,
-    Resolver, Run, RunId, RunStatus, SystemEvent, Task, TaskEvent, TaskId, TaskStatus,
+    ApprovalId, ApprovalSubject, BlockReason, Board, BoardResponse, BoardSettings, CleanupCounts,
+    Draft, Effect, JudgeEvent, Lesson, MergeStatus, ProcessName, Refusal, RefusalCode,
+    RequeueCause, Resolver, Run, RunId, RunStatus, SystemEvent, Task, TaskEvent, TaskId,
+    TaskStatus,
 };
 
 impl Board {
     pub(super) fn configure(&self, draft: &mut Draft, settings: &BoardSettings) {
-        let processes = self.concerned_by(settings);
+        let processes = self.restarts_required_by(settings);
         if settings != self.settings() {
             draft.event(SystemEvent::Configured {
                 settings: Box::new(settings.clone()),
             });
         }
-        draft.answer(Answer::Restart { processes });
+        draft.answer(BoardResponse::Restart { processes });
     }
 
     /// Returns the processes that are up and know other settings than these, in the order in which they are started again.
-    pub(super) fn concerned_by(&self, settings: &BoardSettings) -> Vec<ProcessName> {
+    pub(super) fn restarts_required_by(&self, settings: &BoardSettings) -> Vec<ProcessName> {
         let known = self.settings();
         let changed = super::KEYS
             .iter()
             .filter(|key| settings.get(key.name) != known.get(key.name));
         // Those that are no longer wanted are concerned as well.
         let mut processes: Vec<ProcessName> = changed
-            .flat_map(|key| [settings.concerned(key.impact), known.concerned(key.impact)])
+            .flat_map(|key| {
+                [
+                    settings.processes_to_restart(key.impact),
+                    known.processes_to_restart(key.impact),
+                ]
+            })
             .flatten()
             .filter(|name| self.is_up(*name))
             .collect();
-        let mut order = settings.expected();
-        order.extend(known.expected());
+        let mut order = settings.expected_processes();
+        order.extend(known.expected_processes());
         processes.sort_by_key(|name| order.iter().position(|known| known == name));
         processes.dedup();
         processes
@@ -43,9 +49,9 @@ impl Board {
         reason: &str,
         by: &str,
     ) -> Result<(), Refusal> {
-        let task = self.known_task(id)?;
+        let task = self.require_task(id)?;
         if task.status == TaskStatus::Cancelled {
-            draft.answer(Answer::Already {
+            draft.answer(BoardResponse::Already {
                 detail: format!("{id} is cancelled already"),
             });
             return Ok(());
@@ -127,11 +133,11 @@ impl Board {
         note: &str,
         by: &str,
     ) -> Result<(), Refusal> {
-        let task = self.known_task(id)?;
+        let task = self.require_task(id)?;
         self.refuse_in_session(task)?;
         match task.status {
             TaskStatus::Queued => {
-                draft.answer(Answer::Already {
+                draft.answer(BoardResponse::Already {
                     detail: format!("{id} is queued already"),
                 });
                 return Ok(());
@@ -162,7 +168,7 @@ impl Board {
         }
         // What could only not be examined is examined again; the work is still good.
         if task.awaits_judge() && task.resolver == Resolver::Person && note.is_empty() {
-            draft.event(Self::awaiting(task, "to be examined again"));
+            draft.event(Self::awaiting_judge_event(task, "to be examined again"));
             return Ok(());
         }
         self.take_off(draft, task, "a person brought its task back to the queue")?;
@@ -178,7 +184,7 @@ impl Board {
             detail,
             lesson,
         });
-        draft.answer(Answer::Task {
+        draft.answer(BoardResponse::Task {
             task: id,
             created: false,
         });
@@ -221,7 +227,7 @@ impl Board {
             detail: why,
             lesson,
         });
-        draft.answer(Answer::Task {
+        draft.answer(BoardResponse::Task {
             task: run.task,
             created: false,
         });
@@ -234,7 +240,7 @@ impl Board {
     }
 
     /// Returns the event that lets an attempt wait for a judge.
-    pub(super) fn awaiting(task: &Task, detail: &str) -> TaskEvent {
+    pub(super) fn awaiting_judge_event(task: &Task, detail: &str) -> TaskEvent {
         TaskEvent::Blocked {
             task: task.id,
             reason: BlockReason::AwaitingJudge,
@@ -254,7 +260,7 @@ impl Board {
         ok: bool,
         detail: &str,
     ) -> Result<(), Refusal> {
-        let task = self.known_task(id)?;
+        let task = self.require_task(id)?;
         if task.block != Some(BlockReason::IssueLinking) {
             return Err(Refusal::new(
                 RefusalCode::Conflict,
@@ -275,7 +281,7 @@ impl Board {
         Ok(())
     }
 
-    pub(super) fn answer(
+    pub(super) fn answer_approval(
         &self,
         draft: &mut Draft,
         id: ApprovalId,
@@ -328,8 +334,8 @@ impl Board {
     }
 
     pub(super) fn hold(&self, draft: &mut Draft, reason: &str, by: &str) {
-        if self.held().is_some_and(|hold| hold.until.is_none()) {
-            draft.answer(Answer::Already {
+        if self.active_hold().is_some_and(|hold| hold.until.is_none()) {
+            draft.answer(BoardResponse::Already {
                 detail: "nothing new is started already".to_owned(),
             });
             return;
@@ -347,8 +353,8 @@ impl Board {
     }
 
     pub(super) fn resume(&self, draft: &mut Draft, by: &str) {
-        if self.held().is_none() {
-            draft.answer(Answer::Already {
+        if self.active_hold().is_none() {
+            draft.answer(BoardResponse::Already {
                 detail: "nothing is held".to_owned(),
             });
             return;
@@ -400,11 +406,11 @@ impl Board {
             source: "cleanup".to_owned(),
             by_person: true,
         });
-        draft.answer(Answer::Cleaned(CleanupCounts {
+        draft.answer(BoardResponse::Cleaned(CleanupCounts {
             queued: self.count(TaskStatus::Queued),
             tasks: self.tasks.len(),
             runs: self.runs.len(),
-            artifacts: self.runs().map(Run::artifacts).sum(),
+            artifacts: self.runs().map(Run::artifact_count).sum(),
             leases: self.index.live_runs.len() + self.index.live_judgements.len(),
             events: self.globals.events - self.globals.cleaned,
             agents: self.agents.len(),

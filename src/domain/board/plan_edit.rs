@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Board, Dependency, Draft, OnFail, Plan, PlanEvent, PlanId, PlanStatus, Refusal,
-    RefusalCode, TaskId, TaskSpec, create::invalid,
+    Board, BoardResponse, Dependency, Draft, OnDependencyCancelled, PlanEvent, PlanId, PlanStatus,
+    Refusal, RefusalCode, RequirementPlan, TaskId, TaskSpec, create::invalid,
 };
 
 /// What a person wants of one proposed task; what is not named stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct ProposalEdit {
+pub struct PlanTaskEdit {
     /// Its place in the plan, from 1.
     pub place: u64,
     /// It is not made.
@@ -37,10 +37,10 @@ impl Board {
         draft: &mut Draft,
         id: PlanId,
         version: u32,
-        edits: &[ProposalEdit],
+        edits: &[PlanTaskEdit],
         by: &str,
     ) -> Result<(), Refusal> {
-        let plan = self.waiting_plan(id)?;
+        let plan = self.require_proposed_plan(id)?;
         if plan.edits != version {
             return Err(Refusal::new(
                 RefusalCode::Stale,
@@ -48,7 +48,7 @@ impl Board {
                 "look at it again, and change it then",
             ));
         }
-        let tasks = edited(&plan.proposal, edits).map_err(invalid)?;
+        let tasks = apply_edits(&plan.proposal, edits).map_err(invalid)?;
         self.check_planned(&tasks)?;
         if tasks != plan.proposal {
             draft.event(PlanEvent::Edited {
@@ -57,13 +57,13 @@ impl Board {
                 by: by.to_owned(),
             });
         }
-        draft.answer(Answer::Plan { plan: id });
+        draft.answer(BoardResponse::Plan { plan: id });
         Ok(())
     }
 
     /// Returns a plan whose tasks wait for a person.
-    pub(super) fn waiting_plan(&self, id: PlanId) -> Result<&Plan, Refusal> {
-        let plan = self.known_plan(id)?;
+    pub(super) fn require_proposed_plan(&self, id: PlanId) -> Result<&RequirementPlan, Refusal> {
+        let plan = self.require_plan(id)?;
         if plan.status == PlanStatus::Proposed {
             return Ok(plan);
         }
@@ -76,7 +76,7 @@ impl Board {
 }
 
 /// Returns a proposal with changes, each task after all it waits for.
-pub fn edited(proposal: &[TaskSpec], edits: &[ProposalEdit]) -> Result<Vec<TaskSpec>, String> {
+pub fn apply_edits(proposal: &[TaskSpec], edits: &[PlanTaskEdit]) -> Result<Vec<TaskSpec>, String> {
     let mut tasks: BTreeMap<u64, TaskSpec> = (1_u64..).zip(proposal.iter().cloned()).collect();
     let mut removed = BTreeSet::new();
     let mut named = BTreeSet::new();
@@ -112,7 +112,7 @@ pub fn edited(proposal: &[TaskSpec], edits: &[ProposalEdit]) -> Result<Vec<TaskS
     in_order(tasks)
 }
 
-fn change(task: &mut TaskSpec, edit: &ProposalEdit) {
+fn change(task: &mut TaskSpec, edit: &PlanTaskEdit) {
     if let Some(title) = &edit.title {
         title.trim().clone_into(&mut task.title);
     }
@@ -131,7 +131,7 @@ fn change(task: &mut TaskSpec, edit: &ProposalEdit) {
         let known = known.copied().find(|one| one.task.0 == place);
         known.unwrap_or(Dependency {
             task: TaskId(place),
-            on_fail: OnFail::Block,
+            on_fail: OnDependencyCancelled::Block,
         })
     });
     task.dependencies = dependencies.collect();
@@ -197,7 +197,7 @@ mod tests {
                 .iter()
                 .map(|place| Dependency {
                     task: TaskId(*place),
-                    on_fail: OnFail::Block,
+                    on_fail: OnDependencyCancelled::Block,
                 })
                 .collect(),
             ..TaskSpec::default()
@@ -212,10 +212,10 @@ mod tests {
             .collect()
     }
 
-    fn edit(place: u64) -> ProposalEdit {
-        ProposalEdit {
+    fn edit(place: u64) -> PlanTaskEdit {
+        PlanTaskEdit {
             place,
-            ..ProposalEdit::default()
+            ..PlanTaskEdit::default()
         }
     }
 
@@ -225,35 +225,35 @@ mod tests {
 
     #[test]
     fn what_waited_for_a_task_that_is_left_out_waits_for_what_that_waited_for() {
-        let gone = ProposalEdit {
+        let gone = PlanTaskEdit {
             remove: true,
             ..edit(2)
         };
-        let left = edited(&chain(), &[gone]).unwrap();
+        let left = apply_edits(&chain(), &[gone]).unwrap();
         assert_eq!(shown(&left), [("a", vec![]), ("c", vec![1])]);
-        let all: Vec<ProposalEdit> = (1..=3)
-            .map(|place| ProposalEdit {
+        let all: Vec<PlanTaskEdit> = (1..=3)
+            .map(|place| PlanTaskEdit {
                 remove: true,
                 ..edit(place)
             })
             .collect();
-        let left = edited(&chain(), &all[..2]).unwrap();
+        let left = apply_edits(&chain(), &all[..2]).unwrap();
         assert_eq!(shown(&left), [("c", vec![])]);
-        assert!(edited(&chain(), &all).unwrap_err().contains("decline"));
+        assert!(apply_edits(&chain(), &all).unwrap_err().contains("decline"));
     }
 
     #[test]
     fn tasks_are_put_in_another_order_and_circles_are_refused() {
-        let needs = |place, dependencies: &[u64]| ProposalEdit {
+        let needs = |place, dependencies: &[u64]| PlanTaskEdit {
             dependencies: Some(dependencies.to_vec()),
             ..edit(place)
         };
-        let turned = edited(&chain(), &[needs(1, &[3, 3]), needs(2, &[]), needs(3, &[])]);
+        let turned = apply_edits(&chain(), &[needs(1, &[3, 3]), needs(2, &[]), needs(3, &[])]);
         assert_eq!(
             shown(&turned.unwrap()),
             [("b", vec![]), ("c", vec![]), ("a", vec![2])]
         );
-        let circle = edited(&chain(), &[needs(1, &[3])]).unwrap_err();
+        let circle = apply_edits(&chain(), &[needs(1, &[3])]).unwrap_err();
         assert!(circle.contains("1, 2, 3 wait for each other"), "{circle}");
         for (wrong, words) in [
             (needs(1, &[4]), "cannot wait for 4"),
@@ -262,23 +262,23 @@ mod tests {
             (edit(4), "no task 4"),
             (edit(0), "no task 0"),
         ] {
-            let told = edited(&chain(), &[wrong]).unwrap_err();
+            let told = apply_edits(&chain(), &[wrong]).unwrap_err();
             assert!(told.contains(words), "{told}");
         }
-        let twice = edited(&chain(), &[edit(1), edit(1)]).unwrap_err();
+        let twice = apply_edits(&chain(), &[edit(1), edit(1)]).unwrap_err();
         assert!(twice.contains("twice"));
     }
 
     #[test]
     fn what_is_not_named_stays() {
-        assert_eq!(edited(&chain(), &[edit(2)]).unwrap(), chain());
-        let other = ProposalEdit {
+        assert_eq!(apply_edits(&chain(), &[edit(2)]).unwrap(), chain());
+        let other = PlanTaskEdit {
             title: Some(" other ".to_owned()),
             goal: Some("do it\n".to_owned()),
             paths: Some(vec!["src/a".to_owned()]),
             ..edit(2)
         };
-        let changed = edited(&chain(), &[other]).unwrap();
+        let changed = apply_edits(&chain(), &[other]).unwrap();
         assert_eq!(shown(&changed)[1], ("other", vec![1]));
         assert_eq!(
             (changed[1].goal.as_str(), changed[1].paths.len()),

@@ -9,7 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::{Dependency, OnFail, PlannedBefore, PlanningFacts, Risk, Role, TaskId, TaskSpec, area};
+use super::{
+    AgentRole, Dependency, OnDependencyCancelled, PlannerTask, PlanningFacts, Risk, TaskId,
+    TaskSpec, area,
+};
 
 /// How many names of files a planner is shown.
 const FILES: usize = 400;
@@ -22,7 +25,7 @@ const SHOWN: usize = 6000;
 
 /// What a plan has to keep to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PlanTerms {
+pub struct PlanConstraints {
     /// Patterns that every area has to lie in; empty = anywhere.
     pub areas: Vec<String>,
     /// The most tasks.
@@ -33,7 +36,7 @@ pub struct PlanTerms {
 
 /// What an answer said: tasks whose dependencies are places in the list, or why nothing is left.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlanAnswer {
+pub struct PlanReply {
     /// The tasks, each after all it depends on.
     pub tasks: Vec<TaskSpec>,
     /// Why nothing is left to do, where no task is named.
@@ -70,7 +73,7 @@ struct Planned {
 /// Writes the question. `refused`: the answer before this one, and what was wrong with it.
 pub fn planning_prompt(
     facts: &PlanningFacts,
-    terms: &PlanTerms,
+    terms: &PlanConstraints,
     refused: Option<(&str, &[String])>,
 ) -> String {
     let mut parts = vec![
@@ -110,7 +113,7 @@ pub fn planning_prompt(
     parts.join("\n\n")
 }
 
-fn rules(terms: &PlanTerms) -> String {
+fn rules(terms: &PlanConstraints) -> String {
     let areas = if terms.areas.is_empty() {
         "Name folders or files, never the whole repository.".to_owned()
     } else {
@@ -130,8 +133,8 @@ fn rules(terms: &PlanTerms) -> String {
     )
 }
 
-fn told(tasks: &[PlannedBefore]) -> String {
-    let line = |task: &PlannedBefore| {
+fn told(tasks: &[PlannerTask]) -> String {
+    let line = |task: &PlannerTask| {
         let mut text = format!(
             "- {} {} [{}] ({})",
             task.id,
@@ -170,12 +173,12 @@ fn listed(files: &[String]) -> String {
 }
 
 /// Reads an answer, or names everything that is wrong with it.
-pub fn read_plan(
+pub fn parse_plan_reply(
     answer: &str,
     facts: &PlanningFacts,
-    terms: &PlanTerms,
-) -> Result<PlanAnswer, Vec<String>> {
-    let read: Answer = serde_json::from_str(only_object(answer)).map_err(|error| {
+    terms: &PlanConstraints,
+) -> Result<PlanReply, Vec<String>> {
+    let read: Answer = serde_json::from_str(strip_code_fence(answer)).map_err(|error| {
         vec![format!(
             "it is not the one JSON object that was asked for: {error}"
         )]
@@ -186,7 +189,7 @@ pub fn read_plan(
                 "it names no task; if nothing is left to do, say why in `nothing_left`".to_owned(),
             ]);
         }
-        return Ok(PlanAnswer {
+        return Ok(PlanReply {
             tasks: Vec::new(),
             nothing_left: first_line(&read.nothing_left),
         });
@@ -220,14 +223,14 @@ pub fn read_plan(
         return Err(faults);
     }
     let order = sorted(&read.tasks).map_err(|fault| vec![fault])?;
-    Ok(PlanAnswer {
+    Ok(PlanReply {
         tasks: specs(&read.tasks, &order, &facts.requirement),
         nothing_left: String::new(),
     })
 }
 
 /// Returns the object of an answer, without the fence that some models put around it.
-pub(super) fn only_object(answer: &str) -> &str {
+pub(super) fn strip_code_fence(answer: &str) -> &str {
     let text = answer.trim();
     let Some(inner) = text.strip_prefix("```") else {
         return text;
@@ -277,18 +280,18 @@ fn texts(task: &Planned, fault: &mut impl FnMut(String)) {
     }
 }
 
-fn role_of(word: &str) -> Option<Role> {
+fn role_of(word: &str) -> Option<AgentRole> {
     match word {
-        "" | "worker" => Some(Role::Worker),
-        "tester" => Some(Role::Tester),
-        "docser" => Some(Role::Docser),
+        "" | "worker" => Some(AgentRole::Worker),
+        "tester" => Some(AgentRole::Tester),
+        "docser" => Some(AgentRole::Docser),
         _ => None,
     }
 }
 
 fn paths(
     task: &Planned,
-    terms: &PlanTerms,
+    terms: &PlanConstraints,
     files: &BTreeSet<&str>,
     fault: &mut impl FnMut(String),
 ) {
@@ -382,7 +385,7 @@ fn specs(tasks: &[Planned], order: &[u64], requirement: &str) -> Vec<TaskSpec> {
                 title: task.title.trim().to_owned(),
                 goal: goal(task, requirement),
                 paths: task.paths.clone(),
-                role: role_of(&task.role).unwrap_or(Role::Worker),
+                role: role_of(&task.role).unwrap_or(AgentRole::Worker),
                 class: task.class.clone(),
                 risk: task.risk,
                 timebox_minutes: task.timebox_minutes,
@@ -390,7 +393,7 @@ fn specs(tasks: &[Planned], order: &[u64], requirement: &str) -> Vec<TaskSpec> {
                     .into_iter()
                     .map(|place| Dependency {
                         task: TaskId(place),
-                        on_fail: OnFail::Block,
+                        on_fail: OnDependencyCancelled::Block,
                     })
                     .collect(),
                 source: "planner".to_owned(),
@@ -429,8 +432,8 @@ pub fn excerpt(requirement: &str) -> String {
 mod tests {
     use super::*;
 
-    fn terms() -> PlanTerms {
-        PlanTerms {
+    fn terms() -> PlanConstraints {
+        PlanConstraints {
             areas: vec!["src/**".into(), "docs".into()],
             most: 3,
             files: vec!["src/a.rs".into(), "README.md".into()],
@@ -450,9 +453,9 @@ mod tests {
         )
     }
 
-    fn read(tasks: &[String]) -> Result<PlanAnswer, Vec<String>> {
+    fn read(tasks: &[String]) -> Result<PlanReply, Vec<String>> {
         let text = format!(r#"{{"tasks":[{}]}}"#, tasks.join(","));
-        read_plan(&text, &facts(), &terms())
+        parse_plan_reply(&text, &facts(), &terms())
     }
 
     #[test]
@@ -528,14 +531,17 @@ mod tests {
             r#"{"tasks":[]}"#,
             r#"{"tasks":[],"nothing_left":"  "}"#,
         ] {
-            assert!(read_plan(text, &facts(), &terms()).is_err(), "{text}");
+            assert!(
+                parse_plan_reply(text, &facts(), &terms()).is_err(),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn an_empty_plan_counts_only_with_a_reason() {
         let text = "```json\n{\"tasks\": [], \"nothing_left\": \"all is merged\"}\n```";
-        let plan = read_plan(text, &facts(), &terms()).unwrap();
+        let plan = parse_plan_reply(text, &facts(), &terms()).unwrap();
         assert_eq!(
             (plan.tasks.len(), plan.nothing_left.as_str()),
             (0, "all is merged")
@@ -546,7 +552,7 @@ mod tests {
     fn the_question_names_what_failed_and_what_was_wrong_with_the_last_answer() {
         let facts = PlanningFacts {
             round: 1,
-            open: vec![PlannedBefore {
+            open: vec![PlannerTask {
                 id: TaskId(4),
                 title: "write it".into(),
                 paths: vec!["src/a.rs".into()],

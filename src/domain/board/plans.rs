@@ -8,9 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Answer, Board, DispatchBlocker, Draft, Effect, Input, JudgeEvent, JudgementId, Millis, Plan,
-    PlanEvent, PlanId, PlanStatus, ProcessName, Refusal, RefusalCode, Resolver, Spend, SystemEvent,
-    Task, TaskEvent, TaskId, TaskSpec, TaskStatus, create::invalid,
+    Board, BoardResponse, DispatchBlocker, Draft, Effect, Input, JudgeEvent, JudgementId, Millis,
+    PlanEvent, PlanId, PlanStatus, ProcessName, Refusal, RefusalCode, RequirementPlan, Resolver,
+    Spend, SystemEvent, Task, TaskEvent, TaskId, TaskSpec, TaskStatus, create::invalid,
 };
 
 /// How many tasks a planner is told of, the newest.
@@ -19,7 +19,7 @@ const TOLD: usize = 100;
 /// What a planner found.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Proposal {
+pub struct PlanProposal {
     /// What planned: `model`, `agent`.
     pub maker: String,
     /// The tasks; their dependencies are places in this list, counted from 1.
@@ -30,7 +30,7 @@ pub struct Proposal {
 
 /// One task as a planner is told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlannedBefore {
+pub struct PlannerTask {
     /// Its number.
     pub id: TaskId,
     /// One line.
@@ -51,14 +51,14 @@ pub struct PlanningFacts {
     /// How often what is left was planned again; 0 = this is the first time.
     pub round: u32,
     /// Tasks that are merged.
-    pub done: Vec<PlannedBefore>,
+    pub done: Vec<PlannerTask>,
     /// Tasks that are not, with what went wrong.
-    pub open: Vec<PlannedBefore>,
+    pub open: Vec<PlannerTask>,
 }
 
 impl Board {
     /// What people and planners say about requirements.
-    pub(super) fn decide_about_plans(
+    pub(super) fn handle_plan_input(
         &self,
         draft: &mut Draft,
         input: &Input,
@@ -77,7 +77,7 @@ impl Board {
             spend,
         } = input
         {
-            return self.spend_plan(draft, *plan, *generation, *spend);
+            return self.record_plan_spend(draft, *plan, *generation, *spend);
         }
         if let Input::Propose {
             plan,
@@ -116,7 +116,7 @@ impl Board {
         if preview {
             draft.event(PlanEvent::PreviewWanted { plan });
         }
-        draft.answer(Answer::Plan { plan });
+        draft.answer(BoardResponse::Plan { plan });
         Ok(())
     }
 
@@ -139,8 +139,8 @@ impl Board {
     }
 
     /// Returns a plan that this start of the planner works on, or refuses.
-    fn fenced_plan(&self, id: PlanId, generation: u64) -> Result<&Plan, Refusal> {
-        let plan = self.known_plan(id)?;
+    fn fenced_plan(&self, id: PlanId, generation: u64) -> Result<&RequirementPlan, Refusal> {
+        let plan = self.require_plan(id)?;
         let current = self
             .process(ProcessName::Planner)
             .map_or(0, |process| process.generation);
@@ -154,7 +154,7 @@ impl Board {
         Ok(plan)
     }
 
-    pub(super) fn known_plan(&self, id: PlanId) -> Result<&Plan, Refusal> {
+    pub(super) fn require_plan(&self, id: PlanId) -> Result<&RequirementPlan, Refusal> {
         self.plan(id).ok_or_else(|| {
             Refusal::new(
                 RefusalCode::NotFound,
@@ -165,7 +165,7 @@ impl Board {
     }
 
     /// Counts what a planner uses up; a call that the budget does not allow is refused before it is made.
-    pub(super) fn spend_plan(
+    pub(super) fn record_plan_spend(
         &self,
         draft: &mut Draft,
         id: PlanId,
@@ -181,7 +181,7 @@ impl Board {
     }
 
     /// The same for a judge that asks a model.
-    pub(super) fn spend_judgement(
+    pub(super) fn record_judgement_spend(
         &self,
         draft: &mut Draft,
         id: JudgementId,
@@ -257,7 +257,7 @@ impl Board {
         draft: &mut Draft,
         id: PlanId,
         generation: u64,
-        proposal: &Proposal,
+        proposal: &PlanProposal,
     ) -> Result<(), Refusal> {
         let plan = self.fenced_plan(id, generation)?;
         if proposal.tasks.is_empty() {
@@ -273,7 +273,7 @@ impl Board {
             return Ok(());
         }
         self.check_planned(&proposal.tasks)?;
-        if self.asks_before_making(plan) {
+        if self.needs_plan_approval(plan) {
             Self::show_first(draft, id, &proposal.maker, &proposal.tasks);
             return Ok(());
         }
@@ -286,7 +286,7 @@ impl Board {
     }
 
     /// Returns whether a person decides before the tasks of a plan are made.
-    pub fn asks_before_making(&self, plan: &Plan) -> bool {
+    pub fn needs_plan_approval(&self, plan: &RequirementPlan) -> bool {
         plan.preview || self.settings().plan_preview || self.settings().ask_before_start
     }
 
@@ -298,7 +298,7 @@ impl Board {
         accept: bool,
         by: &str,
     ) -> Result<(), Refusal> {
-        let plan = self.waiting_plan(id)?;
+        let plan = self.require_proposed_plan(id)?;
         if !accept {
             draft.event(PlanEvent::Declined {
                 plan: id,
@@ -307,7 +307,7 @@ impl Board {
             return Ok(());
         }
         self.make_planned(draft, plan, &plan.proposal)?;
-        draft.answer(Answer::Plan { plan: id });
+        draft.answer(BoardResponse::Plan { plan: id });
         Ok(())
     }
 
@@ -315,11 +315,11 @@ impl Board {
     fn make_planned(
         &self,
         draft: &mut Draft,
-        plan: &Plan,
+        plan: &RequirementPlan,
         specs: &[TaskSpec],
     ) -> Result<(), Refusal> {
         self.check_planned(specs)?;
-        let known = self.known_of_plan(&plan.requirement, specs);
+        let known = self.existing_plan_tasks(&plan.requirement, specs);
         let is_new = specs.len() > known.len();
         let ids = self.plan_tasks(draft, specs, &known);
         let error = if specs.is_empty() {
@@ -362,7 +362,11 @@ impl Board {
 
     /// Returns which tasks of a plan are on the board already, by their place from 1: with the same key, or with the same
     /// title and area, where that one is not over or was made for the same requirement.
-    pub fn known_of_plan(&self, requirement: &str, specs: &[TaskSpec]) -> BTreeMap<u64, TaskId> {
+    pub fn existing_plan_tasks(
+        &self,
+        requirement: &str,
+        specs: &[TaskSpec],
+    ) -> BTreeMap<u64, TaskId> {
         let same: BTreeSet<TaskId> = self
             .plans()
             .filter(|plan| plan.requirement == requirement)
@@ -440,7 +444,7 @@ impl Board {
     }
 
     /// Returns what a planner is told of the board.
-    pub fn planning_facts(&self, plan: &Plan) -> PlanningFacts {
+    pub fn planning_facts(&self, plan: &RequirementPlan) -> PlanningFacts {
         let chain = self
             .plans()
             .filter(|other| other.requirement == plan.requirement);
@@ -467,7 +471,7 @@ impl Board {
     }
 
     /// Returns the plan whose requirement is to be planned again, and when. A budget that is used up puts it off.
-    pub(super) fn replan_due(&self, now: Millis) -> Option<(&Plan, Millis)> {
+    pub(super) fn replan_due(&self, now: Millis) -> Option<(&RequirementPlan, Millis)> {
         let settings = self.settings();
         let plan = self.plans.values().next_back()?;
         let goes_on = settings.auto_replan
@@ -476,7 +480,7 @@ impl Board {
             && plan.round < settings.replan_max;
         let planner = self.process(ProcessName::Planner);
         let may = self.hatch().armed
-            && self.held().is_none()
+            && self.active_hold().is_none()
             && !self.globals.closed
             && planner.is_none_or(|one| !one.status.is_live() && !one.stop_requested);
         if !goes_on || !may || self.anything_moves() {
@@ -489,7 +493,7 @@ impl Board {
         }
     }
 
-    pub(super) fn replan(&self, draft: &mut Draft, plan: &Plan) {
+    pub(super) fn replan(&self, draft: &mut Draft, plan: &RequirementPlan) {
         let id = PlanId(self.globals.last_plan.0 + 1);
         draft.event(PlanEvent::Replanned {
             plan: id,
@@ -517,7 +521,7 @@ impl Board {
             &self.index.queued,
         ];
         all.into_iter()
-            .flat_map(super::shared_map::SharedSet::iter)
+            .flat_map(super::shared_map::CowSet::iter)
             .any(|id| !self.is_stuck(*id, &mut known))
     }
 
@@ -535,7 +539,7 @@ impl Board {
                 task.spec.dependencies.iter().any(|needed| {
                     let on = self.task(needed.task);
                     let is_gone = on.is_none_or(|on| on.status == TaskStatus::Cancelled);
-                    let blocks = needed.on_fail == super::OnFail::Block;
+                    let blocks = needed.on_fail == super::OnDependencyCancelled::Block;
                     (is_gone && blocks) || (!is_gone && self.is_stuck(needed.task, known))
                 })
             }
@@ -572,7 +576,7 @@ fn name_of(spec: &TaskSpec) -> (String, Vec<String>) {
     (title, paths)
 }
 
-fn told_of(task: &Task) -> PlannedBefore {
+fn told_of(task: &Task) -> PlannerTask {
     let mut why = Vec::new();
     if task.status != TaskStatus::Done {
         why.push(task.detail.clone());
@@ -589,7 +593,7 @@ fn told_of(task: &Task) -> PlannedBefore {
         why.retain(|line| !line.is_empty());
         why.dedup();
     }
-    PlannedBefore {
+    PlannerTask {
         id: task.id,
         title: task.spec.title.clone(),
         paths: task.spec.paths.clone(),

@@ -193,7 +193,7 @@ pub enum ApprovalSubject {
 /// A question to a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Approval {
+pub struct ApprovalRequest {
     /// Its number.
     pub id: super::ids::ApprovalId,
     /// The task it is about.
@@ -236,7 +236,7 @@ pub enum PlanStatus {
 /// A requirement and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Plan {
+pub struct RequirementPlan {
     /// Its number.
     pub id: super::ids::PlanId,
     /// The text.

@@ -2,8 +2,8 @@
 //! the run that asked. Nothing but a person says yes.
 
 use super::{
-    Answer, Approval, ApprovalId, ApprovalSubject, Board, Draft, Effect, Fence, Millis, Refusal,
-    Run, RunId, TaskEvent, create::invalid,
+    ApprovalId, ApprovalRequest, ApprovalSubject, Board, BoardResponse, Draft, Effect, Fence,
+    Millis, Refusal, Run, RunId, TaskEvent, create::invalid,
 };
 
 /// How long the words of an action may be.
@@ -13,7 +13,7 @@ const ACTION: usize = 16 * 1024;
 const CLOCK: &str = "nobody answered in time";
 
 impl Board {
-    pub(super) fn ask(
+    pub(super) fn ask_approval(
         &self,
         draft: &mut Draft,
         id: RunId,
@@ -32,7 +32,7 @@ impl Board {
             .open_approvals()
             .find(|approval| same(&approval.subject))
         {
-            draft.answer(Answer::Approval { approval: known.id });
+            draft.answer(BoardResponse::Approval { approval: known.id });
             return Ok(());
         }
         let approval = ApprovalId(self.globals.last_approval.0 + 1);
@@ -52,7 +52,7 @@ impl Board {
             text: question,
             task: Some(run.task),
         });
-        draft.answer(Answer::Approval { approval });
+        draft.answer(BoardResponse::Approval { approval });
         Ok(())
     }
 
@@ -65,7 +65,7 @@ impl Board {
         fence: Fence,
     ) -> Result<(), Refusal> {
         self.fenced_run(run, fence)?;
-        let is_its = |approval: &&Approval| matches!(approval.subject, ApprovalSubject::Action { run: asked, .. } if asked == run);
+        let is_its = |approval: &&ApprovalRequest| matches!(approval.subject, ApprovalSubject::Action { run: asked, .. } if asked == run);
         if self
             .approval(id)
             .filter(is_its)
@@ -94,12 +94,12 @@ impl Board {
     }
 
     /// Returns the question whose time ends first.
-    pub(super) fn first_question_to_end(&self) -> Option<(Millis, ApprovalId)> {
+    pub(super) fn next_question_expiry(&self) -> Option<(Millis, ApprovalId)> {
         self.index.timed_questions.first().copied()
     }
 
     /// Answers with no, because nobody else did.
-    pub(super) fn end_question(&self, draft: &mut Draft, id: ApprovalId) {
+    pub(super) fn expire_question(&self, draft: &mut Draft, id: ApprovalId) {
         let Some(approval) = self.approval(id) else {
             return;
         };

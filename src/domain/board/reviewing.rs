@@ -5,14 +5,14 @@
 
 use serde::Deserialize;
 
-use super::{Task, planning::only_object};
+use super::{Task, planning::strip_code_fence};
 
 /// How much of a change can be reviewed, in bytes.
-pub const REVIEWED: usize = 200 * 1024;
+pub const MAX_REVIEW_BYTES: usize = 200 * 1024;
 
 /// What a reviewer decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Review {
+pub enum ReviewDecision {
     /// The change does what was asked for.
     Approve {
         /// Remarks, one each.
@@ -97,8 +97,8 @@ fn mark_for(text: &str) -> String {
 }
 
 /// Reads an answer, or says why it is no verdict.
-pub fn read_review(answer: &str) -> Result<Review, String> {
-    let read: Answer = serde_json::from_str(only_object(answer))
+pub fn parse_review_reply(answer: &str) -> Result<ReviewDecision, String> {
+    let read: Answer = serde_json::from_str(strip_code_fence(answer))
         .map_err(|error| format!("it is not the one JSON object that was asked for: {error}"))?;
     let reasons: Vec<String> = read
         .reasons
@@ -108,11 +108,11 @@ pub fn read_review(answer: &str) -> Result<Review, String> {
         .take(20)
         .collect();
     match read.verdict {
-        Word::Approve => Ok(Review::Approve { notes: reasons }),
+        Word::Approve => Ok(ReviewDecision::Approve { notes: reasons }),
         Word::RequestChanges if reasons.is_empty() => {
             Err("it asks for changes and gives no reason".to_owned())
         }
-        Word::RequestChanges => Ok(Review::RequestChanges { reasons }),
+        Word::RequestChanges => Ok(ReviewDecision::RequestChanges { reasons }),
     }
 }
 
@@ -124,15 +124,15 @@ mod tests {
     fn only_the_agreed_form_is_a_verdict() {
         let yes = r#"{"verdict":"approve","reasons":["fine"]}"#;
         assert_eq!(
-            read_review(yes),
-            Ok(Review::Approve {
+            parse_review_reply(yes),
+            Ok(ReviewDecision::Approve {
                 notes: vec!["fine".into()]
             })
         );
         let no = r#"{"verdict":"request_changes","reasons":["no test"]}"#;
         assert_eq!(
-            read_review(no),
-            Ok(Review::RequestChanges {
+            parse_review_reply(no),
+            Ok(ReviewDecision::RequestChanges {
                 reasons: vec!["no test".into()]
             })
         );
@@ -147,7 +147,7 @@ mod tests {
             r#"I think so. {"verdict":"approve","reasons":[]}"#,
             r#"{"verdict":"approve","reasons":[]} {"verdict":"request_changes","reasons":["x"]}"#,
         ] {
-            assert!(read_review(text).is_err(), "{text}");
+            assert!(parse_review_reply(text).is_err(), "{text}");
         }
     }
 

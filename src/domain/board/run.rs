@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     budget::Spend,
-    ids::{AgentId, Fence, Millis, Role, RunId, TaskId},
+    ids::{AgentId, AgentRole, Fence, Millis, RunId, TaskId},
     task::{FailureKind, KeptCommit},
 };
 
@@ -81,7 +81,7 @@ pub struct Run {
 
 impl Run {
     /// Returns how many things it left: its log, and the diff and the commit of its work.
-    pub fn artifacts(&self) -> usize {
+    pub fn artifact_count(&self) -> usize {
         let kept = self.kept.as_ref();
         1 + kept.map_or(0, |kept| 1 + usize::from(!kept.commit.is_empty()))
     }
@@ -128,7 +128,7 @@ pub enum RunOutcome {
 /// Whether an agent can take work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AgentStatus {
+pub enum AgentAvailability {
     /// Waits for work.
     Idle,
     /// Works.
@@ -137,7 +137,7 @@ pub enum AgentStatus {
     Offline,
 }
 
-impl AgentStatus {
+impl AgentAvailability {
     /// Returns the word used in files and by the API.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -151,13 +151,13 @@ impl AgentStatus {
 /// An agent: a process that takes work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Agent {
+pub struct AgentState {
     /// Its name.
     pub id: AgentId,
     /// What it does.
-    pub role: Role,
+    pub role: AgentRole,
     /// Whether it can take work.
-    pub status: AgentStatus,
+    pub status: AgentAvailability,
     /// The task it works on or judges.
     pub task: Option<TaskId>,
     /// Since when.

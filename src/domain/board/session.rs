@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Board, EntityKey, Millis, Resolver, RunId, SessionId, Task, TaskId, TaskSpec, TaskStatus,
-    fold_count::place, task::BlockReason,
+    fold_count::set_status, task::BlockReason,
 };
 use crate::domain::{
     ledger::TaskOutcome,
@@ -64,7 +64,7 @@ pub struct SessionSpec {
 /// The task of a session that is at work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SessionTurn {
+pub struct SessionTaskRun {
     /// Its place in the list.
     pub place: usize,
     /// The run.
@@ -126,7 +126,7 @@ pub struct Session {
     /// Whoever performs it waits for its next turn.
     pub ready: bool,
     /// What is at work.
-    pub turn: Option<SessionTurn>,
+    pub turn: Option<SessionTaskRun>,
     /// What that waits for.
     pub wait: Option<SessionWait>,
     /// Why the first try of what is at work failed; `None` = it is the first.
@@ -149,7 +149,7 @@ impl Session {
     }
 
     /// Returns the whole seconds in which tasks may still be under way.
-    pub fn left(&self, now: Millis) -> Option<u64> {
+    pub fn seconds_left(&self, now: Millis) -> Option<u64> {
         self.deadline
             .map(|deadline| deadline.saturating_sub(now) / 1000)
     }
@@ -372,7 +372,7 @@ impl Board {
             }),
             SessionEvent::Turn { place, run, .. } => self.change_session(id, |session| {
                 session.ready = false;
-                session.turn = Some(SessionTurn {
+                session.turn = Some(SessionTaskRun {
                     place: *place,
                     run: *run,
                 });
@@ -429,7 +429,7 @@ impl Board {
 
     fn fold_again(&mut self, id: SessionId, place: usize, run: RunId, reason: &str) {
         self.change_session(id, |session| {
-            session.turn = Some(SessionTurn { place, run });
+            session.turn = Some(SessionTaskRun { place, run });
             session.wait = None;
             session.again = Some(reason.to_owned());
         });
@@ -524,7 +524,7 @@ impl Board {
                     place_ended(task, id, end, at);
                     return;
                 }
-                place(task, TaskStatus::Queued, None, at);
+                set_status(task, TaskStatus::Queued, None, at);
                 task.resolver = Resolver::Dispatcher;
                 "its turn comes again".clone_into(&mut task.detail);
             });
@@ -540,11 +540,11 @@ fn place_ended(task: &mut Task, session: SessionId, end: &SessionTaskEnd, at: Mi
     }
     match end.outcome {
         TaskOutcome::Success => {
-            place(task, TaskStatus::Done, None, at);
+            set_status(task, TaskStatus::Done, None, at);
             task.resolver = Resolver::Nobody;
         }
         TaskOutcome::Failed => {
-            place(
+            set_status(
                 task,
                 TaskStatus::Blocked,
                 Some(BlockReason::NeedsRework),
@@ -553,7 +553,7 @@ fn place_ended(task: &mut Task, session: SessionId, end: &SessionTaskEnd, at: Mi
             task.resolver = Resolver::Person;
         }
         TaskOutcome::Blocked | TaskOutcome::Skipped | TaskOutcome::NotRun => {
-            place(task, TaskStatus::Cancelled, None, at);
+            set_status(task, TaskStatus::Cancelled, None, at);
             task.resolver = Resolver::Nobody;
         }
     }

@@ -4,8 +4,8 @@
 //! performs the session goes on only under the new number, which the answer names.
 
 use super::{
-    Answer, Board, DispatchBlocker, Draft, Fence, Lesson, Refusal, RefusalCode, RequeueCause, Run,
-    RunEvent, RunId, RunStatus, Session, SessionId, TaskEvent,
+    Board, BoardResponse, DispatchBlocker, Draft, Fence, Lesson, Refusal, RefusalCode,
+    RequeueCause, Run, RunEvent, RunId, RunStatus, Session, SessionId, TaskEvent,
     session::SessionEvent,
     work::{check_fence, stale},
 };
@@ -19,7 +19,7 @@ impl Board {
         (run, fence): (RunId, Fence),
         reason: &str,
     ) -> Result<(), Refusal> {
-        let session = self.known_open(session)?;
+        let session = self.require_open_session(session)?;
         if session.stop.is_some() {
             return Err(Refusal::new(
                 RefusalCode::Conflict,
@@ -27,7 +27,7 @@ impl Board {
                 "",
             ));
         }
-        let run = self.run_at_work(session, run, fence)?;
+        let run = self.fenced_session_run(session, run, fence)?;
         self.afford_again(draft, run)?;
         let place = session.turn.map(|turn| turn.place).unwrap_or_default();
         let next = RunId(self.globals.last_run.0 + 1);
@@ -63,12 +63,12 @@ impl Board {
             run: next,
             reason: reason.to_owned(),
         });
-        draft.answer(Answer::Run { run: next, fence });
+        draft.answer(BoardResponse::Run { run: next, fence });
         Ok(())
     }
 
     /// Returns the run that has the turn of a session, or refuses what comes too late.
-    pub(super) fn run_at_work(
+    pub(super) fn fenced_session_run(
         &self,
         session: &Session,
         id: RunId,
@@ -90,7 +90,9 @@ impl Board {
 
     /// A second try is a call like any other.
     fn afford_again(&self, draft: &Draft, run: &Run) -> Result<(), Refusal> {
-        let own = self.task(run.task).and_then(|task| self.task_budget(task));
+        let own = self
+            .task(run.task)
+            .and_then(|task| self.over_budget_reason(task));
         let words = own.or_else(|| match self.budget_blocker(draft.now) {
             Some(DispatchBlocker::Budget(words, _)) => Some(words),
             _ => None,

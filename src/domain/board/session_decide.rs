@@ -1,9 +1,9 @@
 //! What happens to a session: whose turn it is, and when it stops.
 
 use super::{
-    Answer, Board, Draft, Effect, Fence, Millis, ProcessName, Refusal, RefusalCode, Role, Run,
-    RunEvent, RunId, RunStatus, SessionId, Spend, SystemEvent, Task, TaskEvent, TaskId, TaskSpec,
-    TaskStatus,
+    AgentRole, Board, BoardResponse, Draft, Effect, Fence, Millis, ProcessName, Refusal,
+    RefusalCode, Run, RunEvent, RunId, RunStatus, SessionId, Spend, SystemEvent, Task, TaskEvent,
+    TaskId, TaskSpec, TaskStatus,
     session::{Session, SessionEvent, SessionSpec, SessionStop, SessionTaskEnd},
     session_input::{SessionEffect, SessionInput},
     work::stale,
@@ -31,7 +31,7 @@ enum Step<'a> {
 }
 
 impl Board {
-    pub(super) fn decide_session(
+    pub(super) fn handle_session_input(
         &self,
         draft: &mut Draft,
         input: &SessionInput,
@@ -48,7 +48,7 @@ impl Board {
                 outcomes,
                 failures_in_a_row,
             } => {
-                let known = self.known_open(*session)?;
+                let known = self.require_open_session(*session)?;
                 self.refuse_at_work(known)?;
                 draft.event(SessionEvent::Restored {
                     session: *session,
@@ -63,7 +63,7 @@ impl Board {
                 until,
                 detail,
             } => {
-                self.known_open(*session)?;
+                self.require_open_session(*session)?;
                 draft.event(SessionEvent::Waits {
                     session: *session,
                     until: *until,
@@ -83,7 +83,7 @@ impl Board {
                 places,
                 reason,
             } => {
-                let session = self.known_open(*session)?;
+                let session = self.require_open_session(*session)?;
                 let mut queue = session.queue();
                 queue.revert_accepted(places);
                 draft.event(SessionEvent::Reverted {
@@ -92,14 +92,14 @@ impl Board {
                     reason: reason.clone(),
                     failures_in_a_row: queue.failures_in_a_row(),
                 });
-                Self::note_stop(draft, session, queue.end(), reason);
+                Self::note_stop(draft, session, queue.stop_reason(), reason);
                 Ok(())
             }
             SessionInput::Finish { .. } => self.finish_session(draft, input),
         }
     }
 
-    pub(super) fn known_open(&self, id: SessionId) -> Result<&Session, Refusal> {
+    pub(super) fn require_open_session(&self, id: SessionId) -> Result<&Session, Refusal> {
         let session = self.session(id);
         let session = session.ok_or_else(|| {
             Refusal::new(
@@ -185,12 +185,12 @@ impl Board {
             session,
             resume: false,
         }));
-        draft.answer(Answer::Session { session });
+        draft.answer(BoardResponse::Session { session });
         Ok(())
     }
 
     fn ready_session(&self, draft: &mut Draft, id: SessionId) -> Result<(), Refusal> {
-        let session = self.known_open(id)?;
+        let session = self.require_open_session(id)?;
         if let Some(stop) = &session.stop {
             draft.effect(Effect::Session(SessionEffect::Stop {
                 session: id,
@@ -225,9 +225,9 @@ impl Board {
         reason: &str,
         by: &str,
     ) -> Result<(), Refusal> {
-        let session = self.known_open(id)?;
+        let session = self.require_open_session(id)?;
         if session.stop.is_some() {
-            draft.answer(Answer::Already {
+            draft.answer(BoardResponse::Already {
                 detail: format!("{id} is ending already"),
             });
             return Ok(());
@@ -302,8 +302,8 @@ impl Board {
         else {
             return Ok(());
         };
-        let session = self.known_open(*session)?;
-        let run = self.run_at_work(session, *run, *fence)?;
+        let session = self.require_open_session(*session)?;
+        let run = self.fenced_session_run(session, *run, *fence)?;
         if session.turn.is_none_or(|turn| turn.place != end.place) {
             return Err(stale(format!(
                 "{} has not the turn of {}",
@@ -353,7 +353,7 @@ impl Board {
             end: end.clone(),
             failures_in_a_row: queue.failures_in_a_row(),
         });
-        Self::note_stop(draft, session, queue.end(), &end.reason);
+        Self::note_stop(draft, session, queue.stop_reason(), &end.reason);
     }
 
     fn finish_session(&self, draft: &mut Draft, input: &SessionInput) -> Result<(), Refusal> {
@@ -367,7 +367,7 @@ impl Board {
         else {
             return Ok(());
         };
-        let session = self.known_open(*session)?;
+        let session = self.require_open_session(*session)?;
         // What ran on for whatever reason runs no more.
         let live = session.tasks.iter().flatten();
         for run in live.filter_map(|task| self.live_run_of(self.task(*task)?)) {
@@ -468,7 +468,7 @@ impl Board {
                 failures_in_a_row: session.failures_in_a_row,
             }),
             Step::Over(stop) => Self::note_stop(draft, session, Some(stop.why), &stop.detail),
-            Step::Ask(task) => self.ask_to_start(draft, task),
+            Step::Ask(task) => self.ask_start_approval(draft, task),
             Step::Turn(place, task, agent) => self.give_turn(draft, session, place, task, agent),
         }
         true
@@ -506,7 +506,7 @@ impl Board {
             run,
             fence,
         }));
-        draft.answer(Answer::Task {
+        draft.answer(BoardResponse::Task {
             task: task.id,
             created: false,
         });
@@ -541,7 +541,7 @@ impl Board {
             return None;
         }
         let mut queue = session.queue();
-        let action = queue.next(session.left(now));
+        let action = queue.next(session.seconds_left(now));
         let known = session.outcomes.iter().zip(queue.outcomes());
         let skipped = known
             .enumerate()
@@ -573,7 +573,7 @@ impl Board {
                 Step::Skip(passed_over(place, &task.detail))
             });
         }
-        if let Some(words) = self.task_budget(task) {
+        if let Some(words) = self.over_budget_reason(task) {
             let reason = format!("its budget is used up: {words}");
             return Some(Step::Skip(passed_over(place, &reason)));
         }
@@ -586,7 +586,7 @@ impl Board {
         if self.slot_blocker(task).is_some() || self.area_blocker(task).is_some() {
             return None;
         }
-        Some(Step::Turn(place, task, self.idle_agent(Role::Worker)?))
+        Some(Step::Turn(place, task, self.idle_agent(AgentRole::Worker)?))
     }
 }
 

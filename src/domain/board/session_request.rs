@@ -8,7 +8,7 @@ use super::{
 };
 use crate::domain::{
     ledger::SessionStart,
-    tasks::{GuardedTask, RunProgress, TaskList},
+    tasks::{AgentTask, RunProgress, TaskList},
 };
 
 /// What a command hands to a service.
@@ -36,7 +36,7 @@ pub struct SessionRequest {
 }
 
 impl SessionRequest {
-    fn board_task(&self, task: &GuardedTask) -> TaskSpec {
+    fn board_task(&self, task: &AgentTask) -> TaskSpec {
         TaskSpec {
             title: format!("{}: {}", task.id, task.goal),
             goal: task.prompt.clone(),

@@ -2,7 +2,7 @@
 
 use super::{
     ApprovalId, Board, DispatchBlocker, Millis, Resolver, SessionId, Task, WhySentence,
-    session::Session, why::say,
+    session::Session, why::why_sentence,
 };
 use crate::domain::{tasks::QueueAction, time::duration_words};
 
@@ -16,7 +16,7 @@ impl Board {
     ) -> Vec<WhySentence> {
         let id = session.id;
         if let Some(stop) = &session.stop {
-            return vec![say(
+            return vec![why_sentence(
                 format!(
                     "{id} is ending ({}), so it does not start",
                     stop.why.label()
@@ -27,13 +27,16 @@ impl Board {
         let mut sentences = Vec::new();
         let place = session.place_of(task.id).unwrap_or_default();
         let QueueAction::Start(next) = session.queue().next(None) else {
-            return vec![say(format!("{id} is about to end"), Resolver::Dispatcher)];
+            return vec![why_sentence(
+                format!("{id} is about to end"),
+                Resolver::Dispatcher,
+            )];
         };
         let item = |place: usize| session.spec.items.get(place);
         sentences.extend(Self::why_session_waits(session));
         if place != next {
             let before = item(next).map_or("", |item| item.id.as_str());
-            sentences.push(say(
+            sentences.push(why_sentence(
                 format!(
                     "the tasks of {id} ({}) run one after the other; {before} is before it",
                     session.spec.list
@@ -43,7 +46,7 @@ impl Board {
         } else if session.ready {
             sentences.extend(self.why_turn(session, task, now));
         } else {
-            sentences.push(say(
+            sentences.push(why_sentence(
                 format!("it is next in {id}, which tests or puts in order what came before"),
                 Resolver::Agent,
             ));
@@ -59,7 +62,7 @@ impl Board {
             return sentences;
         };
         if let Some(reason) = &session.again {
-            sentences.push(say(
+            sentences.push(why_sentence(
                 format!("it is its second and last try; the first one failed: {reason}"),
                 Resolver::Agent,
             ));
@@ -73,7 +76,7 @@ impl Board {
         Some(WhySentence {
             at: wait.until,
             remedy: format!("`tos night cancel {}` ends the session", session.id.0),
-            ..say(
+            ..why_sentence(
                 format!("{} waits: {}", session.id, wait.detail),
                 Resolver::CycleManager,
             )
@@ -84,16 +87,17 @@ impl Board {
     fn add_limits(session: &Session, place: usize, now: Millis, sentences: &mut Vec<WhySentence>) {
         let id = session.id;
         if session.failures_in_a_row > 0 {
-            sentences.push(say(
+            sentences.push(why_sentence(
                 format!("a task of {id} failed; a second one in a row stops the session"),
                 Resolver::OtherTask,
             ));
         }
-        if let (Some(left), Some(item)) = (session.left(now), session.spec.items.get(place)) {
+        if let (Some(left), Some(item)) = (session.seconds_left(now), session.spec.items.get(place))
+        {
             let seconds = item.seconds;
             sentences.push(WhySentence {
                 at: session.deadline,
-                ..say(
+                ..why_sentence(
                     format!(
                         "{id} has {} left, and the task starts only while {} are left",
                         duration_words(left),

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     budget::SpendLimit,
-    code_repository::{Repository, check_address},
-    ids::{Millis, ProcessName, Role},
-    setting_keys::Impact,
+    code_repository::{GithubRepository, check_server_url},
+    ids::{AgentRole, Millis, ProcessName},
+    setting_keys::RestartScope,
 };
 
 /// What becomes of an attempt that a judge accepted.
@@ -83,7 +83,7 @@ pub struct BoardSettings {
     pub docser_lane_max: u32,
     /// Slots that are kept for features while one waits.
     pub feature_lane_min: u32,
-    /// How many agents of each role there are.
+    /// How many workers there are.
     pub workers: u16,
     /// The same for testers.
     pub testers: u16,
@@ -218,39 +218,41 @@ impl Default for BoardSettings {
 
 impl BoardSettings {
     /// Returns how many agents of a role are configured.
-    pub const fn count(&self, role: Role) -> u16 {
+    pub const fn agent_count(&self, role: AgentRole) -> u16 {
         match role {
-            Role::Judge => self.judges,
-            Role::Worker => self.workers,
-            Role::Tester => self.testers,
-            Role::Docser => self.docsers,
+            AgentRole::Judge => self.judges,
+            AgentRole::Worker => self.workers,
+            AgentRole::Tester => self.testers,
+            AgentRole::Docser => self.docsers,
         }
     }
 
     /// Returns the processes that run while the hatch is armed, in the order in which they start.
-    pub fn expected(&self) -> Vec<ProcessName> {
+    pub fn expected_processes(&self) -> Vec<ProcessName> {
         let mut names = vec![ProcessName::CycleManager, ProcessName::Dispatcher];
-        for role in Role::ALL {
-            names.extend((1..=self.count(role)).map(|number| ProcessName::Agent(role, number)));
+        for role in AgentRole::ALL {
+            names.extend(
+                (1..=self.agent_count(role)).map(|number| ProcessName::Agent(role, number)),
+            );
         }
         names
     }
 
     /// Returns the processes that a change concerns, in the order in which they are started again.
-    pub fn concerned(&self, impact: Impact) -> Vec<ProcessName> {
+    pub fn processes_to_restart(&self, impact: RestartScope) -> Vec<ProcessName> {
         let concerned = |name: &ProcessName| match impact {
-            Impact::None => false,
-            Impact::Dispatcher => *name == ProcessName::Dispatcher,
-            Impact::CycleManager => *name == ProcessName::CycleManager,
-            Impact::Judges => name.role() == Some(Role::Judge),
-            Impact::Agents(role) => name.role() == Some(role),
-            Impact::Execution => name.role().is_some_and(Role::executes),
-            Impact::DispatcherAndExecution => {
-                *name == ProcessName::Dispatcher || name.role().is_some_and(Role::executes)
+            RestartScope::None => false,
+            RestartScope::Dispatcher => *name == ProcessName::Dispatcher,
+            RestartScope::CycleManager => *name == ProcessName::CycleManager,
+            RestartScope::Judges => name.role() == Some(AgentRole::Judge),
+            RestartScope::Agents(role) => name.role() == Some(role),
+            RestartScope::Execution => name.role().is_some_and(AgentRole::executes),
+            RestartScope::DispatcherAndExecution => {
+                *name == ProcessName::Dispatcher || name.role().is_some_and(AgentRole::executes)
             }
-            Impact::Planner => *name == ProcessName::Planner,
+            RestartScope::Planner => *name == ProcessName::Planner,
         };
-        let mut names = self.expected();
+        let mut names = self.expected_processes();
         names.push(ProcessName::Planner);
         names.retain(concerned);
         names
@@ -341,8 +343,8 @@ impl BoardSettings {
     }
 
     /// Returns the repository on GitHub, where one is named.
-    pub fn github(&self) -> Option<Repository> {
-        Repository::read(&self.repo_url, &self.github_api_url).ok()
+    pub fn github_repository(&self) -> Option<GithubRepository> {
+        GithubRepository::read(&self.repo_url, &self.github_api_url).ok()
     }
 
     /// Sets a setting, or says why not.
@@ -444,14 +446,14 @@ impl BoardSettings {
             }
             "REPO_URL" => {
                 if !value.is_empty() {
-                    Repository::read(value, &self.github_api_url)
+                    GithubRepository::read(value, &self.github_api_url)
                         .map_err(|why| format!("{name}: {why}"))?;
                 }
                 value.clone_into(&mut self.repo_url);
             }
             "GITHUB_API_URL" => {
                 if !value.is_empty() {
-                    check_address(value).map_err(|why| format!("{name}: {why}"))?;
+                    check_server_url(value).map_err(|why| format!("{name}: {why}"))?;
                 }
                 value.clone_into(&mut self.github_api_url);
             }
@@ -525,7 +527,7 @@ fn limit(name: &str, value: &str) -> Result<Option<u64>, String> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::setting_keys::{KEYS, impact_of},
+        super::setting_keys::{KEYS, restart_scope_of},
         *,
     };
 
@@ -552,7 +554,7 @@ mod tests {
             ..BoardSettings::default()
         };
         let names = |name: &str| {
-            let names = settings.concerned(impact_of(name).unwrap());
+            let names = settings.processes_to_restart(restart_scope_of(name).unwrap());
             names
                 .iter()
                 .map(ToString::to_string)

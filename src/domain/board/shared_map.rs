@@ -16,7 +16,7 @@ const MOST: usize = 16;
 
 /// A sorted map with cheap copies.
 #[derive(Clone)]
-pub struct SharedMap<K, V> {
+pub struct CowMap<K, V> {
     root: Option<Arc<Node<K, V>>>,
     len: usize,
 }
@@ -30,7 +30,7 @@ enum Node<K, V> {
 
 type Split<K, V> = Option<(K, Arc<Node<K, V>>)>;
 
-impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
+impl<K: Ord + Clone, V: Clone> CowMap<K, V> {
     /// Returns how many entries there are.
     pub const fn len(&self) -> usize {
         self.len
@@ -314,7 +314,7 @@ impl<K, V> std::fmt::Debug for Iter<'_, K, V> {
     }
 }
 
-impl<'a, K: Ord + Clone, V: Clone> IntoIterator for &'a SharedMap<K, V> {
+impl<'a, K: Ord + Clone, V: Clone> IntoIterator for &'a CowMap<K, V> {
     type Item = (&'a K, &'a V);
     type IntoIter = Iter<'a, K, V>;
 
@@ -323,22 +323,22 @@ impl<'a, K: Ord + Clone, V: Clone> IntoIterator for &'a SharedMap<K, V> {
     }
 }
 
-impl<K, V> Default for SharedMap<K, V> {
+impl<K, V> Default for CowMap<K, V> {
     fn default() -> Self {
         Self { root: None, len: 0 }
     }
 }
 
-impl<K: Ord + Clone + PartialEq, V: Clone + PartialEq> PartialEq for SharedMap<K, V> {
+impl<K: Ord + Clone + PartialEq, V: Clone + PartialEq> PartialEq for CowMap<K, V> {
     fn eq(&self, other: &Self) -> bool {
         self.len == other.len && self.iter().eq(other.iter())
     }
 }
 
-impl<K: Ord + Clone, V: Clone + Eq> Eq for SharedMap<K, V> {}
+impl<K: Ord + Clone, V: Clone + Eq> Eq for CowMap<K, V> {}
 
 impl<K: Ord + Clone + std::fmt::Debug, V: Clone + std::fmt::Debug> std::fmt::Debug
-    for SharedMap<K, V>
+    for CowMap<K, V>
 {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_map().entries(self.iter()).finish()
@@ -347,9 +347,9 @@ impl<K: Ord + Clone + std::fmt::Debug, V: Clone + std::fmt::Debug> std::fmt::Deb
 
 /// A sorted set with cheap copies.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SharedSet<K: Ord + Clone>(SharedMap<K, ()>);
+pub struct CowSet<K: Ord + Clone>(CowMap<K, ()>);
 
-impl<K: Ord + Clone> SharedSet<K> {
+impl<K: Ord + Clone> CowSet<K> {
     /// Puts a value in; returns whether it is new.
     pub fn insert(&mut self, value: K) -> bool {
         // What is there already must not copy a path.
@@ -382,9 +382,9 @@ impl<K: Ord + Clone> SharedSet<K> {
     }
 }
 
-impl<K: Ord + Clone> Default for SharedSet<K> {
+impl<K: Ord + Clone> Default for CowSet<K> {
     fn default() -> Self {
-        Self(SharedMap::default())
+        Self(CowMap::default())
     }
 }
 
@@ -414,7 +414,7 @@ mod tests {
         prop::collection::vec(step, 0..1500)
     }
 
-    fn same(map: &SharedMap<u16, u32>, model: &BTreeMap<u16, u32>) {
+    fn same(map: &CowMap<u16, u32>, model: &BTreeMap<u16, u32>) {
         assert_eq!(map.len(), model.len());
         assert!(map.iter().eq(model.iter()));
         assert!(map.iter().rev().eq(model.iter().rev()));
@@ -438,7 +438,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn it_is_a_map_and_copies_stay_as_they_were(steps in steps()) {
-            let (mut map, mut model) = (SharedMap::default(), BTreeMap::new());
+            let (mut map, mut model) = (CowMap::default(), BTreeMap::new());
             let mut kept = Vec::new();
             for step in steps {
                 match step {
@@ -474,7 +474,7 @@ mod tests {
 
     #[test]
     fn growing_numbers_fill_their_nodes_and_an_emptied_map_is_empty() {
-        let mut map = SharedMap::default();
+        let mut map = CowMap::default();
         for number in 0..10_000_u64 {
             map.insert(number, ());
         }

@@ -8,18 +8,18 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    budget::Budget,
+    budget::SpendTotals,
     ids::{
         AgentId, ApprovalId, Fence, JudgementId, MergeId, Millis, PlanId, ProcessName, RunId,
         SessionId, TaskId,
     },
     judge::{Judgement, MergeQueueEntry},
-    process::{Approval, Cycle, Hatch, Hold, Plan, Process, QuotaPause},
-    run::{Agent, Run},
+    process::{ApprovalRequest, Cycle, Hatch, Hold, Process, QuotaPause, RequirementPlan},
+    run::{AgentState, Run},
     session::Session,
     settings::BoardSettings,
     task::Task,
-    workers::WorkerKind,
+    workers::WorkerCapabilities,
 };
 
 /// What a board keeps once.
@@ -54,7 +54,7 @@ pub struct Globals {
     /// Whether processes are kept running.
     pub hatch: Hatch,
     /// What was used up.
-    pub budget: Budget,
+    pub budget: SpendTotals,
     /// Why nothing new is started.
     pub hold: Option<Hold>,
     /// The database refuses writes.
@@ -63,7 +63,7 @@ pub struct Globals {
     pub instance: String,
     /// Which kinds of workers are there on other machines.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub workers: Vec<WorkerKind>,
+    pub workers: Vec<WorkerCapabilities>,
 }
 
 /// The name of one thing on a board.
@@ -105,7 +105,7 @@ pub enum Entity {
     /// A run.
     Run(Arc<Run>),
     /// An agent.
-    Agent(Agent),
+    Agent(AgentState),
     /// A process.
     Process(Arc<Process>),
     /// A judgement.
@@ -113,13 +113,13 @@ pub enum Entity {
     /// An entry of the merge queue.
     Merge(Arc<MergeQueueEntry>),
     /// A question.
-    Approval(Arc<Approval>),
+    Approval(Arc<ApprovalRequest>),
     /// A pause for a quota.
     Pause(QuotaPause),
     /// A cycle.
     Cycle(Cycle),
     /// A plan.
-    Plan(Arc<Plan>),
+    Plan(Arc<RequirementPlan>),
     /// A session.
     Session(Arc<Session>),
 }

@@ -4,10 +4,10 @@
 //! is brought back that a person stopped.
 
 use super::{
-    Answer, ApprovalId, Board, Draft, Effect, JudgeEvent, Millis, PlanId, PlanStatus, Process,
-    ProcessEvent, ProcessExit, ProcessName, ProcessStatus, Refusal, RefusalCode, RequeueCause,
-    Role, StopAllCounts, SystemEvent,
-    create::{invalid, known_name},
+    AgentRole, ApprovalId, Board, BoardResponse, Draft, Effect, JudgeEvent, Millis, PlanId,
+    PlanStatus, Process, ProcessEvent, ProcessExit, ProcessName, ProcessStatus, Refusal,
+    RefusalCode, RequeueCause, StopAllCounts, SystemEvent,
+    create::{invalid, parse_process_name},
 };
 
 /// The longest wait before an automatic restart.
@@ -28,7 +28,7 @@ impl Board {
             });
         }
         for run in self.live_runs() {
-            self.roll_back(
+            self.cancel_and_requeue(
                 draft,
                 run,
                 RequeueCause::ServiceStarted,
@@ -87,8 +87,8 @@ impl Board {
         requirement: Option<&str>,
         by: &str,
     ) -> Result<(), Refusal> {
-        let name = known_name(name)?;
-        draft.answer(Answer::Process { name });
+        let name = parse_process_name(name)?;
+        draft.answer(BoardResponse::Process { name });
         match self
             .process(name)
             .map_or(ProcessStatus::Idle, |process| process.status)
@@ -101,7 +101,7 @@ impl Board {
                 ));
             }
             ProcessStatus::Starting | ProcessStatus::Running => {
-                draft.answer(Answer::Already {
+                draft.answer(BoardResponse::Already {
                     detail: format!("{name} is already running"),
                 });
                 return Ok(());
@@ -174,14 +174,16 @@ impl Board {
         name: &str,
         by: &str,
     ) -> Result<(), Refusal> {
-        let name = known_name(name)?;
+        let name = parse_process_name(name)?;
         if !name.is_stoppable() {
             return Err(invalid(format!(
                 "{name} cannot be stopped; it ends by itself"
             )));
         }
         let process = self.process(name);
-        if process.is_none() && !self.settings().expected().contains(&name) && name.role().is_some()
+        if process.is_none()
+            && !self.settings().expected_processes().contains(&name)
+            && name.role().is_some()
         {
             let role = name.role().unwrap_or_default();
             return Err(Refusal::new(
@@ -189,19 +191,19 @@ impl Board {
                 format!(
                     "{name} was never started, and {}_COUNT is {}",
                     role.as_str().to_uppercase(),
-                    self.settings().count(role)
+                    self.settings().agent_count(role)
                 ),
                 "`tos proc list`",
             ));
         }
         if process.is_some_and(|process| process.stop_requested && !process.status.is_live()) {
-            draft.answer(Answer::Already {
+            draft.answer(BoardResponse::Already {
                 detail: format!("{name} is stopped already"),
             });
             return Ok(());
         }
         self.stop_one(draft, name, by, true, RequeueCause::Stopped);
-        draft.answer(Answer::Process { name });
+        draft.answer(BoardResponse::Process { name });
         Ok(())
     }
 
@@ -247,7 +249,7 @@ impl Board {
 
     fn take_work_back(&self, draft: &mut Draft, name: ProcessName, cause: RequeueCause, why: &str) {
         for run in self.live_runs().filter(|run| run.agent == name) {
-            self.roll_back(draft, run, cause, why);
+            self.cancel_and_requeue(draft, run, cause, why);
         }
         for judgement in self
             .live_judgements()
@@ -289,7 +291,7 @@ impl Board {
                 by_person: true,
             });
         }
-        draft.answer(Answer::Stopped(counts));
+        draft.answer(BoardResponse::Stopped(counts));
     }
 
     pub(super) fn process_up(
@@ -388,7 +390,7 @@ impl Board {
 
     pub(super) fn arm_hatch(&self, draft: &mut Draft, source: &str, by_person: bool) {
         if self.hatch().armed {
-            draft.answer(Answer::Already {
+            draft.answer(BoardResponse::Already {
                 detail: "the hatch is armed already".to_owned(),
             });
             return;
@@ -401,7 +403,7 @@ impl Board {
 
     pub(super) fn disarm_hatch(&self, draft: &mut Draft, source: &str, by_person: bool) {
         if !self.hatch().armed && self.hatch().since.is_some() {
-            draft.answer(Answer::Already {
+            draft.answer(BoardResponse::Already {
                 detail: "the hatch is disarmed already".to_owned(),
             });
             return;
@@ -412,7 +414,7 @@ impl Board {
         });
     }
 
-    pub(super) fn wake_supervisor(&self, draft: &mut Draft) {
+    pub(super) fn supervisor_step(&self, draft: &mut Draft) {
         let now = draft.now;
         let Some((_, step)) = self
             .supervisor_steps()
@@ -428,7 +430,7 @@ impl Board {
                     by_person: false,
                 });
             }
-            Step::Unanswered(id) => self.end_question(draft, id),
+            Step::Unanswered(id) => self.expire_question(draft, id),
             Step::Start(name, by) => self.request_start(draft, name, by, true, None),
             Step::End(name, detail) => {
                 if let Some(process) = self.process(name) {
@@ -465,7 +467,7 @@ impl Board {
     /// Returns what is to be done with processes, and when.
     fn supervisor_steps(&self) -> Vec<(Millis, Step)> {
         let settings = self.settings();
-        let question = self.first_question_to_end();
+        let question = self.next_question_expiry();
         let mut steps: Vec<(Millis, Step)> = question
             .map(|(at, id)| (at, Step::Unanswered(id)))
             .into_iter()
@@ -513,11 +515,11 @@ impl Board {
 
     /// Adds what should run and does not.
     fn self_heal_steps(&self, steps: &mut Vec<(Millis, Step)>) {
-        let waiting = self.to_judge().count();
+        let waiting = self.tasks_to_judge().count();
         let hatch = self.hatch();
         let mut expected = Vec::new();
         if hatch.armed {
-            expected = self.settings().expected();
+            expected = self.settings().expected_processes();
             // What a person started beyond the configured number is kept running, too.
             let extra = self
                 .processes
@@ -525,8 +527,8 @@ impl Board {
                 .filter(|process| process.generation > 0 && process.name.is_resident());
             expected.extend(extra.map(|process| process.name));
         } else if waiting > 0 {
-            let judges =
-                (1..=self.settings().judges).map(|number| ProcessName::Agent(Role::Judge, number));
+            let judges = (1..=self.settings().judges)
+                .map(|number| ProcessName::Agent(AgentRole::Judge, number));
             expected.extend(judges);
         }
         let mut judges_away = false;
@@ -537,13 +539,13 @@ impl Board {
             }) {
                 continue;
             }
-            judges_away |= name.role() == Some(Role::Judge);
+            judges_away |= name.role() == Some(AgentRole::Judge);
             let at = self.missing_since(process);
             steps.push((
                 at,
                 Step::Start(
                     name,
-                    if waiting > 0 && name.role() == Some(Role::Judge) {
+                    if waiting > 0 && name.role() == Some(AgentRole::Judge) {
                         "self-heal: attempts wait for a judge"
                     } else {
                         "self-heal"

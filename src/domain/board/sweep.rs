@@ -1,24 +1,24 @@
 //! What the cycle manager does when its time has come: expired leases, retries, quota pauses, holds, cycles.
 
 use super::{
-    BlockReason, Board, Cycle, Draft, Effect, JudgeEvent, MergeOutcome, MergeQueueEntry,
-    MergeStatus, Millis, Part, Refusal, RefusalCode, RequeueCause, Resolver, SystemEvent, Task,
-    TaskEvent, TaskStatus,
+    BlockReason, Board, Controller, Cycle, Draft, Effect, JudgeEvent, MergeOutcome,
+    MergeQueueEntry, MergeStatus, Millis, Refusal, RefusalCode, RequeueCause, Resolver,
+    SystemEvent, Task, TaskEvent, TaskStatus,
 };
 
 /// How many runs a cycle must have seen before its share of failures says anything.
 const MEANINGFUL: u32 = 10;
 
 impl Board {
-    pub(super) fn wake_cycle_manager(&self, draft: &mut Draft) -> Result<(), Refusal> {
-        self.require_up(Part::CycleManager)?;
+    pub(super) fn cycle_manager_step(&self, draft: &mut Draft) -> Result<(), Refusal> {
+        self.require_up(Controller::CycleManager)?;
         let now = draft.now;
         if let Some(run) = self.live_runs().find(|run| run.lease.until <= now) {
             let why = format!(
                 "{} gave no sign of life until its lease ended",
                 run.agent.agent_name()
             );
-            self.roll_back(draft, run, RequeueCause::LeaseExpired, &why);
+            self.cancel_and_requeue(draft, run, RequeueCause::LeaseExpired, &why);
         } else if let Some(judgement) = self.live_judgements().find(|one| one.lease.until <= now) {
             let detail = format!(
                 "{} gave no sign of life until its lease ended",
@@ -53,7 +53,7 @@ impl Board {
         {
             draft.event(comes_back(task));
         } else if self
-            .held()
+            .active_hold()
             .is_some_and(|hold| hold.until.is_some_and(|until| until <= now))
         {
             draft.event(SystemEvent::Resumed {
@@ -129,7 +129,7 @@ impl Board {
             trigger: trigger.to_owned(),
         });
         // A hold of a person is stronger than one of ours.
-        if trigger == "failure_rate" && self.held().is_none() {
+        if trigger == "failure_rate" && self.active_hold().is_none() {
             let detail = format!(
                 "{} of {} runs failed",
                 cycle.failed,
@@ -168,7 +168,7 @@ impl Board {
         let claims = self.claims().map(|merge| merge.until.unwrap_or_default());
         let pauses = self.pauses().map(|pause| pause.until);
         let tasks = self.timed().filter_map(|task| task.not_before);
-        let hold = self.held().and_then(|hold| hold.until);
+        let hold = self.active_hold().and_then(|hold| hold.until);
         let cycle = self.cycle().map(|cycle| {
             let over = self.cycle_over(cycle, self.globals.now).is_some();
             if over {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     budget::Spend,
-    ids::{ApprovalId, JudgementId, MergeId, Millis, Role, RunId, SessionId, TaskId},
+    ids::{AgentRole, ApprovalId, JudgementId, MergeId, Millis, RunId, SessionId, TaskId},
 };
 
 /// Where a task stands.
@@ -134,7 +134,7 @@ pub enum Risk {
 /// What becomes of a task whose dependency is cancelled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum OnFail {
+pub enum OnDependencyCancelled {
     /// It waits for a person.
     #[default]
     Block,
@@ -150,7 +150,7 @@ pub struct Dependency {
     pub task: TaskId,
     /// What its cancellation means.
     #[serde(default)]
-    pub on_fail: OnFail,
+    pub on_fail: OnDependencyCancelled,
 }
 
 /// What a person or a planner asks for.
@@ -175,7 +175,7 @@ pub struct TaskSpec {
     /// Modules it may import.
     pub allowed_imports: Vec<String>,
     /// Who does it.
-    pub role: Role,
+    pub role: AgentRole,
     /// Which share of the slots it takes.
     pub lane: Lane,
     /// How much harm it could do.
@@ -251,7 +251,7 @@ impl FailureKind {
     }
 
     /// Returns how often a task is tried again for it.
-    pub const fn retries(self) -> u32 {
+    pub const fn max_retries(self) -> u32 {
         match self {
             Self::Env => 5,
             Self::Setup | Self::Policy | Self::Test | Self::Model => 3,

@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BlockReason, Board, DispatchBlocker, MergeStatus, Millis, Part, ProcessName, Refusal, Resolver,
-    Role, Task, TaskId, TaskStatus, workers,
+    AgentRole, BlockReason, Board, DispatchBlocker, MergeStatus, Millis, ProcessName, Refusal,
+    Resolver, Task, TaskId, TaskStatus, workers,
 };
 
 /// One sentence.
@@ -60,7 +60,7 @@ pub struct Why {
 impl Board {
     /// Explains where a task is, why, and what changes that.
     pub fn why(&self, id: TaskId, now: Millis) -> Result<Why, Refusal> {
-        let task = self.known_task(id)?;
+        let task = self.require_task(id)?;
         let now = now.max(self.globals.now);
         let mut sentences = match task.status {
             TaskStatus::Queued => match self.session_of(task) {
@@ -69,20 +69,20 @@ impl Board {
             },
             TaskStatus::Running => self.why_running(task),
             TaskStatus::Done if task.merged.is_none() => vec![self.why_accepted(task)],
-            TaskStatus::Done => vec![say(
+            TaskStatus::Done => vec![why_sentence(
                 format!("it is merged as {}", task.merged.as_deref().unwrap_or("?")),
                 Resolver::Nobody,
             )],
             TaskStatus::Cancelled => vec![WhySentence {
                 remedy: format!("tos board requeue {}", id.0),
-                ..say(
+                ..why_sentence(
                     format!("it was given up: {}", task.detail),
                     Resolver::Nobody,
                 )
             }],
             TaskStatus::Failed => vec![WhySentence {
                 at: task.not_before,
-                ..say(
+                ..why_sentence(
                     format!("its last run failed: {}", task.detail),
                     Resolver::CycleManager,
                 )
@@ -105,7 +105,7 @@ impl Board {
         let run = session.map_or("", |session| session.spec.run.as_str());
         WhySentence {
             remedy: format!("tos night merge {run}"),
-            ..say(
+            ..why_sentence(
                 format!(
                     "{}; it is kept in refs/tos/runs/{run} and not on the branch",
                     task.detail
@@ -118,7 +118,7 @@ impl Board {
     fn why_queued(&self, task: &Task, now: Millis) -> Vec<WhySentence> {
         let blockers = self.dispatch_blockers(task, now);
         if blockers.is_empty() {
-            return vec![say(
+            return vec![why_sentence(
                 "it is next, or others are more urgent".to_owned(),
                 Resolver::Dispatcher,
             )];
@@ -132,7 +132,7 @@ impl Board {
     pub(super) fn blocker_words(&self, blocker: &DispatchBlocker) -> WhySentence {
         let by_person = |text: String, remedy: String| WhySentence {
             remedy,
-            ..say(text, Resolver::Person)
+            ..why_sentence(text, Resolver::Person)
         };
         match blocker {
             DispatchBlocker::NoDispatcher => {
@@ -143,7 +143,7 @@ impl Board {
                 "tos proc start db-up".to_owned(),
             ),
             DispatchBlocker::Held => {
-                let hold = self.held();
+                let hold = self.active_hold();
                 let detail =
                     hold.map_or_else(String::new, |hold| format!("{} ({})", hold.detail, hold.by));
                 let until = hold.and_then(|hold| hold.until);
@@ -160,7 +160,7 @@ impl Board {
             }
             DispatchBlocker::Budget(words, until) => WhySentence {
                 at: Some(*until),
-                ..say(
+                ..why_sentence(
                     format!("the budget is used up: {words}"),
                     Resolver::Dispatcher,
                 )
@@ -177,9 +177,10 @@ impl Board {
             | DispatchBlocker::Slots(_)
             | DispatchBlocker::Lane(_)
             | DispatchBlocker::KeptForFeatures => self.task_blocker_words(blocker),
-            DispatchBlocker::NoWorker(labels) => {
-                by_person(workers::nobody_has(labels), workers::start_with(labels))
-            }
+            DispatchBlocker::NoWorker(labels) => by_person(
+                workers::missing_labels_message(labels),
+                workers::worker_command(labels),
+            ),
             DispatchBlocker::NoAgent(role, busy, offline) => {
                 self.no_agent_words(*role, *busy, *offline)
             }
@@ -190,14 +191,14 @@ impl Board {
     fn task_blocker_words(&self, blocker: &DispatchBlocker) -> WhySentence {
         let by_person = |text: String, remedy: String| WhySentence {
             remedy,
-            ..say(text, Resolver::Person)
+            ..why_sentence(text, Resolver::Person)
         };
         match blocker {
             DispatchBlocker::Dependency(other) => {
                 let status = self
                     .task(*other)
                     .map_or_else(String::new, Task::status_words);
-                say(
+                why_sentence(
                     format!("it needs {other} merged first, which is {status}"),
                     Resolver::OtherTask,
                 )
@@ -210,13 +211,13 @@ impl Board {
                 format!("a person has to allow its start ({question})"),
                 format!("tos board allow {}", question.0),
             ),
-            DispatchBlocker::Approval(None) => say(
+            DispatchBlocker::Approval(None) => why_sentence(
                 "a person will be asked whether it may start".to_owned(),
                 Resolver::Dispatcher,
             ),
             DispatchBlocker::Quota(until) => WhySentence {
                 at: Some(*until),
-                ..say(
+                ..why_sentence(
                     "the quota of its agent is used up".to_owned(),
                     Resolver::CycleManager,
                 )
@@ -225,22 +226,22 @@ impl Board {
                 let status = self
                     .task(*other)
                     .map_or_else(String::new, Task::status_words);
-                say(
+                why_sentence(
                     format!(
                         "{other} ({status}) may touch the same files ({words}) and is not merged yet"
                     ),
                     Resolver::OtherTask,
                 )
             }
-            DispatchBlocker::Slots(running) => say(
+            DispatchBlocker::Slots(running) => why_sentence(
                 format!("{running} tasks run, which is as many as may (MAX_CONCURRENT_WORKERS)"),
                 Resolver::OtherTask,
             ),
-            DispatchBlocker::Lane(lane) => say(
+            DispatchBlocker::Lane(lane) => why_sentence(
                 format!("as many tasks of the lane {} run as may", lane.as_str()),
                 Resolver::OtherTask,
             ),
-            DispatchBlocker::KeptForFeatures => say(
+            DispatchBlocker::KeptForFeatures => why_sentence(
                 "the last slot is kept for a feature".to_owned(),
                 Resolver::OtherTask,
             ),
@@ -250,19 +251,19 @@ impl Board {
             | DispatchBlocker::Budget(..)
             | DispatchBlocker::TaskBudget(_)
             | DispatchBlocker::NoWorker(_)
-            | DispatchBlocker::NoAgent(..) => say(String::new(), Resolver::Dispatcher),
+            | DispatchBlocker::NoAgent(..) => why_sentence(String::new(), Resolver::Dispatcher),
         }
     }
 
-    fn no_agent_words(&self, role: Role, busy: usize, offline: usize) -> WhySentence {
-        if self.settings().count(role) == 0 && busy + offline == 0 {
+    fn no_agent_words(&self, role: AgentRole, busy: usize, offline: usize) -> WhySentence {
+        if self.settings().agent_count(role) == 0 && busy + offline == 0 {
             let name = role.as_str();
             return WhySentence {
                 remedy: format!(
                     "write another {}_COUNT, or `tos proc start {name}-1`",
                     name.to_uppercase()
                 ),
-                ..say(
+                ..why_sentence(
                     format!("there is no {name}: {}_COUNT is 0", name.to_uppercase()),
                     Resolver::Person,
                 )
@@ -273,15 +274,15 @@ impl Board {
             role.as_str()
         );
         if busy > 0 {
-            return say(text, Resolver::OtherTask);
+            return why_sentence(text, Resolver::OtherTask);
         }
         let configured =
-            (1..=self.settings().count(role)).map(|number| ProcessName::Agent(role, number));
+            (1..=self.settings().agent_count(role)).map(|number| ProcessName::Agent(role, number));
         let stopped = configured.clone().all(|name| {
             self.process(name)
                 .is_some_and(|process| process.stop_requested)
         });
-        let person = stopped || !self.hatch().armed || self.settings().count(role) == 0;
+        let person = stopped || !self.hatch().armed || self.settings().agent_count(role) == 0;
         WhySentence {
             text,
             resolver: if person {
@@ -298,13 +299,15 @@ impl Board {
 
     fn process_words(&self, name: ProcessName, so: &str) -> WhySentence {
         let process = self.process(name);
-        if let Some(role) = name.role().filter(|role| self.settings().count(*role) == 0)
+        if let Some(role) = name
+            .role()
+            .filter(|role| self.settings().agent_count(*role) == 0)
             && process.is_none()
         {
             let kind = role.as_str();
             return WhySentence {
                 remedy: format!("tos proc start {name}"),
-                ..say(
+                ..why_sentence(
                     format!(
                         "there is no {kind}: {}_COUNT is 0, {so}",
                         kind.to_uppercase()
@@ -330,9 +333,9 @@ impl Board {
 
     fn why_running(&self, task: &Task) -> Vec<WhySentence> {
         let Some(run) = self.live_run_of(task) else {
-            return vec![say(task.detail.clone(), Resolver::Agent)];
+            return vec![why_sentence(task.detail.clone(), Resolver::Agent)];
         };
-        let mut sentences = vec![say(
+        let mut sentences = vec![why_sentence(
             format!(
                 "{} works on it ({}, {})",
                 run.agent.agent_name(),
@@ -351,7 +354,7 @@ impl Board {
                 WhySentence {
                     at: approval.until,
                     remedy: format!("tos board allow {}", approval.id.0),
-                    ..say(approval.question.clone(), Resolver::Person)
+                    ..why_sentence(approval.question.clone(), Resolver::Person)
                 },
             );
         }
@@ -363,12 +366,12 @@ impl Board {
             Some(BlockReason::AwaitingJudge) => vec![self.why_awaiting(task)],
             Some(BlockReason::QuotaWait) => vec![WhySentence {
                 at: self.wait_end(task),
-                ..say(
+                ..why_sentence(
                     format!("the quota of its agent is used up: {}", task.detail),
                     Resolver::CycleManager,
                 )
             }],
-            Some(BlockReason::IssueLinking) => vec![say(
+            Some(BlockReason::IssueLinking) => vec![why_sentence(
                 format!("its link to {} is not written yet", task.spec.link),
                 Resolver::Linker,
             )],
@@ -391,7 +394,7 @@ impl Board {
         {
             return WhySentence {
                 remedy: format!("merge or close {}", pull_request.url),
-                ..say(format!("approved; {}", merge.detail), Resolver::CodeHost)
+                ..why_sentence(format!("approved; {}", merge.detail), Resolver::CodeHost)
             };
         }
         if let Some(merge) = task
@@ -403,7 +406,7 @@ impl Board {
                 .open_merges()
                 .find(|other| other.branch == merge.branch && other.id < merge.id)
             {
-                return say(
+                return why_sentence(
                     format!("approved; {} is merged before it", before.task),
                     Resolver::MergeQueue,
                 );
@@ -414,7 +417,7 @@ impl Board {
             .live_judgements()
             .find(|judgement| judgement.task == task.id)
         {
-            return say(
+            return why_sentence(
                 format!(
                     "{} examines it ({})",
                     judgement.agent.agent_name(),
@@ -426,16 +429,16 @@ impl Board {
         if task.resolver == Resolver::Person {
             return WhySentence {
                 remedy: format!("tos board requeue {} lets it be examined again", task.id.0),
-                ..say(task.detail.clone(), Resolver::Person)
+                ..why_sentence(task.detail.clone(), Resolver::Person)
             };
         }
         let waiting = self
-            .to_judge()
+            .tasks_to_judge()
             .filter(|other| (other.since, other.id) < (task.since, task.id))
             .count();
         WhySentence {
             at: task.not_before,
-            ..say(
+            ..why_sentence(
                 format!("{}; {waiting} attempts are before it", task.detail),
                 Resolver::Judge,
             )
@@ -464,7 +467,7 @@ impl Board {
         if self.globals.closed && task.awaits_judge() {
             faults.push(WhySentence {
                 remedy: "tos proc start db-up".to_owned(),
-                ..say(
+                ..why_sentence(
                     "the database refuses writes since db-down".to_owned(),
                     Resolver::Person,
                 )
@@ -480,11 +483,12 @@ impl Board {
         if waits_for(Resolver::Judge)
             && !self
                 .agents()
-                .any(|agent| agent.role == Role::Judge && self.is_up(agent.id))
+                .any(|agent| agent.role == AgentRole::Judge && self.is_up(agent.id))
         {
-            faults.push(
-                self.process_words(ProcessName::Agent(Role::Judge, 1), "so nothing is examined"),
-            );
+            faults.push(self.process_words(
+                ProcessName::Agent(AgentRole::Judge, 1),
+                "so nothing is examined",
+            ));
         }
         sentences.extend(faults);
     }
@@ -513,7 +517,7 @@ impl Board {
         let most = task.failure.map(|failure| {
             u32::try_from(self.settings().failed_max_retries)
                 .unwrap_or(u32::MAX)
-                .min(failure.retries())
+                .min(failure.max_retries())
         });
         let reason = match (task.status, task.block) {
             (TaskStatus::Failed, _) if due => "retry_due",
@@ -535,12 +539,6 @@ impl Board {
             failure: task.failure,
         })
     }
-
-    /// Returns the parts that have something to do and whose process is not up.
-    pub fn idle_parts(&self) -> Vec<Part> {
-        let down = |part: &Part| part.process().is_some_and(|name| !self.is_up(name));
-        Part::ALL.into_iter().filter(down).collect()
-    }
 }
 
 /// Says where an open entry of the merge queue stands.
@@ -549,11 +547,11 @@ fn merge_words(merge: &super::MergeQueueEntry) -> WhySentence {
         MergeStatus::Waiting => WhySentence {
             at: merge.not_before,
             remedy: "commit or stash what is there, then `tos merge`".to_owned(),
-            ..say(format!("approved; {}", merge.detail), Resolver::Person)
+            ..why_sentence(format!("approved; {}", merge.detail), Resolver::Person)
         },
         MergeStatus::Pending if merge.not_before.is_some() => WhySentence {
             at: merge.not_before,
-            ..say(
+            ..why_sentence(
                 format!("approved; its merge is tried again: {}", merge.detail),
                 Resolver::MergeQueue,
             )
@@ -563,11 +561,13 @@ fn merge_words(merge: &super::MergeQueueEntry) -> WhySentence {
         | MergeStatus::Merged
         | MergeStatus::Failed
         | MergeStatus::Proposed
-        | MergeStatus::Cancelled => say("approved; being merged".to_owned(), Resolver::MergeQueue),
+        | MergeStatus::Cancelled => {
+            why_sentence("approved; being merged".to_owned(), Resolver::MergeQueue)
+        }
     }
 }
 
-pub(super) fn say(text: String, resolver: Resolver) -> WhySentence {
+pub(super) fn why_sentence(text: String, resolver: Resolver) -> WhySentence {
     WhySentence {
         text,
         resolver,

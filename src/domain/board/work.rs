@@ -43,7 +43,7 @@ impl Board {
         Ok(())
     }
 
-    pub(super) fn spend_run(
+    pub(super) fn record_run_spend(
         &self,
         draft: &mut Draft,
         id: RunId,
@@ -66,7 +66,7 @@ impl Board {
         log: &str,
     ) -> Result<(), Refusal> {
         let run = self.fenced_run(id, fence)?;
-        let task = self.known_task(run.task)?;
+        let task = self.require_task(run.task)?;
         self.withdraw_questions(draft, run, "its run is over");
         match outcome {
             RunOutcome::Committed { kept } => {
@@ -78,7 +78,10 @@ impl Board {
                     Some(kept.clone()),
                     log,
                 ));
-                draft.event(Self::awaiting(task, "its attempt waits for a judge"));
+                draft.event(Self::awaiting_judge_event(
+                    task,
+                    "its attempt waits for a judge",
+                ));
             }
             RunOutcome::NoChange { evidence, base } => {
                 let kept = KeptCommit {
@@ -87,7 +90,7 @@ impl Board {
                     base: base.clone(),
                 };
                 draft.event(ended(run, RunStatus::Success, "", None, Some(kept), log));
-                draft.event(Self::awaiting(
+                draft.event(Self::awaiting_judge_event(
                     task,
                     &format!("no change was needed: {evidence}"),
                 ));
@@ -148,7 +151,7 @@ impl Board {
             .unwrap_or_else(|| failure.as_str().to_owned());
         let most = u32::try_from(settings.failed_max_retries)
             .unwrap_or(u32::MAX)
-            .min(failure.retries());
+            .min(failure.max_retries());
         let same = !signature.is_empty() && signature == task.signature;
         let repeated = same && counters.same_signature + 1 >= settings.same_signature_max;
         let detail = if repeated {
@@ -159,7 +162,7 @@ impl Board {
         } else {
             format!("{} ({})", first, failure.as_str())
         };
-        if let Some(words) = self.task_budget(task) {
+        if let Some(words) = self.over_budget_reason(task) {
             let detail = format!("{detail}; its budget is used up: {words}");
             return Self::rework(task, Some((failure, signature)), detail, Some(lesson), None);
         }
@@ -235,7 +238,7 @@ impl Board {
         lesson: Lesson,
     ) {
         let first = lesson.reasons.first().cloned().unwrap_or_default();
-        if let Some(words) = self.task_budget(task) {
+        if let Some(words) = self.over_budget_reason(task) {
             let detail = format!("{first}; its budget is used up: {words}");
             draft.event(Self::rework(task, None, detail, Some(lesson), None));
         } else if task.counters.rejections >= self.settings().review_retries {
@@ -298,7 +301,13 @@ impl Board {
     }
 
     /// Ends a run from outside and brings its task back to the queue, at once.
-    pub(super) fn roll_back(&self, draft: &mut Draft, run: &Run, cause: RequeueCause, why: &str) {
+    pub(super) fn cancel_and_requeue(
+        &self,
+        draft: &mut Draft,
+        run: &Run,
+        cause: RequeueCause,
+        why: &str,
+    ) {
         self.cancel_run(draft, run, why);
         if !matches!(cause, RequeueCause::ServiceStarted | RequeueCause::StopAll) {
             self.stop_session_of(draft, run, why);

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Board, Draft, Refusal, Role, SystemEvent, Task, create::invalid};
+use super::{AgentRole, Board, Draft, Refusal, SystemEvent, Task, create::invalid};
 
 /// How long a label may be.
 const LABEL: usize = 64;
@@ -14,14 +14,14 @@ const LABELS: usize = 16;
 /// A kind of worker: what it does, and what it has.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct WorkerKind {
+pub struct WorkerCapabilities {
     /// What it does.
-    pub roles: Vec<Role>,
+    pub roles: Vec<AgentRole>,
     /// What it has: `gpu`, `os=linux`.
     pub labels: Vec<String>,
 }
 
-impl WorkerKind {
+impl WorkerCapabilities {
     /// Returns whether it has everything that is required.
     pub fn has_all(&self, required: &[String]) -> bool {
         required.iter().all(|label| self.labels.contains(label))
@@ -57,7 +57,7 @@ impl Board {
     }
 
     /// Notes which kinds of workers are there, where that is new.
-    pub(super) fn see_workers(&self, draft: &mut Draft, kinds: &[WorkerKind]) {
+    pub(super) fn see_workers(&self, draft: &mut Draft, kinds: &[WorkerCapabilities]) {
         if self.globals.workers != kinds {
             draft.event(SystemEvent::WorkersSeen {
                 kinds: kinds.to_vec(),
@@ -92,13 +92,13 @@ impl Board {
     }
 
     /// Returns the kinds of workers that were seen last.
-    pub fn worker_kinds(&self) -> &[WorkerKind] {
+    pub fn worker_capabilities(&self) -> &[WorkerCapabilities] {
         &self.globals.workers
     }
 }
 
 /// Says that nobody has some labels.
-pub(super) fn nobody_has(labels: &[String]) -> String {
+pub(super) fn missing_labels_message(labels: &[String]) -> String {
     match labels {
         [one] => format!("no worker has label {one}"),
         several => format!("no worker has the labels {} together", several.join(", ")),
@@ -106,7 +106,7 @@ pub(super) fn nobody_has(labels: &[String]) -> String {
 }
 
 /// Returns the command that starts a worker with labels.
-pub(super) fn start_with(labels: &[String]) -> String {
+pub(super) fn worker_command(labels: &[String]) -> String {
     let options: Vec<String> = labels
         .iter()
         .map(|label| format!("--label {label}"))

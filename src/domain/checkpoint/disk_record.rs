@@ -38,7 +38,7 @@ impl DefaultModes {
 
 /// The modes and empty folders of a work tree; paths are bytes from its top.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DiskRecord {
+pub struct WorktreeMetadata {
     /// The modes of whatever is not listed.
     pub usual: DefaultModes,
     /// The modes of files and folders that have others.
@@ -47,7 +47,7 @@ pub struct DiskRecord {
     pub empty: BTreeSet<Vec<u8>>,
 }
 
-impl DiskRecord {
+impl WorktreeMetadata {
     /// Makes a record that lists nothing.
     pub const fn new(usual: DefaultModes) -> Self {
         Self {
@@ -108,10 +108,10 @@ impl DiskRecord {
             if let Some(rest) = line.strip_prefix(b"mode ") {
                 let at = rest.iter().position(|byte| *byte == b' ')?;
                 let (mode, path) = rest.split_at_checked(at)?;
-                let path = inside(path.get(1..)?)?;
+                let path = verify_path(path.get(1..)?)?;
                 record.modes.insert(path.to_vec(), octal(mode)?);
             } else {
-                let path = inside(line.strip_prefix(b"empty ")?)?;
+                let path = verify_path(line.strip_prefix(b"empty ")?)?;
                 record.empty.insert(path.to_vec());
             }
         }
@@ -126,7 +126,7 @@ fn octal(digits: &[u8]) -> Option<u32> {
 }
 
 /// Returns a path that stays below the top and out of git's own folder.
-pub fn inside(path: &[u8]) -> Option<&[u8]> {
+pub fn verify_path(path: &[u8]) -> Option<&[u8]> {
     let is_plain =
         |part: &[u8]| !matches!(part, b"" | b"." | b"..") && !part.eq_ignore_ascii_case(b".git");
     path.split(|byte| *byte == b'/')
@@ -146,7 +146,7 @@ mod tests {
         });
         prop::collection::vec(part, 1..4)
             .prop_map(|parts| parts.join(&b'/'))
-            .prop_filter("inside", |path| inside(path).is_some())
+            .prop_filter("inside", |path| verify_path(path).is_some())
     }
 
     proptest! {
@@ -156,13 +156,13 @@ mod tests {
             empty in prop::collection::btree_set(path(), 0..6),
             umask in 0..=0o777_u32,
         ) {
-            let record = DiskRecord { modes, empty, ..DiskRecord::new(DefaultModes::from_umask(umask)) };
-            prop_assert_eq!(DiskRecord::from_bytes(&record.to_bytes()), Some(record));
+            let record = WorktreeMetadata { modes, empty, ..WorktreeMetadata::new(DefaultModes::from_umask(umask)) };
+            prop_assert_eq!(WorktreeMetadata::from_bytes(&record.to_bytes()), Some(record));
         }
 
         #[test]
         fn other_bytes_are_no_record_and_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-            prop_assert_eq!(DiskRecord::from_bytes(&bytes), None);
+            prop_assert_eq!(WorktreeMetadata::from_bytes(&bytes), None);
         }
     }
 
@@ -177,15 +177,19 @@ mod tests {
             "a/.GIT/config",
             "",
         ] {
-            let mut record = DiskRecord::new(DefaultModes::from_umask(0o22));
+            let mut record = WorktreeMetadata::new(DefaultModes::from_umask(0o22));
             record.empty.insert(path.into());
-            assert_eq!(DiskRecord::from_bytes(&record.to_bytes()), None, "{path}");
+            assert_eq!(
+                WorktreeMetadata::from_bytes(&record.to_bytes()),
+                None,
+                "{path}"
+            );
         }
     }
 
     #[test]
     fn what_is_not_listed_is_usual() {
-        let mut record = DiskRecord::new(DefaultModes::from_umask(0o27));
+        let mut record = WorktreeMetadata::new(DefaultModes::from_umask(0o27));
         record.modes.insert(b"key".to_vec(), 0o600);
         let files = [("key", false), ("a", false), ("b", true)];
         let modes = files.map(|(path, program)| record.file_mode(path.as_bytes(), program));

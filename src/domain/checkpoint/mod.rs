@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// Below it are the refs of checkpoints and snapshots.
 const REFS: &str = "refs/tos/";
 /// The first word of a checkpoint's commit message.
-pub const SUBJECT: &str = "CHECKPOINT";
+pub const SUBJECT_PREFIX: &str = "CHECKPOINT";
 /// Who commits where git knows no identity.
 pub const FALLBACK_IDENTITY: (&str, &str) = ("tos", "tos@localhost");
 
@@ -77,7 +77,7 @@ pub struct CheckpointRequest {
 
 /// A file that stays as it is where a rollback would bring back exactly this text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptPlaceholder {
+pub struct TemplateFile {
     /// The file, below the root or absolute.
     pub file: PathBuf,
     /// What it holds before anybody has filled it in.
@@ -92,7 +92,7 @@ pub struct RollbackRequest {
     /// Gives up changes that are in no commit, after keeping them in a safety snapshot.
     pub discard: bool,
     /// Files that a person fills in; a target that has one unfilled does not take the filled one away.
-    pub templates: Vec<KeptPlaceholder>,
+    pub templates: Vec<TemplateFile>,
 }
 
 /// What happened to one path.
@@ -415,19 +415,19 @@ impl std::fmt::Display for SuspectedSecret {
 }
 
 /// Returns the commit message of a checkpoint, or why its name cannot be one.
-pub fn message(name: &str) -> Result<String, CheckpointError> {
+pub fn commit_message(name: &str) -> Result<String, CheckpointError> {
     let name = name.trim();
     if name.is_empty() || name.chars().any(char::is_control) {
         return Err(CheckpointError::BadName {
             name: name.to_owned(),
         });
     }
-    Ok(format!("{SUBJECT} {name}\n"))
+    Ok(format!("{SUBJECT_PREFIX} {name}\n"))
 }
 
 /// Returns the name of the checkpoint whose commit message this is.
 pub fn checkpoint_name(message: &str) -> Option<&str> {
-    let rest = message.lines().next()?.strip_prefix(SUBJECT)?;
+    let rest = message.lines().next()?.strip_prefix(SUBJECT_PREFIX)?;
     rest.strip_prefix(' ').map(str::trim)
 }
 
@@ -488,7 +488,7 @@ mod tests {
 
     #[test]
     fn a_name_becomes_the_subject_and_comes_back() {
-        let message = message(" before step 3 ").unwrap();
+        let message = commit_message(" before step 3 ").unwrap();
         assert_eq!(message, "CHECKPOINT before step 3\n");
         assert_eq!(checkpoint_name(&message), Some("before step 3"));
         assert_eq!(checkpoint_name("fix: CHECKPOINT x"), None);
@@ -498,7 +498,7 @@ mod tests {
     fn names_that_would_break_the_message_are_refused() {
         for name in ["", "  ", "two\nlines", "bell\u{7}"] {
             assert!(
-                matches!(message(name), Err(CheckpointError::BadName { .. })),
+                matches!(commit_message(name), Err(CheckpointError::BadName { .. })),
                 "{name:?}"
             );
         }

@@ -23,7 +23,7 @@ pub enum HeadState {
 
 impl HeadState {
     /// Returns the commit, if there was one.
-    pub fn at(&self) -> Option<&str> {
+    pub fn commit(&self) -> Option<&str> {
         match self {
             Self::Branch { at, .. } => at.as_deref(),
             Self::Detached { at } => Some(at),
@@ -31,7 +31,7 @@ impl HeadState {
     }
 
     /// Returns the branch's full ref name.
-    pub fn name(&self) -> Option<&str> {
+    pub fn ref_name(&self) -> Option<&str> {
         match self {
             Self::Branch { name, .. } => Some(name),
             Self::Detached { .. } => None,

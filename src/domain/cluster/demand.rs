@@ -56,12 +56,12 @@ impl ClusterControls {
     }
 
     /// Returns the names of workers that are to take nothing new, each told so by name.
-    pub fn drained(&self) -> impl Iterator<Item = &str> {
+    pub fn draining_workers(&self) -> impl Iterator<Item = &str> {
         self.drained.iter().map(String::as_str)
     }
 
     /// Says what is wrong where the board writes orders of another form than a worker reads.
-    pub fn skew(&self, own: u32) -> Option<String> {
+    pub fn version_skew(&self, own: u32) -> Option<String> {
         let form = self.form.filter(|form| *form != own)?;
         let other = if form > own { "newer" } else { "older" };
         Some(format!(
@@ -85,7 +85,7 @@ impl ClusterControls {
     }
 
     /// Returns the key and the value that tell the form of orders.
-    pub fn form_entry(form: u32) -> (String, String) {
+    pub fn protocol_entry(form: u32) -> (String, String) {
         (FORM.to_owned(), form.to_string())
     }
 
@@ -103,6 +103,6 @@ impl ClusterControls {
 
 /// Returns the order in which so many queues are asked when one of them gave something last: it comes last, so that
 /// each gets its turn however much lies in the others.
-pub fn turns(count: usize, last: usize) -> impl Iterator<Item = usize> {
+pub fn round_robin(count: usize, last: usize) -> impl Iterator<Item = usize> {
     (1..=count).map(move |step| (last + step) % count.max(1))
 }

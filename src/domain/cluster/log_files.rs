@@ -39,7 +39,7 @@ impl LogBundle {
     }
 
     /// Returns the files whose names lead nowhere else: a worker's word is not trusted with the controller's folders.
-    pub fn plain_files(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn safe_files(&self) -> impl Iterator<Item = (&str, &str)> {
         let files = self.files.iter().take(FILES + 1);
         let plain = files.filter(|(path, _)| is_plain_path(path));
         plain.map(|(path, text)| (path.as_str(), text.as_str()))
@@ -109,7 +109,7 @@ mod tests {
                 .map(|name| ((*name).to_owned(), String::new()))
                 .collect(),
         };
-        let plain: Vec<&str> = bundle.plain_files().map(|(path, _)| path).collect();
+        let plain: Vec<&str> = bundle.safe_files().map(|(path, _)| path).collect();
         assert_eq!(plain, ["a/b.log", "ok.txt"]);
     }
 }

@@ -10,17 +10,17 @@ use serde::{Deserialize, Serialize};
 mod demand;
 mod log_files;
 
-pub use demand::{ClusterControls, turns};
+pub use demand::{ClusterControls, round_robin};
 pub use log_files::{LogBundle, is_plain_name};
 
 use super::{
-    board::{Fence, Role, RunId, RunOutcome, Spend, Task, WorkerKind},
+    board::{AgentRole, Fence, RunId, RunOutcome, Spend, Task, WorkerCapabilities},
     ledger::{LedgerEntry, SessionStart},
     tasks::{Agent, TaskList},
 };
 
 /// The form of orders and results. A worker with another one gets no work.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// One attempt to be made somewhere else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ pub struct WorkOrder {
 
 impl WorkOrder {
     /// Returns who does it.
-    pub fn role(&self) -> Role {
+    pub fn role(&self) -> AgentRole {
         self.task.spec.role
     }
 
@@ -95,7 +95,7 @@ pub struct WorkResult {
 /// What a worker says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct WorkerCard {
+pub struct WorkerInfo {
     /// Its name.
     pub name: String,
     /// The version of tos.
@@ -103,7 +103,7 @@ pub struct WorkerCard {
     /// The form of orders that it reads.
     pub protocol: u32,
     /// What it does.
-    pub roles: Vec<Role>,
+    pub roles: Vec<AgentRole>,
     /// How much it does at a time.
     pub slots: u16,
     /// Which numbers of leases it works under.
@@ -116,23 +116,23 @@ pub struct WorkerCard {
     pub labels: Vec<String>,
 }
 
-impl WorkerCard {
+impl WorkerInfo {
     /// Says why a worker gets no work, whatever the work is.
-    pub fn idle_because(&self) -> Option<String> {
-        if self.protocol != PROTOCOL {
+    pub fn unschedulable_reason(&self) -> Option<String> {
+        if self.protocol != PROTOCOL_VERSION {
             return Some(format!(
-                "it reads orders of form {} and this controller writes form {PROTOCOL}: install the tos of the controller there",
+                "it reads orders of form {} and this controller writes form {PROTOCOL_VERSION}: install the tos of the controller there",
                 self.protocol
             ));
         }
         self.draining.then(|| "it takes nothing new".to_owned())
     }
 
-    fn kind(&self) -> WorkerKind {
+    fn kind(&self) -> WorkerCapabilities {
         let (mut roles, mut labels) = (self.roles.clone(), self.labels.clone());
         roles.sort();
         labels.sort();
-        WorkerKind { roles, labels }
+        WorkerCapabilities { roles, labels }
     }
 }
 
@@ -140,7 +140,7 @@ impl WorkerCard {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterView {
     /// The workers that were heard of lately.
-    pub workers: Vec<WorkerCard>,
+    pub workers: Vec<WorkerInfo>,
     /// How many orders lie in the queue and nobody has them.
     pub queued: u64,
     /// How many orders somebody has.
@@ -151,30 +151,31 @@ pub struct ClusterView {
 
 impl ClusterView {
     /// Returns the workers that take work.
-    pub fn able(&self) -> impl Iterator<Item = &WorkerCard> {
+    pub fn schedulable(&self) -> impl Iterator<Item = &WorkerInfo> {
         let workers = self.workers.iter();
-        workers.filter(|card| card.idle_because().is_none())
+        workers.filter(|card| card.unschedulable_reason().is_none())
     }
 
     /// Returns which kinds of workers take work, each once, in order.
-    pub fn kinds(&self) -> Vec<WorkerKind> {
-        let kinds: BTreeSet<WorkerKind> = self.able().map(WorkerCard::kind).collect();
+    pub fn worker_capabilities(&self) -> Vec<WorkerCapabilities> {
+        let kinds: BTreeSet<WorkerCapabilities> =
+            self.schedulable().map(WorkerInfo::kind).collect();
         kinds.into_iter().collect()
     }
 
     /// Returns how many attempts are being made.
-    pub fn busy(&self) -> usize {
+    pub fn running_attempts(&self) -> usize {
         self.workers.iter().map(|card| card.busy.len()).sum()
     }
 
     /// Returns how many attempts the workers that take work can make at a time.
     pub fn slots(&self) -> u64 {
-        self.able().map(|card| u64::from(card.slots)).sum()
+        self.schedulable().map(|card| u64::from(card.slots)).sum()
     }
 }
 
 /// Says why a worker may not do an order.
-pub fn refusal(card: &WorkerCard, order: &WorkOrder) -> Option<String> {
+pub fn ineligible_reason(card: &WorkerInfo, order: &WorkOrder) -> Option<String> {
     if order.protocol != card.protocol {
         return Some(format!(
             "the order has form {} and this worker reads form {}; install the tos of the controller",

@@ -5,7 +5,7 @@ use super::*;
 fn order() -> WorkOrder {
     let list = serde_json::json!({ "schema": 1, "id": "board", "agent": { "kind": "claude" }, "task": [] });
     WorkOrder {
-        protocol: PROTOCOL,
+        protocol: PROTOCOL_VERSION,
         instance: "i".to_owned(),
         run: RunId(3),
         fence: Fence(7),
@@ -37,13 +37,13 @@ fn task() -> Task {
     board.tasks().next().unwrap().clone()
 }
 
-fn card() -> WorkerCard {
-    WorkerCard {
+fn card() -> WorkerInfo {
+    WorkerInfo {
         name: "w".to_owned(),
-        protocol: PROTOCOL,
-        roles: vec![Role::Worker],
+        protocol: PROTOCOL_VERSION,
+        roles: vec![AgentRole::Worker],
         slots: 1,
-        ..WorkerCard::default()
+        ..WorkerInfo::default()
     }
 }
 
@@ -57,32 +57,35 @@ fn an_order_comes_back_as_it_was_sent() {
 
 #[test]
 fn a_worker_takes_only_what_it_can_do() {
-    assert_eq!(refusal(&card(), &order()), None);
+    assert_eq!(ineligible_reason(&card(), &order()), None);
     let cases = [
         (
-            WorkerCard {
-                protocol: PROTOCOL + 1,
+            WorkerInfo {
+                protocol: PROTOCOL_VERSION + 1,
                 ..card()
             },
             "form",
         ),
         (
-            WorkerCard {
+            WorkerInfo {
                 draining: true,
                 ..card()
             },
             "nothing new",
         ),
         (
-            WorkerCard {
-                roles: vec![Role::Tester],
+            WorkerInfo {
+                roles: vec![AgentRole::Tester],
                 ..card()
             },
             "no worker",
         ),
     ];
     for (card, word) in cases {
-        assert!(refusal(&card, &order()).unwrap().contains(word), "{word}");
+        assert!(
+            ineligible_reason(&card, &order()).unwrap().contains(word),
+            "{word}"
+        );
     }
 }
 
@@ -90,17 +93,21 @@ fn a_worker_takes_only_what_it_can_do() {
 fn a_worker_without_a_label_takes_nothing_that_requires_it() {
     let mut order = order();
     order.task.spec.requires = vec!["gpu".to_owned()];
-    assert!(refusal(&card(), &order).unwrap().contains("label gpu"));
-    let card = WorkerCard {
+    assert!(
+        ineligible_reason(&card(), &order)
+            .unwrap()
+            .contains("label gpu")
+    );
+    let card = WorkerInfo {
         labels: vec!["os=linux".to_owned(), "gpu".to_owned()],
         ..card()
     };
-    assert_eq!(refusal(&card, &order), None);
+    assert_eq!(ineligible_reason(&card, &order), None);
 }
 
 #[test]
 fn only_workers_that_take_work_count_as_kinds_and_slots() {
-    let labelled = |label: &str| WorkerCard {
+    let labelled = |label: &str| WorkerInfo {
         labels: vec![label.to_owned()],
         slots: 2,
         ..card()
@@ -109,22 +116,27 @@ fn only_workers_that_take_work_count_as_kinds_and_slots() {
         workers: vec![
             labelled("gpu"),
             labelled("gpu"),
-            WorkerCard {
+            WorkerInfo {
                 draining: true,
                 ..labelled("arm")
             },
-            WorkerCard {
-                protocol: PROTOCOL - 1,
+            WorkerInfo {
+                protocol: PROTOCOL_VERSION - 1,
                 ..labelled("old")
             },
         ],
         ..ClusterView::default()
     };
-    let kinds = view.kinds();
+    let kinds = view.worker_capabilities();
     assert_eq!(kinds.len(), 1);
     assert_eq!(kinds[0].labels, ["gpu"]);
     assert_eq!(view.slots(), 4);
-    assert!(view.workers[3].idle_because().unwrap().contains("install"));
+    assert!(
+        view.workers[3]
+            .unschedulable_reason()
+            .unwrap()
+            .contains("install")
+    );
 }
 
 #[test]
@@ -149,10 +161,10 @@ fn a_board_tells_its_workers_what_they_have_to_know() {
     let labels = ["gpu".to_owned(), "arm".to_owned(), "more".to_owned()];
     assert!(controls.lanes(&labels).contains(&lane));
     assert_eq!(controls.lanes(&labels[..1]).len(), 1);
-    assert!(controls.skew(2).unwrap().contains("newer"));
-    assert!(controls.skew(4).unwrap().contains("older"));
-    assert_eq!(controls.skew(3), None);
-    assert_eq!(ClusterControls::default().skew(3), None);
+    assert!(controls.version_skew(2).unwrap().contains("newer"));
+    assert!(controls.version_skew(4).unwrap().contains("older"));
+    assert_eq!(controls.version_skew(3), None);
+    assert_eq!(ClusterControls::default().version_skew(3), None);
     let all = ClusterControls::drain_key(None);
     let everybody = ClusterControls::read([(all.as_str(), "")]);
     assert!(everybody.drains("other") && everybody.drains_everybody());
@@ -160,7 +172,7 @@ fn a_board_tells_its_workers_what_they_have_to_know() {
 
 #[test]
 fn whoever_gave_something_last_is_asked_last() {
-    assert_eq!(turns(3, 1).collect::<Vec<_>>(), [2, 0, 1]);
-    assert_eq!(turns(1, 0).collect::<Vec<_>>(), [0]);
-    assert_eq!(turns(0, 0).count(), 0);
+    assert_eq!(round_robin(3, 1).collect::<Vec<_>>(), [2, 0, 1]);
+    assert_eq!(round_robin(1, 0).collect::<Vec<_>>(), [0]);
+    assert_eq!(round_robin(0, 0).count(), 0);
 }

@@ -105,10 +105,10 @@ pub fn find(name: &str) -> Option<&'static Drill> {
 }
 
 /// How the agent reports an attempt that should have been refused and was not.
-pub const GOT_THROUGH: &str = "GOT THROUGH:";
+pub const BREACH_PREFIX: &str = "GOT THROUGH:";
 
 /// Writes an event as drills expect it.
-pub fn event_words(entry: &LedgerEntry) -> String {
+pub fn event_text(entry: &LedgerEntry) -> String {
     if let LedgerEntry::Task { end } = entry {
         return format!("task {} {}: {}", end.task, end.outcome.as_str(), end.reason);
     }
@@ -149,7 +149,7 @@ impl Drill {
                 DrillStep::Kill => None,
             })
             .collect();
-        let observed: Vec<String> = seen.entries.iter().map(event_words).collect();
+        let observed: Vec<String> = seen.entries.iter().map(event_text).collect();
         let unexpected = observed.iter().find(|event| {
             let known = |start: &&str| begins(event, start);
             NEVER.iter().any(known) && !self.expected.iter().any(known)
@@ -161,7 +161,7 @@ impl Drill {
         let through = seen
             .report
             .lines()
-            .find_map(|line| line.strip_prefix(GOT_THROUGH));
+            .find_map(|line| line.strip_prefix(BREACH_PREFIX));
         None.or_else(|| through.map(|what| format!("the agent got through:{what}")))
             .or_else(|| seen.faults.first().cloned())
             .or_else(|| missing(self.expected, &observed))
@@ -198,7 +198,7 @@ impl Drill {
 
     /// Writes the list of tasks; `agent` are the words that start the agent for a scenario. The second time
     /// an agent that hung or was ill does its work.
-    pub fn list(&self, agent: &dyn Fn(&str) -> Vec<String>, again: bool) -> Value {
+    pub fn task_list(&self, agent: &dyn Fn(&str) -> Vec<String>, again: bool) -> Value {
         let agent = |scenario: &str| {
             let better = again && ["hang", "ill"].contains(&scenario);
             agent(if better { "fix" } else { scenario })
@@ -228,7 +228,7 @@ impl Drill {
             "agent": command(first),
             "on_failure": self.on_failure,
             "sandbox": self.sandbox,
-            "disk_mb": DISK_MB,
+            "disk_mb": MAX_DISK_MB,
             "full_test_command": ["sh", "whole.sh"],
             "real": false,
             "task": tasks,
@@ -237,7 +237,7 @@ impl Drill {
 
     /// Writes the gates of the throw-away place: they permit the drill's list, where the machine has what
     /// it needs, and nothing is ever promoted there.
-    pub fn gates(&self) -> String {
+    pub fn gates_toml(&self) -> String {
         format!(
             "schema = 1\n[night]\nwindow = \"20:00-08:00\"\n[promote]\nmode = \"confirm\"\nevidence_max_age_days = 45\n\
              [phase.drill]\ntitle = \"drill\"\nunattended = true\nmax_session = \"1h\"\nneed_isolation = {:?}\n\
@@ -251,15 +251,15 @@ impl Drill {
 }
 
 /// How much the agent of a drill may write, in megabytes.
-pub const DISK_MB: u64 = 32;
+pub const MAX_DISK_MB: u64 = 32;
 /// How large one file may become, in megabytes.
-pub const FILE_MB: u64 = 16;
+pub const MAX_FILE_MB: u64 = 16;
 /// How many processes there may be.
-pub const PROCESSES: u64 = 64;
+pub const MAX_PROCESSES: u64 = 64;
 
 /// Returns the ceilings of the throw-away place, as its configuration says them.
 pub fn limit_settings() -> Value {
-    json!({ "processes": PROCESSES, "file_mb": FILE_MB })
+    json!({ "processes": MAX_PROCESSES, "file_mb": MAX_FILE_MB })
 }
 
 /// Tells a machine that lacks something from one on which something went wrong.

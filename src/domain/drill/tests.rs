@@ -186,7 +186,7 @@ fn every_drill_the_gates_ask_for_exists_and_every_list_is_sound() {
     for drill in ALL {
         let words = |scenario: &str| vec![scenario.to_owned(), "{prompt}".to_owned()];
         let list: crate::domain::tasks::TaskList =
-            serde_json::from_value(drill.list(&words, false)).unwrap();
+            serde_json::from_value(drill.task_list(&words, false)).unwrap();
         assert_eq!(
             list.validation_errors(),
             Vec::<String>::new(),
@@ -194,7 +194,7 @@ fn every_drill_the_gates_ask_for_exists_and_every_list_is_sound() {
             drill.name
         );
         assert!(!list.real, "a drill is no evidence of work");
-        let own: crate::domain::gates::GateConfig = toml::from_str(&drill.gates()).unwrap();
+        let own: crate::domain::gates::GateConfig = toml::from_str(&drill.gates_toml()).unwrap();
         assert_eq!(
             own.validation_errors(),
             Vec::<String>::new(),

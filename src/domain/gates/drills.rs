@@ -12,11 +12,11 @@ impl GateConfig {
             .map_or(&[], |track: &PhaseTrack| &track.phases);
         let passed: Vec<&String> = own.iter().take_while(|name| *name != phase).collect();
         let gates = self.gate.iter().filter(|gate| passed.contains(&&gate.from));
-        gates.flat_map(asked).collect()
+        gates.flat_map(required_drills).collect()
     }
 }
 
-pub(super) fn asked(gate: &super::Gate) -> impl Iterator<Item = &String> {
+pub(super) fn required_drills(gate: &super::Gate) -> impl Iterator<Item = &String> {
     let drills = gate
         .require
         .iter()
@@ -26,7 +26,7 @@ pub(super) fn asked(gate: &super::Gate) -> impl Iterator<Item = &String> {
 
 /// Returns the drills of the gates behind that were not passed after a record, under the gates of now;
 /// `None` where no gate behind asks for any.
-pub(super) fn undrilled(
+pub(super) fn outstanding_drills(
     gates: &GateConfig,
     phase: &str,
     ledger: &[LedgerRecord],
@@ -36,7 +36,7 @@ pub(super) fn undrilled(
     let names = gates.behind(phase);
     let evidence = LedgerEvidence::new(gates, ledger, Some(since), here.at);
     let open = |name: &&&String| {
-        let passed = metric::drill(gates, name, &evidence, here).ok();
+        let passed = metric::passed_drill_record(gates, name, &evidence, here).ok();
         let record = passed.and_then(|seq| ledger.iter().find(|record| record.seq == seq));
         record.is_none_or(|record| record.stamp.gates != here.gates)
     };
@@ -49,7 +49,11 @@ pub(super) fn undrilled(
 }
 
 /// Returns the drills of the gates behind that failed when they were last run.
-pub(super) fn failing(gates: &GateConfig, phase: &str, ledger: &[LedgerRecord]) -> Vec<String> {
+pub(super) fn failed_drills(
+    gates: &GateConfig,
+    phase: &str,
+    ledger: &[LedgerRecord],
+) -> Vec<String> {
     let failed = |name: &&&String| {
         let newest = ledger.iter().rev().find_map(|record| match &record.entry {
             LedgerEntry::Drill {

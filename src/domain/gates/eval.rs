@@ -4,15 +4,15 @@
 use serde::Serialize;
 
 use super::{
-    AUTONOMY, DemotionRule, Gate, GateConfig, HoldCause, PhaseTrack,
-    drills::{failing, undrilled},
+    AUTONOMY_TRACK, DemotionRule, Gate, GateConfig, HoldCause, PhaseTrack,
+    drills::{failed_drills, outstanding_drills},
     evidence::LedgerEvidence,
     metric,
-    metric::{MetricValue, fires, minor},
+    metric::{CriterionResult, demotion_reason, major_minor},
     parse_duration_sec,
 };
 use crate::domain::{
-    ledger::{LedgerEntry, LedgerRecord, PhaseMode, SessionStart},
+    ledger::{LedgerEntry, LedgerRecord, PhaseTransition, SessionStart},
     time::Timestamp,
 };
 
@@ -60,18 +60,18 @@ pub struct GateReport {
     /// The phase entered.
     pub to: String,
     /// Every criterion.
-    pub criteria: Vec<MetricValue>,
+    pub criteria: Vec<CriterionResult>,
 }
 
 impl GateReport {
     /// Returns how many criteria are open.
-    pub fn open(&self) -> usize {
+    pub fn unmet_count(&self) -> usize {
         self.criteria.iter().filter(|one| !one.met).count()
     }
 
     /// Returns whether every criterion is met; a gate without criteria never is.
     pub fn is_ready(&self) -> bool {
-        !self.criteria.is_empty() && self.open() == 0
+        !self.criteria.is_empty() && self.unmet_count() == 0
     }
 }
 
@@ -107,7 +107,7 @@ pub struct Demotion {
 
 /// The whole verdict.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct GatesReport {
+pub struct AutonomyReport {
     /// Every track, autonomy first.
     pub tracks: Vec<TrackStatus>,
     /// What the phase of autonomy permits.
@@ -120,15 +120,17 @@ pub struct GatesReport {
     pub overridden: Option<Timestamp>,
 }
 
-impl GatesReport {
+impl AutonomyReport {
     /// Returns where autonomy stands.
-    pub fn autonomy(&self) -> Option<&TrackStatus> {
-        self.tracks.iter().find(|track| track.track == AUTONOMY)
+    pub fn autonomy_track(&self) -> Option<&TrackStatus> {
+        self.tracks
+            .iter()
+            .find(|track| track.track == AUTONOMY_TRACK)
     }
 }
 
 /// Evaluates the gates over a verified ledger.
-pub fn eval(gates: &GateConfig, ledger: &[LedgerRecord], here: &GateContext) -> GatesReport {
+pub fn eval(gates: &GateConfig, ledger: &[LedgerRecord], here: &GateContext) -> AutonomyReport {
     let tracks: Vec<TrackStatus> = gates
         .tracks()
         .iter()
@@ -139,7 +141,7 @@ pub fn eval(gates: &GateConfig, ledger: &[LedgerRecord], here: &GateContext) -> 
         .map(|one| one.phase.clone())
         .unwrap_or_default();
     let allowed = gates.phase(&phase);
-    GatesReport {
+    AutonomyReport {
         permission: PhasePermission {
             unattended: allowed.unattended,
             max_session_s: parse_duration_sec(&allowed.max_session).unwrap_or(0),
@@ -169,9 +171,9 @@ fn standing(
     let first = track.phases.first().cloned().unwrap_or_default();
     let recorded = last_phase(ledger, &track.name).filter(|phase| track.phases.contains(phase));
     let recorded = recorded.unwrap_or(first);
-    let since = last_fall(ledger, &track.name);
+    let since = evidence_cutoff(ledger, &track.name);
     let evidence = LedgerEvidence::new(gates, ledger, since, here.at);
-    let own = track.name == AUTONOMY;
+    let own = track.name == AUTONOMY_TRACK;
     let demotion = own
         .then(|| worst(gates, track, &recorded, &evidence))
         .flatten();
@@ -226,14 +228,14 @@ fn last_phase(ledger: &[LedgerRecord], track: &str) -> Option<String> {
 }
 
 /// Returns the newest record before which evidence does not count.
-pub(super) fn last_fall(ledger: &[LedgerRecord], track: &str) -> Option<u64> {
+pub(super) fn evidence_cutoff(ledger: &[LedgerRecord], track: &str) -> Option<u64> {
     ledger
         .iter()
         .rev()
         .find(|record| match &record.entry {
             LedgerEntry::Phase {
                 track: of, mode, ..
-            } => of == track && *mode != PhaseMode::Promote,
+            } => of == track && *mode != PhaseTransition::Promote,
             LedgerEntry::Gap { .. } => true,
             _ => false,
         })
@@ -264,7 +266,7 @@ fn worst(
     let place = |name: &str| track.phases.iter().position(|other| other == name);
     let now = place(phase)?;
     let falls = gates.demote.iter().filter_map(|rule: &DemotionRule| {
-        let reason = fires(rule, evidence)?;
+        let reason = demotion_reason(rule, evidence)?;
         let to = match rule.to.as_str() {
             "previous" => now.saturating_sub(1),
             name => place(name)?.min(now),
@@ -302,12 +304,12 @@ fn holds(
         found.push(format!("held: {reason}"));
     }
     for (why, since, clear) in causes(gates, ledger, here) {
-        let again = undrilled(gates, phase, ledger, here, since);
+        let again = outstanding_drills(gates, phase, ledger, here, since);
         if !(clear == "drills" && again.is_some_and(|open| open.is_empty())) {
             found.push(format!("{why}; clear it with: tos drill --all"));
         }
     }
-    for name in failing(gates, phase, ledger) {
+    for name in failed_drills(gates, phase, ledger) {
         found.push(format!(
             "the drill {name} failed when it was last run; clear it with: tos drill {name}"
         ));
@@ -333,7 +335,7 @@ fn causes<'a>(
 }
 
 /// Returns the drills that would clear what suspends work.
-pub(super) fn uncleared(
+pub(super) fn hold_clearing_drills(
     gates: &GateConfig,
     phase: &str,
     ledger: &[LedgerRecord],
@@ -342,10 +344,10 @@ pub(super) fn uncleared(
     if !gates.phase(phase).unattended {
         return Vec::new();
     }
-    let mut names = failing(gates, phase, ledger);
+    let mut names = failed_drills(gates, phase, ledger);
     for (_, since, clear) in causes(gates, ledger, here) {
         if clear == "drills" {
-            names.extend(undrilled(gates, phase, ledger, here, since).unwrap_or_default());
+            names.extend(outstanding_drills(gates, phase, ledger, here, since).unwrap_or_default());
         }
     }
     names
@@ -367,7 +369,7 @@ fn cause_seen(
     here: &GateContext,
 ) -> Option<(String, u64)> {
     let promoted = ledger.iter().rev().find(|record| {
-        matches!(&record.entry, LedgerEntry::Phase { mode: PhaseMode::Promote, track, .. } if track == AUTONOMY)
+        matches!(&record.entry, LedgerEntry::Phase { mode: PhaseTransition::Promote, track, .. } if track == AUTONOMY_TRACK)
     });
     match cause {
         HoldCause::AgentMajorChanged => changed(ledger, here.agent_version.as_deref(), |start| {
@@ -392,7 +394,7 @@ fn cause_seen(
                 )
             }),
         HoldCause::ToolMinorChanged => promoted
-            .filter(|record| minor(&record.stamp.tool) != minor(&here.tool))
+            .filter(|record| major_minor(&record.stamp.tool) != major_minor(&here.tool))
             .map(|record| {
                 (
                     "tos changed its version since the last promotion".to_owned(),
@@ -476,8 +478,8 @@ pub struct GateRefusal {
 }
 
 /// Says whether a session may start.
-pub fn may_start(report: &GatesReport, ask: &StartRequest) -> Result<(), GateRefusal> {
-    let Some(standing) = report.autonomy() else {
+pub fn may_start(report: &AutonomyReport, ask: &StartRequest) -> Result<(), GateRefusal> {
+    let Some(standing) = report.autonomy_track() else {
         return no("there is no track of autonomy", "see docs/gates.md");
     };
     if let Some(reason) = &standing.locked {
@@ -530,7 +532,7 @@ fn no(why: impl Into<String>, next: impl Into<String>) -> Result<(), GateRefusal
 }
 
 fn may_be_alone(
-    report: &GatesReport,
+    report: &AutonomyReport,
     standing: &TrackStatus,
     ask: &StartRequest,
 ) -> Result<(), GateRefusal> {

@@ -165,7 +165,7 @@ impl SessionEvidence<'_> {
     }
 
     /// Returns the first of these counters that is not zero.
-    pub(super) fn dirt<'w>(&self, counters: &'w [String]) -> Option<&'w str> {
+    pub(super) fn nonzero_counter<'w>(&self, counters: &'w [String]) -> Option<&'w str> {
         counters
             .iter()
             .find(|name| self.counter(name) > 0)
@@ -173,7 +173,7 @@ impl SessionEvidence<'_> {
     }
 
     /// Returns why it proves nothing about working alone, whatever it did.
-    pub(super) fn disqualified(&self, at_night: bool) -> Option<&'static str> {
+    pub(super) fn disqualified_reason(&self, at_night: bool) -> Option<&'static str> {
         let Some(start) = self.start else {
             return Some("its start is not recorded");
         };
@@ -210,7 +210,7 @@ fn void_target(record: &LedgerRecord) -> Option<u64> {
 }
 
 /// Reads `20:00-08:00`.
-pub(super) fn window(text: &str) -> Option<(NaiveTime, NaiveTime)> {
+pub(super) fn parse_time_window(text: &str) -> Option<(NaiveTime, NaiveTime)> {
     let (from, to) = text.split_once('-')?;
     let time = |text: &str| NaiveTime::parse_from_str(text.trim(), "%H:%M").ok();
     Some((time(from)?, time(to)?))
@@ -218,7 +218,7 @@ pub(super) fn window(text: &str) -> Option<(NaiveTime, NaiveTime)> {
 
 /// Returns the night a moment belongs to, named by the date on which its window opened; `None` by day.
 pub fn night_date(gates: &GateConfig, at: Timestamp) -> Option<NaiveDate> {
-    let (from, to) = window(&gates.night.window)?;
+    let (from, to) = parse_time_window(&gates.night.window)?;
     let (date, time) = (at.date_naive(), at.time());
     if from <= to {
         return (from <= time && time < to).then_some(date);

@@ -14,7 +14,7 @@ use crate::domain::{
 
 /// What a criterion came to.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct MetricValue {
+pub struct CriterionResult {
     /// The criterion's name.
     pub id: String,
     /// Whether the bound is reached.
@@ -42,7 +42,7 @@ pub(super) fn measure(
     require: &Requirement,
     evidence: &LedgerEvidence<'_>,
     here: &GateContext,
-) -> MetricValue {
+) -> CriterionResult {
     let count = match require.metric {
         Metric::TasksSuccessRate => return rate(require, evidence),
         Metric::TasksCount => tasks(evidence, false),
@@ -59,7 +59,7 @@ pub(super) fn measure(
     };
     #[expect(clippy::cast_precision_loss, reason = "counts are small")]
     let met = count.have as f64 >= require.need;
-    MetricValue {
+    CriterionResult {
         id: require.id.clone(),
         met,
         value: format!("{}/{}", count.have, require.need),
@@ -125,13 +125,13 @@ fn few(names: &[&str]) -> String {
     }
 }
 
-fn rate(require: &Requirement, evidence: &LedgerEvidence<'_>) -> MetricValue {
+fn rate(require: &Requirement, evidence: &LedgerEvidence<'_>) -> CriterionResult {
     let tasks = evidence.tasks();
     let (seen, good) = newest(&tasks, require.last);
     let newest = tasks.get(tasks.len() - seen..).unwrap_or_default();
     let enough = seen >= require.last as usize;
     let share = share(good, seen);
-    MetricValue {
+    CriterionResult {
         id: require.id.clone(),
         // Too little data is not met, whatever the share so far.
         met: enough && share >= require.need,
@@ -181,7 +181,7 @@ fn drills(
     let mut count = nothing(String::new());
     let (mut passed, mut open) = (Vec::new(), Vec::new());
     for name in &require.names {
-        match drill(gates, name, evidence, here) {
+        match passed_drill_record(gates, name, evidence, here) {
             Ok(seq) => {
                 passed.push(name.as_str());
                 count.evidence.push(seq);
@@ -203,7 +203,7 @@ fn drills(
 }
 
 /// Returns the record in which a drill passed, or why it does not count.
-pub(super) fn drill(
+pub(super) fn passed_drill_record(
     gates: &GateConfig,
     name: &str,
     evidence: &LedgerEvidence<'_>,
@@ -234,7 +234,9 @@ pub(super) fn drill(
         () if must("policy_hash") && record.stamp.policy != here.policy => {
             Err("passed under another policy")
         }
-        () if must("tool_major_minor") && minor(&record.stamp.tool) != minor(&here.tool) => {
+        () if must("tool_major_minor")
+            && major_minor(&record.stamp.tool) != major_minor(&here.tool) =>
+        {
             Err("passed with another version of tos")
         }
         () => Ok(record.seq),
@@ -242,7 +244,7 @@ pub(super) fn drill(
 }
 
 /// Returns `major.minor` of a version.
-pub(super) fn minor(version: &str) -> String {
+pub(super) fn major_minor(version: &str) -> String {
     version.split('.').take(2).collect::<Vec<_>>().join(".")
 }
 
@@ -255,7 +257,7 @@ fn sessions(require: &Requirement, evidence: &LedgerEvidence<'_>) -> Count {
     let mut count = nothing(String::new());
     for session in evidence.sessions() {
         let (id, seq) = (session.id(), session.record.seq);
-        if let Some(dirt) = session.dirt(&require.clean) {
+        if let Some(dirt) = session.nonzero_counter(&require.clean) {
             count.evidence.clear();
             count.note = format!("{id} reset the streak ({dirt})");
             count.details.push(format!("record {seq}: {}", count.note));
@@ -282,7 +284,7 @@ fn sessions(require: &Requirement, evidence: &LedgerEvidence<'_>) -> Count {
 }
 
 fn not_counted(session: &SessionEvidence<'_>, require: &Requirement, least: u64) -> Option<String> {
-    if let Some(why) = session.disqualified(require.at_night) {
+    if let Some(why) = session.disqualified_reason(require.at_night) {
         return Some(why.to_owned());
     }
     let active = session.end.active_s;
@@ -399,8 +401,10 @@ fn seen<'a>(
         let Some(night) = nights.get_mut(at) else {
             continue;
         };
-        night.dirt = night.dirt.or_else(|| session.dirt(&require.clean));
-        if session.disqualified(true).is_some() {
+        night.dirt = night
+            .dirt
+            .or_else(|| session.nonzero_counter(&require.clean));
+        if session.disqualified_reason(true).is_some() {
             // Work under a person's eyes neither helps nor harms; work that proves nothing harms.
             night.alone &= session.start.is_some_and(|start| start.attended);
             continue;
@@ -507,7 +511,10 @@ fn named(require: &Requirement, evidence: &LedgerEvidence<'_>, by_person: bool) 
 }
 
 /// Returns why a demotion rule fires, if it does.
-pub(super) fn fires(rule: &DemotionRule, evidence: &LedgerEvidence<'_>) -> Option<String> {
+pub(super) fn demotion_reason(
+    rule: &DemotionRule,
+    evidence: &LedgerEvidence<'_>,
+) -> Option<String> {
     let kind = rule.kind.as_deref().unwrap_or_default();
     match rule.metric {
         Metric::EventsCount => {

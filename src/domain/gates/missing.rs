@@ -1,9 +1,9 @@
 //! Which drills are still to be passed: for the gate ahead, and for what suspends work.
 
 use super::{
-    AUTONOMY, GateConfig, GateContext,
-    drills::asked,
-    eval::{eval, last_fall, uncleared},
+    AUTONOMY_TRACK, GateConfig, GateContext,
+    drills::required_drills,
+    eval::{eval, evidence_cutoff, hold_clearing_drills},
     evidence::LedgerEvidence,
     metric,
 };
@@ -16,18 +16,18 @@ pub fn missing_drills(
     here: &GateContext,
 ) -> Vec<String> {
     let report = eval(gates, ledger, here);
-    let Some(standing) = report.autonomy() else {
+    let Some(standing) = report.autonomy_track() else {
         return Vec::new();
     };
-    let since = last_fall(ledger, AUTONOMY);
+    let since = evidence_cutoff(ledger, AUTONOMY_TRACK);
     let evidence = LedgerEvidence::new(gates, ledger, since, here.at);
     let ahead = gates.gate.iter().filter(|gate| gate.from == standing.phase);
     let mut names: Vec<String> = ahead
-        .flat_map(asked)
-        .filter(|name| metric::drill(gates, name, &evidence, here).is_err())
+        .flat_map(required_drills)
+        .filter(|name| metric::passed_drill_record(gates, name, &evidence, here).is_err())
         .cloned()
         .collect();
-    for name in uncleared(gates, &standing.phase, ledger, here) {
+    for name in hold_clearing_drills(gates, &standing.phase, ledger, here) {
         if !names.contains(&name) {
             names.push(name);
         }

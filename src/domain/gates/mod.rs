@@ -1,6 +1,6 @@
 //! Phase gates: how much freedom tos has, decided by recorded evidence and by nothing else.
 //!
-//! [`GateConfig`] is the content of `config/gates.toml`, [`eval`] turns it and a ledger into a [`GatesReport`].
+//! [`GateConfig`] is the content of `config/gates.toml`, [`eval`] turns it and a ledger into a [`AutonomyReport`].
 //! The phase is derived from the ledger, never from a configuration field. What cannot be known yet
 //! counts as not met. Nothing here acts: promotion needs a person, demotion a record.
 #![expect(
@@ -24,18 +24,18 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use eval::{
-    GateContext, GateRefusal, GateReport, GatesReport, PhasePermission, StartRequest, TrackStatus,
-    eval, may_start,
+    AutonomyReport, GateContext, GateRefusal, GateReport, PhasePermission, StartRequest,
+    TrackStatus, eval, may_start,
 };
 pub use evidence::night_date;
-pub use metric::MetricValue;
+pub use metric::CriterionResult;
 pub use missing::missing_drills;
 pub use next_steps::next_steps_text;
-pub use observations::{ObservedChange, observations};
+pub use observations::{ObservationInputs, observations};
 pub use table::{explain, table};
 
 /// The track that decides over unattended work.
-pub const AUTONOMY: &str = "autonomy";
+pub const AUTONOMY_TRACK: &str = "autonomy";
 
 /// The content of `config/gates.toml`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -311,7 +311,7 @@ pub enum HoldCause {
 }
 
 /// The counters of a session that can be asked to be zero.
-pub const COUNTERS: [&str; 4] = [
+pub const SESSION_COUNTERS: [&str; 4] = [
     "abnormal",
     "rollback_failed",
     "invariant_broken",
@@ -331,7 +331,7 @@ impl GateConfig {
         if self.promote.mode != "confirm" {
             faults.push("`promote.mode` must be \"confirm\": only a person promotes".to_owned());
         }
-        if evidence::window(&self.night.window).is_none() {
+        if evidence::parse_time_window(&self.night.window).is_none() {
             faults.push(format!(
                 "`night.window` is \"{}\"; write it like \"20:00-08:00\"",
                 self.night.window
@@ -415,7 +415,7 @@ impl GateConfig {
             Metric::SessionsDirty => {
                 rule.kind
                     .as_deref()
-                    .is_some_and(|kind| COUNTERS.contains(&kind))
+                    .is_some_and(|kind| SESSION_COUNTERS.contains(&kind))
                     && rule.at_least.is_some_and(|n| n > 0)
                     && rule.last_sessions > 0
             }
@@ -464,7 +464,7 @@ impl GateConfig {
             phases.push(name);
         }
         let autonomy = PhaseTrack {
-            name: AUTONOMY.to_owned(),
+            name: AUTONOMY_TRACK.to_owned(),
             phases,
         };
         std::iter::once(autonomy)
@@ -529,7 +529,7 @@ impl Requirement {
         let counters = self
             .clean
             .iter()
-            .all(|word| COUNTERS.contains(&word.as_str()));
+            .all(|word| SESSION_COUNTERS.contains(&word.as_str()));
         let positive = self.need > 0.0;
         missing
             .or((!counters).then_some("`clean` names an unknown counter"))

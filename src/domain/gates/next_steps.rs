@@ -1,10 +1,13 @@
 //! The shortest way from here to work without a person, in the order in which it is gone.
 
-use super::{GatesReport, MetricValue, TrackStatus};
+use super::{AutonomyReport, CriterionResult, TrackStatus};
 
 /// Returns the steps, one sentence each; none where the phase allows such work already.
-fn way(report: &GatesReport) -> Vec<String> {
-    let Some(standing) = report.autonomy().filter(|_| !report.permission.unattended) else {
+fn way(report: &AutonomyReport) -> Vec<String> {
+    let Some(standing) = report
+        .autonomy_track()
+        .filter(|_| !report.permission.unattended)
+    else {
         return Vec::new();
     };
     let mut steps = vec![
@@ -25,7 +28,7 @@ fn earned(standing: &TrackStatus) -> Vec<String> {
         return Vec::new();
     };
     let open = || gate.criteria.iter().filter(|one| !one.met);
-    let count = |one: &MetricValue| format!("{} {}", one.id, one.value);
+    let count = |one: &CriterionResult| format!("{} {}", one.id, one.value);
     let work: Vec<String> = open()
         .filter(|one| command(&one.note).is_none())
         .map(count)
@@ -56,7 +59,7 @@ fn command(note: &str) -> Option<&str> {
 }
 
 /// Says the way in numbered lines; `None` where nothing is missing.
-pub fn next_steps_text(report: &GatesReport) -> Option<String> {
+pub fn next_steps_text(report: &AutonomyReport) -> Option<String> {
     let steps = way(report);
     let lines: Vec<String> = (1..)
         .zip(&steps)

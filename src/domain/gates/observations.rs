@@ -12,7 +12,7 @@ use crate::domain::{
 
 /// What was looked at.
 #[derive(Debug, Clone, Default)]
-pub struct ObservedChange {
+pub struct ObservationInputs {
     /// The configuration is valid and names this sprint.
     pub sprint: Option<String>,
     /// Every model that is configured has its key.
@@ -34,7 +34,7 @@ pub struct ObservedChange {
 }
 
 /// Returns what was seen: a name that gates know, and a detail for people.
-pub fn observations(seen: &ObservedChange) -> Vec<(&'static str, String)> {
+pub fn observations(seen: &ObservationInputs) -> Vec<(&'static str, String)> {
     let sprint = seen.sprint.as_deref().unwrap_or("not named");
     let mut found = vec![("config-valid", format!("sprint {sprint}"))];
     let all = acts(seen).into_iter().chain(records(seen));
@@ -45,7 +45,7 @@ pub fn observations(seen: &ObservedChange) -> Vec<(&'static str, String)> {
 
 type Look = (bool, &'static str, &'static str);
 
-fn acts(seen: &ObservedChange) -> Vec<Look> {
+fn acts(seen: &ObservationInputs) -> Vec<Look> {
     let worked = |mode| {
         (
             succeeded(&seen.events, mode),
@@ -85,7 +85,7 @@ fn acts(seen: &ObservedChange) -> Vec<Look> {
     ]
 }
 
-fn records(seen: &ObservedChange) -> Vec<Look> {
+fn records(seen: &ObservationInputs) -> Vec<Look> {
     let has = |value: &Option<Value>, keys: &[&str]| {
         let holds = |value: &Value| keys.iter().all(|key| value.get(key).is_some());
         value.as_ref().is_some_and(holds)

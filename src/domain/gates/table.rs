@@ -1,9 +1,9 @@
 //! The verdict as people read it.
 
-use super::{GatesReport, TrackStatus, duration_text, eval::GateReport};
+use super::{AutonomyReport, TrackStatus, duration_text, eval::GateReport};
 
 /// Writes where autonomy stands; the other tracks, the stages, only where they are asked for.
-pub fn table(report: &GatesReport, stages: bool) -> String {
+pub fn table(report: &AutonomyReport, stages: bool) -> String {
     let mut lines = Vec::new();
     let shown = if stages { report.tracks.len() } else { 1 };
     for (place, standing) in report.tracks.iter().take(shown).enumerate() {
@@ -37,7 +37,7 @@ pub fn table(report: &GatesReport, stages: bool) -> String {
     lines.join("\n")
 }
 
-fn head(report: &GatesReport, standing: &TrackStatus) -> String {
+fn head(report: &AutonomyReport, standing: &TrackStatus) -> String {
     let allowed = &report.permission;
     let unattended = if allowed.unattended {
         format!("yes, up to {}", duration_text(allowed.max_session_s))
@@ -91,13 +91,13 @@ fn conclusion(gate: &GateReport) -> String {
     }
     format!(
         "not ready: {} of {} requirements open",
-        gate.open(),
+        gate.unmet_count(),
         gate.criteria.len()
     )
 }
 
 /// Writes everything that is known about one criterion.
-pub fn explain(report: &GatesReport, id: &str) -> Option<String> {
+pub fn explain(report: &AutonomyReport, id: &str) -> Option<String> {
     let criteria = report.tracks.iter().filter_map(|track| track.gate.as_ref());
     let one = criteria
         .flat_map(|gate| &gate.criteria)

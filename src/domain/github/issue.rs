@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::domain::{
-    board::{Input, Role, Task, TaskSpec, TaskStatus},
+    board::{AgentRole, Input, Task, TaskSpec, TaskStatus},
     text::one_line,
 };
 
@@ -14,7 +14,7 @@ const TEXT: usize = 48 * 1024;
 /// Who changes tasks for issues, in the events.
 const BY: &str = "github";
 /// Why a task was given up whose issue was closed.
-pub const CLOSED: &str = "its issue was closed";
+pub const ISSUE_CLOSED_REASON: &str = "its issue was closed";
 
 /// A label.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -55,12 +55,12 @@ pub struct Issue {
 }
 
 /// Returns the key by which the task of an issue is found.
-pub fn key_of(issue: u64) -> String {
+pub fn issue_task_key(issue: u64) -> String {
     format!("github-issue-{issue}")
 }
 
 /// Returns what the board is told of an issue, given its task; `None` = nothing.
-pub fn follow(issue: &Issue, task: Option<&Task>) -> Option<Input> {
+pub fn issue_input(issue: &Issue, task: Option<&Task>) -> Option<Input> {
     if issue.pull_request.is_some() {
         return None;
     }
@@ -73,16 +73,18 @@ pub fn follow(issue: &Issue, task: Option<&Task>) -> Option<Input> {
         (false, TaskStatus::Done | TaskStatus::Cancelled) | (true, TaskStatus::Done) => None,
         (false, _) => Some(Input::CancelTask {
             task: task.id,
-            reason: CLOSED.to_owned(),
+            reason: ISSUE_CLOSED_REASON.to_owned(),
             by: BY.to_owned(),
         }),
         // What a person gave up here stays so.
         (true, TaskStatus::Cancelled) => {
-            task.detail.starts_with(CLOSED).then(|| Input::RequeueTask {
-                task: task.id,
-                note: String::new(),
-                by: BY.to_owned(),
-            })
+            task.detail
+                .starts_with(ISSUE_CLOSED_REASON)
+                .then(|| Input::RequeueTask {
+                    task: task.id,
+                    note: String::new(),
+                    by: BY.to_owned(),
+                })
         }
         (true, _) => {
             let asked = spec_of(issue);
@@ -118,12 +120,12 @@ fn spec_of(issue: &Issue) -> TaskSpec {
         title,
         class: if has("bug") { "fix" } else { "" }.to_owned(),
         role: if has("documentation") {
-            Role::Docser
+            AgentRole::Docser
         } else {
-            Role::Worker
+            AgentRole::Worker
         },
         link: issue.html_url.clone(),
-        key: key_of(issue.id),
+        key: issue_task_key(issue.id),
         source: BY.to_owned(),
         ..TaskSpec::default()
     }
@@ -154,8 +156,8 @@ mod tests {
 
     /// Tells a board what an issue leads to, and returns whether it led to anything.
     fn tell(board: &mut Board, issue: &Issue, now: u64) -> bool {
-        let task = board.task_by_key(&key_of(issue.id));
-        let Some(input) = follow(issue, task) else {
+        let task = board.task_by_key(&issue_task_key(issue.id));
+        let Some(input) = issue_input(issue, task) else {
             return false;
         };
         let decision = board.handle(&input, now).unwrap();

@@ -9,7 +9,7 @@ mod pull_request;
 mod reply;
 mod webhook;
 
-pub use issue::{CLOSED, Issue, Label, follow, key_of};
-pub use pull_request::{Proposal, PullRequest, PullRequestFate, proposal_of};
-pub use reply::{ReplyFacts, Trouble, next_page, trouble_of};
-pub use webhook::{WebhookNews, is_signed, read_webhook};
+pub use issue::{ISSUE_CLOSED_REASON, Issue, Label, issue_input, issue_task_key};
+pub use pull_request::{NewPullRequest, PullRequest, PullRequestFate, pull_request_for};
+pub use reply::{ApiResponse, GithubError, next_page, response_error};
+pub use webhook::{WebhookEvent, parse_webhook, verify_signature};

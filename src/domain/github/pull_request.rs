@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::issue::cut;
-use crate::domain::board::{KeptCommit, Repository, Task};
+use crate::domain::board::{GithubRepository, KeptCommit, Task};
 
 /// How much of a goal stands in a pull request, in bytes.
 const TEXT: usize = 16 * 1024;
@@ -54,7 +54,7 @@ impl PullRequest {
 
 /// A pull request that is to be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proposal {
+pub struct NewPullRequest {
     /// The commit.
     pub commit: String,
     /// The branch it is pushed to: named by task and commit, so that the same work is the same branch.
@@ -68,7 +68,12 @@ pub struct Proposal {
 }
 
 /// Returns the pull request for the accepted work of a task.
-pub fn proposal_of(task: &Task, kept: &KeptCommit, base: &str, at: &Repository) -> Proposal {
+pub fn pull_request_for(
+    task: &Task,
+    kept: &KeptCommit,
+    base: &str,
+    at: &GithubRepository,
+) -> NewPullRequest {
     let short: String = kept.commit.chars().take(12).collect();
     let goal = cut(task.spec.goal.trim(), TEXT);
     let mut body = if goal.is_empty() {
@@ -80,7 +85,7 @@ pub fn proposal_of(task: &Task, kept: &KeptCommit, base: &str, at: &Repository) 
         body = format!("{body}\n\nCloses #{number}");
     }
     let runs = task.run.map_or_else(String::new, |run| format!(", {run}"));
-    Proposal {
+    NewPullRequest {
         commit: kept.commit.clone(),
         branch: format!("tos/{}-{short}", task.id),
         base: base.to_owned(),
@@ -118,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_same_work_is_the_same_branch_and_names_its_issue() {
-        let at = Repository::read("https://github.com/o/n", "").unwrap();
+        let at = GithubRepository::read("https://github.com/o/n", "").unwrap();
         let mut board = Board::default();
         let spec = TaskSpec {
             title: "fix it".to_owned(),
@@ -143,13 +148,13 @@ mod tests {
             reference: String::new(),
             base: String::new(),
         };
-        let proposal = proposal_of(task, &kept, "main", &at);
+        let proposal = pull_request_for(task, &kept, "main", &at);
         assert_eq!(proposal.branch, "tos/task-1-0123456789ab");
         assert!(
             proposal.body.starts_with("fix it\n\nCloses #7\n"),
             "{}",
             proposal.body
         );
-        assert_eq!(proposal, proposal_of(task, &kept, "main", &at));
+        assert_eq!(proposal, pull_request_for(task, &kept, "main", &at));
     }
 }

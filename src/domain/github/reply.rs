@@ -13,7 +13,7 @@ const SHOWN: usize = 300;
 
 /// What is looked at in an answer.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct ReplyFacts<'a> {
+pub struct ApiResponse<'a> {
     /// Its status.
     pub status: u16,
     /// Its header `retry-after`.
@@ -30,7 +30,7 @@ pub struct ReplyFacts<'a> {
 
 /// Why something was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
+pub enum GithubError {
     /// Too many requests: none before that moment.
     #[error("GitHub takes no more requests for a while: {detail}")]
     Limited {
@@ -81,7 +81,7 @@ impl ErrorBody {
 }
 
 /// Says what is wrong with an answer; `None` = nothing.
-pub fn trouble_of(facts: &ReplyFacts<'_>, now: Millis) -> Option<Trouble> {
+pub fn response_error(facts: &ApiResponse<'_>, now: Millis) -> Option<GithubError> {
     let body: ErrorBody = serde_json::from_slice(facts.body).unwrap_or_default();
     let words = body.words();
     let said = || {
@@ -93,36 +93,36 @@ pub fn trouble_of(facts: &ReplyFacts<'_>, now: Millis) -> Option<Trouble> {
     };
     Some(match facts.status {
         200..=299 | 304 => return None,
-        401 => Trouble::Token(format!(
+        401 => GithubError::Token(format!(
             "GitHub does not accept the token ({}); make a new one and set GITHUB_TOKEN",
             said()
         )),
         403 | 429 => match limit(facts, &words, now) {
-            Some(until) => Trouble::Limited {
+            Some(until) => GithubError::Limited {
                 until,
                 detail: said(),
             },
-            None => Trouble::Token(format!(
+            None => GithubError::Token(format!(
                 "the token may not do this ({}); it needs read access to issues, and write access to contents and pull requests",
                 said()
             )),
         },
-        404 | 410 => Trouble::NotFound(format!(
+        404 | 410 => GithubError::NotFound(format!(
             "GitHub knows no such thing, or the token may not see it ({}); check REPO_URL and what the token may do",
             said()
         )),
-        422 if words.contains("already exists") => Trouble::AlreadyThere,
-        300..=399 => Trouble::Refused(format!(
+        422 if words.contains("already exists") => GithubError::AlreadyThere,
+        300..=399 => GithubError::Refused(format!(
             "the repository is somewhere else now ({}); write its new address into REPO_URL",
             facts.location.map_or_else(said, |to| one_line(to).into())
         )),
-        400..=499 => Trouble::Refused(format!("GitHub refuses it: {}", said())),
-        _ => Trouble::Unavailable(format!("GitHub has trouble of its own: {}", said())),
+        400..=499 => GithubError::Refused(format!("GitHub refuses it: {}", said())),
+        _ => GithubError::Unavailable(format!("GitHub has trouble of its own: {}", said())),
     })
 }
 
 /// Returns until when nothing may be asked, if that is what an answer says.
-fn limit(facts: &ReplyFacts<'_>, words: &str, now: Millis) -> Option<Millis> {
+fn limit(facts: &ApiResponse<'_>, words: &str, now: Millis) -> Option<Millis> {
     let number = |text: Option<&str>| text?.trim().parse::<Millis>().ok();
     let asked = number(facts.retry_after).map(|seconds| seconds.saturating_mul(1000));
     let is_used_up = number(facts.remaining) == Some(0);
@@ -154,30 +154,30 @@ pub fn next_page(link: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn reply(status: u16, body: &str) -> ReplyFacts<'_> {
-        ReplyFacts {
+    fn reply(status: u16, body: &str) -> ApiResponse<'_> {
+        ApiResponse {
             status,
             body: body.as_bytes(),
-            ..ReplyFacts::default()
+            ..ApiResponse::default()
         }
     }
 
     #[test]
     fn limits_are_waited_for_as_long_as_they_say() {
         let now = 1_000_000;
-        let until = |facts: ReplyFacts<'_>| match trouble_of(&facts, now) {
-            Some(Trouble::Limited { until, .. }) => Some(until - now),
+        let until = |facts: ApiResponse<'_>| match response_error(&facts, now) {
+            Some(GithubError::Limited { until, .. }) => Some(until - now),
             _ => None,
         };
         let base = reply(403, "{}");
         assert_eq!(
-            until(ReplyFacts {
+            until(ApiResponse {
                 retry_after: Some("7"),
                 ..base
             }),
             Some(7000)
         );
-        let used_up = ReplyFacts {
+        let used_up = ApiResponse {
             remaining: Some("0"),
             reset: Some("1600"),
             ..base
@@ -185,21 +185,21 @@ mod tests {
         assert_eq!(until(used_up), Some(600_000));
         // A clock that goes before, and an answer that asks for a year.
         assert_eq!(
-            until(ReplyFacts {
+            until(ApiResponse {
                 reset: Some("1"),
                 ..used_up
             }),
             Some(1000)
         );
         assert_eq!(
-            until(ReplyFacts {
+            until(ApiResponse {
                 retry_after: Some("99999999999999999999"),
                 ..reply(429, "")
             }),
             Some(60_000)
         );
         assert_eq!(
-            until(ReplyFacts {
+            until(ApiResponse {
                 retry_after: Some("9999999"),
                 ..base
             }),
@@ -214,24 +214,30 @@ mod tests {
         );
         assert_eq!(until(reply(429, "")), Some(60_000));
         // Requests that are left are no limit: this token may not.
-        let left = ReplyFacts {
+        let left = ApiResponse {
             remaining: Some("12"),
             reset: Some("1600"),
             ..base
         };
-        assert!(matches!(trouble_of(&left, now), Some(Trouble::Token(_))));
+        assert!(matches!(
+            response_error(&left, now),
+            Some(GithubError::Token(_))
+        ));
     }
 
     #[test]
     fn every_other_status_has_its_meaning() {
-        let told = |status, body| trouble_of(&reply(status, body), 0);
+        let told = |status, body| response_error(&reply(status, body), 0);
         for good in [200, 201, 304] {
             assert_eq!(told(good, "{}"), None);
         }
-        assert!(matches!(told(401, "{}"), Some(Trouble::Token(_))));
-        assert!(matches!(told(404, "not json"), Some(Trouble::NotFound(_))));
+        assert!(matches!(told(401, "{}"), Some(GithubError::Token(_))));
+        assert!(matches!(
+            told(404, "not json"),
+            Some(GithubError::NotFound(_))
+        ));
         let exists = r#"{"message":"Validation Failed","errors":[{"message":"A pull request already exists for o:b."}]}"#;
-        assert_eq!(told(422, exists), Some(Trouble::AlreadyThere));
+        assert_eq!(told(422, exists), Some(GithubError::AlreadyThere));
         let fields = r#"{"message":"Validation Failed","errors":[{"resource":"PullRequest","field":"head","code":"invalid"}]}"#;
         assert!(
             told(422, fields)
@@ -239,13 +245,16 @@ mod tests {
                 .to_string()
                 .contains("head is invalid")
         );
-        assert!(matches!(told(502, "<html>"), Some(Trouble::Unavailable(_))));
-        let moved = ReplyFacts {
+        assert!(matches!(
+            told(502, "<html>"),
+            Some(GithubError::Unavailable(_))
+        ));
+        let moved = ApiResponse {
             location: Some("https://api.github.com/repositories/1"),
             ..reply(301, "")
         };
         assert!(
-            trouble_of(&moved, 0)
+            response_error(&moved, 0)
                 .unwrap()
                 .to_string()
                 .contains("repositories/1")

@@ -8,13 +8,13 @@ use serde::Deserialize;
 
 use super::{Issue, PullRequest};
 use crate::domain::{
-    board::Repository,
-    hash::{hmac_sha256, read_hex, same},
+    board::GithubRepository,
+    hash::{constant_time_eq, hmac_sha256, read_hex},
 };
 
 /// What a delivery is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WebhookNews {
+pub enum WebhookEvent {
     /// An issue, as it is now.
     Issue(Box<Issue>),
     /// A pull request, as it is now.
@@ -42,20 +42,21 @@ struct Named {
 }
 
 /// Returns whether the header `X-Hub-Signature-256` signs these bytes with this secret.
-pub fn is_signed(secret: &str, body: &[u8], header: &str) -> bool {
+pub fn verify_signature(secret: &str, body: &[u8], header: &str) -> bool {
     let given = header.strip_prefix("sha256=").and_then(read_hex);
     !secret.is_empty()
-        && given.is_some_and(|given| same(&given, &hmac_sha256(secret.as_bytes(), body)))
+        && given
+            .is_some_and(|given| constant_time_eq(&given, &hmac_sha256(secret.as_bytes(), body)))
 }
 
 /// Reads a delivery: the name of its event, and its JSON. `label`: issues with it become tasks; empty = none do.
-pub fn read_webhook(
+pub fn parse_webhook(
     event: &str,
     payload: &[u8],
-    at: Option<&Repository>,
+    at: Option<&GithubRepository>,
     label: &str,
-) -> Result<WebhookNews, String> {
-    let nothing = |why: &str| Ok(WebhookNews::Nothing(why.to_owned()));
+) -> Result<WebhookEvent, String> {
+    let nothing = |why: &str| Ok(WebhookEvent::Nothing(why.to_owned()));
     if event == "ping" {
         return nothing("pong");
     }
@@ -87,9 +88,9 @@ pub fn read_webhook(
             if matches!(read.action.as_str(), "deleted" | "transferred") {
                 "closed".clone_into(&mut issue.state);
             }
-            Ok(WebhookNews::Issue(Box::new(issue)))
+            Ok(WebhookEvent::Issue(Box::new(issue)))
         }
-        ("pull_request", _, Some(pull)) => Ok(WebhookNews::PullRequest(pull)),
+        ("pull_request", _, Some(pull)) => Ok(WebhookEvent::PullRequest(pull)),
         _ => Err(format!("the payload of \"{event}\" holds none")),
     }
 }
@@ -98,9 +99,9 @@ pub fn read_webhook(
 mod tests {
     use super::*;
 
-    fn read(event: &str, payload: &serde_json::Value) -> Result<WebhookNews, String> {
-        let at = Repository::read("https://github.com/o/n", "").unwrap();
-        read_webhook(event, payload.to_string().as_bytes(), Some(&at), "tos")
+    fn read(event: &str, payload: &serde_json::Value) -> Result<WebhookEvent, String> {
+        let at = GithubRepository::read("https://github.com/o/n", "").unwrap();
+        parse_webhook(event, payload.to_string().as_bytes(), Some(&at), "tos")
     }
 
     #[test]
@@ -108,16 +109,19 @@ mod tests {
         // The example of GitHub's own documentation.
         let signed = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
         let secret = "It's a Secret to Everybody";
-        assert!(is_signed(secret, b"Hello, World!", signed));
-        assert!(!is_signed(secret, b"Hello, World", signed));
-        assert!(!is_signed("other", b"Hello, World!", signed));
-        assert!(!is_signed(secret, b"Hello, World!", &signed[7..]));
-        assert!(!is_signed(secret, b"Hello, World!", ""));
+        assert!(verify_signature(secret, b"Hello, World!", signed));
+        assert!(!verify_signature(secret, b"Hello, World", signed));
+        assert!(!verify_signature("other", b"Hello, World!", signed));
+        assert!(!verify_signature(secret, b"Hello, World!", &signed[7..]));
+        assert!(!verify_signature(secret, b"Hello, World!", ""));
         let unkeyed = format!(
             "sha256={}",
             crate::domain::hash::hex(&hmac_sha256(b"", b"x"))
         );
-        assert!(!is_signed("", b"x", &unkeyed), "no secret, no delivery");
+        assert!(
+            !verify_signature("", b"x", &unkeyed),
+            "no secret, no delivery"
+        );
     }
 
     #[test]
@@ -129,27 +133,27 @@ mod tests {
             })
         };
         let opened = read("issues", &issue("opened", "TOS", "O/n")).unwrap();
-        assert!(matches!(opened, WebhookNews::Issue(issue) if issue.state == "open"));
+        assert!(matches!(opened, WebhookEvent::Issue(issue) if issue.state == "open"));
         let deleted = read("issues", &issue("deleted", "tos", "o/n")).unwrap();
-        assert!(matches!(deleted, WebhookNews::Issue(issue) if issue.state == "closed"));
+        assert!(matches!(deleted, WebhookEvent::Issue(issue) if issue.state == "closed"));
         for other in [
             read("issues", &issue("opened", "bug", "o/n")),
             read("issues", &issue("opened", "tos", "o/other")),
             read("star", &issue("opened", "tos", "o/n")),
             read("ping", &serde_json::json!({ "zen": "x" })),
         ] {
-            assert!(matches!(other, Ok(WebhookNews::Nothing(_))), "{other:?}");
+            assert!(matches!(other, Ok(WebhookEvent::Nothing(_))), "{other:?}");
         }
-        let none = read_webhook("issues", b"{\"issue\":null}", None, "tos");
-        assert!(matches!(none, Ok(WebhookNews::Nothing(_))));
+        let none = parse_webhook("issues", b"{\"issue\":null}", None, "tos");
+        assert!(matches!(none, Ok(WebhookEvent::Nothing(_))));
         let pull = serde_json::json!({
             "action": "closed", "repository": { "full_name": "o/n" },
             "pull_request": { "number": 3, "state": "closed", "merged_at": null },
         });
         assert!(
-            matches!(read("pull_request", &pull), Ok(WebhookNews::PullRequest(one)) if one.number == 3)
+            matches!(read("pull_request", &pull), Ok(WebhookEvent::PullRequest(one)) if one.number == 3)
         );
         assert!(read("issues", &pull).is_err());
-        assert!(read_webhook("issues", b"[", None, "tos").is_err());
+        assert!(parse_webhook("issues", b"[", None, "tos").is_err());
     }
 }

@@ -55,11 +55,11 @@ const REBUILT: &[&str] = &[
 ];
 
 /// The folder of tos in a project.
-pub const OWN_FOLDER: &str = ".tos";
+pub const TOS_FOLDER: &str = ".tos";
 
 /// How git sees a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileState {
+pub enum GitFileStatus {
     /// It is tracked and differs from the last commit.
     Changed,
     /// It is not tracked.
@@ -70,33 +70,33 @@ pub enum FileState {
 
 /// Which files a checkpoint has to hold.
 #[derive(Debug, Clone)]
-pub struct Selection<'a> {
+pub struct CheckpointSelection<'a> {
     losses: &'a [PolicyLoss],
 }
 
-impl<'a> Selection<'a> {
+impl<'a> CheckpointSelection<'a> {
     /// Makes one from what would be lost.
     pub const fn new(losses: &'a [PolicyLoss]) -> Self {
         Self { losses }
     }
 
     /// Returns whether a file, by its path from the root, has to be held.
-    pub fn wants(&self, path: &str, state: FileState) -> bool {
+    pub fn wants(&self, path: &str, state: GitFileStatus) -> bool {
         self.losses.iter().any(|loss| match loss {
             // What tos itself writes there is nobody's work.
             PolicyLoss::Untracked { .. } if is_own(path) => false,
             PolicyLoss::Removed(glob) => covers(glob, path),
-            PolicyLoss::Overwritten(glob) => state != FileState::Ignored && covers(glob, path),
-            PolicyLoss::Uncommitted => state == FileState::Changed,
+            PolicyLoss::Overwritten(glob) => state != GitFileStatus::Ignored && covers(glob, path),
+            PolicyLoss::Uncommitted => state == GitFileStatus::Changed,
             PolicyLoss::Untracked { ignored } => {
-                state == FileState::Untracked || (*ignored && state == FileState::Ignored)
+                state == GitFileStatus::Untracked || (*ignored && state == GitFileStatus::Ignored)
             }
             PolicyLoss::References(_) | PolicyLoss::WorkTree(_) | PolicyLoss::Filled(_) => false,
         })
     }
 
     /// Returns whether something below a folder may have to be held.
-    pub fn may_want_below(&self, folder: &str, state: FileState) -> bool {
+    pub fn may_want_below(&self, folder: &str, state: GitFileStatus) -> bool {
         self.wants(folder, state)
             || self.losses.iter().any(|loss| match loss {
                 PolicyLoss::Removed(glob) | PolicyLoss::Overwritten(glob) => {
@@ -116,7 +116,7 @@ impl<'a> Selection<'a> {
     }
 
     /// Returns whether a folder is removed as such, and not only what git sees in it.
-    pub fn takes(&self, folder: &str) -> bool {
+    pub fn removes_folder(&self, folder: &str) -> bool {
         self.losses.iter().any(|loss| match loss {
             PolicyLoss::Removed(glob) => covers(glob, folder),
             PolicyLoss::Overwritten(_)
@@ -136,9 +136,9 @@ impl<'a> Selection<'a> {
     }
 
     /// Returns whether git would clean a folder away in which it has nothing.
-    pub fn cleans(&self, folder: &str, state: FileState) -> bool {
+    pub fn cleans(&self, folder: &str, state: GitFileStatus) -> bool {
         let cleans = |loss: &PolicyLoss| matches!(loss, PolicyLoss::Untracked { .. });
-        state == FileState::Untracked && !is_own(folder) && self.losses.iter().any(cleans)
+        state == GitFileStatus::Untracked && !is_own(folder) && self.losses.iter().any(cleans)
     }
 
     /// Returns whether ignored files have to be looked at.
@@ -191,11 +191,11 @@ impl<'a> Selection<'a> {
 
 /// Returns whether a path is, or lies in, the folder of tos.
 fn is_own(path: &str) -> bool {
-    path.split('/').next() == Some(OWN_FOLDER)
+    path.split('/').next() == Some(TOS_FOLDER)
 }
 
 /// Returns whether a folder that git ignores is filled again by a tool.
-pub fn is_rebuilt(folder: &str) -> bool {
+pub fn is_rebuildable(folder: &str) -> bool {
     let name = folder
         .trim_end_matches('/')
         .rsplit('/')
@@ -250,9 +250,9 @@ fn fits(glob: &[u8], text: &[u8]) -> bool {
     glob.get(g..).unwrap_or_default().iter().all(|c| *c == b'*')
 }
 
-/// What a checkpoint may hold at most, and for whom it is made.
+/// What a checkpoint is to hold: losses below a root, with limits, and why.
 #[derive(Debug, Clone)]
-pub struct CheckpointOrder {
+pub struct GuardCheckpointRequest {
     /// The root of the project, absolute.
     pub root: PathBuf,
     /// What would be lost.
@@ -331,7 +331,7 @@ pub struct GuardCheckpoint {
 
 impl GuardCheckpoint {
     /// Returns what it holds, in a few words.
-    pub fn what(&self) -> String {
+    pub fn describe(&self) -> String {
         let mut parts = Vec::new();
         let names: Vec<&str> = self.files.iter().take(3).map(String::as_str).collect();
         let is_mixed = self.files.iter().any(|path| path.ends_with('/'));
@@ -365,7 +365,7 @@ impl GuardCheckpoint {
 
 /// What a return to a checkpoint did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct UndoneCheckpoint {
+pub struct GuardUndoReport {
     /// Its number.
     pub number: u32,
     /// Files that were written.
@@ -382,7 +382,7 @@ pub struct UndoneCheckpoint {
 }
 
 /// Says that a checkpoint is not there, and which are; `known` in their order.
-pub fn missing(number: u32, known: &[u32]) -> String {
+pub fn missing_checkpoint(number: u32, known: &[u32]) -> String {
     let known = match known {
         [] => return format!("there is no checkpoint {number}: the guard has made none here"),
         [one] => format!("there is {one}"),
@@ -410,48 +410,51 @@ mod tests {
             PolicyLoss::Removed("*.bak".to_owned()),
             PolicyLoss::Overwritten("a.txt".to_owned()),
         ];
-        let selection = Selection::new(&losses);
-        assert!(selection.wants("notes/deep/x", FileState::Ignored));
-        assert!(selection.wants("src/x.bak", FileState::Untracked));
+        let selection = CheckpointSelection::new(&losses);
+        assert!(selection.wants("notes/deep/x", GitFileStatus::Ignored));
+        assert!(selection.wants("src/x.bak", GitFileStatus::Untracked));
         let anywhere = [PolicyLoss::Removed("*/*.txt".to_owned())];
-        let anywhere = Selection::new(&anywhere);
-        assert!(anywhere.wants("top.txt", FileState::Untracked));
-        assert!(anywhere.wants("a/b/deep.txt", FileState::Untracked));
-        assert!(!anywhere.wants("top.md", FileState::Untracked));
-        assert!(selection.wants("a.txt", FileState::Changed));
-        assert!(!selection.wants("a.txt", FileState::Ignored));
-        assert!(!selection.wants("notes2/x", FileState::Untracked));
-        assert!(selection.may_want_below("src", FileState::Untracked));
+        let anywhere = CheckpointSelection::new(&anywhere);
+        assert!(anywhere.wants("top.txt", GitFileStatus::Untracked));
+        assert!(anywhere.wants("a/b/deep.txt", GitFileStatus::Untracked));
+        assert!(!anywhere.wants("top.md", GitFileStatus::Untracked));
+        assert!(selection.wants("a.txt", GitFileStatus::Changed));
+        assert!(!selection.wants("a.txt", GitFileStatus::Ignored));
+        assert!(!selection.wants("notes2/x", GitFileStatus::Untracked));
+        assert!(selection.may_want_below("src", GitFileStatus::Untracked));
         assert!(selection.literal_paths().is_empty());
-        assert_eq!(Selection::new(&losses[..1]).literal_paths(), ["notes"]);
+        assert_eq!(
+            CheckpointSelection::new(&losses[..1]).literal_paths(),
+            ["notes"]
+        );
     }
 
     #[test]
     fn what_git_throws_away_is_all_of_its_kind() {
         let losses = [PolicyLoss::Uncommitted];
-        let selection = Selection::new(&losses);
-        assert!(selection.wants("x", FileState::Changed));
-        assert!(!selection.wants("x", FileState::Untracked));
+        let selection = CheckpointSelection::new(&losses);
+        assert!(selection.wants("x", GitFileStatus::Changed));
+        assert!(!selection.wants("x", GitFileStatus::Untracked));
         let losses = [PolicyLoss::Untracked { ignored: true }];
-        let selection = Selection::new(&losses);
-        assert!(selection.wants("x", FileState::Untracked));
-        assert!(selection.wants("x", FileState::Ignored));
-        assert!(!selection.wants("x", FileState::Changed));
+        let selection = CheckpointSelection::new(&losses);
+        assert!(selection.wants("x", GitFileStatus::Untracked));
+        assert!(selection.wants("x", GitFileStatus::Ignored));
+        assert!(!selection.wants("x", GitFileStatus::Changed));
     }
 
     #[test]
     fn folders_that_tools_fill_again_are_known_by_name() {
-        assert!(is_rebuilt("web/node_modules/"));
-        assert!(is_rebuilt("target"));
-        assert!(!is_rebuilt("data"));
+        assert!(is_rebuildable("web/node_modules/"));
+        assert!(is_rebuildable("target"));
+        assert!(!is_rebuildable("data"));
     }
 
     #[test]
     fn a_missing_checkpoint_is_told_with_those_there_are() {
-        assert!(missing(9, &[]).contains("has made none here"));
-        assert!(missing(9, &[3]).contains("there is 3:"));
-        assert!(missing(9, &[1, 4]).contains("there are 1, 4:"));
+        assert!(missing_checkpoint(9, &[]).contains("has made none here"));
+        assert!(missing_checkpoint(9, &[3]).contains("there is 3:"));
+        assert!(missing_checkpoint(9, &[1, 4]).contains("there are 1, 4:"));
         let many: Vec<u32> = (5..50).collect();
-        assert!(missing(99, &many).contains("there are 45 from 5 to 49:"));
+        assert!(missing_checkpoint(99, &many).contains("there are 45 from 5 to 49:"));
     }
 }

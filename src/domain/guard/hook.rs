@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::domain::guard::call::HookAgent;
 
 /// How long a program waits for the hook, in seconds; the hook gives itself less.
-pub const HOOK_SECONDS: u64 = 60;
+pub const HOOK_TIMEOUT_SECONDS: u64 = 60;
 
 /// One entry of a settings file: the path of its list, and the entry.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,12 +44,12 @@ pub fn program_of(command: &str) -> Option<String> {
 }
 
 /// Returns what has to stand in the settings of an agent; empty for one that has a plugin instead.
-pub fn entries(agent: HookAgent, command: &str) -> Vec<HookEntry> {
+pub fn hook_entries(agent: HookAgent, command: &str) -> Vec<HookEntry> {
     let entry = |list: &'static str, value: Value| HookEntry {
         path: ["hooks", list],
         value,
     };
-    let run = json!({ "type": "command", "command": command, "timeout": HOOK_SECONDS });
+    let run = json!({ "type": "command", "command": command, "timeout": HOOK_TIMEOUT_SECONDS });
     match agent {
         HookAgent::Claude => {
             let matcher =
@@ -65,7 +65,7 @@ pub fn entries(agent: HookAgent, command: &str) -> Vec<HookEntry> {
         HookAgent::Gemini => {
             let matcher = "run_shell_command|write_file|replace|read_file|read_many_files|mcp_.*";
             let run = json!({
-                "name": "tos-guard", "type": "command", "command": command, "timeout": HOOK_SECONDS * 1000,
+                "name": "tos-guard", "type": "command", "command": command, "timeout": HOOK_TIMEOUT_SECONDS * 1000,
             });
             vec![entry(
                 "BeforeTool",
@@ -73,9 +73,10 @@ pub fn entries(agent: HookAgent, command: &str) -> Vec<HookEntry> {
             )]
         }
         HookAgent::Cursor => {
-            let run = json!({ "command": command, "timeout": HOOK_SECONDS, "failClosed": true });
+            let run =
+                json!({ "command": command, "timeout": HOOK_TIMEOUT_SECONDS, "failClosed": true });
             let matched = json!({
-                "command": command, "timeout": HOOK_SECONDS, "failClosed": true, "matcher": "Write|Edit|MultiEdit|NotebookEdit|StrReplace|Delete",
+                "command": command, "timeout": HOOK_TIMEOUT_SECONDS, "failClosed": true, "matcher": "Write|Edit|MultiEdit|NotebookEdit|StrReplace|Delete",
             });
             vec![
                 entry("beforeShellExecution", run.clone()),
@@ -98,7 +99,7 @@ pub fn opencode_plugin(program: &Path) -> String {
 pub const PLUGIN_MARK: &str = "// Written by `tos guard install opencode`";
 
 /// Returns a call that no hook may let pass, as the agent would hand it over.
-pub fn probe(agent: HookAgent, folder: &Path, session: &str) -> String {
+pub fn probe_call(agent: HookAgent, folder: &Path, session: &str) -> String {
     let folder = folder.to_string_lossy();
     let command = "rm -rf / --no-preserve-root";
     let input = match agent {
@@ -121,7 +122,7 @@ pub fn probe(agent: HookAgent, folder: &Path, session: &str) -> String {
     input.to_string()
 }
 
-/// Returns whether an answer keeps the call of [`probe`] from running.
+/// Returns whether an answer keeps the call of [`probe_call`] from running.
 pub fn is_refusal(agent: HookAgent, code: Option<i32>, stdout: &str) -> bool {
     if code == Some(2) {
         return true;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// One judged call. Secrets are removed before it is made.
+/// One line of the log: a judged call, one that could not be judged, or an undo.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogEntry {
     /// When, as RFC 3339.
@@ -67,7 +67,7 @@ pub struct GuardStats {
     pub undone: u64,
     /// Calls that could not be judged.
     pub failed: u64,
-    /// The median and the longest time of one judgement, in microseconds.
+    /// The median time of one judgement, in microseconds.
     pub median_us: u64,
     /// The longest.
     pub max_us: u64,

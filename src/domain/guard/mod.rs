@@ -14,10 +14,10 @@ mod patch;
 pub mod protected;
 mod wire;
 
-pub use answer::{HookAnswer, cannot_judge};
+pub use answer::{HookAnswer, unjudged_answer};
 pub use call::{HookAgent, Presence, ToolAction, ToolCall};
 pub use patch::patched_files;
-pub use wire::{HookInputError, tool_call};
+pub use wire::{HookInputError, parse_tool_call};
 
 use crate::domain::policy::{Decision, PolicyFinding};
 

@@ -12,7 +12,7 @@ use crate::domain::{
 };
 
 /// Settings of agents in a project that may have the hook in them.
-pub const SETTINGS: [&str; 7] = [
+pub const AGENT_SETTINGS_FILES: [&str; 7] = [
     ".claude/settings.json",
     ".claude/settings.local.json",
     ".codex/hooks.json",
@@ -22,7 +22,7 @@ pub const SETTINGS: [&str; 7] = [
     ".opencode/plugins/tos-guard.js",
 ];
 /// The rule that refusals name.
-pub const RULE: &str = "guard/protected-files";
+pub const PROTECTED_FILES_RULE: &str = "guard/protected-files";
 
 /// How git sees a file that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +148,7 @@ fn later_state(
 }
 
 /// Returns the first file that a tool would change under a second name.
-pub fn second_name(path: &str, view: &dyn ProjectView) -> Option<Threat> {
+pub fn second_name_threat(path: &str, view: &dyn ProjectView) -> Option<Threat> {
     let files = view.protected_files();
     let file = files.iter().find(|file| view.is_second_name(path, file))?;
     Some(Threat {
@@ -173,12 +173,14 @@ impl Threat {
     /// Returns the reason of a refusal.
     pub fn reason(&self) -> String {
         let Self { path, what, remedy } = self;
-        format!("rule `{RULE}`: {what} {path}, which keeps the agent in its bounds; {remedy}")
+        format!(
+            "rule `{PROTECTED_FILES_RULE}`: {what} {path}, which keeps the agent in its bounds; {remedy}"
+        )
     }
 }
 
 /// Returns the first file that something would take away.
-pub fn threat(losses: &[PolicyLoss], view: &dyn ProjectView) -> Option<Threat> {
+pub fn find_threat(losses: &[PolicyLoss], view: &dyn ProjectView) -> Option<Threat> {
     let relevant = |loss: &&PolicyLoss| {
         matches!(
             loss,
@@ -639,7 +641,7 @@ mod tests {
             argv: Vec::new(),
         };
         let world = PolicyContext::unattended("/srv/job/root");
-        threat(&Policy::losses(&command, &world), view)
+        find_threat(&Policy::losses(&command, &world), view)
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub enum HookInputError {
 const SILENT_MODES: [&str; 2] = ["bypassPermissions", "dontAsk"];
 
 /// Reads what a program handed its hook.
-pub fn tool_call(agent: HookAgent, input: &[u8]) -> Result<ToolCall, HookInputError> {
+pub fn parse_tool_call(agent: HookAgent, input: &[u8]) -> Result<ToolCall, HookInputError> {
     let value: Value = serde_json::from_slice(input)
         .map_err(|error| HookInputError::NotJson(error.to_string()))?;
     let Value::Object(input) = value else {
@@ -362,7 +362,7 @@ mod tests {
     use super::*;
 
     fn call(agent: HookAgent, input: &str) -> Result<ToolCall, HookInputError> {
-        tool_call(agent, input.as_bytes())
+        parse_tool_call(agent, input.as_bytes())
     }
 
     fn command_of(call: &ToolCall) -> String {

@@ -7,7 +7,7 @@ use crate::domain::{
     job::{
         event::EventKind,
         history,
-        outcome::{RunOutcome, StepPhase},
+        outcome::{RunOutcome, StepOutcome},
         prompt, proposal, retry,
         retry::RetryDecision,
         state::{StepStage, StepState},
@@ -17,7 +17,7 @@ use crate::domain::{
 
 impl JobMachine {
     /// Asks `role`, unless a ceiling is reached.
-    pub(super) fn ask(&mut self, role: ModelRole, attempts: u32) -> JobEffect {
+    pub(super) fn ask_model(&mut self, role: ModelRole, attempts: u32) -> JobEffect {
         if let Some(reason) = self.over_budget() {
             return self.finish(RunOutcome::OverBudget { reason });
         }
@@ -55,7 +55,7 @@ impl JobMachine {
         let facts = &self.state.facts;
         let payload = facts.payload.as_ref();
         let accepted = |role| {
-            step.accepted(role)
+            step.accepted_reply(role)
                 .and_then(|text| proposal::format_reply(role, text))
                 .unwrap_or_else(|| "null".to_owned())
         };
@@ -66,7 +66,7 @@ impl JobMachine {
                 step_num: step.number,
                 job_name: &facts.job_name,
                 job_index: self.state.job_index,
-                history_json: Some(&history::json(items.unwrap_or_default())),
+                history_json: Some(&history::bounded_json(items.unwrap_or_default())),
                 job_payload_json: Some(payload.map_or("null", |payload| &payload.json)),
                 draft_json: Some(&accepted(ModelRole::Draft)),
                 review_json: Some(&accepted(ModelRole::Review)),
@@ -78,7 +78,7 @@ impl JobMachine {
         }
     }
 
-    pub(super) fn answered(&mut self, mut reply: ModelReply) -> JobEffect {
+    pub(super) fn on_reply(&mut self, mut reply: ModelReply) -> JobEffect {
         // Before parsing: what is recorded and what would run are then the same text.
         reply.text = self.redactor.clean(&reply.text);
         let Some(role) = self.asked() else {
@@ -88,7 +88,7 @@ impl JobMachine {
             .rules
             .prices
             .of(role)
-            .map(|price| price.of(reply.usage));
+            .map(|price| price.cost(reply.usage));
         self.emit(EventKind::QueryAnswered { role, reply, cost });
         self.next()
     }
@@ -106,12 +106,12 @@ impl JobMachine {
         }
     }
 
-    pub(super) fn failed(&mut self, failure: ModelError) -> JobEffect {
+    pub(super) fn on_model_error(&mut self, failure: ModelError) -> JobEffect {
         let step = self.state.job.as_ref().and_then(|job| job.step.as_ref());
         let Some(StepStage::Ask { role, attempts }) = step.map(|step| step.stage.clone()) else {
             return self.next();
         };
-        let next = retry::after(&failure, attempts, &self.rules.retry, self.moment.chance);
+        let next = retry::decide_retry(&failure, attempts, &self.rules.retry, self.moment.chance);
         let wait_ms = match next {
             RetryDecision::Again { wait } => Some(millis(wait)),
             RetryDecision::Park { .. } | RetryDecision::GiveUp => None,
@@ -163,7 +163,7 @@ impl JobMachine {
     }
 
     /// Looks at a reply that has arrived: goes on with it, asks again, or gives up.
-    pub(super) fn weigh(&mut self, role: ModelRole) -> JobEffect {
+    pub(super) fn check_reply(&mut self, role: ModelRole) -> JobEffect {
         match self.unusable(role) {
             None => {
                 self.emit(EventKind::ReplyAccepted { role });
@@ -211,14 +211,14 @@ impl JobMachine {
 
     fn rejected(&self) -> bool {
         let step = self.state.job.as_ref().and_then(|job| job.step.as_ref());
-        let text = step.and_then(|step| step.accepted(ModelRole::Review));
+        let text = step.and_then(|step| step.accepted_reply(ModelRole::Review));
         let approval = text.and_then(|text| proposal::parse_review(text).ok());
         self.rules.require_approval && approval.is_some_and(|review| !review.approval)
     }
 
     fn review_rejected(&mut self) -> JobEffect {
         self.end_step(
-            StepPhase::ReviewRejected,
+            StepOutcome::ReviewRejected,
             "review_rejected: the reviewer did not approve",
             false,
         );

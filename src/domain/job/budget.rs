@@ -207,7 +207,7 @@ mod tests {
             cache_write_per_mtok: None,
         };
         let mut spent = BudgetUsage::default();
-        spent.add_call(usage, Some(price.of(usage)), 90_000);
+        spent.add_call(usage, Some(price.cost(usage)), 90_000);
         spent.add_call(usage, None, 30_000);
         let expected = BudgetUsage {
             tokens: 3_000_000,

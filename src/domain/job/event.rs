@@ -5,7 +5,7 @@
 //! it is performed and closed by one after, so a log that ends between the two says «unknown».
 //!
 //! Danger: the variants are a file format (`docs/run-log-format.md`). Fields may be added with a
-//! default; renaming or removing one needs a new [`VERSION`].
+//! default; renaming or removing one needs a new [`RUN_LOG_VERSION`].
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use crate::domain::{
     command::Command,
     job::{
         done_condition::ConditionEvidence,
-        outcome::{RunOutcome, StepPhase},
+        outcome::{RunOutcome, StepOutcome},
     },
     model::{ModelError as ModelFailure, ModelReply, ModelRole},
     policy::PolicyVerdict,
@@ -22,7 +22,7 @@ use crate::domain::{
 };
 
 /// The version of the run log's lines that this program writes.
-pub const VERSION: u32 = 1;
+pub const RUN_LOG_VERSION: u32 = 1;
 
 /// One line of the run log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -242,7 +242,7 @@ pub enum EventKind {
     /// A step ended.
     StepEnded {
         /// How.
-        phase: StepPhase,
+        phase: StepOutcome,
         /// Why, in words.
         reason: String,
         /// Whether the run stopped here.
@@ -253,7 +253,7 @@ pub enum EventKind {
         /// The number of its file.
         step: u32,
         /// Which of the two.
-        phase: StepPhase,
+        phase: StepOutcome,
         /// Why, in words.
         reason: String,
     },

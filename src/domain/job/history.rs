@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     job::{
-        outcome::StepPhase,
+        outcome::StepOutcome,
         proposal,
         state::step::{CommandDisposition, StepState},
     },
@@ -30,7 +30,7 @@ pub struct StepHistory {
     /// Its number.
     pub step: u32,
     /// How it ended.
-    pub phase: StepPhase,
+    pub phase: StepOutcome,
     /// The model's own summary.
     pub summary: String,
     /// Why it ended so, for every end but plain execution.
@@ -66,17 +66,17 @@ pub struct CommandHistory {
 }
 
 /// Returns the history entry of an ended step.
-pub fn item(step: &StepState) -> StepHistory {
+pub fn step_history(step: &StepState) -> StepHistory {
     let end = step.end.as_ref();
-    let phase = end.map_or(StepPhase::Unknown, |end| end.phase);
+    let phase = end.map_or(StepOutcome::Unknown, |end| end.phase);
     StepHistory {
         step: step.number,
         phase,
-        summary: summary(step),
+        summary: step_summary(step),
         reason: end
-            .filter(|_| phase != StepPhase::Execute)
+            .filter(|_| phase != StepOutcome::Execute)
             .map(|end| end.reason.clone()),
-        review: (phase == StepPhase::ReviewRejected).then(|| review(step)),
+        review: (phase == StepOutcome::ReviewRejected).then(|| review(step)),
         commands: (0..step.commands.len())
             .filter_map(|index| told(step, index))
             .collect(),
@@ -90,22 +90,26 @@ pub fn item(step: &StepState) -> StepHistory {
 }
 
 /// Returns the model's own summary of a step; empty where the step did not come so far.
-pub fn summary(step: &StepState) -> String {
-    let reply = step.accepted(ModelRole::Final).map(proposal::parse_final);
+pub fn step_summary(step: &StepState) -> String {
+    let reply = step
+        .accepted_reply(ModelRole::Final)
+        .map(proposal::parse_final);
     reply
         .and_then(Result::ok)
         .map_or_else(String::new, |reply| reply.summary)
 }
 
 fn review(step: &StepState) -> String {
-    let reply = step.accepted(ModelRole::Review).map(proposal::parse_review);
+    let reply = step
+        .accepted_reply(ModelRole::Review)
+        .map(proposal::parse_review);
     reply
         .and_then(Result::ok)
         .map_or_else(String::new, |reply| reply.review)
 }
 
 /// Returns the whole history as one line of JSON, bounded.
-pub fn json(items: &[StepHistory]) -> String {
+pub fn bounded_json(items: &[StepHistory]) -> String {
     let mut items = items.to_vec();
     for index in 0..items.len() {
         let text = serde_json::to_string(&items).unwrap_or_else(|_| "[]".to_owned());

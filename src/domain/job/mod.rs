@@ -11,8 +11,8 @@ use crate::domain::{
     command::Command,
     job::{
         done_condition::ConditionEvidence,
-        event::{EventKind, RunLogEvent, RunSettingsRecord, VERSION},
-        outcome::{RunOutcome, StepPhase},
+        event::{EventKind, RUN_LOG_VERSION, RunLogEvent, RunSettingsRecord},
+        outcome::{RunOutcome, StepOutcome},
         rules::{DoneCheck, JobRules},
         state::{JobLoopState, StepStage},
     },
@@ -115,7 +115,7 @@ pub struct JobReaction {
     pub effect: JobEffect,
 }
 
-/// The moment of an input.
+/// The moment of an input and a random number
 #[derive(Debug, Clone, Copy)]
 pub struct InputTime {
     /// The wall-clock time.
@@ -198,11 +198,11 @@ impl JobMachine {
                 self.emit(EventKind::ResultsSetAside { files });
                 self.next()
             }
-            JobInput::Answered(reply) => self.answered(reply),
-            JobInput::Failed(failure) => self.failed(failure),
+            JobInput::Answered(reply) => self.on_reply(reply),
+            JobInput::Failed(failure) => self.on_model_error(failure),
             JobInput::Waited => self.next(),
-            JobInput::Approved { yes, by } => self.approved(yes, by),
-            JobInput::Ended(end) => self.ended(end),
+            JobInput::Approved { yes, by } => self.on_approval(yes, by),
+            JobInput::Ended(end) => self.on_command_end(end),
             JobInput::Observed(evidence) => {
                 self.emit(EventKind::Observed { evidence });
                 self.next()
@@ -218,7 +218,7 @@ impl JobMachine {
 
     fn emit(&mut self, kind: EventKind) {
         let event = RunLogEvent {
-            v: VERSION,
+            v: RUN_LOG_VERSION,
             seq: self.state.seq + 1,
             at: self.moment.at,
             run: self.run.clone(),
@@ -267,9 +267,9 @@ impl JobMachine {
             return self.next_step();
         };
         match step.stage.clone() {
-            StepStage::Ask { role, attempts } => self.ask(role, attempts),
-            StepStage::Answered { role } => self.weigh(role),
-            StepStage::Judge => self.judge(),
+            StepStage::Ask { role, attempts } => self.ask_model(role, attempts),
+            StepStage::Answered { role } => self.check_reply(role),
+            StepStage::Judge => self.judge_commands(),
             StepStage::Run => self.next_command(),
             StepStage::Open { index } => self.decide_unknown(index),
             StepStage::NotStarted { why, .. } => self.fatal(&why),
@@ -295,7 +295,7 @@ impl JobMachine {
         if recorded.is_none_or(|complete| complete.max_jobs != max_jobs) {
             self.emit(EventKind::Recorded {
                 step: self.state.next_step,
-                phase: StepPhase::JobLoopComplete,
+                phase: StepOutcome::JobLoopComplete,
                 reason: reason.clone(),
             });
         }
@@ -334,7 +334,7 @@ impl JobMachine {
         let reason = format!("max_steps_reached: {}", self.rules.max_steps);
         self.emit(EventKind::Recorded {
             step: self.state.next_step,
-            phase: StepPhase::MaxStepsReached,
+            phase: StepOutcome::MaxStepsReached,
             reason: reason.clone(),
         });
         self.finish(RunOutcome::MaxSteps { reason })
@@ -348,7 +348,7 @@ impl JobMachine {
             return None;
         }
         let what = match self.state.steps.last()? {
-            line if line.phase == StepPhase::Execute
+            line if line.phase == StepOutcome::Execute
                 && job
                     .history
                     .last()
@@ -366,7 +366,7 @@ impl JobMachine {
     }
 
     fn goal_reached(&mut self, why: &str) -> JobEffect {
-        self.end_step(StepPhase::Done, why, false);
+        self.end_step(StepOutcome::Done, why, false);
         self.end_job()
     }
 
@@ -394,14 +394,14 @@ impl JobMachine {
             return self.goal_reached("the done condition holds");
         }
         self.end_step(
-            StepPhase::Execute,
+            StepOutcome::Execute,
             &format!("not done yet: {}", missing.join("; ")),
             false,
         );
         self.next()
     }
 
-    fn end_step(&mut self, phase: StepPhase, reason: &str, stopped: bool) {
+    fn end_step(&mut self, phase: StepOutcome, reason: &str, stopped: bool) {
         self.emit(EventKind::StepEnded {
             phase,
             reason: reason.to_owned(),
@@ -418,7 +418,7 @@ impl JobMachine {
             .as_ref()
             .is_some_and(|job| job.step.is_some())
         {
-            self.end_step(StepPhase::FatalError, &reason, true);
+            self.end_step(StepOutcome::FatalError, &reason, true);
         }
         self.finish(RunOutcome::Fatal { reason })
     }

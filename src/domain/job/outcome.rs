@@ -7,7 +7,7 @@ use crate::domain::time::Timestamp;
 /// How a step ended; the word in step logs and in the phase state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum StepPhase {
+pub enum StepOutcome {
     /// Commands ran and the goal is not reached yet.
     Execute,
     /// The goal is reached.
@@ -32,7 +32,7 @@ pub enum StepPhase {
     Unknown,
 }
 
-impl StepPhase {
+impl StepOutcome {
     /// Returns the word for it in files and messages.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -137,17 +137,17 @@ impl RunOutcome {
     }
 
     /// Returns the phase that the state shows after such an end.
-    pub const fn phase(&self) -> StepPhase {
+    pub const fn phase(&self) -> StepOutcome {
         match self {
-            Self::Done { .. } => StepPhase::Done,
-            Self::LoopComplete { .. } => StepPhase::JobLoopComplete,
-            Self::Denied { .. } => StepPhase::Deny,
-            Self::Fatal { .. } => StepPhase::FatalError,
-            Self::MaxSteps { .. } => StepPhase::MaxStepsReached,
-            Self::NoProgress { .. } => StepPhase::NoProgress,
-            Self::UnknownCommand { .. } => StepPhase::Unknown,
-            Self::OverBudget { .. } | Self::Parked { .. } => StepPhase::Paused,
-            Self::Cancelled { .. } => StepPhase::Cancelled,
+            Self::Done { .. } => StepOutcome::Done,
+            Self::LoopComplete { .. } => StepOutcome::JobLoopComplete,
+            Self::Denied { .. } => StepOutcome::Deny,
+            Self::Fatal { .. } => StepOutcome::FatalError,
+            Self::MaxSteps { .. } => StepOutcome::MaxStepsReached,
+            Self::NoProgress { .. } => StepOutcome::NoProgress,
+            Self::UnknownCommand { .. } => StepOutcome::Unknown,
+            Self::OverBudget { .. } | Self::Parked { .. } => StepOutcome::Paused,
+            Self::Cancelled { .. } => StepOutcome::Cancelled,
         }
     }
 
@@ -163,9 +163,9 @@ mod tests {
 
     #[test]
     fn only_the_word_of_a_phase_is_known() {
-        assert!(StepPhase::is_known("max_steps_reached"));
-        assert!(StepPhase::is_known(StepPhase::Done.as_str()));
-        assert!(!StepPhase::is_known("Done"));
-        assert!(!StepPhase::is_known(""));
+        assert!(StepOutcome::is_known("max_steps_reached"));
+        assert!(StepOutcome::is_known(StepOutcome::Done.as_str()));
+        assert!(!StepOutcome::is_known("Done"));
+        assert!(!StepOutcome::is_known(""));
     }
 }

@@ -36,7 +36,7 @@ pub enum RetryDecision {
 ///
 /// `chance` is a random number in `0.0..1.0`. A long wait asked for by the provider parks even when the
 /// attempts are used up: the request is known to be good later.
-pub fn after(
+pub fn decide_retry(
     failure: &ModelError,
     attempt: u32,
     rules: &RetryPolicy,
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn the_wait_doubles_and_jitter_moves_it_by_a_quarter() {
         let overloaded = failure(ModelErrorKind::Overloaded, None);
-        let waits = [1, 2, 3, 4, 5].map(|attempt| after(&overloaded, attempt, &RULES, 0.5));
+        let waits = [1, 2, 3, 4, 5].map(|attempt| decide_retry(&overloaded, attempt, &RULES, 0.5));
         assert_eq!(
             waits,
             [
@@ -113,15 +113,15 @@ mod tests {
                 RetryDecision::GiveUp
             ]
         );
-        assert_eq!(after(&overloaded, 1, &RULES, 0.0), again(0.75));
-        assert_eq!(after(&overloaded, 1, &RULES, 1.0), again(1.25));
+        assert_eq!(decide_retry(&overloaded, 1, &RULES, 0.0), again(0.75));
+        assert_eq!(decide_retry(&overloaded, 1, &RULES, 1.0), again(1.25));
     }
 
     #[test]
     fn w35_the_number_of_attempts_is_exactly_what_was_configured() {
         let error = failure(ModelErrorKind::ServerError, None);
         let mut attempts = 1;
-        while after(&error, attempts, &RULES, 0.5) != RetryDecision::GiveUp {
+        while decide_retry(&error, attempts, &RULES, 0.5) != RetryDecision::GiveUp {
             attempts += 1;
         }
         assert_eq!(attempts, RULES.attempts + 1);
@@ -131,7 +131,7 @@ mod tests {
     fn a_wait_of_exactly_the_ceiling_is_still_waited_for() {
         let asked = |seconds: u64| {
             let failure = failure(ModelErrorKind::RateLimited, Some(seconds * 1000));
-            after(&failure, 1, &RULES, 0.5)
+            decide_retry(&failure, 1, &RULES, 0.5)
         };
         assert_eq!(asked(120), again(120.0));
         let wait = Duration::from_secs(121);
@@ -141,10 +141,13 @@ mod tests {
     #[test]
     fn too_many_requests_park_only_after_the_last_attempt() {
         let limited = failure(ModelErrorKind::RateLimited, None);
-        assert_eq!(after(&limited, RULES.attempts, &RULES, 0.5), again(8.0));
+        assert_eq!(
+            decide_retry(&limited, RULES.attempts, &RULES, 0.5),
+            again(8.0)
+        );
         let wait = Duration::from_secs(16);
         assert_eq!(
-            after(&limited, RULES.attempts + 1, &RULES, 0.5),
+            decide_retry(&limited, RULES.attempts + 1, &RULES, 0.5),
             RetryDecision::Park { wait }
         );
     }
@@ -159,7 +162,7 @@ mod tests {
             ModelErrorKind::Cancelled,
         ] {
             assert_eq!(
-                after(&failure(trouble, None), 1, &RULES, 0.5),
+                decide_retry(&failure(trouble, None), 1, &RULES, 0.5),
                 RetryDecision::GiveUp
             );
         }
@@ -168,9 +171,9 @@ mod tests {
     #[test]
     fn w37_a_retry_after_is_never_cut_short() {
         let limited = failure(ModelErrorKind::RateLimited, Some(30_000));
-        assert_eq!(after(&limited, 1, &RULES, 0.0), again(30.0));
+        assert_eq!(decide_retry(&limited, 1, &RULES, 0.0), again(30.0));
         let brief = failure(ModelErrorKind::RateLimited, Some(200));
-        assert_eq!(after(&brief, 3, &RULES, 0.5), again(4.0));
+        assert_eq!(decide_retry(&brief, 3, &RULES, 0.5), again(4.0));
     }
 
     #[test]
@@ -179,8 +182,8 @@ mod tests {
         let park = RetryDecision::Park {
             wait: Duration::from_millis(120_001),
         };
-        assert_eq!(after(&limited, 1, &RULES, 0.5), park);
-        assert_eq!(after(&limited, 99, &RULES, 0.5), park);
+        assert_eq!(decide_retry(&limited, 1, &RULES, 0.5), park);
+        assert_eq!(decide_retry(&limited, 99, &RULES, 0.5), park);
     }
 
     #[test]
@@ -189,7 +192,7 @@ mod tests {
         let park = RetryDecision::Park {
             wait: Duration::from_secs(16),
         };
-        assert_eq!(after(&limited, 5, &RULES, 0.5), park);
+        assert_eq!(decide_retry(&limited, 5, &RULES, 0.5), park);
     }
 
     #[test]
@@ -198,9 +201,12 @@ mod tests {
         let park = RetryDecision::Park {
             wait: Duration::from_secs(5),
         };
-        assert_eq!(after(&until, 1, &RULES, 0.5), park);
+        assert_eq!(decide_retry(&until, 1, &RULES, 0.5), park);
         let unknown = failure(ModelErrorKind::QuotaExhausted, None);
-        assert_eq!(after(&unknown, 1, &RULES, 0.5), RetryDecision::GiveUp);
+        assert_eq!(
+            decide_retry(&unknown, 1, &RULES, 0.5),
+            RetryDecision::GiveUp
+        );
     }
 
     #[test]
@@ -210,11 +216,11 @@ mod tests {
             ..RULES
         };
         assert_eq!(
-            after(&failure(ModelErrorKind::TimedOut, None), 3, &rules, 0.9),
+            decide_retry(&failure(ModelErrorKind::TimedOut, None), 3, &rules, 0.9),
             again(0.0)
         );
         assert_eq!(
-            after(
+            decide_retry(
                 &failure(ModelErrorKind::TimedOut, Some(7_000)),
                 3,
                 &rules,
@@ -236,7 +242,7 @@ mod tests {
                 max_wait: Duration::from_millis(max_wait),
             };
             let least = Duration::from_millis(asked.unwrap_or(0));
-            match after(&failure(ModelErrorKind::RateLimited, asked), attempt, &rules, chance) {
+            match decide_retry(&failure(ModelErrorKind::RateLimited, asked), attempt, &rules, chance) {
                 RetryDecision::Again { wait } => prop_assert!(wait >= least && wait <= rules.max_wait),
                 RetryDecision::Park { wait } if wait > rules.max_wait => prop_assert!(wait == least),
                 RetryDecision::Park { wait } => prop_assert!(attempt > attempts && wait >= least),

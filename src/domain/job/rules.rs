@@ -67,7 +67,7 @@ pub struct JobRules {
     /// Equal steps in a row after which a run stops (`no_progress_limit`; `None` = never).
     pub no_progress_limit: Option<u32>,
     /// The job loop; `None` when `s5_settings.job_loop.enabled` is false.
-    pub job_loop: Option<JobLoop>,
+    pub job_loop: Option<JobLoopConfig>,
     /// Whether runs are marked experimental (`s5_settings.enabled`).
     pub experimental: bool,
     /// The sprint's name (`sprint`), e.g. `S-6`; `None` when the key is absent.
@@ -100,7 +100,7 @@ pub enum AfterCrash {
     Stop,
     /// Run it again.
     Rerun,
-    /// Leave it is, tell the models that its end is unknown, and go on.
+    /// Leave it as it is, tell the models that its end is unknown, and go on.
     Skip,
 }
 
@@ -119,7 +119,7 @@ pub struct JobBudget {
 
 /// The job loop.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobLoop {
+pub struct JobLoopConfig {
     /// How many jobs the loop has (at least 1).
     pub max_jobs: u32,
     /// The configured name; a payload's `job_name` wins over it.

@@ -4,7 +4,7 @@ use super::{JobEffect, JobMachine};
 use crate::domain::{
     job::{
         event::EventKind,
-        outcome::{RunOutcome, StepPhase},
+        outcome::{RunOutcome, StepOutcome},
         proposal,
         rules::AfterCrash,
         state::{CommandDisposition, StepStage, StepState},
@@ -23,8 +23,10 @@ impl JobMachine {
     }
 
     /// Judges all commands of the final before any runs.
-    pub(super) fn judge(&mut self) -> JobEffect {
-        let reply = self.step().and_then(|step| step.accepted(ModelRole::Final));
+    pub(super) fn judge_commands(&mut self) -> JobEffect {
+        let reply = self
+            .step()
+            .and_then(|step| step.accepted_reply(ModelRole::Final));
         let commands = reply
             .and_then(|text| proposal::parse_final(text).ok())
             .map_or_else(Vec::new, |reply| reply.commands);
@@ -43,7 +45,7 @@ impl JobMachine {
         };
         if was_cancelled(step) {
             // The run that was cancelled died before it could say so: nothing else of the step runs.
-            self.end_step(StepPhase::Cancelled, CANCELLED, true);
+            self.end_step(StepOutcome::Cancelled, CANCELLED, true);
             return self.next();
         }
         let denied = denials(step);
@@ -100,7 +102,7 @@ impl JobMachine {
         })
     }
 
-    pub(super) fn approved(&mut self, approved: bool, by: String) -> JobEffect {
+    pub(super) fn on_approval(&mut self, approved: bool, by: String) -> JobEffect {
         let asked = self.step().and_then(|step| {
             (0..step.commands.len()).find(|index| step.decision(*index) == Decision::Ask)
         });
@@ -117,7 +119,7 @@ impl JobMachine {
     fn denied(&mut self, denied: &[String]) -> JobEffect {
         let reason = format!("deny: {}", denied.join("; "));
         let stop = self.rules.policy.stop_on_deny;
-        self.end_step(StepPhase::Deny, &reason, stop);
+        self.end_step(StepOutcome::Deny, &reason, stop);
         if stop {
             self.finish(RunOutcome::Denied { reason })
         } else {
@@ -125,7 +127,7 @@ impl JobMachine {
         }
     }
 
-    pub(super) fn ended(&mut self, end: Result<CommandResult, SpawnError>) -> JobEffect {
+    pub(super) fn on_command_end(&mut self, end: Result<CommandResult, SpawnError>) -> JobEffect {
         let Some(StepStage::Open { index }) = self.step().map(|step| step.stage.clone()) else {
             return self.next();
         };
@@ -150,7 +152,7 @@ impl JobMachine {
     }
 
     fn cancelled(&mut self) -> JobEffect {
-        self.end_step(StepPhase::Cancelled, CANCELLED, true);
+        self.end_step(StepOutcome::Cancelled, CANCELLED, true);
         self.finish(RunOutcome::Cancelled {
             reason: CANCELLED.to_owned(),
         })

@@ -42,7 +42,7 @@ impl ChainAnchor {
 
 /// A ledger that holds together.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct LedgerChain {
+pub struct VerifiedLedger {
     /// The records, oldest first.
     pub records: Vec<LedgerRecord>,
     /// The last one and its hash.
@@ -77,8 +77,8 @@ pub fn chain_record(record: &LedgerRecord) -> Result<(String, ChainAnchor), serd
 }
 
 /// Reads a whole ledger and checks every link and every anchor.
-pub fn verify(bytes: &[u8], anchors: &[ChainAnchor]) -> Result<LedgerChain, ChainError> {
-    let mut chain = LedgerChain::default();
+pub fn verify(bytes: &[u8], anchors: &[ChainAnchor]) -> Result<VerifiedLedger, ChainError> {
+    let mut chain = VerifiedLedger::default();
     let mut hashes: Vec<ChainAnchor> = Vec::new();
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         let at = hashes.last().map_or(0, |last| last.seq + 1);

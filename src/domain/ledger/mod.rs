@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 /// The version of the format that this program writes.
 pub const VERSION: u32 = 1;
 
-/// The session id or the circumstances a record is written under.
+/// The circumstances a record is written under, its session among them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordStamp {
@@ -300,7 +300,7 @@ pub enum LedgerEntry {
         track: String,
         from: String,
         to: String,
-        mode: PhaseMode,
+        mode: PhaseTransition,
         lock: bool,
         reason: String,
         evidence: Vec<u64>,
@@ -345,7 +345,7 @@ pub enum LedgerEntry {
 /// How a phase changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum PhaseMode {
+pub enum PhaseTransition {
     /// A person promoted it on the strength of evidence.
     Promote,
     /// A person demoted it.
@@ -354,7 +354,7 @@ pub enum PhaseMode {
     Auto,
 }
 
-impl PhaseMode {
+impl PhaseTransition {
     /// Returns the word used in files.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -5,15 +5,15 @@
 use std::path::{Component, Path, PathBuf};
 
 /// Returns the folder that a root of a client names; `None` where it is no folder of this machine.
-pub fn folder_of(uri: &str) -> Option<PathBuf> {
+pub fn path_from_file_uri(uri: &str) -> Option<PathBuf> {
     let rest = uri.strip_prefix("file://")?;
     let rest = rest.strip_prefix("localhost").unwrap_or(rest);
     let path = decoded(rest)?;
-    (path.starts_with('/') && !path.contains('\0')).then(|| without_dots(Path::new(&path)))
+    (path.starts_with('/') && !path.contains('\0')).then(|| normalize_path(Path::new(&path)))
 }
 
 /// Returns why nothing may be done in a root, given the real folders that a client named as its roots.
-pub fn outside(root: &Path, roots: &[PathBuf]) -> Option<String> {
+pub fn roots_error(root: &Path, roots: &[PathBuf]) -> Option<String> {
     if roots.iter().any(|folder| root.starts_with(folder)) {
         return None;
     }
@@ -33,12 +33,12 @@ pub fn outside(root: &Path, roots: &[PathBuf]) -> Option<String> {
 }
 
 /// Returns a path below the root that a client named, made real by `real`, or why it may not be used.
-pub fn inside(
+pub fn resolve_path(
     root: &Path,
     wanted: &str,
     real: impl Fn(&Path) -> Option<PathBuf>,
 ) -> Result<PathBuf, String> {
-    let path = without_dots(&root.join(wanted));
+    let path = normalize_path(&root.join(wanted));
     let path = real(&path).unwrap_or(path);
     if path.starts_with(root) {
         Ok(path)
@@ -51,7 +51,7 @@ pub fn inside(
 }
 
 /// Returns whether the header of a request holds the token. The time it takes says nothing about where they differ.
-pub fn holds_token(header: Option<&[u8]>, token: &str) -> bool {
+pub fn bearer_token_matches(header: Option<&[u8]>, token: &str) -> bool {
     let Some(given) = header.and_then(|header| header.strip_prefix(b"Bearer ")) else {
         return false;
     };
@@ -60,7 +60,7 @@ pub fn holds_token(header: Option<&[u8]>, token: &str) -> bool {
     !token.is_empty() && given.len() == token.len() && differ == 0
 }
 
-fn without_dots(path: &Path) -> PathBuf {
+fn normalize_path(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
         match part {
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_root_is_a_folder_of_this_machine() {
-        let folder = |uri: &str| folder_of(uri);
+        let folder = |uri: &str| path_from_file_uri(uri);
         assert_eq!(folder("file:///a%20b/c"), Some("/a b/c".into()));
         assert_eq!(folder("file://localhost/a"), Some("/a".into()));
         assert_eq!(folder("file:///a/../b"), Some("/b".into()));
@@ -114,9 +114,9 @@ mod tests {
     #[test]
     fn roots_of_a_client_only_narrow() {
         let root = Path::new("/home/a/project");
-        assert_eq!(outside(root, &["/home/a".into()]), None);
+        assert_eq!(roots_error(root, &["/home/a".into()]), None);
         assert_eq!(
-            outside(root, &["/x".into(), "/home/a/project".into()]),
+            roots_error(root, &["/x".into(), "/home/a/project".into()]),
             None
         );
         for roots in [
@@ -124,7 +124,7 @@ mod tests {
             vec!["/home/a/project/sub".into()],
             vec!["/home/a/proj".into()],
         ] {
-            assert!(outside(root, &roots).is_some(), "{roots:?}");
+            assert!(roots_error(root, &roots).is_some(), "{roots:?}");
         }
     }
 
@@ -132,10 +132,10 @@ mod tests {
     fn a_path_stays_below_the_root_links_followed() {
         let root = Path::new("/r");
         let plain = |path: &Path| Some(path.to_owned());
-        assert_eq!(inside(root, "a/./b", plain), Ok("/r/a/b".into()));
-        assert_eq!(inside(root, ".", plain), Ok("/r".into()));
+        assert_eq!(resolve_path(root, "a/./b", plain), Ok("/r/a/b".into()));
+        assert_eq!(resolve_path(root, ".", plain), Ok("/r".into()));
         for out in ["..", "/etc", "a/../../x", "../r2"] {
-            assert!(inside(root, out, plain).is_err(), "{out}");
+            assert!(resolve_path(root, out, plain).is_err(), "{out}");
         }
         let link = |path: &Path| {
             Some(if path.ends_with("link") {
@@ -144,12 +144,12 @@ mod tests {
                 path.to_owned()
             })
         };
-        assert!(inside(root, "link", link).is_err());
+        assert!(resolve_path(root, "link", link).is_err());
     }
 
     #[test]
     fn only_the_whole_token_opens() {
-        assert!(holds_token(Some(b"Bearer secret"), "secret"));
+        assert!(bearer_token_matches(Some(b"Bearer secret"), "secret"));
         for wrong in [
             &b"secret"[..],
             b"Bearer",
@@ -158,9 +158,9 @@ mod tests {
             b"Bearer secret1",
             b"bearer secret",
         ] {
-            assert!(!holds_token(Some(wrong), "secret"));
+            assert!(!bearer_token_matches(Some(wrong), "secret"));
         }
-        assert!(!holds_token(None, "secret"));
-        assert!(!holds_token(Some(b"Bearer "), ""));
+        assert!(!bearer_token_matches(None, "secret"));
+        assert!(!bearer_token_matches(Some(b"Bearer "), ""));
     }
 }

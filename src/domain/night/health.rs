@@ -105,7 +105,7 @@ pub struct HealthFacts {
 pub fn evaluate_health(facts: &HealthFacts, permission: &PhasePermission) -> Vec<HealthFinding> {
     let mut findings: Vec<HealthFinding> = facts.agents.iter().flat_map(agent).collect();
     findings.extend([
-        task_folder(&facts.free),
+        disk_space(&facts.free),
         git(&facts.git),
         wall(facts, permission),
         notifiers(&facts.told),
@@ -222,7 +222,7 @@ fn short(text: &str) -> String {
     line.chars().take(60).collect()
 }
 
-fn task_folder(free: &Result<u64, String>) -> HealthFinding {
+fn disk_space(free: &Result<u64, String>) -> HealthFinding {
     let remedy = "make room on the disk";
     match free {
         Ok(bytes) if *bytes < NO_ROOM => red("disk", mebibytes(*bytes), remedy),

@@ -23,7 +23,7 @@ pub struct Heartbeat {
 }
 
 /// Returns the sessions that have a start and no end.
-pub fn open_sessions(records: &[LedgerRecord]) -> Vec<String> {
+pub fn unfinished_sessions(records: &[LedgerRecord]) -> Vec<String> {
     let mut open: Vec<String> = Vec::new();
     for record in records {
         let id = record.stamp.session.clone().unwrap_or_default();

@@ -10,9 +10,9 @@ mod summary;
 mod time_of_day;
 
 pub use event::RunEvent;
-pub use heartbeat::{Heartbeat, open_sessions, session_end_after_crash};
+pub use heartbeat::{Heartbeat, session_end_after_crash, unfinished_sessions};
 pub use summary::{
-    BOARD_LIST, Highlights, NightSummary, OutcomeCounts, SessionSummary, TaskSummary,
-    TimelineEntry, dollars, is_board_attempt, run_ids, summarise_run,
+    BOARD_LIST_NAME, Highlights, NightSummary, OutcomeCounts, SessionSummary, TaskHistoryEntry,
+    TimelineEntry, format_usd, is_board_attempt, run_ids, summarise_run,
 };
 pub use time_of_day::seconds_until;

@@ -27,7 +27,7 @@ pub struct SessionSummary {
 
 /// One end of a task; a task that was interrupted has several.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TaskSummary {
+pub struct TaskHistoryEntry {
     /// When it began.
     pub from: Timestamp,
     /// When it ended.
@@ -100,7 +100,7 @@ pub struct NightSummary {
     /// Its sessions, the oldest first.
     pub sessions: Vec<SessionSummary>,
     /// Every end of every task, in order.
-    pub history: Vec<TaskSummary>,
+    pub history: Vec<TaskHistoryEntry>,
     /// The newest end of each task.
     pub tasks: Vec<TaskEnd>,
     /// How many came out how.
@@ -142,13 +142,13 @@ pub struct NightSummary {
 }
 
 /// What the list is called whose tasks come from the board one by one.
-pub const BOARD_LIST: &str = "board";
+pub const BOARD_LIST_NAME: &str = "board";
 
 /// Tells whether a run is one attempt at a task of the board: it ends with `-run-` and the run's number. What became of it is the
 /// board's affair; its judge may have refused what the attempt itself calls passed.
 pub fn is_board_attempt(run: &str, list: &str) -> bool {
     let number = run.rsplit_once("-run-").map(|(_, number)| number);
-    list == BOARD_LIST
+    list == BOARD_LIST_NAME
         && number.is_some_and(|number| {
             !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
         })
@@ -302,7 +302,7 @@ impl NightSummary {
             .stamp
             .at
             .checked_sub_signed(Duration::seconds(seconds));
-        self.history.push(TaskSummary {
+        self.history.push(TaskHistoryEntry {
             from: from.unwrap_or(record.stamp.at),
             to: record.stamp.at,
             session: record.stamp.session.clone().unwrap_or_default(),
@@ -334,7 +334,7 @@ impl NightSummary {
     }
 
     /// Returns how many tasks the list has.
-    pub fn all(&self) -> usize {
+    pub fn task_count(&self) -> usize {
         self.tasks.len() + self.counts.unknown
     }
 
@@ -517,11 +517,11 @@ fn tries(attempts: u32) -> String {
 }
 
 fn cost(micro_usd: Option<u64>) -> String {
-    micro_usd.map_or_else(String::new, |micro| format!(", {}", dollars(micro)))
+    micro_usd.map_or_else(String::new, |micro| format!(", {}", format_usd(micro)))
 }
 
 /// Returns millionths of a dollar as people write them.
-pub fn dollars(micro_usd: u64) -> String {
+pub fn format_usd(micro_usd: u64) -> String {
     let cents = micro_usd.div_ceil(10_000);
     format!("${}.{:02}", cents / 100, cents % 100)
 }
@@ -681,7 +681,7 @@ mod tests {
             not_run: 1,
             ..OutcomeCounts::default()
         };
-        assert_eq!((summary.counts, summary.all()), (counts, 4));
+        assert_eq!((summary.counts, summary.task_count()), (counts, 4));
         assert_eq!((summary.wall_s, summary.active_s), (200, 120));
         assert_eq!(summary.micro_usd, Some(100_000));
         assert_eq!(summary.top.causes, ["2 x the tests ended with 1 (b, c)"]);
@@ -695,9 +695,9 @@ mod tests {
         );
         assert_eq!(summary.tip.as_deref(), Some("commit-a"));
         assert_eq!(run_ids(&records), ["r", "other"]);
-        assert!(is_board_attempt("project-29499-run-3", BOARD_LIST));
+        assert!(is_board_attempt("project-29499-run-3", BOARD_LIST_NAME));
         assert!(!is_board_attempt("project-29499-run-3", "mine"));
-        assert!(!is_board_attempt("20261129_234343_1-run-", BOARD_LIST));
+        assert!(!is_board_attempt("20261129_234343_1-run-", BOARD_LIST_NAME));
     }
 
     #[test]

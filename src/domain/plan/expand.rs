@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::plan::{
-    field::{PlanField, only_known},
+    field::{PlanField, reject_unknown_fields},
     node::{PlanError, YamlEntry, YamlNode, YamlValue},
     scalar::ScalarValue,
     scope::VariableScope,
@@ -42,7 +42,7 @@ pub(super) fn params(
         None => Ok(params),
         Some(key) => Err(
             PlanError::new(mark, format!("the plan has no parameter `{key}`"))
-                .nearest(key, params.keys().map(String::as_str)),
+                .with_suggestions(key, params.keys().map(String::as_str)),
         ),
     }
 }
@@ -58,7 +58,7 @@ fn param(
         let default = plain_text(&entry.value);
         return given.map_or(Ok(default), |text| typed(kind, text, entry));
     };
-    only_known(
+    reject_unknown_fields(
         details,
         &["type", "default", "choices", "description"],
         &owner,
@@ -80,7 +80,7 @@ fn param(
     if !["string", "integer", "number", "boolean"].contains(&kind.as_str()) {
         let message = format!("{owner} has the unknown type `{kind}`");
         return Err(PlanError::new(entry.value.mark, message)
-            .nearest(&kind, ["string", "integer", "number", "boolean"]));
+            .with_suggestions(&kind, ["string", "integer", "number", "boolean"]));
     }
     let Some(text) = given.cloned().or_else(|| default.map(plain_text)) else {
         let remedy = format!("pass `--param {}=VALUE`", entry.key);

@@ -141,7 +141,7 @@ const fn of_itself(reason: StatusReason) -> &'static str {
 }
 
 /// Names the failed tasks that count as no failure, where there are some.
-pub fn allowed(plan: &Plan, state: &RunState) -> Option<String> {
+pub fn allowed_failures(plan: &Plan, state: &RunState) -> Option<String> {
     let failed: Vec<&str> = plan
         .tasks
         .iter()

@@ -52,7 +52,7 @@ impl<'a> PlanField<'a> {
             }
             None => return Err(self.fault("must be text")),
         };
-        let text = self.scope.fill(text, self.node.mark)?;
+        let text = self.scope.interpolate(text, self.node.mark)?;
         if text.contains('\0') {
             return Err(self.fault("must not contain a NUL character"));
         }
@@ -121,7 +121,7 @@ impl<'a> PlanField<'a> {
         Ok(texts)
     }
 
-    pub(super) fn whole(&self, least: i64) -> Result<u32, PlanError> {
+    pub(super) fn integer_at_least(&self, least: i64) -> Result<u32, PlanError> {
         if let Some(ScalarValue::Int(value)) = self.meaning()
             && value >= least
             && let Ok(value) = u32::try_from(value)
@@ -263,7 +263,7 @@ const ELSEWHERE: &[(&str, &[&str])] = &[
 ];
 
 /// Refuses the first key that is not among `known`. Keys that begin with `x-` are nobody's: they hold anchors.
-pub(super) fn only_known(
+pub(super) fn reject_unknown_fields(
     entries: &[YamlEntry],
     known: &[&str],
     owner: &str,
@@ -282,6 +282,6 @@ pub(super) fn only_known(
         .find(|(ours, theirs)| known.contains(ours) && theirs.contains(&&*lower));
     Err(match ours {
         Some((ours, _)) => fault.with_remedy(format!("that is `{ours}` here")),
-        None => fault.nearest(&key, known.iter().copied()),
+        None => fault.with_suggestions(&key, known.iter().copied()),
     })
 }

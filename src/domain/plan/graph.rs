@@ -75,7 +75,7 @@ impl PlanGraph {
 
     /// Returns the tasks in an order in which nothing comes before what it depends on: first in, first out,
     /// roots as in the plan. Tasks on a circle, or behind one, are missing.
-    pub fn order(&self) -> Vec<TaskIndex> {
+    pub fn topological_order(&self) -> Vec<TaskIndex> {
         let mut open: Vec<usize> = self
             .tasks()
             .map(|task| self.dependencies(task).len())
@@ -101,7 +101,7 @@ impl PlanGraph {
 
     /// Returns one circle, each task depending on the next and the last on the first.
     pub fn find_cycle(&self) -> Option<Vec<TaskIndex>> {
-        let order = self.order();
+        let order = self.topological_order();
         if order.len() == self.len() {
             return None;
         }
@@ -127,12 +127,12 @@ impl PlanGraph {
         }
     }
 
-    /// Returns `task` and everything behind it.
+    /// Returns `roots` and everything behind them.
     pub fn transitive_dependents(&self, roots: &[TaskIndex]) -> Vec<TaskIndex> {
         self.reach(roots, |task| self.dependents(task))
     }
 
-    /// Returns `task` and everything before it.
+    /// Returns `roots` and everything before them.
     pub fn transitive_dependencies(&self, roots: &[TaskIndex]) -> Vec<TaskIndex> {
         self.reach(roots, |task| self.dependencies(task))
     }
@@ -163,7 +163,7 @@ impl PlanGraph {
         let mut best: Vec<(u64, Option<TaskIndex>)> = vec![(0, None); self.len()];
         let mut last = None;
         let mut longest = 0;
-        for task in self.order() {
+        for task in self.topological_order() {
             let before = self
                 .dependencies(task)
                 .iter()
@@ -190,7 +190,7 @@ impl PlanGraph {
     /// Returns for each task the length of the longest chain before it.
     pub fn depths(&self) -> Vec<u32> {
         let mut levels = vec![0_u32; self.len()];
-        for task in self.order() {
+        for task in self.topological_order() {
             let before = self
                 .dependencies(task)
                 .iter()
@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn the_order_is_first_in_first_out_with_roots_as_in_the_plan() {
         let diamond = graph(&[&[], &[0], &[0], &[1, 2], &[]]);
-        assert_eq!(diamond.order(), [0, 4, 1, 2, 3]);
+        assert_eq!(diamond.topological_order(), [0, 4, 1, 2, 3]);
         assert_eq!(diamond.dependents(0), [1, 2]);
         assert_eq!(diamond.depths(), [0, 1, 1, 2, 0]);
         assert_eq!(diamond.transitive_dependents(&[1]), [1, 3]);

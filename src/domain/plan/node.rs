@@ -146,7 +146,11 @@ impl PlanError {
 
     /// Adds the words that would be right.
     #[must_use]
-    pub fn nearest<'a>(mut self, word: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn with_suggestions<'a>(
+        mut self,
+        word: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
         self.remedy = PlanRemedy::OneOf {
             word: word.to_owned(),
             known: known.into_iter().map(str::to_owned).collect(),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::domain::{
     plan::{
         expand,
-        field::{PlanField, only_known},
+        field::{PlanField, reject_unknown_fields},
         node::{PlanError, SourcePosition, YamlEntry, YamlNode, YamlValue},
         read_agent, read_extra, references,
         scope::VariableScope,
@@ -24,7 +24,7 @@ struct TaskDraft {
     task: PlanTask,
     mark: SourcePosition,
     depends_on: Vec<(Box<str>, SourcePosition)>,
-    guarded: Option<Box<tasks::GuardedTask>>,
+    guarded: Option<Box<tasks::AgentTask>>,
 }
 
 /// What is known while the tasks are read.
@@ -42,7 +42,7 @@ pub fn read(
     given: &BTreeMap<String, String>,
 ) -> Result<Plan, PlanError> {
     let entries = mapping(&root, "the plan")?;
-    only_known(entries, PLAN_FIELDS, "the plan")?;
+    reject_unknown_fields(entries, PLAN_FIELDS, "the plan")?;
     let params = expand::params(&root, given)?;
     let scope = VariableScope::of_params(&params);
     let field = |name| {
@@ -56,7 +56,7 @@ pub fn read(
     let goal = field("goal").map_or(Ok(None), |field| field.optional_text())?;
     let artifacts_dir = field("artifacts_dir").map_or(Ok(None), |field| field.optional_text())?;
     let max_parallel = field("max_parallel")
-        .map(|field| field.whole(1))
+        .map(|field| field.integer_at_least(1))
         .transpose()?;
     let mut policy = read_extra::policy(field("policy"), field("origin"))?;
     let agents = read_agent::AgentDefaults::read(&root, &scope)?;
@@ -68,11 +68,12 @@ pub fn read(
     };
     for file in included {
         let owner = "an included file";
-        only_known(mapping(&file, owner)?, INCLUDE_FIELDS, owner)?;
+        reject_unknown_fields(mapping(&file, owner)?, INCLUDE_FIELDS, owner)?;
         policy = read_extra::included_policy(&file, policy)?;
         reader.tasks(file, "tasks", &scope)?;
     }
-    let on_failure = take(&mut root, "on_failure").filter(|node| !read_agent::names_a_word(node));
+    let on_failure =
+        take(&mut root, "on_failure").filter(|node| !read_agent::is_nonnull_scalar(node));
     let defaults = root.get("defaults").cloned();
     let mark = root.mark;
     reader.tasks(root, "tasks", &scope)?;
@@ -88,7 +89,7 @@ pub fn read(
     let resources = std::mem::take(&mut reader.resources);
     let written = reader.agents();
     let tasks = reader.connect(main_tasks)?;
-    let guarded = agents.list(goal.as_ref(), policy, &tasks, handlers, written)?;
+    let guarded = agents.build_task_list(goal.as_ref(), policy, &tasks, handlers, written)?;
     Ok(Plan {
         goal,
         artifacts_dir,
@@ -123,7 +124,12 @@ fn take(file: &mut YamlNode, key: &str) -> Option<YamlNode> {
 fn capacities(field: &PlanField<'_>) -> Result<Vec<(String, u32)>, PlanError> {
     let entries = field.map()?.iter();
     entries
-        .map(|entry| Ok((entry.key.to_string(), field.at(&entry.value).whole(1)?)))
+        .map(|entry| {
+            Ok((
+                entry.key.to_string(),
+                field.at(&entry.value).integer_at_least(1)?,
+            ))
+        })
         .collect()
 }
 
@@ -136,7 +142,7 @@ impl TaskReader<'_> {
     ) -> Result<(), PlanError> {
         let defaults = file.get("defaults").filter(|node| !node.is_null()).cloned();
         if let Some(defaults) = &defaults {
-            only_known(
+            reject_unknown_fields(
                 mapping(defaults, "`defaults`")?,
                 DEFAULT_FIELDS,
                 "`defaults`",
@@ -206,9 +212,9 @@ impl TaskReader<'_> {
             }
             check_id(&id, &field)?;
             let owner = format!("task `{id}`");
-            only_known(own, TASK_FIELDS, &owner)?;
+            reject_unknown_fields(own, TASK_FIELDS, &owner)?;
             read_agent::check_fields(&written, &owner)?;
-            let draft = if read_agent::is_agent(&written) {
+            let draft = if read_agent::is_agent_task(&written) {
                 agent_draft(&id, node.mark, &written, scope, self.root)?
             } else {
                 draft(&id, node.mark, &written, scope, &self.resources)?
@@ -219,7 +225,7 @@ impl TaskReader<'_> {
     }
 
     /// Takes out what is for agents, with the place of every task; nothing where nothing is.
-    fn agents(&mut self) -> Vec<(SourcePosition, Option<Box<tasks::GuardedTask>>)> {
+    fn agents(&mut self) -> Vec<(SourcePosition, Option<Box<tasks::AgentTask>>)> {
         if self.drafts.iter().all(|draft| draft.guarded.is_none()) {
             return Vec::new();
         }
@@ -240,7 +246,13 @@ impl TaskReader<'_> {
                 guarded: _,
             } = draft;
             for (name, mark) in depends_on {
-                let found = references::upstream(&name, mark, &task.id, &positions, &self.groups)?;
+                let found = references::resolve_dependency(
+                    &name,
+                    mark,
+                    &task.id,
+                    &positions,
+                    &self.groups,
+                )?;
                 for up in found {
                     if up as usize == index {
                         return Err(PlanError::new(
@@ -269,7 +281,7 @@ impl TaskReader<'_> {
             marks.push(mark);
             tasks.push(task);
         }
-        references::refuse_circle(&tasks, &marks)?;
+        references::check_acyclic(&tasks, &marks)?;
         Ok(tasks)
     }
 
@@ -337,7 +349,7 @@ fn draft(
         })
     };
     let action_field = the_action(written, &owner, mark)?;
-    let retries = field("retries").map_or(Ok(0), |field| field.whole(0))?;
+    let retries = field("retries").map_or(Ok(0), |field| field.integer_at_least(0))?;
     let timeout_sec = match field("timeout_sec").filter(|field| !field.is_null()) {
         Some(field) => Some(field.seconds(false)?),
         None => None,
@@ -487,7 +499,7 @@ fn environment(
     scope: &VariableScope<'_>,
 ) -> Result<Option<BTreeMap<String, String>>, PlanError> {
     let mut merged: Option<BTreeMap<String, String>> = None;
-    for node in [written.default("env"), written.own("env")]
+    for node in [written.default_value("env"), written.own("env")]
         .into_iter()
         .flatten()
     {

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use crate::domain::{
     plan::{
-        field::{PlanField, only_known},
+        field::{PlanField, reject_unknown_fields},
         graph::PlanGraph,
         node::{PlanError, SourcePosition, YamlEntry, YamlNode, YamlValue},
         scalar::ScalarValue,
@@ -21,7 +21,7 @@ use crate::domain::{
 };
 
 /// The fields that only a plan of agents has.
-pub const PLAN_FIELDS: &[&str] = &[
+pub const AGENT_PLAN_FIELDS: &[&str] = &[
     "id",
     "agent",
     "test_command",
@@ -43,7 +43,7 @@ pub const PLAN_FIELDS: &[&str] = &[
     "real",
 ];
 /// The fields that only a task of an agent has.
-pub const TASK_FIELDS: &[&str] = &[
+pub const AGENT_TASK_FIELDS: &[&str] = &[
     "agent",
     "goal",
     "prompt",
@@ -76,11 +76,11 @@ const LIMIT_FIELDS: &[&str] = &["files", "lines", "created", "bytes"];
 
 /// Tells whether `on_failure` is one word, as for agents, and not a list of tasks.
 fn is_word(field: &PlanField<'_>) -> bool {
-    names_a_word(field.node)
+    is_nonnull_scalar(field.node)
 }
 
 /// Tells whether a value is one word.
-pub(super) fn names_a_word(node: &YamlNode) -> bool {
+pub(super) fn is_nonnull_scalar(node: &YamlNode) -> bool {
     matches!(node.value, YamlValue::Scalar { .. }) && !node.is_null()
 }
 
@@ -101,17 +101,17 @@ fn without_tasks(plan: &YamlNode) -> YamlNode {
 }
 
 /// Tells whether a written task is one for an agent.
-pub(super) fn is_agent(written: &WrittenTask<'_>) -> bool {
+pub(super) fn is_agent_task(written: &WrittenTask<'_>) -> bool {
     written.own("prompt").is_some() || written.own("agent").is_some()
 }
 
 /// Refuses what means nothing for a task of its sort.
 pub(super) fn check_fields(written: &WrittenTask<'_>, owner: &str) -> Result<(), PlanError> {
-    let agent = is_agent(written);
+    let agent = is_agent_task(written);
     let wrong = |entry: &&YamlEntry| {
         let key = &*entry.key;
         let common = COMMON_TASK_FIELDS.contains(&key);
-        !common && !key.starts_with("x-") && TASK_FIELDS.contains(&key) != agent
+        !common && !key.starts_with("x-") && AGENT_TASK_FIELDS.contains(&key) != agent
     };
     let Some(entry) = written.entries().iter().find(wrong) else {
         return match written.default_entries().iter().find(wrong) {
@@ -158,7 +158,7 @@ pub(super) fn task(
     written: &WrittenTask<'_>,
     root: &AgentDefaults<'_>,
     scope: &VariableScope<'_>,
-) -> Result<tasks::GuardedTask, PlanError> {
+) -> Result<tasks::AgentTask, PlanError> {
     let owner = &format!("task `{id}`");
     let field = |name| {
         let node = written.get(name).filter(|node| !node.is_null());
@@ -180,7 +180,7 @@ pub(super) fn task(
     if !CLASSES.contains(&class_word.as_str()) {
         return Err(class
             .fault("is no kind of work")
-            .nearest(&class_word, CLASSES));
+            .with_suggestions(&class_word, CLASSES));
     }
     let tests = field("test_command")
         .map(|field| argv(&field))
@@ -195,9 +195,9 @@ pub(super) fn task(
     }
     let goal = field("goal").map(|field| field.text()).transpose()?;
     let seconds = field("max_time_seconds")
-        .map(|field| field.whole(1))
+        .map(|field| field.integer_at_least(1))
         .transpose()?;
-    Ok(tasks::GuardedTask {
+    Ok(tasks::AgentTask {
         id: id.to_owned(),
         goal: goal.unwrap_or_else(|| first_line(&prompt)),
         prompt,
@@ -205,7 +205,7 @@ pub(super) fn task(
         test_command: tests,
         context_files: texts("context_files")?,
         depends_on: Vec::new(),
-        max_time_seconds: seconds.map_or(tasks::TASK_SECONDS, u64::from),
+        max_time_seconds: seconds.map_or(tasks::DEFAULT_TASK_SECONDS, u64::from),
         agent,
         allowed_imports: texts("allowed_imports")?,
         banned_patterns: texts("banned_patterns")?,
@@ -239,7 +239,7 @@ impl<'a> AgentDefaults<'a> {
             scope,
             agent: None,
             test_command: None,
-            limits: tasks::LIMITS,
+            limits: tasks::DEFAULT_CHANGE_LIMITS,
         };
         root.agent = root.field("agent").map(|field| agent(&field)).transpose()?;
         root.test_command = root
@@ -254,7 +254,7 @@ impl<'a> AgentDefaults<'a> {
     }
 
     /// Returns the program that does a task, to be shown.
-    pub(super) fn program(&self, task: &tasks::GuardedTask) -> String {
+    pub(super) fn program(&self, task: &tasks::AgentTask) -> String {
         let agent = task.agent.as_ref().or(self.agent.as_ref());
         agent.map_or("", Agent::program).to_owned()
     }
@@ -270,17 +270,17 @@ impl<'a> AgentDefaults<'a> {
     }
 
     /// Puts a list together; `None` where no task is for an agent. Tasks come in the order in which they run.
-    pub(super) fn list(
+    pub(super) fn build_task_list(
         &self,
         goal: Option<&String>,
         policy: PolicyMode,
         tasks: &[PlanTask],
         handlers: usize,
-        read: Vec<(SourcePosition, Option<Box<tasks::GuardedTask>>)>,
+        read: Vec<(SourcePosition, Option<Box<tasks::AgentTask>>)>,
     ) -> Result<Option<Box<TaskList>>, PlanError> {
         if read.iter().all(|(_, task)| task.is_none()) {
             self.refuse(
-                PLAN_FIELDS,
+                AGENT_PLAN_FIELDS,
                 "means nothing without tasks that have a `prompt`",
             )?;
             return match self.field("on_failure").filter(is_word) {
@@ -305,10 +305,10 @@ impl<'a> AgentDefaults<'a> {
         )?;
         let mut list = self.head(goal)?;
         let marks: Vec<SourcePosition> = read.iter().map(|(mark, _)| *mark).collect();
-        let mut waiting: Vec<Option<Box<tasks::GuardedTask>>> =
+        let mut waiting: Vec<Option<Box<tasks::AgentTask>>> =
             read.into_iter().map(|(_, task)| task).collect();
         let graph = PlanGraph::from_edges(tasks.iter().map(|task| task.depends_on.as_slice()));
-        for index in graph.order() {
+        for index in graph.topological_order() {
             let taken = waiting.get_mut(index as usize).and_then(Option::take);
             let Some(mut task) = taken else { continue };
             let needs = graph.dependencies(index).iter();
@@ -323,7 +323,7 @@ impl<'a> AgentDefaults<'a> {
             list.agent = first;
         }
         if policy == PolicyMode::Enforce {
-            list.enforce()
+            list.restrict_untrusted()
                 .map_err(|why| PlanError::new(self.node.mark, why))?;
         }
         match list.validation_errors().first() {
@@ -351,11 +351,17 @@ impl<'a> AgentDefaults<'a> {
 
     fn head(&self, goal: Option<&String>) -> Result<TaskList, PlanError> {
         let whole = |name: &str, usual: u64| {
-            let given = self.field(name).map(|field| field.whole(1)).transpose();
+            let given = self
+                .field(name)
+                .map(|field| field.integer_at_least(1))
+                .transpose();
             given.map(|given| given.map_or(usual, u64::from))
         };
         let from_zero = |name: &str, usual: u64| {
-            let given = self.field(name).map(|field| field.whole(0)).transpose();
+            let given = self
+                .field(name)
+                .map(|field| field.integer_at_least(0))
+                .transpose();
             given.map(|given| given.map_or(usual, u64::from))
         };
         let texts = |name| {
@@ -372,7 +378,7 @@ impl<'a> AgentDefaults<'a> {
             agent: self
                 .agent
                 .clone()
-                .unwrap_or_else(|| Agent::simple(AgentKind::Claude)),
+                .unwrap_or_else(|| Agent::of_kind(AgentKind::Claude)),
             on_failure: self
                 .field("on_failure")
                 .map_or(Ok(OnFailure::Stop), |field| word(&field, &MODES))?,
@@ -382,24 +388,29 @@ impl<'a> AgentDefaults<'a> {
             sandbox: self
                 .field("sandbox")
                 .map_or(Ok(SandboxDemand::Auto), |field| sandbox(&field))?,
-            test_seconds: whole("test_seconds", tasks::TEST_SECONDS)?,
-            test_idle_seconds: from_zero("test_idle_seconds", tasks::TEST_IDLE_SECONDS)?,
-            grace_seconds: from_zero("grace_seconds", tasks::GRACE_SECONDS)?,
+            test_seconds: whole("test_seconds", tasks::DEFAULT_TEST_SECONDS)?,
+            test_idle_seconds: from_zero("test_idle_seconds", tasks::DEFAULT_TEST_IDLE_SECONDS)?,
+            grace_seconds: from_zero("grace_seconds", tasks::DEFAULT_GRACE_SECONDS)?,
             share: texts("share")?,
             share_files: texts("share_files")?,
-            disk_mb: whole("disk_mb", tasks::DISK_MB)?,
+            disk_mb: whole("disk_mb", tasks::DEFAULT_DISK_MB)?,
             full_test_command: self
                 .field("full_test_command")
                 .map_or(Ok(Vec::new()), |field| argv(&field))?,
-            full_test_seconds: whole("full_test_seconds", tasks::FULL_TEST_SECONDS)?,
+            full_test_seconds: whole("full_test_seconds", tasks::DEFAULT_FULL_TEST_SECONDS)?,
             max_usd: self
                 .field("max_usd")
-                .map(|field| field.whole(1))
+                .map(|field| field.integer_at_least(1))
                 .transpose()?,
             provider_retries: self
                 .field("provider_retries")
-                .map_or(Ok(tasks::PROVIDER_RETRIES), |field| field.whole(0))?,
-            provider_pause_seconds: whole("provider_pause_seconds", tasks::PROVIDER_PAUSE_SECONDS)?,
+                .map_or(Ok(tasks::DEFAULT_PROVIDER_RETRIES), |field| {
+                    field.integer_at_least(0)
+                })?,
+            provider_pause_seconds: whole(
+                "provider_pause_seconds",
+                tasks::DEFAULT_PROVIDER_PAUSE_SECONDS,
+            )?,
             real: self.field("real").map_or(Ok(true), |field| field.flag())?,
             tasks: Vec::new(),
         })
@@ -437,7 +448,7 @@ fn word<T: Copy>(field: &PlanField<'_>, known: &[(&str, T)]) -> Result<T, PlanEr
     found.map(|(_, value)| *value).ok_or_else(|| {
         field
             .fault("is an unknown word")
-            .nearest(&text, known.iter().map(|(name, _)| *name))
+            .with_suggestions(&text, known.iter().map(|(name, _)| *name))
     })
 }
 
@@ -457,7 +468,7 @@ fn place(
 /// Reads `agent: claude`, or a mapping with more to say.
 fn agent(field: &PlanField<'_>) -> Result<Agent, PlanError> {
     let value = if let YamlValue::Map(entries) = &field.node.value {
-        only_known(
+        reject_unknown_fields(
             entries,
             AGENT_FIELDS,
             &format!("`agent` of {}", field.owner),
@@ -473,7 +484,9 @@ fn agent(field: &PlanField<'_>) -> Result<Agent, PlanError> {
     };
     let kind = value.get("kind").and_then(Json::as_str).unwrap_or_default();
     if !kinds().contains(&kind) {
-        return Err(field.fault("names no known agent").nearest(kind, kinds()));
+        return Err(field
+            .fault("names no known agent")
+            .with_suggestions(kind, kinds()));
     }
     let agent: Agent = serde_json::from_value(value)
         .map_err(|error| field.fault(&format!("cannot be read ({error})")))?;
@@ -489,14 +502,15 @@ fn kinds() -> [&'static str; 8] {
 
 /// Reads limits; what is not said is as `usual`.
 fn limits(field: &PlanField<'_>, usual: ChangeLimits) -> Result<ChangeLimits, PlanError> {
-    only_known(
+    reject_unknown_fields(
         field.map()?,
         LIMIT_FIELDS,
         &format!("`limits` of {}", field.owner),
     )?;
     let whole = |name| {
         let node = field.node.get(name);
-        node.map(|node| field.at(node).whole(1)).transpose()
+        node.map(|node| field.at(node).integer_at_least(1))
+            .transpose()
     };
     Ok(ChangeLimits {
         files: whole("files")?.unwrap_or(usual.files),

@@ -1,7 +1,7 @@
 //! Reads what few tasks have: conditions, resources, caches, input, jobs.
 
 use crate::domain::plan::{
-    field::{PlanField, only_known},
+    field::{PlanField, reject_unknown_fields},
     node::{PlanError, YamlNode, YamlValue},
     scope::VariableScope,
     task::{CacheInputs, EnvPolicy, JobTask, PolicyMode, TaskExtras, TaskStdin},
@@ -51,7 +51,7 @@ fn stdin(field: &PlanField<'_>) -> Result<TaskStdin, PlanError> {
     if let YamlValue::Scalar { .. } = field.node.value {
         return field.any_text().map(TaskStdin::Text);
     }
-    only_known(
+    reject_unknown_fields(
         field.map()?,
         &["file"],
         &format!("`stdin` of {}", field.owner),
@@ -67,7 +67,9 @@ fn condition(field: &PlanField<'_>) -> Result<WhenCondition, PlanError> {
     WhenCondition::parse(&text).map_err(|error| {
         let fault = field.fault(&format!("cannot be read: {error}"));
         match error {
-            when::Error::UnknownWord { word } => fault.nearest(&word, when::WORDS.iter().copied()),
+            when::Error::UnknownWord { word } => {
+                fault.with_suggestions(&word, when::WORDS.iter().copied())
+            }
             when::Error::Unexpected { .. } | when::Error::TooDeep => fault.with_remedy(
                 "for example `any_failed` or `failed(\"build\") || exit_code(\"test\") == 3`",
             ),
@@ -79,7 +81,7 @@ fn held(field: &PlanField<'_>, resources: &[(String, u32)]) -> Result<Vec<(u32, 
     let mut held = Vec::new();
     if let YamlValue::Map(entries) = &field.node.value {
         for entry in entries {
-            let amount = field.at(&entry.value).whole(1)?;
+            let amount = field.at(&entry.value).integer_at_least(1)?;
             held.push(resource(field, &entry.key, amount, resources)?);
         }
     } else {
@@ -109,7 +111,7 @@ fn resource(
             field.owner
         );
         return Err(PlanError::new(field.node.mark, message)
-            .nearest(name, resources.iter().map(|(name, _)| name.as_str())));
+            .with_suggestions(name, resources.iter().map(|(name, _)| name.as_str())));
     };
     let there_is = resources.get(index).map_or(0, |(_, amount)| *amount);
     if amount > there_is {
@@ -124,7 +126,7 @@ fn cache(field: &PlanField<'_>) -> Result<Option<CacheInputs>, PlanError> {
     if let YamlValue::Scalar { .. } = field.node.value {
         return Ok(field.flag()?.then(CacheInputs::default));
     }
-    only_known(
+    reject_unknown_fields(
         field.map()?,
         &["inputs", "env"],
         &format!("`cache` of {}", field.owner),
@@ -218,7 +220,7 @@ pub(super) fn job(field: &PlanField<'_>) -> Result<JobTask, PlanError> {
             ..JobTask::default()
         });
     }
-    only_known(
+    reject_unknown_fields(
         field.map()?,
         &["root", "config", "args"],
         &format!("`job` of {}", field.owner),

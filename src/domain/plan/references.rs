@@ -8,7 +8,7 @@ use crate::domain::plan::{
     task::{PlanTask, TaskIndex},
 };
 
-pub(super) fn upstream(
+pub(super) fn resolve_dependency(
     name: &str,
     mark: SourcePosition,
     id: &str,
@@ -30,7 +30,7 @@ pub(super) fn upstream(
         mark,
         format!("task `{id}` depends on `{name}`, which does not exist"),
     )
-    .nearest(name, near))
+    .with_suggestions(name, near))
 }
 
 pub(super) fn check_when(
@@ -41,7 +41,7 @@ pub(super) fn check_when(
     let Some(when) = task.condition() else {
         return Ok(());
     };
-    for name in when.names() {
+    for name in when.task_names() {
         if !positions
             .get(name)
             .is_some_and(|up| task.depends_on.contains(up))
@@ -58,7 +58,7 @@ pub(super) fn check_when(
     Ok(())
 }
 
-pub(super) fn refuse_circle(tasks: &[PlanTask], marks: &[SourcePosition]) -> Result<(), PlanError> {
+pub(super) fn check_acyclic(tasks: &[PlanTask], marks: &[SourcePosition]) -> Result<(), PlanError> {
     let graph = PlanGraph::from_edges(tasks.iter().map(|task| task.depends_on.as_slice()));
     let Some(mut circle) = graph.find_cycle() else {
         return Ok(());

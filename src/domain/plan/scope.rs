@@ -37,7 +37,11 @@ impl<'a> VariableScope<'a> {
     }
 
     /// Returns `text` with every `${{ name }}` replaced.
-    pub(super) fn fill(&self, text: &str, mark: SourcePosition) -> Result<String, PlanError> {
+    pub(super) fn interpolate(
+        &self,
+        text: &str,
+        mark: SourcePosition,
+    ) -> Result<String, PlanError> {
         if self.params.is_none() && self.matrix.is_empty() {
             return Ok(text.to_owned());
         }
@@ -82,7 +86,7 @@ impl<'a> VariableScope<'a> {
                 mark,
                 format!("`{name}` is neither a parameter nor a matrix value"),
             )
-            .nearest(name, known.iter().map(String::as_str))
+            .with_suggestions(name, known.iter().map(String::as_str))
         })
     }
 }

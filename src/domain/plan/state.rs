@@ -127,7 +127,7 @@ impl RunState {
     }
 
     /// Returns the id of the task at `index`.
-    pub fn id(&self, index: TaskIndex) -> &str {
+    pub fn task_id(&self, index: TaskIndex) -> &str {
         self.created
             .tasks
             .get(index as usize)
@@ -306,7 +306,7 @@ impl RunState {
 }
 
 /// Returns how a run stands whose tasks are all over, given which failures count as none.
-pub fn outcome<'a>(tasks: impl IntoIterator<Item = (&'a TaskState, bool)>) -> TaskStatus {
+pub fn run_status<'a>(tasks: impl IntoIterator<Item = (&'a TaskState, bool)>) -> TaskStatus {
     let mut result = TaskStatus::Success;
     for (task, failure_allowed) in tasks {
         match task.status {

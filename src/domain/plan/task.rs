@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{plan::when::WhenCondition, tasks::TaskList};
 
 /// How long a task may take to end after it was asked to, where it does not say so itself.
-pub const GRACE_SECONDS: f64 = 10.0;
+pub const DEFAULT_GRACE_SECONDS: f64 = 10.0;
 
 /// A task's position in its plan.
 pub type TaskIndex = u32;
@@ -191,7 +191,7 @@ impl PlanTask {
     /// Returns how long it may take to end after it was asked to, in seconds.
     pub fn grace_seconds(&self) -> f64 {
         let own = self.extra.as_ref().and_then(|extra| extra.grace_seconds);
-        own.unwrap_or(GRACE_SECONDS)
+        own.unwrap_or(DEFAULT_GRACE_SECONDS)
     }
 
     /// Returns the condition under which it runs, where one is given.

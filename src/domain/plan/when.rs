@@ -94,7 +94,7 @@ impl WhenCondition {
     }
 
     /// Returns the names of the tasks the condition asks about.
-    pub fn names(&self) -> Vec<&str> {
+    pub fn task_names(&self) -> Vec<&str> {
         let mut names = Vec::new();
         self.expression.names(&mut names);
         names
@@ -336,7 +336,7 @@ mod tests {
         assert_eq!(
             WhenCondition::parse("failed('a') || status('b')!='FAILED'")
                 .unwrap()
-                .names(),
+                .task_names(),
             ["a", "b"]
         );
     }

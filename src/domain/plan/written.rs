@@ -22,7 +22,7 @@ impl<'a> WrittenTask<'a> {
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&'a YamlNode> {
-        self.own(key).or_else(|| self.default(key))
+        self.own(key).or_else(|| self.default_value(key))
     }
 
     /// Returns what the task itself says.
@@ -38,7 +38,7 @@ impl<'a> WrittenTask<'a> {
         }
     }
 
-    pub(super) fn default(&self, key: &str) -> Option<&'a YamlNode> {
+    pub(super) fn default_value(&self, key: &str) -> Option<&'a YamlNode> {
         self.defaults.and_then(|defaults| defaults.get(key))
     }
 }

@@ -62,7 +62,7 @@ impl Redactor {
             }
         }
         let mut firsts = [false; 256];
-        let starts = values.keys().chain(shapes::FIRSTS);
+        let starts = values.keys().chain(shapes::FIRST_BYTES);
         for first in starts.chain(MARK.as_bytes().first()) {
             if let Some(slot) = firsts.get_mut(usize::from(*first)) {
                 *slot = true;
@@ -84,7 +84,7 @@ impl Redactor {
 
     /// Returns a redactor that knows these values as well.
     #[must_use]
-    pub fn and(&self, values: impl IntoIterator<Item = String>) -> Self {
+    pub fn with_values(&self, values: impl IntoIterator<Item = String>) -> Self {
         let mut both = Self::new(values);
         for (first, forms) in &self.values {
             let own = both.values.entry(*first).or_default();
@@ -151,7 +151,7 @@ impl Redactor {
     }
 
     fn secret_at(&self, bytes: &[u8], at: usize, fresh: bool) -> Option<Range<usize>> {
-        if let Some(unit) = wide::unit_at(bytes, at) {
+        if let Some(unit) = wide::char_width_at(bytes, at) {
             return self.wide_secret_at(bytes, at, unit, fresh);
         }
         let value = bytes
@@ -187,7 +187,7 @@ fn replaced(bytes: &[u8], from: usize, to: usize, spans: &[Range<usize>]) -> Vec
     let mut at = from;
     for span in spans.iter().filter(|span| span.start < to) {
         out.extend_from_slice(bytes.get(at..span.start).unwrap_or_default());
-        wide::mark(bytes, span, &mut out);
+        wide::push_mark(bytes, span, &mut out);
         at = span.end;
     }
     out.extend_from_slice(bytes.get(at..to).unwrap_or_default());

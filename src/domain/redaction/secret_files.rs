@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use regex::bytes::Regex;
 
 /// Content above this size is not searched.
-pub const SEARCHED_BYTES: u64 = 2 << 20;
+pub const MAX_SEARCH_BYTES: u64 = 2 << 20;
 
 /// Files whose very name says it.
 const NAMES: &[(&str, &str)] = &[

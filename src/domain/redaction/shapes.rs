@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 /// Bytes that a shape can begin with.
-pub(super) const FIRSTS: &[u8] = b"sgAxerpnhb-:aX";
+pub(super) const FIRST_BYTES: &[u8] = b"sgAxerpnhb-:aX";
 
 /// What the characters behind a prefix are made of.
 #[derive(Clone, Copy)]

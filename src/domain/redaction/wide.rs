@@ -11,7 +11,7 @@ use super::MARK;
 const LONGEST: usize = 16 * 1024;
 
 /// Returns how many bytes a character takes, when the one at this place takes several.
-pub(super) fn unit_at(bytes: &[u8], at: usize) -> Option<usize> {
+pub(super) fn char_width_at(bytes: &[u8], at: usize) -> Option<usize> {
     let first = *bytes.get(at)?;
     let empty = |offset: usize| bytes.get(at + offset) == Some(&0);
     if first == 0 || !empty(1) {
@@ -36,8 +36,8 @@ pub(super) fn narrowed(bytes: &[u8], at: usize, unit: usize) -> (Vec<u8>, Vec<u8
 }
 
 /// Writes the mark in the width of what it replaces.
-pub(super) fn mark(bytes: &[u8], span: &Range<usize>, out: &mut Vec<u8>) {
-    let Some(unit) = unit_at(bytes, span.start) else {
+pub(super) fn push_mark(bytes: &[u8], span: &Range<usize>, out: &mut Vec<u8>) {
+    let Some(unit) = char_width_at(bytes, span.start) else {
         out.extend_from_slice(MARK.as_bytes());
         return;
     };

@@ -179,7 +179,7 @@ pub const TOOLCHAIN_VARIABLES: &[(&str, &str)] = &[
 ];
 
 /// Settings of git without which repositories look different; shown unless they hold a secret.
-pub const GIT_SETTINGS: &[&str] = &[
+pub const GIT_CONFIG_PATHS: &[&str] = &[
     ".gitconfig",
     ".config/git/config",
     ".config/git/ignore",

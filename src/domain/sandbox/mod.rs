@@ -83,7 +83,7 @@ pub enum SandboxBackend {
 
 impl SandboxBackend {
     /// Every backend that builds a wall, best first.
-    pub const WALLS: [Self; 3] = [Self::Bubblewrap, Self::Namespaces, Self::Landlock];
+    pub const CONFINING: [Self; 3] = [Self::Bubblewrap, Self::Namespaces, Self::Landlock];
 
     /// Returns the word for this backend in files and messages.
     pub const fn as_str(self) -> &'static str {
@@ -96,7 +96,7 @@ impl SandboxBackend {
     }
 
     /// Returns what this wall leaves open by its nature, which no trial tries; `None` = nothing that is known.
-    pub const fn leaves_open(self) -> Option<&'static str> {
+    pub const fn known_gap(self) -> Option<&'static str> {
         match self {
             Self::Landlock => Some(
                 "modes, owners, times and attributes of your own files outside the root can be changed, and names, sizes and \

@@ -17,16 +17,16 @@ pub use renewal::quota_renewal_time;
 use crate::domain::time::Timestamp;
 
 /// A slot that is handled later than this, in seconds, was missed: nothing was there to run it.
-pub const PUNCTUAL: i64 = 600;
+pub const MISSED_AFTER_SEC: i64 = 600;
 
 /// How long after a quota ran out it is tried again where nobody says when it is renewed, in seconds.
-pub const QUOTA_POLL: i64 = 3600;
+pub const QUOTA_RETRY_SEC: i64 = 3600;
 
 /// A zone of the world's clocks.
 pub type Zone = Tz;
 
 /// The zone of schedules that name none.
-pub const USUAL_ZONE: Zone = Tz::UTC;
+pub const DEFAULT_ZONE: Zone = Tz::UTC;
 
 /// Returns the names of all zones.
 pub fn zone_names() -> Vec<&'static str> {
@@ -39,20 +39,20 @@ pub struct Schedule {
     /// Its name: letters, digits, `-` and `_`.
     pub name: String,
     /// When.
-    pub when: When,
+    pub when: Trigger,
     /// The zone of its times.
     pub zone: Tz,
     /// What becomes of slots nobody was there for.
-    pub missed: Missed,
+    pub missed: MissedPolicy,
     /// What is run.
-    pub target: Target,
+    pub target: ScheduleTarget,
     /// Further words for the command.
     pub args: Vec<String>,
 }
 
 /// When a schedule is due.
 #[derive(Debug, Clone, PartialEq)]
-pub enum When {
+pub enum Trigger {
     /// At the times of an expression.
     Cron(Box<Expression>),
     /// When the quota that stopped its last run is renewed.
@@ -62,14 +62,14 @@ pub enum When {
 /// What becomes of slots that nobody was there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Missed {
+pub enum MissedPolicy {
     /// One run makes up for all of them.
     Once,
     /// They are left out.
     Never,
 }
 
-impl Missed {
+impl MissedPolicy {
     /// Returns its word.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -81,7 +81,7 @@ impl Missed {
 
 /// What is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub enum ScheduleTarget {
     /// The job of the root, in a mode.
     Job(String),
     /// A plan.
@@ -92,9 +92,9 @@ pub enum Target {
     Night(String),
 }
 
-impl Target {
+impl ScheduleTarget {
     /// Returns the key and the value of it in the file.
-    pub fn pair(&self) -> (&'static str, &str) {
+    pub fn key_and_value(&self) -> (&'static str, &str) {
         match self {
             Self::Job(mode) => ("job", mode),
             Self::Plan(file) => ("plan", file),
@@ -108,12 +108,14 @@ impl Schedule {
     /// Returns the words of the command it runs, without the program.
     pub fn command_args(&self) -> Vec<String> {
         let (first, last): (&[&str], &str) = match &self.target {
-            Target::Job(mode) => (&["--mode"], mode),
-            Target::Plan(file) => (&["plan", "run"], file),
-            Target::Tasks(file) => (&["task", "run"], file),
+            ScheduleTarget::Job(mode) => (&["--mode"], mode),
+            ScheduleTarget::Plan(file) => (&["plan", "run"], file),
+            ScheduleTarget::Tasks(file) => (&["task", "run"], file),
             // What a quota has stopped is gone on with.
-            Target::Night(_) if self.when == When::QuotaRenewed => (&["night"], "resume"),
-            Target::Night(file) => (&["night", "start"], file),
+            ScheduleTarget::Night(_) if self.when == Trigger::QuotaRenewed => {
+                (&["night"], "resume")
+            }
+            ScheduleTarget::Night(file) => (&["night", "start"], file),
         };
         first
             .iter()
@@ -127,13 +129,13 @@ impl Schedule {
 
 /// What is on record of one slot of a schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub struct SlotRecord {
     /// The slot it is for; for the first sight of a schedule, when it was seen.
     pub slot: Timestamp,
     /// When this was written.
     pub at: Timestamp,
     /// What became of it.
-    pub what: What,
+    pub what: SlotEvent,
     /// How many further slots it stands for.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub missed: u32,
@@ -159,7 +161,7 @@ const fn is_zero(number: &u32) -> bool {
 /// What became of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum What {
+pub enum SlotEvent {
     /// The schedule was seen for the first time; slots before are none of its own.
     Seen,
     /// Its run began.
@@ -176,7 +178,7 @@ pub enum What {
 
 /// What to do about a schedule now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Due {
+pub enum DueAction {
     /// Nothing; `next` is when something is to be done, where that is known.
     NotYet {
         /// The next slot.
@@ -207,30 +209,30 @@ const COUNTED: u32 = 1000;
 /// run is renewed, where it was stopped by one.
 pub fn due(
     schedule: &Schedule,
-    records: &[Record],
+    records: &[SlotRecord],
     now: Timestamp,
     renewal: Option<Timestamp>,
-) -> Due {
+) -> DueAction {
     match &schedule.when {
-        When::Cron(expression) => due_by_time(schedule, expression, records, now),
-        When::QuotaRenewed => due_by_quota(records, now, renewal),
+        Trigger::Cron(expression) => due_by_time(schedule, expression, records, now),
+        Trigger::QuotaRenewed => due_by_quota(records, now, renewal),
     }
 }
 
 fn due_by_time(
     schedule: &Schedule,
     expression: &Expression,
-    records: &[Record],
+    records: &[SlotRecord],
     now: Timestamp,
-) -> Due {
+) -> DueAction {
     // The newest slot, not the newest record: a clock that was set back must not bring a slot back.
     let Some(handled) = records.iter().map(|record| record.slot).max() else {
-        return Due::FirstSight;
+        return DueAction::FirstSight;
     };
     let mut slots = expression.after(handled, schedule.zone);
     let Some(mut slot) = slots.next().filter(|slot| *slot <= now) else {
         let next = expression.after(handled.max(now), schedule.zone).next();
-        return Due::NotYet { next };
+        return DueAction::NotYet { next };
     };
     let mut missed = 0;
     for later in slots.take_while(|later| *later <= now) {
@@ -243,33 +245,33 @@ fn due_by_time(
         }
     }
     let late = now.signed_duration_since(slot).num_seconds();
-    if schedule.missed == Missed::Never && late > PUNCTUAL {
-        return Due::Skip { slot, missed };
+    if schedule.missed == MissedPolicy::Never && late > MISSED_AFTER_SEC {
+        return DueAction::Skip { slot, missed };
     }
     // With `never`, slots before the punctual one are simply gone.
-    Due::Run { slot, missed }
+    DueAction::Run { slot, missed }
 }
 
-fn due_by_quota(records: &[Record], now: Timestamp, renewal: Option<Timestamp>) -> Due {
+fn due_by_quota(records: &[SlotRecord], now: Timestamp, renewal: Option<Timestamp>) -> DueAction {
     let Some(renewal) = renewal else {
         return if records.is_empty() {
-            Due::FirstSight
+            DueAction::FirstSight
         } else {
-            Due::NotYet { next: None }
+            DueAction::NotYet { next: None }
         };
     };
     let is_handled = records
         .iter()
-        .any(|record| record.what != What::Seen && record.slot >= renewal);
+        .any(|record| record.what != SlotEvent::Seen && record.slot >= renewal);
     if is_handled {
-        return Due::NotYet { next: None };
+        return DueAction::NotYet { next: None };
     }
     if renewal > now {
-        return Due::NotYet {
+        return DueAction::NotYet {
             next: Some(renewal),
         };
     }
-    Due::Run {
+    DueAction::Run {
         slot: renewal,
         missed: 0,
     }

@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 
-use super::QUOTA_POLL;
+use super::QUOTA_RETRY_SEC;
 use crate::domain::{
     ledger::{LedgerEntry, LedgerRecord},
     time::Timestamp,
@@ -37,7 +37,7 @@ pub fn quota_renewal_time(records: &[LedgerRecord]) -> Option<Timestamp> {
                 None
             }
         });
-    let usual = ended + Duration::seconds(QUOTA_POLL);
+    let usual = ended + Duration::seconds(QUOTA_RETRY_SEC);
     Some(told.filter(|until| *until > ended).unwrap_or(usual))
 }
 

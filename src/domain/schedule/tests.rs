@@ -11,19 +11,19 @@ fn at(text: &str) -> Timestamp {
     Timestamp::parse_from_rfc3339(text).unwrap()
 }
 
-fn schedule(cron: &str, zone: Tz, missed: Missed) -> Schedule {
+fn schedule(cron: &str, zone: Tz, missed: MissedPolicy) -> Schedule {
     Schedule {
         name: "s".to_owned(),
-        when: When::Cron(Box::new(Expression::parse(cron).unwrap())),
+        when: Trigger::Cron(Box::new(Expression::parse(cron).unwrap())),
         zone,
         missed,
-        target: Target::Plan("p.yaml".to_owned()),
+        target: ScheduleTarget::Plan("p.yaml".to_owned()),
         args: Vec::new(),
     }
 }
 
-fn record(what: What, slot: Timestamp) -> Record {
-    Record {
+fn record(what: SlotEvent, slot: Timestamp) -> SlotRecord {
+    SlotRecord {
         slot,
         at: slot,
         what,
@@ -34,29 +34,35 @@ fn record(what: What, slot: Timestamp) -> Record {
     }
 }
 
-fn seen(text: &str) -> Vec<Record> {
-    vec![record(What::Seen, at(text))]
+fn seen(text: &str) -> Vec<SlotRecord> {
+    vec![record(SlotEvent::Seen, at(text))]
 }
 
 #[test]
 fn a_slot_is_due_once_and_the_next_one_is_named() {
-    let nightly = schedule("0 2 * * *", Tz::UTC, Missed::Once);
+    let nightly = schedule("0 2 * * *", Tz::UTC, MissedPolicy::Once);
     let mut records = Vec::new();
     let now = at("2026-11-29T01:00:00Z");
-    assert_eq!(due(&nightly, &records, now, None), Due::FirstSight);
+    assert_eq!(due(&nightly, &records, now, None), DueAction::FirstSight);
     records.extend(seen("2026-11-29T01:00:00Z"));
     let slot = at("2026-11-29T02:00:00Z");
-    let not_yet = Due::NotYet { next: Some(slot) };
+    let not_yet = DueAction::NotYet { next: Some(slot) };
     assert_eq!(due(&nightly, &records, now, None), not_yet);
     let now = at("2026-11-29T02:00:07Z");
-    let run = Due::Run { slot, missed: 0 };
+    let run = DueAction::Run { slot, missed: 0 };
     assert_eq!(due(&nightly, &records, now, None), run);
-    records.push(record(What::Started, slot));
+    records.push(record(SlotEvent::Started, slot));
     let next = Some(at("2026-11-30T02:00:00Z"));
-    assert_eq!(due(&nightly, &records, now, None), Due::NotYet { next });
+    assert_eq!(
+        due(&nightly, &records, now, None),
+        DueAction::NotYet { next }
+    );
     // A clock that was set back does not bring the slot back.
     let now = at("2026-11-29T01:59:00Z");
-    assert_eq!(due(&nightly, &records, now, None), Due::NotYet { next });
+    assert_eq!(
+        due(&nightly, &records, now, None),
+        DueAction::NotYet { next }
+    );
 }
 
 #[test]
@@ -65,14 +71,14 @@ fn missed_slots_are_made_up_for_once_or_never() {
     let now = at("2026-11-29T12:00:00Z");
     let slot = at("2026-11-29T02:00:00Z");
     let of = |missed| due(&schedule("0 2 * * *", Tz::UTC, missed), &records, now, None);
-    assert_eq!(of(Missed::Once), Due::Run { slot, missed: 8 });
-    assert_eq!(of(Missed::Never), Due::Skip { slot, missed: 8 });
+    assert_eq!(of(MissedPolicy::Once), DueAction::Run { slot, missed: 8 });
+    assert_eq!(of(MissedPolicy::Never), DueAction::Skip { slot, missed: 8 });
     // A few minutes late is not missed.
     let now = at("2026-11-29T02:09:00Z");
-    let never = schedule("0 2 * * *", Tz::UTC, Missed::Never);
+    let never = schedule("0 2 * * *", Tz::UTC, MissedPolicy::Never);
     assert_eq!(
         due(&never, &records, now, None),
-        Due::Run { slot, missed: 8 }
+        DueAction::Run { slot, missed: 8 }
     );
 }
 
@@ -80,11 +86,11 @@ fn missed_slots_are_made_up_for_once_or_never() {
 fn whoever_was_away_for_years_gets_the_newest_slot() {
     let records = seen("2020-01-01T00:00:00Z");
     let now = at("2026-11-29T12:00:30Z");
-    let minutely = schedule("* * * * *", Tz::UTC, Missed::Once);
+    let minutely = schedule("* * * * *", Tz::UTC, MissedPolicy::Once);
     let slot = at("2026-11-29T12:00:00Z");
     assert_eq!(
         due(&minutely, &records, now, None),
-        Due::Run {
+        DueAction::Run {
             slot,
             missed: COUNTED
         }
@@ -94,31 +100,31 @@ fn whoever_was_away_for_years_gets_the_newest_slot() {
 #[test]
 fn a_renewed_quota_is_used_once() {
     let schedule = Schedule {
-        when: When::QuotaRenewed,
-        ..schedule("@daily", Tz::UTC, Missed::Once)
+        when: Trigger::QuotaRenewed,
+        ..schedule("@daily", Tz::UTC, MissedPolicy::Once)
     };
     let now = at("2026-11-29T12:00:00Z");
     let renewal = at("2026-11-29T11:00:00Z");
-    assert_eq!(due(&schedule, &[], now, None), Due::FirstSight);
+    assert_eq!(due(&schedule, &[], now, None), DueAction::FirstSight);
     let mut records = seen("2026-11-29T12:00:00Z");
     assert_eq!(
         due(&schedule, &records, now, None),
-        Due::NotYet { next: None }
+        DueAction::NotYet { next: None }
     );
-    let run = Due::Run {
+    let run = DueAction::Run {
         slot: renewal,
         missed: 0,
     };
     assert_eq!(due(&schedule, &records, now, Some(renewal)), run);
-    records.push(record(What::Started, renewal));
+    records.push(record(SlotEvent::Started, renewal));
     assert_eq!(
         due(&schedule, &records, now, Some(renewal)),
-        Due::NotYet { next: None }
+        DueAction::NotYet { next: None }
     );
     let later = at("2026-11-29T15:00:00Z");
     assert_eq!(
         due(&schedule, &records, now, Some(later)),
-        Due::NotYet { next: Some(later) }
+        DueAction::NotYet { next: Some(later) }
     );
 }
 
@@ -238,32 +244,32 @@ proptest! {
     /// However often and however late somebody asks, each slot is run at most once, and the order is the order of time.
     #[test]
     fn every_slot_is_handled_at_most_once(zone in 0..ZONES.len(), gaps in proptest::collection::vec(1..200_000_i64, 1..60), never in any::<bool>(), month in 1..13_u32) {
-        let missed = if never { Missed::Never } else { Missed::Once };
+        let missed = if never { MissedPolicy::Never } else { MissedPolicy::Once };
         let hourly = schedule("17 */3 * * *", ZONES[zone], missed);
         let mut now = Utc.with_ymd_and_hms(2026, month, 1, 0, 0, 0).unwrap().fixed_offset();
-        let mut records = vec![record(What::Seen, now)];
+        let mut records = vec![record(SlotEvent::Seen, now)];
         let mut handled = Vec::new();
         for gap in gaps {
             now += Duration::seconds(gap);
             match due(&hourly, &records, now, None) {
-                Due::Run { slot, .. } => {
+                DueAction::Run { slot, .. } => {
                     prop_assert!(slot <= now);
                     if never {
-                        prop_assert!((now - slot).num_seconds() <= PUNCTUAL);
+                        prop_assert!((now - slot).num_seconds() <= MISSED_AFTER_SEC);
                     }
-                    records.push(record(What::Started, slot));
+                    records.push(record(SlotEvent::Started, slot));
                     handled.push(slot);
                 }
-                Due::Skip { slot, .. } => {
-                    prop_assert!(never && (now - slot).num_seconds() > PUNCTUAL);
-                    records.push(record(What::Missed, slot));
+                DueAction::Skip { slot, .. } => {
+                    prop_assert!(never && (now - slot).num_seconds() > MISSED_AFTER_SEC);
+                    records.push(record(SlotEvent::Missed, slot));
                     handled.push(slot);
                 }
-                Due::NotYet { next } => prop_assert!(next.is_some_and(|next| next > now)),
-                Due::FirstSight => prop_assert!(false, "it was seen"),
+                DueAction::NotYet { next } => prop_assert!(next.is_some_and(|next| next > now)),
+                DueAction::FirstSight => prop_assert!(false, "it was seen"),
             }
             let again = due(&hourly, &records, now, None);
-            prop_assert!(matches!(again, Due::NotYet { .. }), "{:?}", again);
+            prop_assert!(matches!(again, DueAction::NotYet { .. }), "{:?}", again);
         }
         prop_assert!(handled.windows(2).all(|pair| pair[0] < pair[1]));
     }

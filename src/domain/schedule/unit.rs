@@ -2,7 +2,7 @@
 
 /// The system that calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum System {
+pub enum SystemScheduler {
     /// systemd, as the user.
     Systemd,
     /// launchd, as the user.
@@ -13,7 +13,7 @@ pub enum System {
 
 /// What is called, and where.
 #[derive(Debug, Clone, Copy)]
-pub struct Call<'a> {
+pub struct UnitCommand<'a> {
     /// The program.
     pub program: &'a str,
     /// The root.
@@ -25,15 +25,15 @@ pub struct Call<'a> {
 }
 
 /// Returns the files, or the line, and how they are put into force.
-pub fn scheduler_unit(system: System, call: &Call<'_>) -> String {
+pub fn scheduler_unit(system: SystemScheduler, call: &UnitCommand<'_>) -> String {
     match system {
-        System::Systemd => systemd(call),
-        System::Launchd => launchd(call),
-        System::Cron => cron(call),
+        SystemScheduler::Systemd => systemd(call),
+        SystemScheduler::Launchd => launchd(call),
+        SystemScheduler::Cron => cron(call),
     }
 }
 
-fn systemd(call: &Call<'_>) -> String {
+fn systemd(call: &UnitCommand<'_>) -> String {
     let id = call.id;
     let (program, root) = (quoted(call.program), quoted(call.root));
     let path = quoted(&format!("PATH={}", call.path)).replace("$$", "$");
@@ -78,8 +78,8 @@ fn quoted(word: &str) -> String {
     format!("\"{word}\"")
 }
 
-fn launchd(call: &Call<'_>) -> String {
-    let Call {
+fn launchd(call: &UnitCommand<'_>) -> String {
+    let UnitCommand {
         program, root, id, ..
     } = *call;
     let path = escaped(call.path);
@@ -119,7 +119,7 @@ fn escaped(word: &str) -> String {
         .replace('>', "&gt;")
 }
 
-fn cron(call: &Call<'_>) -> String {
+fn cron(call: &UnitCommand<'_>) -> String {
     // cron reads `%` as the end of the line, the shell reads the rest.
     let word = |word: &str| format!("'{}'", word.replace('\'', "'\\''").replace('%', "\\%"));
     format!(
@@ -137,21 +137,24 @@ mod tests {
     #[test]
     fn names_with_blanks_quotes_and_signs_stay_one_word() {
         let (program, root) = ("/opt/a b/tos", "/home/o'neil/50% \"x\"");
-        let call = Call {
+        let call = UnitCommand {
             program,
             root,
             id: "x-1",
             path: "/home/a b/bin:/usr/bin",
         };
         let of = |system| scheduler_unit(system, &call);
-        assert!(of(System::Systemd).contains("\nEnvironment=\"PATH=/home/a b/bin:/usr/bin\"\n"));
-        assert!(of(System::Launchd).contains("<string>/home/a b/bin:/usr/bin</string>"));
-        assert!(of(System::Systemd).contains(
+        assert!(
+            of(SystemScheduler::Systemd)
+                .contains("\nEnvironment=\"PATH=/home/a b/bin:/usr/bin\"\n")
+        );
+        assert!(of(SystemScheduler::Launchd).contains("<string>/home/a b/bin:/usr/bin</string>"));
+        assert!(of(SystemScheduler::Systemd).contains(
             "ExecStart=\"/opt/a b/tos\" --root \"/home/o'neil/50%% \\\"x\\\"\" schedule run-due\n"
         ));
-        assert!(of(System::Cron).ends_with(
+        assert!(of(SystemScheduler::Cron).ends_with(
             "\n* * * * * PATH='/home/a b/bin:/usr/bin' '/opt/a b/tos' --root '/home/o'\\''neil/50\\% \"x\"' schedule run-due\n"
         ));
-        assert!(of(System::Launchd).contains("<string>/home/o'neil/50% \"x\"</string>"));
+        assert!(of(SystemScheduler::Launchd).contains("<string>/home/o'neil/50% \"x\"</string>"));
     }
 }

@@ -2,28 +2,28 @@
 
 use std::collections::BTreeSet;
 
-use super::GuardedTask;
+use super::AgentTask;
 use crate::domain::{
     text::one_line,
-    validate::{ChangeSubstance, FileChange, classify_change, paths_needing_review},
+    validate::{ChangeCategory, FileChange, classify_change, paths_needing_review},
 };
 
 /// Returns the class of a task where the change fits it, else `unclassified`. What a person still has to look at proves
 /// nothing about the class.
-pub fn verified_class(task: &GuardedTask, changes: &[FileChange]) -> String {
-    let all: BTreeSet<ChangeSubstance> = changes.iter().map(classify_change).collect();
+pub fn verified_class(task: &AgentTask, changes: &[FileChange]) -> String {
+    let all: BTreeSet<ChangeCategory> = changes.iter().map(classify_change).collect();
     let looks = !paths_needing_review(&task.may_change_checks, changes).is_empty();
     let has = |what| all.contains(&what);
     let fits = match task.class.as_str() {
         "test" => {
-            has(ChangeSubstance::Test)
-                && !has(ChangeSubstance::Code)
-                && !has(ChangeSubstance::Manifest)
+            has(ChangeCategory::Test)
+                && !has(ChangeCategory::Code)
+                && !has(ChangeCategory::Manifest)
         }
-        "deps" => has(ChangeSubstance::Manifest),
-        "fix" | "feature" => has(ChangeSubstance::Code),
+        "deps" => has(ChangeCategory::Manifest),
+        "fix" | "feature" => has(ChangeCategory::Code),
         // Behaviour stays, so what tests expect stays.
-        "refactor" => has(ChangeSubstance::Code) && !has(ChangeSubstance::Test),
+        "refactor" => has(ChangeCategory::Code) && !has(ChangeCategory::Test),
         _ => false,
     };
     if fits && !looks {
@@ -34,13 +34,13 @@ pub fn verified_class(task: &GuardedTask, changes: &[FileChange]) -> String {
 }
 
 /// Says why a change cannot be what its task is for; `None` = it can.
-pub fn class_mismatch(task: &GuardedTask, changes: &[FileChange]) -> Option<String> {
+pub fn class_mismatch(task: &AgentTask, changes: &[FileChange]) -> Option<String> {
     let class = task.class.as_str();
-    let all: Vec<(ChangeSubstance, &str)> = changes
+    let all: Vec<(ChangeCategory, &str)> = changes
         .iter()
         .map(|one| (classify_change(one), one.path.as_str()))
         .collect();
-    let of = |wanted: &[ChangeSubstance]| {
+    let of = |wanted: &[ChangeCategory]| {
         let mut found = all.iter();
         found
             .find(|(what, _)| wanted.contains(what))
@@ -48,31 +48,28 @@ pub fn class_mismatch(task: &GuardedTask, changes: &[FileChange]) -> Option<Stri
     };
     let is_listed = !paths_needing_review(&task.may_change_checks, changes).is_empty();
     let why = match class {
-        "fix" | "feature" if of(&[ChangeSubstance::Code]).is_none() => {
-            if all
-                .iter()
-                .all(|(what, _)| *what == ChangeSubstance::Nothing)
-            {
+        "fix" | "feature" if of(&[ChangeCategory::Code]).is_none() => {
+            if all.iter().all(|(what, _)| *what == ChangeCategory::Nothing) {
                 "only comments and white space changed".to_owned()
-            } else if is_listed || of(&[ChangeSubstance::Prose]).is_some() {
+            } else if is_listed || of(&[ChangeCategory::Prose]).is_some() {
                 // Texts for people can be wrong too, and what the list lets change was asked for.
                 return None;
             } else {
                 format!(
                     "only {} changed, and no code",
                     of(&[
-                        ChangeSubstance::Test,
-                        ChangeSubstance::Check,
-                        ChangeSubstance::Manifest
+                        ChangeCategory::Test,
+                        ChangeCategory::Check,
+                        ChangeCategory::Manifest
                     ])?
                 )
             }
         }
         "test" => {
-            let other = of(&[ChangeSubstance::Code, ChangeSubstance::Manifest])?;
+            let other = of(&[ChangeCategory::Code, ChangeCategory::Manifest])?;
             format!("{other} changed, which is no test")
         }
-        "deps" if of(&[ChangeSubstance::Manifest]).is_none() => "no manifest changed".to_owned(),
+        "deps" if of(&[ChangeCategory::Manifest]).is_none() => "no manifest changed".to_owned(),
         _ => return None,
     };
     Some(format!(
@@ -81,7 +78,7 @@ pub fn class_mismatch(task: &GuardedTask, changes: &[FileChange]) -> Option<Stri
 }
 
 /// Says that work was accepted, and what of it a person has to look at.
-pub fn accepted(task: &GuardedTask, changes: &[FileChange]) -> String {
+pub fn acceptance_note(task: &AgentTask, changes: &[FileChange]) -> String {
     let paths = paths_needing_review(&task.may_change_checks, changes);
     if paths.is_empty() {
         return "accepted".to_owned();

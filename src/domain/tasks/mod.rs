@@ -1,7 +1,7 @@
 //! Guarded tasks: work for a coding agent, one change at a time, each judged before it counts.
 //!
 //! Here is decided what a list of tasks means, which one is next, when everything stops, what the
-//! agent is told and how its program is called. `services/guarded` carries it out.
+//! agent is told and how its program is called. `services/tasks` carries it out.
 
 mod class;
 mod list_report;
@@ -12,17 +12,17 @@ mod stable_point;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::validate::{ChangeLimits, ValidationRules, invalid_path_pattern};
+use crate::domain::validate::{ChangeLimits, ValidationRules, first_invalid_path};
 
 use crate::domain::agent::MAX_ARGUMENT;
 
-pub use crate::domain::agent::{Agent, AgentKind, INNER_PROGRAM};
-pub use class::{accepted, class_mismatch, verified_class};
+pub use crate::domain::agent::{Agent, AgentKind, TOS_IN_SANDBOX};
+pub use class::{acceptance_note, class_mismatch, verified_class};
 pub use list_report::ListReport;
 pub use progress::{RunProgress, records_of_run, revert_success, run_of_session};
 pub use prompt::{Feedback, last_line, prompt};
-pub use queue::{QueueAction, QueuedTask, StopReason, TaskQueue, TaskVerdict, blocked};
-pub use stable_point::StablePoint;
+pub use queue::{QueueAction, QueuedTask, StopReason, TaskQueue, TaskVerdict, agent_end_verdict};
+pub use stable_point::StablePointTracker;
 
 /// A list of guarded tasks, as a person or a planner writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,13 +90,13 @@ pub struct TaskList {
     pub real: bool,
     /// The tasks.
     #[serde(rename = "task")]
-    pub tasks: Vec<GuardedTask>,
+    pub tasks: Vec<AgentTask>,
 }
 
 /// One guarded task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct GuardedTask {
+pub struct AgentTask {
     /// Its name, unique in the list.
     pub id: String,
     /// What it is for, in one line.
@@ -134,67 +134,67 @@ pub struct GuardedTask {
 }
 
 /// How much a task may change unless something else is said.
-pub const LIMITS: ChangeLimits = ChangeLimits {
+pub const DEFAULT_CHANGE_LIMITS: ChangeLimits = ChangeLimits {
     files: 5,
     lines: 500,
     created: 8,
     bytes: 1 << 20,
 };
 /// How long a test command may take unless something else is said.
-pub const TEST_SECONDS: u64 = 120;
+pub const DEFAULT_TEST_SECONDS: u64 = 120;
 /// How long a test command may do nothing at all unless something else is said.
-pub const TEST_IDLE_SECONDS: u64 = 300;
+pub const DEFAULT_TEST_IDLE_SECONDS: u64 = 300;
 /// How long a program may take to end unless something else is said.
-pub const GRACE_SECONDS: u64 = 10;
+pub const DEFAULT_GRACE_SECONDS: u64 = 10;
 /// How long each command of a full test may take unless something else is said.
-pub const FULL_TEST_SECONDS: u64 = 600;
+pub const DEFAULT_FULL_TEST_SECONDS: u64 = 600;
 /// How many megabytes may be written unless something else is said.
-pub const DISK_MB: u64 = 4096;
+pub const DEFAULT_DISK_MB: u64 = 4096;
 /// How often the agent is asked again while its provider does not answer, unless something else is said.
-pub const PROVIDER_RETRIES: u32 = 5;
+pub const DEFAULT_PROVIDER_RETRIES: u32 = 5;
 /// How long the first wait for a provider is unless something else is said, in seconds.
-pub const PROVIDER_PAUSE_SECONDS: u64 = 30;
+pub const DEFAULT_PROVIDER_PAUSE_SECONDS: u64 = 30;
 /// How long an agent may take unless something else is said.
-pub const TASK_SECONDS: u64 = 900;
+pub const DEFAULT_TASK_SECONDS: u64 = 900;
 
 /// How many bytes of a prompt are kept free for what only shows while tasks run: what the task before changed, and why the
 /// first try was not accepted.
 const PROMPT_RESERVE: usize = 16 * 1024;
 
 const fn limits() -> ChangeLimits {
-    LIMITS
+    DEFAULT_CHANGE_LIMITS
 }
 
 const fn test_seconds() -> u64 {
-    TEST_SECONDS
+    DEFAULT_TEST_SECONDS
 }
 
 const fn test_idle_seconds() -> u64 {
-    TEST_IDLE_SECONDS
+    DEFAULT_TEST_IDLE_SECONDS
 }
 
 const fn grace_seconds() -> u64 {
-    GRACE_SECONDS
+    DEFAULT_GRACE_SECONDS
 }
 
 const fn disk_mb() -> u64 {
-    DISK_MB
+    DEFAULT_DISK_MB
 }
 
 const fn full_test_seconds() -> u64 {
-    FULL_TEST_SECONDS
+    DEFAULT_FULL_TEST_SECONDS
 }
 
 const fn provider_retries() -> u32 {
-    PROVIDER_RETRIES
+    DEFAULT_PROVIDER_RETRIES
 }
 
 const fn provider_pause_seconds() -> u64 {
-    PROVIDER_PAUSE_SECONDS
+    DEFAULT_PROVIDER_PAUSE_SECONDS
 }
 
 const fn task_seconds() -> u64 {
-    TASK_SECONDS
+    DEFAULT_TASK_SECONDS
 }
 
 const fn yes() -> bool {
@@ -315,7 +315,7 @@ impl TaskList {
     }
 
     /// Says that a prompt does not fit into a word of a program; what a second try adds is reckoned with.
-    fn too_long(&self, task: &GuardedTask) -> Option<String> {
+    fn too_long(&self, task: &AgentTask) -> Option<String> {
         let agent = self.agent_of(task);
         let words = || agent.args.iter().filter(|word| word.contains("{prompt}"));
         let longest = words().map(String::len).max()?;
@@ -331,7 +331,7 @@ impl TaskList {
 
     /// Makes it a list nobody has read: behind a proved wall or not at all, and only agents that tos knows,
     /// called as tos calls them. Otherwise says why that cannot be.
-    pub fn enforce(&mut self) -> Result<(), String> {
+    pub fn restrict_untrusted(&mut self) -> Result<(), String> {
         let mut own = self.tasks.iter().map(|task| self.agent_of(task));
         if let Some(agent) = own.find(|agent| !agent.is_builtin_unmodified()) {
             return Err(format!(
@@ -361,7 +361,7 @@ impl TaskList {
     }
 
     /// Returns what is agreed for a task.
-    pub fn rules(&self, task: &GuardedTask, confined: bool) -> ValidationRules {
+    pub fn validation_rules(&self, task: &AgentTask, confined: bool) -> ValidationRules {
         let both = |a: &[String], b: &[String]| a.iter().chain(b).cloned().collect();
         ValidationRules {
             allowed_imports: both(&self.allowed_imports, &task.allowed_imports),
@@ -388,12 +388,12 @@ impl TaskList {
     }
 
     /// Returns the agent of a task.
-    pub fn agent_of<'a>(&'a self, task: &'a GuardedTask) -> &'a Agent {
+    pub fn agent_of<'a>(&'a self, task: &'a AgentTask) -> &'a Agent {
         task.agent.as_ref().unwrap_or(&self.agent)
     }
 }
 
-impl GuardedTask {
+impl AgentTask {
     fn faults(&self, earlier: &[Self]) -> Vec<String> {
         let mut faults = Vec::new();
         if !is_name(&self.id) {
@@ -432,7 +432,7 @@ impl GuardedTask {
         if self.banned_patterns.iter().any(String::is_empty) {
             faults.push("a banned text is empty".to_owned());
         }
-        if let Some(path) = invalid_path_pattern(&self.may_change_checks) {
+        if let Some(path) = first_invalid_path(&self.may_change_checks) {
             faults.push(format!(
                 "`may_change_checks` names `{path}`, which must be a file, or a folder that ends in `/`, below the root"
             ));

@@ -212,7 +212,7 @@ mod tests {
             let mut verdicts = verdicts.into_iter();
             loop {
                 let progress = RunProgress::of(&records, "s");
-                let mut again = TaskQueue::new(&list).after(&list, &progress);
+                let mut again = TaskQueue::new(&list).with_progress(&list, &progress);
                 let (next, next_again) = (queue.next(None), again.next(None));
                 let QueueAction::Start(place) = next else {
                     // What ends at a failure goes on when a person says so.
@@ -243,7 +243,8 @@ mod tests {
                 record(LedgerEntry::SessionEnd { end }),
             ];
             let list = list(3, "retry_then_stop");
-            let mut queue = TaskQueue::new(&list).after(&list, &RunProgress::of(&records, "s"));
+            let mut queue =
+                TaskQueue::new(&list).with_progress(&list, &RunProgress::of(&records, "s"));
             queue.next(None)
         };
         assert_eq!(two("two_failures"), QueueAction::Start(2));

@@ -1,6 +1,6 @@
 //! What the agent is told.
 
-use super::GuardedTask;
+use super::AgentTask;
 use crate::domain::text::{escape_control_chars, head};
 
 /// How many characters of test output a retry is told.
@@ -42,7 +42,7 @@ pub fn last_line(text: &str) -> Option<String> {
 }
 
 /// Writes the prompt of a task; `before` is what earlier tasks of the list changed.
-pub fn prompt(task: &GuardedTask, before: Option<&str>, retry: Option<&Feedback>) -> String {
+pub fn prompt(task: &AgentTask, before: Option<&str>, retry: Option<&Feedback>) -> String {
     let mut parts = vec![format!("# Goal\n{}", task.goal)];
     if !task.context_files.is_empty() {
         parts.push(format!("# Read first\n{}", list(&task.context_files)));
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_second_try_is_told_why_and_the_last_500_characters() {
-        let task: GuardedTask = toml::from_str(
+        let task: AgentTask = toml::from_str(
             "id = \"a\"\ngoal = \"G\"\nprompt = \"P\"\nclass = \"fix\"\ntest_command = [\"make\", \"test\"]\n",
         )
         .unwrap();

@@ -30,7 +30,7 @@ pub enum TaskVerdict {
 }
 
 /// Says what it means for a task that its agent ended so, in words and as a verdict; waiting was in vain.
-pub fn blocked(end: &AgentEnd) -> (String, TaskVerdict) {
+pub fn agent_end_verdict(end: &AgentEnd) -> (String, TaskVerdict) {
     match end {
         AgentEnd::LimitReached { reason, .. } => (
             format!("the agent's quota is used up and is not renewed in time: {reason}"),
@@ -210,14 +210,14 @@ impl TaskQueue {
     }
 
     /// Returns why no further task starts.
-    pub const fn end(&self) -> Option<StopReason> {
+    pub const fn stop_reason(&self) -> Option<StopReason> {
         self.end
     }
 
     /// Takes over what earlier sessions of the run have done. Only verdicts are kept; whatever else a task
     /// came to, it has its turn again.
     #[must_use]
-    pub fn after(mut self, list: &TaskList, progress: &RunProgress) -> Self {
+    pub fn with_progress(mut self, list: &TaskList, progress: &RunProgress) -> Self {
         for (place, task) in list.tasks.iter().enumerate() {
             if let Some(end) = progress.ends.iter().find(|end| end.task == task.id) {
                 self.set(place, end.outcome);

@@ -7,14 +7,14 @@ use super::{RunProgress, TaskVerdict};
 
 /// The last stable point and what came after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StablePoint {
+pub struct StablePointTracker {
     every: u32,
     number: u32,
     commit: String,
     since: Vec<String>,
 }
 
-impl StablePoint {
+impl StablePointTracker {
     /// Begins at a commit that nobody doubts; `every` = after how many tasks, 0 = never.
     pub fn new(every: u32, base: &str, progress: &RunProgress) -> Self {
         let (number, commit) = progress
@@ -30,18 +30,18 @@ impl StablePoint {
     }
 
     /// Takes note of an accepted task.
-    pub fn accepted(&mut self, task: &str) {
+    pub fn record_accepted(&mut self, task: &str) {
         self.since.push(task.to_owned());
     }
 
     /// Returns whether the whole has to be tested now that a task ended so.
     pub fn is_due_after(&self, verdict: TaskVerdict) -> bool {
         let enough = u32::try_from(self.since.len()).is_ok_and(|count| count >= self.every);
-        self.is_open() && (enough || verdict == TaskVerdict::Failed)
+        self.has_pending() && (enough || verdict == TaskVerdict::Failed)
     }
 
     /// Returns whether something was accepted that no stable point covers.
-    pub fn is_open(&self) -> bool {
+    pub fn has_pending(&self) -> bool {
         self.every > 0 && !self.since.is_empty()
     }
 
@@ -66,26 +66,26 @@ mod tests {
 
     #[test]
     fn the_whole_is_tested_after_so_many_tasks_and_after_a_failure() {
-        let mut stable = StablePoint::new(2, "base", &RunProgress::default());
+        let mut stable = StablePointTracker::new(2, "base", &RunProgress::default());
         assert!(
             !stable.is_due_after(TaskVerdict::Failed),
             "nothing was accepted"
         );
-        stable.accepted("a");
+        stable.record_accepted("a");
         assert!(!stable.is_due_after(TaskVerdict::Accepted));
         assert!(stable.is_due_after(TaskVerdict::Failed));
-        stable.accepted("b");
+        stable.record_accepted("b");
         assert!(stable.is_due_after(TaskVerdict::Accepted));
         assert_eq!(stable.advance("c1"), 1);
-        stable.accepted("c");
+        stable.record_accepted("c");
         assert_eq!(stable.give_up(), (1, "c1".to_owned(), vec!["c".to_owned()]));
-        assert!(!stable.is_open());
+        assert!(!stable.has_pending());
     }
 
     #[test]
     fn a_phase_without_stable_points_never_tests_the_whole() {
-        let mut stable = StablePoint::new(0, "base", &RunProgress::default());
-        stable.accepted("a");
+        let mut stable = StablePointTracker::new(0, "base", &RunProgress::default());
+        stable.record_accepted("a");
         assert!(!stable.is_due_after(TaskVerdict::Failed));
     }
 }

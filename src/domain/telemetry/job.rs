@@ -7,7 +7,7 @@ use crate::domain::{
     command::Command,
     job::{
         event::{EventKind, RunLogEvent, RunSettingsRecord},
-        outcome::{RunOutcome, StepPhase},
+        outcome::{RunOutcome, StepOutcome},
     },
     model::{ModelReply, ModelRole},
     policy::{Decision, PolicyVerdict},
@@ -27,7 +27,7 @@ const RUN: &str = "run";
 
 impl JobTelemetry {
     /// Reads one event.
-    pub fn event(&mut self, event: &RunLogEvent) -> Vec<TelemetryRecord> {
+    pub fn on_event(&mut self, event: &RunLogEvent) -> Vec<TelemetryRecord> {
         let at = event.at.timestamp_millis();
         match &event.event {
             EventKind::RunStarted { facts } => vec![self.run_started(facts, &event.run, at)],
@@ -51,7 +51,7 @@ impl JobTelemetry {
                 ended.into_iter().map(|(ended, _)| ended).collect()
             }
             EventKind::StepEnded { phase, reason, .. } => {
-                let failed = matches!(phase, StepPhase::FatalError | StepPhase::Cancelled);
+                let failed = matches!(phase, StepOutcome::FatalError | StepOutcome::Cancelled);
                 let attributes = vec![("tos.step.phase", phase.as_str().into())];
                 let ended = self
                     .open
@@ -236,7 +236,7 @@ impl JobTelemetry {
         end: &CommandResult,
         at: Millis,
     ) -> Vec<TelemetryRecord> {
-        let (attributes, error) = of_exit(&end.exit);
+        let (attributes, error) = exit_attributes(&end.exit);
         let ended = self
             .open
             .end(&format!("command {index}"), at, attributes.clone(), error);
@@ -271,7 +271,7 @@ impl JobTelemetry {
 }
 
 /// Returns what is said of how a command ended.
-pub(super) fn of_exit(exit: &ExitStatus) -> (Attributes, Option<String>) {
+pub(super) fn exit_attributes(exit: &ExitStatus) -> (Attributes, Option<String>) {
     match exit {
         ExitStatus::Code { code } => (
             vec![("process.exit.code", (*code).into())],

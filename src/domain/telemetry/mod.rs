@@ -154,7 +154,7 @@ impl Metric {
     ];
 
     /// Returns its name, its unit, and what it counts.
-    pub const fn words(self) -> (&'static str, &'static str, &'static str) {
+    pub const fn descriptor(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Tokens => (
                 "gen_ai.client.token.usage",
@@ -174,7 +174,7 @@ impl Metric {
     }
 
     /// Returns whether it adds up, instead of being a distribution.
-    pub const fn adds_up(self) -> bool {
+    pub const fn is_counter(self) -> bool {
         matches!(self, Self::Denials)
     }
 }
@@ -271,7 +271,10 @@ mod tests {
 
     #[test]
     fn metrics_have_names_of_their_own() {
-        let names: Vec<&str> = Metric::ALL.iter().map(|metric| metric.words().0).collect();
+        let names: Vec<&str> = Metric::ALL
+            .iter()
+            .map(|metric| metric.descriptor().0)
+            .collect();
         let mut once = names.clone();
         once.sort_unstable();
         once.dedup();

@@ -26,7 +26,7 @@ impl PlanTelemetry {
     }
 
     /// Reads one event.
-    pub fn event(&mut self, event: &PlanEvent) -> Vec<TelemetryRecord> {
+    pub fn on_event(&mut self, event: &PlanEvent) -> Vec<TelemetryRecord> {
         match event {
             PlanEvent::Opened(opened) => {
                 let attributes: Attributes = vec![

@@ -17,7 +17,7 @@ const RUN: &str = "run";
 
 impl SessionTelemetry {
     /// Reads one event that happened at a time.
-    pub fn event(&mut self, event: &RunEvent, at: Millis) -> Vec<TelemetryRecord> {
+    pub fn on_event(&mut self, event: &RunEvent, at: Millis) -> Vec<TelemetryRecord> {
         let data = &event.data;
         let text = |key: &str| data[key].as_str().unwrap_or_default().to_owned();
         let task = text("task");
@@ -264,7 +264,7 @@ mod tests {
         let mut session = SessionTelemetry::default();
         let mut all = Vec::new();
         for (at, event) in recorded() {
-            all.extend(session.event(&event, at));
+            all.extend(session.on_event(&event, at));
         }
         let started = all.iter().filter_map(|record| {
             let TelemetryRecord::SpanStarted { name, parent, .. } = record else {

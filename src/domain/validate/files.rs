@@ -245,7 +245,7 @@ fn steering(lower: &str, name: &str) -> Option<&'static str> {
 }
 
 /// Returns whether a path is that of a manifest or a lock file.
-pub fn manifest_name(path: &str) -> bool {
+pub fn is_manifest_path(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     let name = lower.rsplit('/').next().unwrap_or(&lower);
     LOCKS.contains(&name) || is_manifest(name)

@@ -252,7 +252,7 @@ const CHECKS: &[&str] = &[
 
 /// Returns what sort of file that judges changes a path is, by the customs of the languages; `None` = none.
 /// Tests themselves are [`is_test_path`].
-pub(super) fn deciding_kind(path: &str) -> Option<&'static str> {
+pub(super) fn judging_file_kind(path: &str) -> Option<&'static str> {
     let lower = path.to_ascii_lowercase();
     let (folder, name) = lower.rsplit_once('/').unwrap_or(("", &lower));
     let of = |table: &[(&'static str, &[&str])], fits: &dyn Fn(&str) -> bool| {
@@ -401,7 +401,7 @@ fn taken_in(text: &str) -> BTreeSet<String> {
 fn used_by_checks(project: &ProjectFacts, commands: &[Vec<String>]) -> BTreeSet<String> {
     let starts = project.scripts.keys();
     let starts = starts.filter(|path| {
-        deciding_kind(path).is_some()
+        judging_file_kind(path).is_some()
             || is_named_by_commands(path, commands)
             || *path == "package.json"
     });
@@ -447,7 +447,7 @@ pub(super) fn findings(
         // A test may grow, so it is judged by what it expects instead.
         let test = is_test_path(&change.path);
         let other = || if test { None } else { named().or_else(taken) };
-        let Some(what) = deciding_kind(&change.path).or_else(other) else {
+        let Some(what) = judging_file_kind(&change.path).or_else(other) else {
             continue;
         };
         let finding = |rest: &str| {
@@ -469,7 +469,7 @@ pub(super) fn findings(
 
 /// Returns whether a file judges changes: a test, a golden file, or what else decides.
 pub fn is_judging_file(path: &str) -> bool {
-    deciding_kind(path).is_some() || is_test_path(path) || is_golden(path)
+    judging_file_kind(path).is_some() || is_test_path(path) || is_golden(path)
 }
 
 /// Returns the paths of a change whose state from before has to judge it: tests, golden files and whatever else decides,
@@ -494,7 +494,7 @@ pub fn paths_needing_review(list: &[String], changes: &[FileChange]) -> Vec<Stri
 }
 
 /// Returns whether a list of paths that may change is well formed; otherwise the one that is not.
-pub fn invalid_path_pattern(list: &[String]) -> Option<&String> {
+pub fn first_invalid_path(list: &[String]) -> Option<&String> {
     let odd = |path: &&String| {
         let whole = path.strip_suffix('/').unwrap_or(path);
         let strange = |part: &str| matches!(part, "" | "." | ".." | ".git" | ".tos");
@@ -527,7 +527,7 @@ mod tests {
             "test.sh",
             "App.csproj",
         ] {
-            assert!(deciding_kind(path).is_some(), "{path}");
+            assert!(judging_file_kind(path).is_some(), "{path}");
         }
         for path in [
             "src/makefile.rs",
@@ -542,7 +542,7 @@ mod tests {
             "bin/deploy.sh",
             "vite.md",
         ] {
-            assert_eq!(deciding_kind(path), None, "{path}");
+            assert_eq!(judging_file_kind(path), None, "{path}");
         }
         assert!(is_golden("src/__snapshots__/a.js.snap") && is_golden("ui/expected/a.txt"));
         assert!(!is_golden("src/snapshots/store.ts") && !is_golden("src/expected.rs"));
@@ -607,7 +607,7 @@ mod tests {
     fn a_list_of_what_may_change_names_files_and_folders_below_the_top() {
         let list = ["Makefile".to_owned(), "tests/".to_owned()];
         assert!(is_listed("tests/a/b.py", &list) && !is_listed("tests.py", &list));
-        assert_eq!(invalid_path_pattern(&list), None);
+        assert_eq!(first_invalid_path(&list), None);
         for odd in [
             "",
             "/",
@@ -618,7 +618,7 @@ mod tests {
             ".tos/",
             "a\n",
         ] {
-            assert!(invalid_path_pattern(&[odd.to_owned()]).is_some(), "{odd:?}");
+            assert!(first_invalid_path(&[odd.to_owned()]).is_some(), "{odd:?}");
         }
     }
 }

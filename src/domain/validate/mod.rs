@@ -21,13 +21,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use facts::{Language, SyntaxFacts};
-pub use files::manifest_name;
+pub use files::is_manifest_path;
 pub use judging_files::{
-    invalid_path_pattern, is_judging_file, is_listed, is_named_by_commands, paths_judged_at_base,
+    first_invalid_path, is_judging_file, is_listed, is_named_by_commands, paths_judged_at_base,
     paths_needing_review,
 };
 pub use read_text::scan_text as facts_of_text;
-pub use substance::{ChangeSubstance, classify_change};
+pub use substance::{ChangeCategory, classify_change};
 pub use tests_kept::is_test_path;
 
 /// One state of a file.
@@ -223,7 +223,7 @@ impl ValidationFinding {
     }
 
     /// Returns how much there was and how much there may be, for a limit.
-    pub fn numbers(&self) -> (u64, u64) {
+    pub fn actual_and_limit(&self) -> (u64, u64) {
         let mut numbers = self.what.split(' ').filter_map(|word| word.parse().ok());
         let actual = numbers.next().unwrap_or(0);
         (actual, numbers.next().unwrap_or(0))

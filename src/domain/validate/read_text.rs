@@ -122,7 +122,7 @@ fn stripped(text: &str, comments: Comments) -> Vec<(u32, String)> {
 }
 
 /// Returns a number that is the same for two texts which differ in comments and white space only; 0 where nothing is left.
-pub(super) fn digest(path: &str, text: &str) -> u64 {
+pub(super) fn code_digest(path: &str, text: &str) -> u64 {
     let lines: Vec<String> = match comments(path) {
         Some(comments) => stripped(text, comments)
             .into_iter()
@@ -191,7 +191,7 @@ fn is(shape: &LazyLock<Option<Regex>>, line: &str) -> bool {
 /// Reads the tests of a text for which there is no grammar.
 pub fn scan_text(path: &str, text: &str) -> SyntaxFacts {
     let mut facts = SyntaxFacts {
-        code: digest(path, text),
+        code: code_digest(path, text),
         ..SyntaxFacts::default()
     };
     if !is_test_path(path) {
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn comments_and_white_space_are_told_from_code() {
-        let same = |path: &str, a: &str, b: &str| digest(path, a) == digest(path, b);
+        let same = |path: &str, a: &str, b: &str| code_digest(path, a) == code_digest(path, b);
         assert!(same(
             "A.java",
             "int a = 1; // one\n",
@@ -271,7 +271,7 @@ mod tests {
         assert!(!same("a.yml", "a:\n  b: 1\n", "a:\nb: 1\n"));
         assert!(!same("a.unknown", "# a\n", "# b\n"));
         assert!(same("a.unknown", "a  b\n", "a b\n\n"));
-        assert_eq!(digest("A.java", "// nothing\n"), 0);
+        assert_eq!(code_digest("A.java", "// nothing\n"), 0);
         assert!(!same(
             "x.css",
             "a{background:url(http://a)}",

@@ -1,14 +1,13 @@
 //! What a changed file is a change of.
 
 use super::{
-    EntryKind, FileChange, FileVersion, ends, is_test_path,
-    judging_files::{deciding_kind, is_golden},
-    manifest_name,
+    EntryKind, FileChange, FileVersion, ends, is_manifest_path, is_test_path,
+    judging_files::{is_golden, judging_file_kind},
 };
 
 /// What a change is a change of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ChangeSubstance {
+pub enum ChangeCategory {
     /// Comments and white space.
     Nothing,
     /// Texts for people.
@@ -24,22 +23,22 @@ pub enum ChangeSubstance {
 }
 
 /// Returns what a changed file is a change of.
-pub fn classify_change(change: &FileChange) -> ChangeSubstance {
+pub fn classify_change(change: &FileChange) -> ChangeCategory {
     let path = change.path.as_str();
     if is_empty(change) {
-        return ChangeSubstance::Nothing;
+        return ChangeCategory::Nothing;
     }
-    if deciding_kind(path).is_some() {
-        return ChangeSubstance::Check;
+    if judging_file_kind(path).is_some() {
+        return ChangeCategory::Check;
     }
     if is_test_path(path) || is_golden(path) {
-        return ChangeSubstance::Test;
+        return ChangeCategory::Test;
     }
-    if manifest_name(path) {
-        return ChangeSubstance::Manifest;
+    if is_manifest_path(path) {
+        return ChangeCategory::Manifest;
     }
     if is_prose(path) {
-        return ChangeSubstance::Prose;
+        return ChangeCategory::Prose;
     }
     // The same code outside of the tests within the file.
     let code = |side: &Option<FileVersion>| side.as_ref().map_or(0, |side| side.facts.code);
@@ -49,9 +48,9 @@ pub fn classify_change(change: &FileChange) -> ChangeSubstance {
     };
     let same = code(&change.before) == code(&change.after) && same_mode(change);
     if same && (inner(&change.before) || inner(&change.after)) {
-        return ChangeSubstance::Test;
+        return ChangeCategory::Test;
     }
-    ChangeSubstance::Code
+    ChangeCategory::Code
 }
 
 fn same_mode(change: &FileChange) -> bool {

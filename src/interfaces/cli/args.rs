@@ -49,7 +49,7 @@ pub enum ApprovalMode {
 /// Options that belong to a mode.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Options of modes")]
-pub struct ModeArgs {
+pub struct RunModeArgs {
     /// Archive the records of earlier runs first (run, test)
     #[arg(long)]
     pub clean: bool,
@@ -124,7 +124,7 @@ const PLACES: [(&str, &str, &[RunMode], &str); 13] = {
     ]
 };
 
-impl ModeArgs {
+impl RunModeArgs {
     /// Returns an option that was given and means nothing here, with the modes it belongs to. `mode` is
     /// `None` for commands. An option that would be ignored is an error: whoever typed it meant it.
     pub fn misplaced_option(&self, mode: Option<RunMode>) -> Option<(&'static str, &'static str)> {
@@ -168,7 +168,7 @@ pub struct JobArgs {
     pub what: Option<PathBuf>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "the help text belongs to the fields")]
-    pub mode_args: ModeArgs,
+    pub mode_args: RunModeArgs,
 }
 
 /// Options of `tos rollback`, the mode as a command.
@@ -179,7 +179,7 @@ pub struct RollbackArgs {
     pub target: Option<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "the help text belongs to the fields")]
-    pub mode_args: ModeArgs,
+    pub mode_args: RunModeArgs,
 }
 
 /// Options that every mode and command understands.
@@ -209,13 +209,13 @@ pub struct GlobalArgs {
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Colours
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
-    pub color: Color,
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    pub color: ColorChoice,
 }
 
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Color {
+pub enum ColorChoice {
     /// On a terminal, unless `NO_COLOR` is set
     Auto,
     /// Always

@@ -58,7 +58,7 @@ impl ClusterArgs {
     }
 
     /// Returns the same for each of the boards that are named, separated by commas.
-    pub fn each_board(&self) -> Vec<Self> {
+    pub fn split_by_board(&self) -> Vec<Self> {
         let Some(names) = &self.board else {
             return vec![self.clone()];
         };
@@ -74,7 +74,7 @@ impl ClusterArgs {
     }
 
     /// Returns the address; without one the command makes no sense.
-    pub fn needed(&self) -> Result<&str, CliError> {
+    pub fn require_url(&self) -> Result<&str, CliError> {
         self.url.as_deref().ok_or_else(|| {
             CliError::usage("`--nats URL` is missing: where is the server? For a try: `nats-server -js`, then --nats nats://127.0.0.1:4222")
         })

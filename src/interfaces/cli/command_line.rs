@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::args::{GlobalArgs, ModeArgs};
+use super::args::{GlobalArgs, RunModeArgs};
 use crate::interfaces::cli::{
     RunMode,
     args::{JobArgs, RollbackArgs},
@@ -28,7 +28,7 @@ pub struct Cli {
     pub mode: Option<RunMode>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "the help text belongs to the fields")]
-    pub mode_args: ModeArgs,
+    pub mode_args: RunModeArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "the help text belongs to the fields")]
     pub global: GlobalArgs,
@@ -78,7 +78,7 @@ pub enum CliCommand {
     DodCheck(crate::interfaces::cli::commands::plan::DodArgs),
     /// Judge a change to code: dangerous code, muted tests, limits
     #[command(alias = "check")]
-    JudgeChange(crate::interfaces::cli::commands::check::CheckArgs),
+    JudgeChange(crate::interfaces::cli::commands::check::JudgeChangeArgs),
     /// Give tasks to a coding agent; its work is judged and tested first
     Task(crate::interfaces::cli::commands::task::TaskArgs),
     /// Do the same while nobody watches, and tell you in the morning
@@ -109,7 +109,7 @@ pub enum CliCommand {
     Agents(crate::interfaces::cli::commands::agents::AgentsArgs),
     /// How much tos may do without you, and what is missing for more
     #[command(alias = "phase")]
-    Autonomy(crate::interfaces::cli::commands::phase::PhaseArgs),
+    Autonomy(crate::interfaces::cli::commands::phase::AutonomyArgs),
     /// Rehearse crashes and limits in a throw-away repository
     Drill(crate::interfaces::cli::commands::drill::DrillArgs),
     /// Serve agents over the Model Context Protocol: judged commands, checkpoints, plans

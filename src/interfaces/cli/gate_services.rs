@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::{
     config::{gates, gates::LoadedGates},
     domain::{
-        gates::{GateContext, GatesReport, eval},
-        ledger::{LedgerEntry, PhaseMode, chain::LedgerChain},
+        gates::{AutonomyReport, GateContext, eval},
+        ledger::{LedgerEntry, PhaseTransition, chain::VerifiedLedger},
     },
     interfaces::cli::{args::GlobalArgs, exit::CliError, services::ServiceFactory},
     ports::ledger::Ledger,
@@ -19,7 +19,7 @@ pub struct GateServices {
     /// The ledger, for writing.
     pub ledger: Arc<dyn Ledger>,
     /// Its content.
-    pub chain: LedgerChain,
+    pub chain: VerifiedLedger,
     /// Here and now.
     pub here: GateContext,
 }
@@ -39,14 +39,14 @@ impl GateServices {
             chain: ledger.read()?,
             loaded,
             ledger,
-            here: services.here(global)?,
+            here: services.gate_context(global)?,
         };
         gate_services.settle()?;
         Ok(gate_services)
     }
 
     /// Returns the verdict.
-    pub fn report(&self) -> GatesReport {
+    pub fn report(&self) -> AutonomyReport {
         eval(&self.loaded.gates, &self.chain.records, &self.here)
     }
 
@@ -66,7 +66,7 @@ impl GateServices {
                 track: standing.track,
                 from: fall.from,
                 to: fall.to,
-                mode: PhaseMode::Auto,
+                mode: PhaseTransition::Auto,
                 lock: fall.lock,
                 reason: fall.reason,
                 evidence: Vec::new(),

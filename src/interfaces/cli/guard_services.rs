@@ -21,16 +21,16 @@ use crate::{
 
 /// The project of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GuardPlace {
+pub struct GuardProject {
     /// Its root.
     pub root: PathBuf,
     /// The folder commands start in.
     pub folder: PathBuf,
 }
 
-impl GuardPlace {
+impl GuardProject {
     /// Returns whether this is no project: the home folder, or a folder that holds it.
-    pub fn is_nowhere(&self) -> bool {
+    pub fn is_no_project(&self) -> bool {
         self.root.ends_with(NO_PROJECT)
     }
 }
@@ -71,19 +71,19 @@ impl std::fmt::Debug for ExecServices {
 /// Builds what the guard needs.
 pub trait GuardServiceFactory {
     /// Returns the project around a folder; the current folder where none is given.
-    fn guard_place(&self, folder: Option<&Path>) -> GuardPlace;
+    fn guard_project(&self, folder: Option<&Path>) -> GuardProject;
 
     /// Reads the rules of this person and of a project.
     fn guard_settings(&self, root: &Path) -> Result<GuardSettings, String>;
 
     /// Returns the circumstances under which the guard judges.
-    fn guard_world(&self, place: &GuardPlace, settings: &GuardSettings) -> PolicyContext;
+    fn guard_context(&self, place: &GuardProject, settings: &GuardSettings) -> PolicyContext;
 
     /// Returns folders that agents keep for themselves, absolute.
     fn agents_own_folders(&self) -> Vec<String>;
 
     /// Builds the view of a project that is asked about files to protect.
-    fn project_view(&self, place: &GuardPlace) -> Box<dyn ProjectView>;
+    fn project_view(&self, place: &GuardProject) -> Box<dyn ProjectView>;
 
     /// Builds the checkpoints of the guard.
     fn guard_checkpoints(&self) -> Arc<dyn GuardCheckpoints>;
@@ -92,17 +92,20 @@ pub trait GuardServiceFactory {
     fn guard_log(&self) -> Arc<dyn GuardLog>;
 
     /// Removes secrets from a text.
-    fn without_secrets(&self, text: &str) -> String;
+    fn redact(&self, text: &str) -> String;
 
     /// Returns the present time as RFC 3339.
     fn time_stamp(&self) -> String;
 
     /// Returns how long this process has run, in microseconds.
-    fn micros(&self) -> u64;
+    fn elapsed_micros(&self) -> u64;
 
     /// Returns the settings file of an agent: of this person, or of a project.
-    fn agent_settings(&self, agent: HookAgent, project: Option<&Path>)
-    -> Result<PathBuf, CliError>;
+    fn agent_settings_path(
+        &self,
+        agent: HookAgent,
+        project: Option<&Path>,
+    ) -> Result<PathBuf, CliError>;
 
     /// Returns whether this person seems to use an agent.
     fn uses_agent(&self, agent: HookAgent) -> bool;
@@ -119,11 +122,14 @@ pub trait GuardServiceFactory {
     ) -> Result<(), String>;
 
     /// Returns what an installation did to a settings file; `None` where that is not known.
-    fn installed(&self, path: &Path) -> Option<InstallRecord>;
+    fn install_record(&self, path: &Path) -> Option<InstallRecord>;
 
     /// Remembers what an installation did to a settings file; `None` forgets it.
-    fn remember_installed(&self, path: &Path, record: Option<&InstallRecord>)
-    -> Result<(), String>;
+    fn save_install_record(
+        &self,
+        path: &Path,
+        record: Option<&InstallRecord>,
+    ) -> Result<(), String>;
 
     /// Returns the folders that writing a file would make, the outermost first.
     fn missing_folders(&self, path: &Path) -> Vec<PathBuf>;
@@ -132,7 +138,7 @@ pub trait GuardServiceFactory {
     fn remove_empty_folders(&self, folders: &[PathBuf]);
 
     /// Returns the path by which this program is started.
-    fn own_program(&self) -> Result<PathBuf, CliError>;
+    fn current_exe(&self) -> Result<PathBuf, CliError>;
 
     /// Runs a hook command with a call on its standard input.
     fn try_hook(&self, command: &str, input: &str, folder: &Path) -> Result<TriedHook, String>;
@@ -142,7 +148,7 @@ pub trait GuardServiceFactory {
     fn exec(
         &self,
         global: &GlobalArgs,
-        place: &GuardPlace,
+        place: &GuardProject,
         most_output: u64,
         git: GitUse,
     ) -> Result<ExecServices, CliError>;
@@ -154,7 +160,7 @@ pub trait GuardServiceFactory {
     fn finds_program(&self, name: &str, folder: &Path) -> bool;
 
     /// Says whether a file that a command names by its path may be started.
-    fn may_start(&self, name: &str, folder: &Path) -> bool;
+    fn can_execute(&self, name: &str, folder: &Path) -> bool;
 
     /// Returns what a program says when it is asked for its version; `None` where it cannot be started.
     fn version_of(&self, program: &Path) -> Option<String>;

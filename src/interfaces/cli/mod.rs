@@ -24,12 +24,12 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use args::{ModeArgs, RunMode};
+use args::{RunMode, RunModeArgs};
 use command_line::{Cli, CliCommand};
 use exit::{CliError, CliExit};
 use services::ServiceFactory;
 
-pub use commands::{explained_words::explained, shell_words::as_shell};
+pub use commands::{explained_words::join_explained_command, shell_words::rewrite_shell_args};
 
 use crate::interfaces::report::Printer;
 
@@ -107,7 +107,7 @@ pub fn run(cli: &Cli, services: &dyn ServiceFactory, printer: &Printer) -> CliEx
         return CliError::Usage(format!("`{option}` goes with `--mode` {modes}")).show(printer);
     }
     if let Some(file) = &mode_args.summary_file
-        && services.is_foreign(&cli.global, file)
+        && services.is_foreign_file(&cli.global, file)
     {
         let why = format!(
             "--summary-file {}: something else than a summary lies there (or beside it, as `.txt`); name another file",
@@ -152,7 +152,7 @@ pub fn run(cli: &Cli, services: &dyn ServiceFactory, printer: &Printer) -> CliEx
 }
 
 /// Returns the mode that the words mean, given as `--mode` or as a command, with its options.
-fn as_mode(cli: &Cli) -> Result<(Option<RunMode>, Cow<'_, ModeArgs>), CliError> {
+fn as_mode(cli: &Cli) -> Result<(Option<RunMode>, Cow<'_, RunModeArgs>), CliError> {
     let (mode, args) = match &cli.command {
         Some(CliCommand::Run(args)) => (RunMode::Run, plain_job("run", args)?),
         Some(CliCommand::Test(args)) => (RunMode::Test, plain_job("test", args)?),
@@ -183,7 +183,7 @@ fn as_mode(cli: &Cli) -> Result<(Option<RunMode>, Cow<'_, ModeArgs>), CliError> 
 }
 
 /// Returns the options of `tos run` or `tos test`; whoever names a file means another command.
-fn plain_job<'a>(word: &str, args: &'a args::JobArgs) -> Result<Cow<'a, ModeArgs>, CliError> {
+fn plain_job<'a>(word: &str, args: &'a args::JobArgs) -> Result<Cow<'a, RunModeArgs>, CliError> {
     let Some(what) = &args.what else {
         return Ok(Cow::Borrowed(&args.mode_args));
     };
@@ -236,7 +236,7 @@ fn performed(
         CliCommand::Run(_) | CliCommand::Test(_) | CliCommand::Rollback(_) => {
             Err(CliError::usage("`--mode` and a command exclude each other"))
         }
-        CliCommand::Help(args) => commands::help::main(args, &overview::ALL, printer),
+        CliCommand::Help(args) => commands::help::main(args, &overview::HELP_COMMANDS, printer),
         CliCommand::Init(args) => commands::init::main(args, global, services, printer),
         CliCommand::Doctor(args) => commands::doctor::main(args, global, services, printer),
         CliCommand::Status => commands::status::main(global, services, printer),

@@ -3,11 +3,11 @@
 use clap::CommandFactory;
 
 use super::{
-    args::{ModeArgs, RunMode},
+    args::{RunMode, RunModeArgs},
     command_line::Cli,
 };
 use crate::interfaces::{
-    cli::{commands::help::Commands, words::row},
+    cli::{commands::help::HelpCommands, words::row},
     report::plan::push_fmt,
 };
 
@@ -69,7 +69,7 @@ pub(super) fn plain() -> clap::Command {
         // An option that means nothing in a mode is an error there, so it is not offered.
         command = command.mut_subcommand(name, |sub| {
             sub.mut_args(|arg| {
-                let is_idle = ModeArgs::is_option_of_another_mode(arg.get_id().as_str(), mode);
+                let is_idle = RunModeArgs::is_option_of_another_mode(arg.get_id().as_str(), mode);
                 if is_idle { arg.hide(true) } else { arg }
             })
         });
@@ -114,7 +114,7 @@ pub(super) fn command() -> clap::Command {
 }
 
 /// Everything that help shows.
-pub(super) const ALL: Commands = Commands {
+pub(super) const HELP_COMMANDS: HelpCommands = HelpCommands {
     grouped: command,
     plain,
 };

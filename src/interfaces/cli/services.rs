@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::{
     config::Settings,
     domain::{
-        checkpoint::KeptPlaceholder,
+        checkpoint::TemplateFile,
         command::Command,
         job::{JobSetup, event::RunSettingsRecord},
         policy::PolicyContext,
@@ -25,10 +25,10 @@ use crate::{
         task_services::TaskServiceFactory,
     },
     ports::{
-        BoxFuture, checkpoints::Checkpoints, clock::Clock, plan_host::TaskGuard,
+        BoxFuture, checkpoints::Checkpoints, clock::Clock, plan_host::TaskConfinement,
         plan_store::PlanStore, self_process::SelfProcess, store::Store, terminal::Terminal,
     },
-    services::{JobPorts, job::run_loop::CommandContext, plan::PlanConfinementFacts},
+    services::{JobPorts, job::run_loop::CommandSettings, plan::PlanConfinementFacts},
 };
 
 /// Everything one run of a job needs.
@@ -40,7 +40,7 @@ pub struct JobServices {
     /// The facts for the records.
     pub facts: RunSettingsRecord,
     /// Where and how commands run.
-    pub workshop: CommandContext,
+    pub workshop: CommandSettings,
     /// What has to be said before anything runs, loudest first.
     pub notices: Vec<String>,
 }
@@ -55,7 +55,7 @@ impl std::fmt::Debug for JobServices {
 #[derive(Debug)]
 pub struct PlanConfinement {
     /// What the runner of the run needs.
-    pub guard: TaskGuard,
+    pub guard: TaskConfinement,
     /// What is recorded about it.
     pub confinement: PlanConfinementFacts,
     /// The circumstances under which the commands are judged.
@@ -84,7 +84,7 @@ pub trait ServiceFactory: TaskServiceFactory + CommandServiceFactory + GuardServ
     fn settings(&self, global: &GlobalArgs) -> Result<Settings, CliError>;
 
     /// Returns an environment variable.
-    fn variable(&self, name: &str) -> Option<String>;
+    fn env_var(&self, name: &str) -> Option<String>;
 
     /// Builds the store; `summary` replaces the usual place of the run summary.
     fn store(&self, settings: &Settings, summary: Option<PathBuf>) -> Arc<dyn Store>;
@@ -101,16 +101,16 @@ pub trait ServiceFactory: TaskServiceFactory + CommandServiceFactory + GuardServ
     fn make_folders(&self, settings: &Settings) -> Result<(), CliError>;
 
     /// Returns who holds a lock, in words; `None` = nobody alive.
-    fn at_work(&self, lock: &Path) -> Option<String>;
+    fn lock_holder(&self, lock: &Path) -> Option<String>;
 
     /// Returns the mark of what the job is for, as runs record it.
-    fn goal(&self, settings: &Settings) -> Result<String, CliError>;
+    fn goal_digest(&self, settings: &Settings) -> Result<String, CliError>;
 
     /// Takes the right to write; it is given back when the value is dropped.
     fn lock(&self, settings: &Settings, words: &str) -> Result<Box<dyn Any>, CliError>;
 
     /// Builds everything a run needs.
-    fn job(
+    fn job_services(
         &self,
         settings: &Settings,
         mode: &str,
@@ -119,28 +119,28 @@ pub trait ServiceFactory: TaskServiceFactory + CommandServiceFactory + GuardServ
     ) -> Result<JobServices, CliError>;
 
     /// Takes away the temporary directory that the commands of the job had in common.
-    fn end_temporary(&self, settings: &Settings);
+    fn remove_temp_folder(&self, settings: &Settings);
 
     /// Returns the questions that runs have left and nobody has answered.
-    fn questions(&self, settings: &Settings) -> Vec<serde_json::Value>;
+    fn open_questions(&self, settings: &Settings) -> Vec<serde_json::Value>;
 
     /// Answers a question; `Ok(false)` where no such question is open.
-    fn answer(&self, settings: &Settings, id: &str, yes: bool) -> Result<bool, CliError>;
+    fn answer_question(&self, settings: &Settings, id: &str, yes: bool) -> Result<bool, CliError>;
 
     /// Returns what has to be said first where recordings stand in for models.
     fn replay_notice(&self, settings: &Settings) -> Option<String>;
 
     /// Tells whether something is there that is no summary of a run and must not be replaced by one.
-    fn is_foreign(&self, global: &GlobalArgs, file: &Path) -> bool;
+    fn is_foreign_file(&self, global: &GlobalArgs, file: &Path) -> bool;
 
     /// Writes rules that let this command pass from now on; returns where they stand.
-    fn remember(&self, settings: &Settings, command: &Command) -> Result<String, CliError>;
+    fn save_allow_rules(&self, settings: &Settings, command: &Command) -> Result<String, CliError>;
 
     /// Builds the checkpoints of the root.
     fn checkpoints(&self, settings: &Settings) -> Arc<dyn Checkpoints>;
 
     /// Writes a small file below the root in one piece.
-    fn write(
+    fn write_root_file(
         &self,
         settings: &Settings,
         file: &std::path::Path,
@@ -148,10 +148,10 @@ pub trait ServiceFactory: TaskServiceFactory + CommandServiceFactory + GuardServ
     ) -> Result<(), CliError>;
 
     /// Reads a file below the root; `None` where there is none.
-    fn read(&self, settings: &Settings, file: &std::path::Path) -> Option<Vec<u8>>;
+    fn read_root_file(&self, settings: &Settings, file: &std::path::Path) -> Option<Vec<u8>>;
 
     /// Returns the files of a root that a person fills in, with what `tos init` has put there.
-    fn templates(&self, settings: &Settings) -> Vec<KeptPlaceholder>;
+    fn placeholders(&self, settings: &Settings) -> Vec<TemplateFile>;
 
     /// Lays out a new root; returns what was made and what was left alone, one line each.
     fn init(&self, directory: &std::path::Path, sample: bool) -> Result<Vec<String>, CliError>;
@@ -167,7 +167,7 @@ pub trait ServiceFactory: TaskServiceFactory + CommandServiceFactory + GuardServ
 
     /// Builds what stands around the tasks of an enforced plan that runs in `workdir`, keeps its runs in `home` and was
     /// read from `sources`.
-    fn plan_guard(
+    fn plan_confinement(
         &self,
         settings: &Settings,
         home: &std::path::Path,
@@ -176,16 +176,16 @@ pub trait ServiceFactory: TaskServiceFactory + CommandServiceFactory + GuardServ
     ) -> Result<PlanConfinement, CliError>;
 
     /// Returns the circumstances under which the policy judges.
-    fn world(&self, settings: &Settings, attended: bool) -> PolicyContext;
+    fn policy_context(&self, settings: &Settings, attended: bool) -> PolicyContext;
 
     /// Builds the clock.
     fn clock(&self) -> Box<dyn Clock>;
 
     /// Looks at everything a run needs.
-    fn examine(&self, settings: &Settings, online: bool) -> Vec<DoctorFinding>;
+    fn doctor_findings(&self, settings: &Settings, online: bool) -> Vec<DoctorFinding>;
 
     /// Tries every wall around commands that this machine may have.
-    fn examine_sandbox(&self, settings: &Settings) -> Result<sandbox::SandboxReport, CliError>;
+    fn test_sandbox(&self, settings: &Settings) -> Result<sandbox::SandboxReport, CliError>;
 
     /// Runs a future to its end, with a counter of requests to stop.
     fn block_on<'a>(

@@ -20,18 +20,18 @@ use crate::{
         http::options::SecretMaker,
     },
     ports::{
-        agent_runners::AgentRunners,
+        agent_runners::AgentSandboxes,
         approvals::Approvals,
         board::BoardAccess,
-        board_store::{BoardStore, BoardUpkeep},
+        board_store::{BoardMaintenance, BoardStore},
         branch_merges::BranchMerges,
-        cluster::{ClusterMember, RemoteRuns},
+        cluster::{ClusterMember, RunDispatcher},
         containers::Containers,
         drill_site::DrillSites,
         github::GitHub,
         ledger::Ledger,
         model::Model,
-        notifier::{Notifications, Notifier},
+        notifier::{NotificationSink, Notifier},
         process_logs::ProcessLogs,
         schedules::Schedules,
     },
@@ -44,7 +44,7 @@ pub trait TaskServiceFactory {
     fn ledger(&self, global: &GlobalArgs) -> Result<Arc<dyn Ledger>, CliError>;
 
     /// Returns what is known of here and now.
-    fn here(&self, global: &GlobalArgs) -> Result<GateContext, CliError>;
+    fn gate_context(&self, global: &GlobalArgs) -> Result<GateContext, CliError>;
 
     /// Returns whether a person sits at the terminal.
     fn is_attended(&self) -> bool;
@@ -53,30 +53,37 @@ pub trait TaskServiceFactory {
     fn ask_line(&self, question: &str) -> Option<String>;
 
     /// Collects what changed in the repository of the root since a commit.
-    fn changes(&self, global: &GlobalArgs, base: Option<&str>)
-    -> Result<CollectedChange, CliError>;
+    fn collect_change(
+        &self,
+        global: &GlobalArgs,
+        base: Option<&str>,
+    ) -> Result<CollectedChange, CliError>;
 
     /// Reads rules for changes.
-    fn check_rules(&self, text: &str) -> Result<ValidationRules, CliError>;
+    fn parse_change_rules(&self, text: &str) -> Result<ValidationRules, CliError>;
 
     /// Returns what this machine has of a coding agent.
     fn installed_agent(&self, kind: AgentKind) -> InstalledAgent;
 
     /// Takes the right to run guarded tasks and lays out what they need.
-    fn task_desk(&self, global: &GlobalArgs) -> Result<TaskServices, CliError>;
+    fn lock_task_services(&self, global: &GlobalArgs) -> Result<TaskServices, CliError>;
 
     /// Lays out what is needed to look at a list that a running service is to carry out.
-    fn task_desk_beside_service(&self, global: &GlobalArgs) -> Result<TaskServices, CliError>;
+    fn unlocked_task_services(&self, global: &GlobalArgs) -> Result<TaskServices, CliError>;
 
     /// Says why something of the checkout cannot be shared with work trees. Returns what people should know of the work
     /// trees of a list, one line each.
-    fn check_shared(&self, global: &GlobalArgs, list: &TaskList) -> Result<Vec<String>, CliError>;
+    fn work_tree_notes(
+        &self,
+        global: &GlobalArgs,
+        list: &TaskList,
+    ) -> Result<Vec<String>, CliError>;
 
     /// Returns what keeps a list from running here, without running anything: the repository, programs, files.
-    fn list_faults(&self, global: &GlobalArgs, list: &TaskList) -> Vec<String>;
+    fn task_list_faults(&self, global: &GlobalArgs, list: &TaskList) -> Vec<String>;
 
     /// Prepares the ground for drills below the root.
-    fn drill_ground(&self, global: &GlobalArgs) -> Result<Box<dyn DrillSites>, CliError>;
+    fn drill_sites(&self, global: &GlobalArgs) -> Result<Box<dyn DrillSites>, CliError>;
 
     /// Delivers the events that have not arrived yet and returns how many; `None` = nobody collects them.
     fn deliver_events(&self, global: &GlobalArgs) -> Result<Option<usize>, CliError>;
@@ -85,7 +92,7 @@ pub trait TaskServiceFactory {
     fn notifiers(&self, global: &GlobalArgs) -> Result<Vec<Arc<dyn Notifier>>, CliError>;
 
     /// Starts what tells people of jobs and plans beside the work.
-    fn told_of(&self, root: &Path) -> Result<EventNotifiers, CliError>;
+    fn event_notifiers(&self, root: &Path) -> Result<EventNotifiers, CliError>;
 
     /// Opens the schedules of the root.
     fn schedules(&self, global: &GlobalArgs) -> Box<dyn Schedules>;
@@ -94,14 +101,18 @@ pub trait TaskServiceFactory {
     fn stay_awake(&self) -> Result<(String, Box<dyn Any>), String>;
 
     /// Writes a small file below the state folder of the root, in one piece.
-    fn write_state(&self, global: &GlobalArgs, file: &str, text: &str)
-    -> Result<PathBuf, CliError>;
+    fn write_state_file(
+        &self,
+        global: &GlobalArgs,
+        file: &str,
+        text: &str,
+    ) -> Result<PathBuf, CliError>;
 
     /// Writes a file that a person named, in one piece.
     fn write_file(&self, file: &Path, text: &str) -> Result<(), CliError>;
 
     /// Reads a file below the state folder of the root.
-    fn read_state(&self, global: &GlobalArgs, file: &str) -> Option<String>;
+    fn read_state_file(&self, global: &GlobalArgs, file: &str) -> Option<String>;
 
     /// Opens the board of the root, what merges for it, and its logs. With `store`, the board is kept there.
     fn board_services(
@@ -114,7 +125,7 @@ pub trait TaskServiceFactory {
     fn worker_services(&self, global: &GlobalArgs) -> WorkerServices;
 
     /// Connects to a cluster under a name.
-    fn cluster(
+    fn join_cluster(
         &self,
         global: &GlobalArgs,
         options: &ClusterArgs,
@@ -137,7 +148,7 @@ pub trait TaskServiceFactory {
     fn import_board(&self, global: &GlobalArgs, file: &Path) -> Result<u64, CliError>;
 
     /// Writes a file below the state folder that nobody else can read.
-    fn write_secret(
+    fn write_secret_file(
         &self,
         global: &GlobalArgs,
         file: &str,
@@ -145,7 +156,7 @@ pub trait TaskServiceFactory {
     ) -> Result<PathBuf, CliError>;
 
     /// Removes a file below the state folder, where there is one.
-    fn remove_state(&self, global: &GlobalArgs, file: &str);
+    fn remove_state_file(&self, global: &GlobalArgs, file: &str);
 
     /// Examines what this machine offers to confine programs: one line each, and whether containers work.
     fn probe_isolation(&self) -> (Vec<String>, bool);
@@ -159,7 +170,7 @@ pub type AccessMaker = Box<
             LoadedGates,
             Arc<dyn Ledger>,
             GateContext,
-            Option<Arc<dyn RemoteRuns>>,
+            Option<Arc<dyn RunDispatcher>>,
         ) -> Arc<dyn BoardAccess>
         + Send,
 >;
@@ -178,7 +189,7 @@ pub struct BoardServices {
     /// GitHub.
     pub github: Arc<dyn GitHub>,
     /// Looks after the board's store.
-    pub upkeep: Arc<dyn BoardUpkeep>,
+    pub upkeep: Arc<dyn BoardMaintenance>,
     /// Makes containers, given what prepares homes and logins.
     pub containers: ContainerMaker,
     /// A fresh secret for callers.
@@ -214,7 +225,7 @@ impl std::fmt::Debug for WorkerServices {
 }
 
 /// Makes containers, given what prepares homes and logins.
-pub type ContainerMaker = Box<dyn FnOnce(Arc<dyn AgentRunners>) -> Arc<dyn Containers>>;
+pub type ContainerMaker = Box<dyn FnOnce(Arc<dyn AgentSandboxes>) -> Arc<dyn Containers>>;
 
 /// Writes a small file below a state folder, or says why it cannot.
 pub type StateWriter = Arc<dyn Fn(&str, &str) -> Result<(), String> + Send + Sync>;
@@ -228,7 +239,7 @@ impl std::fmt::Debug for BoardServices {
 /// What tells people of jobs and plans.
 pub struct EventNotifiers {
     /// Takes notifications.
-    pub notifications: Arc<dyn Notifications>,
+    pub notifications: Arc<dyn NotificationSink>,
     /// Ways that are left out here, and why, one sentence each.
     pub warnings: Vec<String>,
 }

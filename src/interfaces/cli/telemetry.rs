@@ -83,7 +83,7 @@ pub(super) fn job_exporter(
 
 impl EventReporter for JobExporter {
     fn event(&mut self, event: &RunLogEvent, _state: &JobLoopState) {
-        self.telemetry.export("job", self.state.event(event));
+        self.telemetry.export("job", self.state.on_event(event));
     }
 }
 
@@ -113,12 +113,12 @@ impl<'a> PlanExporter<'a> {
 }
 
 impl PlanObserver for PlanExporter<'_> {
-    fn saw(&mut self, plan: &Plan, state: &RunState, events: &[PlanEvent]) {
+    fn on_events(&mut self, plan: &Plan, state: &RunState, events: &[PlanEvent]) {
         if let Some((telemetry, reader)) = &mut self.telemetry {
             for event in events {
-                telemetry.export("plan", reader.event(event));
+                telemetry.export("plan", reader.on_event(event));
             }
         }
-        self.inner.saw(plan, state, events);
+        self.inner.on_events(plan, state, events);
     }
 }

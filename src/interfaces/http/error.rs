@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{
     domain::board::{Refusal, RefusalCode},
-    ports::board::{AccessError, SubmitError},
+    ports::board::{BoardError, SubmitError},
 };
 
 /// Why something was not done.
@@ -72,7 +72,7 @@ impl ApiError {
     }
 
     #[must_use]
-    pub(super) const fn after(mut self, seconds: u64) -> Self {
+    pub(super) const fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
     }
@@ -101,12 +101,12 @@ impl From<SubmitError> for ApiError {
     }
 }
 
-impl From<AccessError> for ApiError {
-    fn from(error: AccessError) -> Self {
+impl From<BoardError> for ApiError {
+    fn from(error: BoardError) -> Self {
         match error {
-            AccessError::NotFound(detail) => Self::not_found(detail),
-            AccessError::Invalid(detail) => Self::invalid(detail),
-            AccessError::Unavailable(detail) => unavailable(detail),
+            BoardError::NotFound(detail) => Self::not_found(detail),
+            BoardError::Invalid(detail) => Self::invalid(detail),
+            BoardError::Unavailable(detail) => unavailable(detail),
         }
     }
 }

@@ -7,7 +7,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{error::ApiError, state::Service};
+use super::{error::ApiError, state::HttpState};
 
 /// A body of JSON.
 pub(super) struct ApiJson<T>(pub(super) T);
@@ -22,7 +22,7 @@ pub(super) struct ApiPath2(pub(super) String, pub(super) String);
 /// A form of the page.
 pub(super) struct ApiForm<T>(pub(super) T);
 
-async fn body(request: Request, service: &Service) -> Result<Vec<u8>, ApiError> {
+async fn body(request: Request, service: &HttpState) -> Result<Vec<u8>, ApiError> {
     let limit = service.options.body_limit;
     let read = to_bytes(request.into_body(), limit).await;
     read.map(|bytes| bytes.to_vec())
@@ -74,19 +74,19 @@ fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     Ok(value)
 }
 
-impl<T: DeserializeOwned> FromRequest<Service> for ApiJson<T> {
+impl<T: DeserializeOwned> FromRequest<HttpState> for ApiJson<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, service: &Service) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, service: &HttpState) -> Result<Self, ApiError> {
         wants(&request, "application/json")?;
         read_json(&body(request, service).await?).map(Self)
     }
 }
 
-impl<T: DeserializeOwned + Default> FromRequest<Service> for MaybeJson<T> {
+impl<T: DeserializeOwned + Default> FromRequest<HttpState> for MaybeJson<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, service: &Service) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, service: &HttpState) -> Result<Self, ApiError> {
         let kind = content_type(&request);
         let bytes = body(request, service).await?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
@@ -104,10 +104,10 @@ impl<T: DeserializeOwned + Default> FromRequest<Service> for MaybeJson<T> {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<Service> for ApiForm<T> {
+impl<T: DeserializeOwned> FromRequest<HttpState> for ApiForm<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, service: &Service) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, service: &HttpState) -> Result<Self, ApiError> {
         wants(&request, "application/x-www-form-urlencoded")?;
         let bytes = body(request, service).await?;
         let text = String::from_utf8(bytes)
@@ -156,6 +156,6 @@ impl<S: Send + Sync> FromRequestParts<S> for ApiPath2 {
 }
 
 /// Reads the number of a thing, with or without its prefix.
-pub(super) fn number<T: std::str::FromStr<Err = String>>(text: &str) -> Result<T, ApiError> {
+pub(super) fn parse_id<T: std::str::FromStr<Err = String>>(text: &str) -> Result<T, ApiError> {
     text.parse().map_err(ApiError::invalid)
 }

@@ -29,11 +29,11 @@ pub use options::HttpOptions;
 use crate::ports::board::BoardAccess;
 
 use error::ApiError;
-use state::Service;
+use state::HttpState;
 
 /// Returns everything that the service answers.
 pub fn router(board: Arc<dyn BoardAccess>, options: HttpOptions) -> Router {
-    let service = Service::new(board, options);
+    let service = HttpState::new(board, options);
     let (api, description) = api::router();
     let routes = api
         .merge(page::router())
@@ -47,7 +47,7 @@ pub fn router(board: Arc<dyn BoardAccess>, options: HttpOptions) -> Router {
         .layer(CatchPanicLayer::custom(|_| broken().into_response()))
         .layer(middleware::from_fn_with_state(
             service.clone(),
-            security::guard::guard,
+            security::guard::security_middleware,
         ))
         .layer(middleware::from_fn_with_state(service.clone(), for_people))
         .layer(CompressionLayer::new())
@@ -55,7 +55,7 @@ pub fn router(board: Arc<dyn BoardAccess>, options: HttpOptions) -> Router {
 }
 
 /// Returns the description of the API, as `OpenAPI` 3.1.
-pub fn description() -> utoipa::openapi::OpenApi {
+pub fn openapi_document() -> utoipa::openapi::OpenApi {
     api::router().1
 }
 
@@ -86,12 +86,12 @@ fn broken() -> ApiError {
 }
 
 /// Shows an error as a page to those who read pages.
-async fn for_people(State(service): State<Service>, request: Request, next: Next) -> Response {
+async fn for_people(State(service): State<HttpState>, request: Request, next: Next) -> Response {
     let accept = request.headers().get(header::ACCEPT);
     let reads_pages = accept
         .and_then(|accept| accept.to_str().ok())
         .is_some_and(|accept| accept.contains("text/html"));
-    let view = page::view::View::of(&service, request.headers(), request.uri());
+    let view = page::view::PageContext::of(&service, request.headers(), request.uri());
     let mut response = next.run(request).await;
     let error = response.extensions_mut().remove::<ApiError>();
     let Some(error) = error.filter(|_| reads_pages) else {

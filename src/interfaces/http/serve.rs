@@ -34,7 +34,7 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: applicat
       {\"error\":{\"code\":\"busy\",\"message\":\"there are too many connections\",\"hint\":\"close some, or try again in 5 s\"}}";
 
 /// Reads a certificate chain and its key, both in PEM.
-pub fn tls_of(certificates: &[u8], key: &[u8]) -> Result<TlsAcceptor, String> {
+pub fn tls_acceptor(certificates: &[u8], key: &[u8]) -> Result<TlsAcceptor, String> {
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificates)
         .collect::<Result<_, _>>()
         .map_err(|error| format!("the certificate cannot be read: {error}"))?;

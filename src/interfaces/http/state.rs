@@ -5,40 +5,40 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::{
-    domain::board::{Answer, Board, Input, Millis},
+    domain::board::{Board, BoardResponse, Input, Millis},
     ports::board::BoardAccess,
 };
 
 use super::{
     error::ApiError,
     options::HttpOptions,
-    security::{credentials::Credentials, limits::Bucket},
+    security::{credentials::Authenticator, limits::TokenBucket},
 };
 
 /// Shared by all handlers.
 #[derive(Clone)]
-pub(super) struct Service(Arc<Inner>);
+pub(super) struct HttpState(Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) board: Arc<dyn BoardAccess>,
     pub(super) options: HttpOptions,
-    pub(super) credentials: Credentials,
+    pub(super) credentials: Authenticator,
     /// For those who are signed in.
-    pub(super) requests: Bucket,
+    pub(super) requests: TokenBucket,
     /// For those who are not.
-    pub(super) strangers: Bucket,
+    pub(super) strangers: TokenBucket,
     /// Places for those who follow events.
     pub(super) followers: Arc<Semaphore>,
 }
 
-impl Service {
+impl HttpState {
     pub(super) fn new(board: Arc<dyn BoardAccess>, options: HttpOptions) -> Self {
         let now = board.now();
         let per_second = f64::from(options.rate);
         Self(Arc::new(Inner {
-            credentials: Credentials::new(&options.token),
-            requests: Bucket::new(per_second, options.burst, now),
-            strangers: Bucket::new(
+            credentials: Authenticator::new(&options.token),
+            requests: TokenBucket::new(per_second, options.burst, now),
+            strangers: TokenBucket::new(
                 f64::from(options.sign_in_rate) / 60.0,
                 options.sign_in_rate,
                 now,
@@ -61,12 +61,12 @@ impl Service {
         self.0.board.now()
     }
 
-    pub(super) async fn submit(&self, input: Input) -> Result<Answer, ApiError> {
+    pub(super) async fn submit(&self, input: Input) -> Result<BoardResponse, ApiError> {
         Ok(self.0.board.submit(input).await?)
     }
 }
 
-impl std::ops::Deref for Service {
+impl std::ops::Deref for HttpState {
     type Target = Inner;
 
     fn deref(&self) -> &Inner {

@@ -33,7 +33,7 @@ const AT_ONCE: usize = 4;
 
 /// What all connections of a server work with.
 #[derive(Debug)]
-pub struct Workbench {
+pub struct McpState {
     pub(super) settings: Settings,
     pub(super) policy: Policy,
     /// What `tos guard` judges by, and its circumstances: a client is an agent beside a person, too.
@@ -53,7 +53,7 @@ pub struct Workbench {
 /// What became of a call: a text, and whether it is a failure.
 pub(super) type ToolOutcome = Result<String, String>;
 
-impl Workbench {
+impl McpState {
     /// Makes it ready; a policy that cannot be read is an error now.
     pub fn new(
         settings: Settings,
@@ -77,15 +77,15 @@ impl Workbench {
     }
 
     /// Returns a path of the root as a client wrote it, links followed.
-    pub(super) fn inside(&self, wanted: &str) -> Result<PathBuf, String> {
+    pub(super) fn resolve_path(&self, wanted: &str) -> Result<PathBuf, String> {
         let view = self.services.world.eyes.as_ref();
-        mcp::inside(&self.settings.root, wanted, |path| {
+        mcp::resolve_path(&self.settings.root, wanted, |path| {
             view.and_then(|view| view.real_path(path))
         })
     }
 
     /// Judges a command by the rules of jobs and by those of the guard; the stricter answer counts.
-    pub(super) fn judged(&self, command: &Command, world: &PolicyContext) -> PolicyVerdict {
+    pub(super) fn judge(&self, command: &Command, world: &PolicyContext) -> PolicyVerdict {
         let verdict = self.policy.judge(command, world);
         let (guard, around) = &self.guard;
         let around = PolicyContext {
@@ -102,7 +102,7 @@ impl Workbench {
 
     /// Judges a command of a shell.
     pub(super) fn explain(&self, text: &str, kind: Option<&str>) -> ToolOutcome {
-        let verdict = self.judged(&command(text, kind)?, &self.services.world);
+        let verdict = self.judge(&command(text, kind)?, &self.services.world);
         Ok(format!("{:#}", json!(verdict)))
     }
 
@@ -114,14 +114,14 @@ impl Workbench {
         progress: &Arc<CallProgress>,
     ) -> ToolOutcome {
         let command = command(&call.command, call.kind.as_deref())?;
-        let directory = self.inside(call.directory.as_deref().unwrap_or("."))?;
+        let directory = self.resolve_path(call.directory.as_deref().unwrap_or("."))?;
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let world = PolicyContext {
             root: self.settings.root.clone(),
             ..self.services.world.clone()
         };
         // Relative paths of a command start where it runs, so a folder below is part of what is judged.
-        let judged = self.judged(&below(&command, &self.settings, &directory), &world);
+        let judged = self.judge(&below(&command, &self.settings, &directory), &world);
         self.permit(&judged, &command, client, number).await?;
         let mut order = self.order(command, directory, number, call.timeout_seconds);
         order.streams.reader = Some(Arc::<CallProgress>::clone(progress));
@@ -209,7 +209,7 @@ impl Workbench {
     }
 
     /// Runs this program as a child and returns its document; what it says about trouble is the error.
-    pub(super) async fn child(&self, words: Vec<String>) -> Result<String, String> {
+    pub(super) async fn run_child(&self, words: Vec<String>) -> Result<String, String> {
         let tos = Arc::clone(&self.services.tos);
         let words: Vec<String> = self
             .global

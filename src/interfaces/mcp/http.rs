@@ -17,12 +17,12 @@ use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
 };
 
-use super::{McpServer, Workbench};
+use super::{McpServer, McpState};
 use crate::domain::mcp;
 
 /// Where to listen, and who may speak.
 #[derive(Debug, Clone)]
-pub struct HttpTerms {
+pub struct McpHttpOptions {
     /// The address; loopback.
     pub address: SocketAddr,
     /// The token every request has to carry.
@@ -31,8 +31,8 @@ pub struct HttpTerms {
 
 /// Serves until `stop` completes; `ready` hears the address once it listens.
 pub async fn serve(
-    bench: Arc<Workbench>,
-    terms: HttpTerms,
+    bench: Arc<McpState>,
+    terms: McpHttpOptions,
     ready: impl FnOnce(SocketAddr),
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), String> {
@@ -68,7 +68,7 @@ pub async fn serve(
 
 async fn authorised(token: &str, request: Request, next: Next) -> Response {
     let given = request.headers().get(header::AUTHORIZATION);
-    if mcp::holds_token(given.map(header::HeaderValue::as_bytes), token) {
+    if mcp::bearer_token_matches(given.map(header::HeaderValue::as_bytes), token) {
         return next.run(request).await;
     }
     let mut refused = Response::new(Body::from(

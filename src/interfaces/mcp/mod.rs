@@ -16,6 +16,6 @@ mod server;
 mod task_file;
 mod tools;
 
-pub use commands::Workbench;
-pub use http::{HttpTerms, serve as serve_http};
+pub use commands::McpState;
+pub use http::{McpHttpOptions, serve as serve_http};
 pub use server::{McpServer, serve_stdio};

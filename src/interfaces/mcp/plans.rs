@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Value, json};
 
 use super::{
-    commands::{ToolOutcome, Workbench},
+    commands::{McpState, ToolOutcome},
     progress::CallProgress,
     tools::{Checkpoint, PlanRun, Undo},
 };
@@ -17,10 +17,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The words of runs and tasks that have not ended.
 const OPEN: [&str; 3] = ["PENDING", "READY", "RUNNING"];
 
-impl Workbench {
+impl McpState {
     pub(super) async fn checkpoint(&self, call: Checkpoint) -> ToolOutcome {
         let name = named("name", &call.name)?;
-        self.child(vec!["checkpoint".into(), format!("--name={name}")])
+        self.run_child(vec!["checkpoint".into(), format!("--name={name}")])
             .await
     }
 
@@ -30,7 +30,7 @@ impl Workbench {
                 format!("`safety/{number}` is no snapshot; `list_checkpoints` names them")
             })?;
             let words = ["checkpoint", "undo", &number.to_string()];
-            return self.child(words.map(str::to_owned).to_vec()).await;
+            return self.run_child(words.map(str::to_owned).to_vec()).await;
         }
         let mut words = ["rollback", "--discard", "--no-test"]
             .map(str::to_owned)
@@ -38,7 +38,7 @@ impl Workbench {
         if let Some(to) = &call.to {
             words.push(format!("--target-commit={}", named("to", to)?));
         }
-        self.child(words).await
+        self.run_child(words).await
     }
 
     /// Starts a plan in a process of its own, which goes on when the client leaves; returns the id of its run, or how it ended
@@ -49,7 +49,7 @@ impl Workbench {
         progress: &Arc<CallProgress>,
     ) -> ToolOutcome {
         progress.say("the plan is checked");
-        let file = self.inside(&call.plan)?;
+        let file = self.resolve_path(&call.plan)?;
         let file = file.to_string_lossy().into_owned();
         let params = call.params.iter();
         let mut options: Vec<String> = params
@@ -58,7 +58,7 @@ impl Workbench {
         let mut words = vec!["plan".to_owned(), "validate".to_owned()];
         words.extend(options.iter().cloned());
         words.push(file.clone());
-        let valid: Value = serde_json::from_str(&self.child(words).await?).unwrap_or_default();
+        let valid: Value = serde_json::from_str(&self.run_child(words).await?).unwrap_or_default();
         if valid["agents"] == true {
             return Err(format!(
                 "{} is a plan for agents, which a person starts: `tos task run {}`",
@@ -118,7 +118,7 @@ impl Workbench {
     pub(super) async fn plan_status(&self, run: Option<&str>) -> ToolOutcome {
         let run = named("run", run.unwrap_or("latest"))?;
         let words = ["plan", "status", run].map(str::to_owned);
-        self.child(words.into_iter().chain([self.runs_dir()]).collect())
+        self.run_child(words.into_iter().chain([self.runs_dir()]).collect())
             .await
     }
 

@@ -18,7 +18,7 @@ use rmcp::{
 
 use crate::{
     domain::text::escape_control_chars,
-    ports::runner::{LineReader, OutputStream},
+    ports::runner::{LineObserver, OutputStream},
 };
 
 /// How often a client hears of a call.
@@ -52,7 +52,7 @@ impl CallProgress {
     }
 
     /// Tells a client until the call is over; never completes by itself.
-    pub(super) async fn tell(&self, client: &Peer<RoleServer>, token: ProgressToken) {
+    pub(super) async fn notify_client(&self, client: &Peer<RoleServer>, token: ProgressToken) {
         let mut clock = tokio::time::interval(EVERY);
         // The first tick comes at once.
         clock.tick().await;
@@ -67,7 +67,7 @@ impl CallProgress {
     }
 }
 
-impl LineReader for CallProgress {
+impl LineObserver for CallProgress {
     fn line(&self, _: OutputStream, line: &str) {
         self.lines.fetch_add(1, Ordering::Relaxed);
         self.say(line);

@@ -2,7 +2,7 @@
 
 use rmcp::model::{Resource, ResourceTemplate};
 
-use super::{commands::Workbench, plans::named};
+use super::{commands::McpState, plans::named};
 
 /// How much of a file is handed out, in bytes; the end of it says most.
 const MOST: usize = 256 * 1024;
@@ -73,7 +73,7 @@ pub(super) fn mime_type(uri: &str) -> &'static str {
     }
 }
 
-impl Workbench {
+impl McpState {
     /// Reads a resource; `Ok(None)` = there is none of this name.
     pub(super) async fn resource(&self, uri: &str) -> Result<Option<String>, String> {
         let Some(path) = uri.strip_prefix("tos://") else {
@@ -89,11 +89,11 @@ impl Workbench {
                 .collect(),
             ["ledger"] => ["ledger", "show", "--last=50"].map(str::to_owned).to_vec(),
             ["summary"] => {
-                return Ok(self.file(&self.settings.at(&self.settings.paths.run_summary)));
+                return Ok(self.file(&self.settings.absolute(&self.settings.paths.run_summary)));
             }
             ["steps", number] if number.parse::<u32>().is_ok() => {
                 let log = self
-                    .child(["steps", number].map(str::to_owned).to_vec())
+                    .run_child(["steps", number].map(str::to_owned).to_vec())
                     .await;
                 let is_missing =
                     |why: &String| why.starts_with(&format!("there is no step {number}"));
@@ -116,12 +116,12 @@ impl Workbench {
             }
             _ => return Ok(None),
         };
-        self.child(words).await.map(Some)
+        self.run_child(words).await.map(Some)
     }
 
     /// Returns where everything stands. A project without a configuration has no job, and that is all there is to say.
     async fn status(&self) -> Result<String, String> {
-        let told = self.child(vec!["status".to_owned()]).await;
+        let told = self.run_child(vec!["status".to_owned()]).await;
         let missing = self.settings.require_file().err();
         match (told, missing) {
             (Err(why), Some(missing)) if why == missing.to_string() => Ok(format!(

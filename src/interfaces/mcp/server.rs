@@ -15,7 +15,7 @@ use rmcp::{
 use tokio::sync::Mutex;
 
 use super::{
-    commands::{ToolOutcome, Workbench},
+    commands::{McpState, ToolOutcome},
     json_lines,
     progress::CallProgress,
     question::Questioner,
@@ -30,14 +30,14 @@ const ROOTS: Duration = Duration::from_secs(10);
 /// Serves one client.
 #[derive(Debug, Clone)]
 pub struct McpServer {
-    bench: Arc<Workbench>,
+    bench: Arc<McpState>,
     /// Whether anything may be done for this client, once its roots are known; forgotten when they change.
     permitted: Arc<Mutex<Option<Result<(), String>>>>,
 }
 
 impl McpServer {
     /// Makes a server for one client.
-    pub fn new(bench: Arc<Workbench>) -> Self {
+    pub fn new(bench: Arc<McpState>) -> Self {
         Self {
             bench,
             permitted: Arc::default(),
@@ -65,7 +65,7 @@ impl McpServer {
             real.unwrap_or(folder)
         };
         let roots: Vec<PathBuf> = roots.into_iter().map(real).collect();
-        let outside = mcp::outside(&self.bench.settings.root, &roots);
+        let outside = mcp::roots_error(&self.bench.settings.root, &roots);
         let permitted = outside.map_or(Ok(()), Err);
         *known = Some(permitted.clone());
         permitted
@@ -84,7 +84,7 @@ impl McpServer {
             ToolCall::Undo(call) => bench.undo(call).await,
             ToolCall::ListCheckpoints => {
                 let words = ["checkpoint", "list"].map(str::to_owned);
-                bench.child(words.to_vec()).await
+                bench.run_child(words.to_vec()).await
             }
             ToolCall::ExplainPolicy(call) => bench.explain(&call.command, call.kind.as_deref()),
             ToolCall::PlanRun(call) => bench.plan_run(call, progress).await,
@@ -124,7 +124,7 @@ impl ServerHandler for McpServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let call = tools::read(&request.name, request.arguments)
+        let call = tools::parse_call(&request.name, request.arguments)
             .map_err(|error| ErrorData::invalid_params(error, None))?;
         let progress = Arc::new(CallProgress::default());
         let client = Questioner::of(&context);
@@ -134,7 +134,7 @@ impl ServerHandler for McpServer {
         };
         let told = async {
             match context.meta.get_progress_token() {
-                Some(token) => progress.tell(&context.peer, token).await,
+                Some(token) => progress.notify_client(&context.peer, token).await,
                 None => std::future::pending().await,
             }
         };
@@ -215,7 +215,7 @@ async fn roots(client: &Peer<RoleServer>) -> Result<Vec<PathBuf>, String> {
         Ok(Ok(named)) => {
             let folders = named.roots.iter();
             Ok(folders
-                .filter_map(|root| mcp::folder_of(&root.uri))
+                .filter_map(|root| mcp::path_from_file_uri(&root.uri))
                 .collect())
         }
         Ok(Err(error)) => Err(error.to_string()),
@@ -224,7 +224,7 @@ async fn roots(client: &Peer<RoleServer>) -> Result<Vec<PathBuf>, String> {
 }
 
 /// Serves the client at standard input and output until it leaves; the error is a sentence.
-pub async fn serve_stdio(bench: Arc<Workbench>) -> Result<(), String> {
+pub async fn serve_stdio(bench: Arc<McpState>) -> Result<(), String> {
     let server = McpServer::new(bench);
     let (input, output) = rmcp::transport::stdio();
     let (streams, written) = json_lines::JsonLines::open(input, output).split();

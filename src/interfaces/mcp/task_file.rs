@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    commands::{ToolOutcome, Workbench},
+    commands::{McpState, ToolOutcome},
     tools::{TaskAdd, TaskStatus},
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 /// The list, relative to the root.
 const FILE: &str = ".tos/mcp/tasks.json";
 
-impl Workbench {
+impl McpState {
     pub(super) async fn task_add(&self, call: TaskAdd) -> ToolOutcome {
         let _turn = self.task_file.lock().await;
         let test = Command {
@@ -26,7 +26,7 @@ impl Workbench {
             code: String::new(),
             argv: call.test_command.clone(),
         };
-        let verdict = self.judged(&test, &self.services.world);
+        let verdict = self.judge(&test, &self.services.world);
         if verdict.decision != Decision::Allow {
             return Err(format!(
                 "`test_command` is refused by the policy: {}",
@@ -63,7 +63,7 @@ impl Workbench {
             .map(|task| json!({ "id": task["id"], "goal": task["goal"], "depends_on": task["depends_on"] }))
             .collect();
         let words = ["ledger", "show", "--kind=task", "--last=200"].map(str::to_owned);
-        let record = self.child(words.to_vec()).await?;
+        let record = self.run_child(words.to_vec()).await?;
         let record: Value = serde_json::from_str(&record).map_err(|error| error.to_string())?;
         let records = record["records"].as_array().into_iter().flatten();
         let ended: Vec<&Value> = records

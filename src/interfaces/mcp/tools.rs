@@ -99,7 +99,7 @@ pub(super) struct TaskStatus {
 struct Nothing {}
 
 /// Reads a call; the error is a sentence for the client.
-pub(super) fn read(name: &str, arguments: Option<JsonObject>) -> Result<ToolCall, String> {
+pub(super) fn parse_call(name: &str, arguments: Option<JsonObject>) -> Result<ToolCall, String> {
     fn arguments_of<T: for<'a> Deserialize<'a>>(name: &str, value: Value) -> Result<T, String> {
         T::deserialize(value).map_err(|error| format!("arguments of `{name}`: {error}"))
     }
@@ -286,14 +286,14 @@ mod tests {
             });
             let mut given: JsonObject = given.collect();
             assert!(
-                read(&tool.name, Some(given.clone())).is_ok(),
+                parse_call(&tool.name, Some(given.clone())).is_ok(),
                 "{}",
                 tool.name
             );
             given.insert("set".into(), "execution_policy.preset=open".into());
-            let error = read(&tool.name, Some(given)).unwrap_err();
+            let error = parse_call(&tool.name, Some(given)).unwrap_err();
             assert!(error.contains("unknown field `set`"), "{error}");
         }
-        assert!(read("shell", None).is_err());
+        assert!(parse_call("shell", None).is_err());
     }
 }

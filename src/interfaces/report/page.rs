@@ -67,7 +67,7 @@ pub(in crate::interfaces) fn table(columns: &[(&str, bool)], rows: &impl Render)
 }
 
 /// A stretch of a timeline: from, to (in any unit), the class of its colour, what is said of it.
-pub(super) struct Bar {
+pub(super) struct TimelineBar {
     pub(super) from: i64,
     pub(super) to: i64,
     pub(super) class: &'static str,
@@ -75,7 +75,13 @@ pub(super) struct Bar {
 }
 
 /// One line of a timeline that begins at `begin` and lasts `all`.
-pub(super) fn lane(name: &str, bars: &[Bar], begin: i64, all: i64, took: &str) -> Markup {
+pub(super) fn timeline_row(
+    name: &str,
+    bars: &[TimelineBar],
+    begin: i64,
+    all: i64,
+    took: &str,
+) -> Markup {
     let name = text(name);
     html! {
         div.lane {
@@ -105,13 +111,14 @@ mod tests {
     #[test]
     fn what_comes_from_outside_stays_text() {
         let evil = "</title><script>alert(1)</script>\u{1b}[31m\" onload=\"x";
-        let bar = Bar {
+        let bar = TimelineBar {
             from: 0,
             to: 5,
             class: "FAILED",
             title: evil.into(),
         };
-        let body = html! { (lane(evil, &[bar], 0, 10, "1s")) (facts(&[(evil.into(), "x")])) };
+        let body =
+            html! { (timeline_row(evil, &[bar], 0, 10, "1s")) (facts(&[(evil.into(), "x")])) };
         let page = page(evil, &body);
         assert!(!page.contains("<script"), "{page}");
         assert!(!page.contains("\" onload"), "{page}");

@@ -47,12 +47,12 @@ impl Printer {
         no_color: bool,
         dumb: bool,
     ) -> Self {
-        use crate::interfaces::cli::args::Color;
+        use crate::interfaces::cli::args::ColorChoice;
         let terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
         let color = match global.color {
-            Color::Auto => terminal && !no_color,
-            Color::Always => true,
-            Color::Never => false,
+            ColorChoice::Auto => terminal && !no_color,
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
         };
         Self {
             json: global.json,

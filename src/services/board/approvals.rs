@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     domain::{
-        board::{Answer, ApprovalId, Fence, Input, RunId},
+        board::{ApprovalId, BoardResponse, Fence, Input, RunId},
         command::Command,
         redaction::Redactor,
         text::head,
@@ -57,7 +57,7 @@ impl BoardApprovals {
             })
             .await;
         match told {
-            Ok(Answer::Approval { approval }) => self.answer_to(approval).await,
+            Ok(BoardResponse::Approval { approval }) => self.answer_to(approval).await,
             Ok(_) => no("the board gave no number"),
             Err(error) => no(error.to_string()),
         }
@@ -72,7 +72,7 @@ impl BoardApprovals {
     }
 
     async fn awaited(&self, id: ApprovalId) -> ApprovalAnswer {
-        let mut changes = self.handle.changes();
+        let mut changes = self.handle.watch();
         loop {
             let board = changes.borrow_and_update().clone();
             match board.approval(id) {

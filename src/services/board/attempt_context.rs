@@ -10,7 +10,7 @@ use crate::{
 
 /// What attempts are made with.
 #[derive(Clone)]
-pub struct AttemptContext {
+pub struct AttemptServices {
     /// Which service hands them out; it names the runs.
     pub instance: String,
     /// What tasks have in common: agent, sandbox, limits. It holds no tasks.
@@ -29,9 +29,9 @@ pub struct AttemptContext {
     pub containers: Arc<dyn Containers>,
 }
 
-impl std::fmt::Debug for AttemptContext {
+impl std::fmt::Debug for AttemptServices {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AttemptContext")
+        f.debug_struct("AttemptServices")
             .field("instance", &self.instance)
             .finish_non_exhaustive()
     }

@@ -25,7 +25,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// A model, and how it is asked.
 #[derive(Clone)]
-pub struct ModelSeat {
+pub struct ConfiguredModel {
     /// The model.
     pub model: Arc<dyn Model>,
     /// What its tokens cost, in dollars, where that is known.
@@ -38,11 +38,11 @@ pub struct ModelSeat {
 
 /// What makes tasks of requirements.
 #[derive(Clone)]
-pub enum PlanMaker {
+pub enum PlannerKind {
     /// Nothing: the requirement is a list already.
     Checklist,
     /// A model.
-    Model(ModelSeat),
+    Model(ConfiguredModel),
     /// An agent, in a work tree that nothing is taken from.
     Agent {
         /// Which.
@@ -56,24 +56,24 @@ pub enum PlanMaker {
 
 /// What plans and reviews.
 #[derive(Clone)]
-pub struct Brain {
+pub struct PlannerAndReviewer {
     /// What makes tasks of requirements.
-    pub maker: PlanMaker,
+    pub maker: PlannerKind,
     /// Patterns that every area of a planned task has to lie in; empty = anywhere.
     pub areas: Vec<String>,
     /// The most tasks of a plan.
     pub most: usize,
     /// What reviews a change after its tests passed.
-    pub review: Option<ModelSeat>,
+    pub review: Option<ConfiguredModel>,
     /// Validators look at the merge result, too.
     pub validates: bool,
     /// Knows what no question may hold.
     pub redactor: Redactor,
 }
 
-impl std::fmt::Debug for Brain {
+impl std::fmt::Debug for PlannerAndReviewer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Brain").finish_non_exhaustive()
+        f.debug_struct("PlannerAndReviewer").finish_non_exhaustive()
     }
 }
 
@@ -113,15 +113,15 @@ impl Payer {
 }
 
 /// One call, before it is made.
-pub(super) const CALL: Spend = Spend {
+pub(super) const ONE_CALL: Spend = Spend {
     calls: 1,
     tokens: 0,
     micro_usd: 0,
 };
 
 /// Who is asked about what.
-pub(super) struct Question<'a> {
-    pub(super) seat: &'a ModelSeat,
+pub(super) struct ModelQuestion<'a> {
+    pub(super) seat: &'a ConfiguredModel,
     pub(super) role: ModelRole,
     /// The plan or the task.
     pub(super) job: u64,
@@ -143,13 +143,13 @@ async fn stopped(mut stop: watch::Receiver<u8>) {
 }
 
 /// An answer that did not count, and what was wrong with it.
-pub(super) type Refused<'a> = (&'a str, &'a [String]);
+pub(super) type RejectedAnswer<'a> = (&'a str, &'a [String]);
 
-impl Question<'_> {
+impl ModelQuestion<'_> {
     /// Asks until an answer counts. `prompt` is told the answer that did not, and why.
-    pub(super) async fn settle<T>(
+    pub(super) async fn ask_until_valid<T>(
         &self,
-        prompt: &(dyn Fn(Option<Refused<'_>>) -> String + Sync),
+        prompt: &(dyn Fn(Option<RejectedAnswer<'_>>) -> String + Sync),
         read: &(dyn Fn(&str) -> Result<T, Vec<String>> + Sync),
     ) -> Result<T, String> {
         let mut refused: Option<(String, Vec<String>)> = None;
@@ -196,7 +196,7 @@ impl Question<'_> {
             again: false,
             wait: Duration::ZERO,
         };
-        self.payer.pay(CALL).await.map_err(refused)?;
+        self.payer.pay(ONE_CALL).await.map_err(refused)?;
         let request = ModelRequest {
             role: self.role,
             prompt,
@@ -247,7 +247,7 @@ struct Trouble {
     reason = "a price is never negative, and what does not fit is the most there is"
 )]
 fn cost(reply: &ModelReply, price: Option<ModelPrice>) -> Spend {
-    let dollars = price.map_or(0.0, |price| price.of(reply.usage));
+    let dollars = price.map_or(0.0, |price| price.cost(reply.usage));
     Spend {
         calls: 0,
         tokens: reply.usage.total(),

@@ -6,7 +6,7 @@ use super::brain::Payer;
 use crate::domain::board::Task;
 
 /// What a judge is given.
-pub(super) struct Case {
+pub(super) struct JudgementRequest {
     pub(super) name: String,
     pub(super) agent: String,
     pub(super) task: Task,

@@ -10,11 +10,11 @@ use std::{
 
 use tokio::sync::{broadcast, mpsc as async_mpsc, oneshot, watch};
 
-use super::deliveries::{Deliveries, DeliveryError};
+use super::deliveries::{DeliveryError, DeliveryQueue};
 use crate::{
     domain::{
-        board::{Answer, Board, Effect, Event, Input, Millis, ProcessName, Refusal},
-        github::WebhookNews,
+        board::{Board, BoardResponse, Effect, Event, Input, Millis, ProcessName, Refusal},
+        github::WebhookEvent,
     },
     ports::{
         board_store::{BoardBatch, BoardStore, Error as StoreError},
@@ -43,14 +43,14 @@ pub enum SubmitError {
 
 /// An event that has become durable.
 #[derive(Debug, Clone)]
-pub struct EventNotice {
+pub struct SequencedEvent {
     /// Its number.
     pub seq: u64,
     /// What happened.
     pub event: Arc<Event>,
 }
 
-type Reply = Box<dyn FnOnce(Result<Answer, SubmitError>) + Send>;
+type Reply = Box<dyn FnOnce(Result<BoardResponse, SubmitError>) + Send>;
 type Events = Result<Vec<(u64, Event)>, StoreError>;
 
 enum Request {
@@ -79,9 +79,9 @@ impl BoardClock {
 pub struct BoardHandle {
     requests: mpsc::Sender<Request>,
     snapshot: watch::Receiver<Arc<Board>>,
-    events: broadcast::Sender<EventNotice>,
+    events: broadcast::Sender<SequencedEvent>,
     clock: BoardClock,
-    pub(super) deliveries: Deliveries,
+    pub(super) deliveries: DeliveryQueue,
 }
 
 impl std::fmt::Debug for BoardHandle {
@@ -92,7 +92,7 @@ impl std::fmt::Debug for BoardHandle {
 
 impl BoardHandle {
     /// Tells the board something; returns once it is durable.
-    pub async fn submit(&self, input: Input) -> Result<Answer, SubmitError> {
+    pub async fn submit(&self, input: Input) -> Result<BoardResponse, SubmitError> {
         let (sender, receiver) = oneshot::channel();
         let reply: Reply = Box::new(move |answer| drop(sender.send(answer)));
         let asked = self.requests.send(Request::Submit(Box::new(input), reply));
@@ -106,12 +106,12 @@ impl BoardHandle {
     }
 
     /// Returns a receiver that is told of each new snapshot.
-    pub fn changes(&self) -> watch::Receiver<Arc<Board>> {
+    pub fn watch(&self) -> watch::Receiver<Arc<Board>> {
         self.snapshot.clone()
     }
 
     /// Returns a receiver of everything that becomes durable from now on.
-    pub fn subscribe(&self) -> broadcast::Receiver<EventNotice> {
+    pub fn subscribe(&self) -> broadcast::Receiver<SequencedEvent> {
         self.events.subscribe()
     }
 
@@ -128,13 +128,13 @@ impl BoardHandle {
     }
 
     /// Notes a sign of life of a process.
-    pub fn alive(&self, name: ProcessName) {
+    pub fn heartbeat(&self, name: ProcessName) {
         // A service that ends needs none.
         drop(self.requests.send(Request::Alive(name)));
     }
 
     /// Hands in what GitHub told by itself; returns in words what became of it.
-    pub async fn deliver(&self, news: WebhookNews) -> Result<String, DeliveryError> {
+    pub async fn deliver(&self, news: WebhookEvent) -> Result<String, DeliveryError> {
         self.deliveries.deliver(news).await
     }
 
@@ -150,7 +150,7 @@ struct Engine {
     last: u64,
     clock: BoardClock,
     snapshot: watch::Sender<Arc<Board>>,
-    events: broadcast::Sender<EventNotice>,
+    events: broadcast::Sender<SequencedEvent>,
     effects: async_mpsc::UnboundedSender<Effect>,
 }
 
@@ -189,7 +189,7 @@ pub fn start(
             snapshot,
             events,
             clock,
-            deliveries: Deliveries::new(),
+            deliveries: DeliveryQueue::new(),
         },
         effects_receiver,
     ))
@@ -278,7 +278,7 @@ impl Engine {
         for event in batch.events {
             self.last += 1;
             // Without a listener there is nobody to tell.
-            drop(self.events.send(EventNotice {
+            drop(self.events.send(SequencedEvent {
                 seq: self.last,
                 event: Arc::new(event),
             }));
@@ -315,7 +315,7 @@ mod tests {
             Duration::from_millis(self.up.load(Ordering::Relaxed))
         }
 
-        fn chance(&self) -> f64 {
+        fn random(&self) -> f64 {
             0.5
         }
 

@@ -8,17 +8,19 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    BoardHandle, ServiceContext, SubmitError,
-    deliveries::{Delivery, DeliveryError},
+    BoardHandle, ServicePorts, SubmitError,
+    deliveries::{DeliveryError, PendingDelivery},
 };
 use crate::{
     domain::{
         board::{
-            BoardSettings, Input, KeptCommit, MergeId, MergeOutcome, MergeQueueEntry, Millis,
-            ProposalFate, PullRequestRef, RefusalCode, RepoMode, Repository, Task,
+            BoardSettings, GithubRepository, Input, KeptCommit, MergeId, MergeOutcome,
+            MergeQueueEntry, Millis, PullRequestRef, PullRequestUpdate, RefusalCode, RepoMode,
+            Task,
         },
         github::{
-            Issue, PullRequest, PullRequestFate, Trouble, WebhookNews, follow, key_of, proposal_of,
+            GithubError, Issue, PullRequest, PullRequestFate, WebhookEvent, issue_input,
+            issue_task_key, pull_request_for,
         },
     },
     ports::branch_merges::MergeResult,
@@ -43,14 +45,14 @@ struct Progress {
 }
 
 /// Follows the repository of the settings until the service ends.
-pub(super) async fn run(handle: BoardHandle, context: Arc<ServiceContext>) {
-    let mut changes = handle.changes();
+pub(super) async fn run(handle: BoardHandle, context: Arc<ServicePorts>) {
+    let mut changes = handle.watch();
     let mut inbox = handle.deliveries.inbox();
     let mut progress = Progress::default();
     let mut followed = None;
     loop {
         let settings = changes.borrow_and_update().settings().clone();
-        let repository = settings.github();
+        let repository = settings.github_repository();
         if followed != repository {
             progress = Progress::default();
             followed.clone_from(&repository);
@@ -98,15 +100,15 @@ pub(super) async fn run(handle: BoardHandle, context: Arc<ServiceContext>) {
 /// Deals with what GitHub told by itself.
 async fn hear(
     handle: &BoardHandle,
-    context: &ServiceContext,
-    at: Option<&Repository>,
-    delivery: Delivery,
+    context: &ServicePorts,
+    at: Option<&GithubRepository>,
+    delivery: PendingDelivery,
     progress: &mut Progress,
 ) {
     let dealt = match (delivery.news, at) {
-        (WebhookNews::Nothing(why), _) => Ok(why),
+        (WebhookEvent::Nothing(why), _) => Ok(why),
         (_, None) => Ok("REPO_URL names no repository on GitHub".to_owned()),
-        (WebhookNews::Issue(issue), Some(at)) => {
+        (WebhookEvent::Issue(issue), Some(at)) => {
             let taken = take(handle, context, at, &issue, progress).await;
             taken.map(|taken| match taken {
                 Taken::Nothing => format!("issue #{} changes nothing here", issue.number),
@@ -117,9 +119,9 @@ async fn hear(
                 ),
             })
         }
-        (WebhookNews::PullRequest(pull), Some(at)) => {
+        (WebhookEvent::PullRequest(pull), Some(at)) => {
             let board = handle.snapshot();
-            let mut open = board.proposed();
+            let mut open = board.proposed_merges();
             let merge = open.find(|merge| {
                 let own = merge.pull_request.as_ref();
                 own.is_some_and(|own| own.number == pull.number)
@@ -140,8 +142,8 @@ async fn hear(
 /// Looks once, and returns when to look again.
 async fn round(
     handle: &BoardHandle,
-    context: &ServiceContext,
-    at: &Repository,
+    context: &ServicePorts,
+    at: &GithubRepository,
     settings: &BoardSettings,
     progress: &mut Progress,
 ) -> Option<Duration> {
@@ -162,9 +164,9 @@ async fn round(
             progress.failed += 1;
             let doubled = settings.issue_sync_ms << progress.failed.min(10);
             match trouble {
-                Trouble::Limited { until, .. } => until.saturating_sub(handle.now()).max(100),
+                GithubError::Limited { until, .. } => until.saturating_sub(handle.now()).max(100),
                 // A new token counts soon after it was written.
-                Trouble::Token(_) => settings.issue_sync_ms,
+                GithubError::Token(_) => settings.issue_sync_ms,
                 _ => doubled.min(LONGEST.max(settings.issue_sync_ms)),
             }
         }
@@ -173,7 +175,7 @@ async fn round(
 }
 
 /// Says what is wrong, once.
-fn complain(context: &ServiceContext, trouble: &Trouble, progress: &mut Progress) {
+fn complain(context: &ServicePorts, trouble: &GithubError, progress: &mut Progress) {
     let text = trouble.to_string();
     if text != progress.complaint {
         context.logs.line(LOG, &text);
@@ -184,11 +186,11 @@ fn complain(context: &ServiceContext, trouble: &Trouble, progress: &mut Progress
 
 async fn look_at_issues(
     handle: &BoardHandle,
-    context: &ServiceContext,
-    at: &Repository,
+    context: &ServicePorts,
+    at: &GithubRepository,
     label: &str,
     progress: &mut Progress,
-) -> Result<(), Trouble> {
+) -> Result<(), GithubError> {
     if label.is_empty() {
         return Ok(());
     }
@@ -226,11 +228,11 @@ enum Taken {
 /// Tells the board of an issue, unless something newer was dealt with.
 async fn take(
     handle: &BoardHandle,
-    context: &ServiceContext,
-    at: &Repository,
+    context: &ServicePorts,
+    at: &GithubRepository,
     issue: &Issue,
     progress: &mut Progress,
-) -> Result<Taken, Trouble> {
+) -> Result<Taken, GithubError> {
     let newest = progress.newest.get(&issue.id);
     // RFC 3339 in UTC, so that the order of the texts is that of the times.
     if newest.is_some_and(|newest| *newest > issue.updated_at) {
@@ -245,13 +247,13 @@ async fn take(
 
 async fn tell(
     handle: &BoardHandle,
-    context: &ServiceContext,
-    at: &Repository,
+    context: &ServicePorts,
+    at: &GithubRepository,
     issue: &Issue,
-) -> Result<Taken, Trouble> {
+) -> Result<Taken, GithubError> {
     let board = handle.snapshot();
-    let task = board.task_by_key(&key_of(issue.id));
-    let Some(input) = follow(issue, task) else {
+    let task = board.task_by_key(&issue_task_key(issue.id));
+    let Some(input) = issue_input(issue, task) else {
         return Ok(Taken::Nothing);
     };
     // An issue is closed by the merge of its pull request, and then nothing is given up.
@@ -287,7 +289,7 @@ async fn tell(
             context.logs.line(LOG, &line);
             Ok(Taken::Done(line))
         }
-        Err(error) => Err(Trouble::Unavailable(error.to_string())),
+        Err(error) => Err(GithubError::Unavailable(error.to_string())),
     }
 }
 
@@ -296,24 +298,24 @@ fn open_pull_request(
     board: &crate::domain::board::Board,
     task: &Task,
 ) -> Option<(MergeId, PullRequestRef)> {
-    let merge = board.proposed_of(task)?;
+    let merge = board.proposed_merge_of(task)?;
     Some((merge.id, merge.pull_request.clone()?))
 }
 
 async fn look_at_pull_requests(
     handle: &BoardHandle,
-    context: &ServiceContext,
-    at: &Repository,
-) -> Result<(), Trouble> {
+    context: &ServicePorts,
+    at: &GithubRepository,
+) -> Result<(), GithubError> {
     let board = handle.snapshot();
-    for merge in board.proposed() {
+    for merge in board.proposed_merges() {
         let Some(open) = &merge.pull_request else {
             continue;
         };
         let known = context.github.pull_request(at, open.number, handle.now());
         match known.await {
             Ok(known) => settle(handle, context, at, merge.id, &known).await?,
-            Err(Trouble::NotFound(detail)) => {
+            Err(GithubError::NotFound(detail)) => {
                 let detail = format!("{} cannot be found: {detail}", open.url);
                 waits(handle, merge.id, detail).await;
             }
@@ -326,18 +328,18 @@ async fn look_at_pull_requests(
 /// Tells the board what became of a pull request. A merged one counts once the branch here has followed.
 async fn settle(
     handle: &BoardHandle,
-    context: &ServiceContext,
-    at: &Repository,
+    context: &ServicePorts,
+    at: &GithubRepository,
     merge: MergeId,
     known: &PullRequest,
-) -> Result<(), Trouble> {
+) -> Result<(), GithubError> {
     let board = handle.snapshot();
     let Some(entry) = board.merge(merge) else {
         return Ok(());
     };
     let fate = match known.fate() {
         PullRequestFate::Open => return Ok(()),
-        PullRequestFate::Closed => ProposalFate::Closed {
+        PullRequestFate::Closed => PullRequestUpdate::Closed {
             detail: format!("pull request #{} was closed without a merge", known.number),
         },
         PullRequestFate::Merged(commit) => {
@@ -354,7 +356,7 @@ async fn settle(
                     return Ok(());
                 }
             }
-            ProposalFate::Merged { commit }
+            PullRequestUpdate::Merged { commit }
         }
     };
     let line = format!("pull request #{}: {fate:?}", known.number);
@@ -369,17 +371,17 @@ async fn settle(
 }
 
 async fn waits(handle: &BoardHandle, merge: MergeId, detail: String) {
-    let fate = ProposalFate::Waiting { detail };
+    let fate = PullRequestUpdate::Waiting { detail };
     // One that is settled meanwhile is refused, which is fine.
     drop(handle.submit(Input::SettleProposal { merge, fate }).await);
 }
 
 /// Brings the branch here to what it is on the server; the inner error says why it cannot follow for now.
 async fn bring_home(
-    context: &ServiceContext,
-    at: &Repository,
+    context: &ServicePorts,
+    at: &GithubRepository,
     entry: &MergeQueueEntry,
-) -> Result<Result<(), String>, Trouble> {
+) -> Result<Result<(), String>, GithubError> {
     let branch = match context.branch(&entry.branch) {
         Ok(branch) => branch,
         Err(why) => return Ok(Err(why)),
@@ -396,7 +398,7 @@ async fn bring_home(
                 return Err(format!("{} are in conflict; merge them", files.join(", ")));
             }
         };
-        match merges.publish(&branch, &tip, &commit) {
+        match merges.update_branch(&branch, &tip, &commit) {
             MergeOutcome::Merged => Ok(()),
             MergeOutcome::BaseMoved { .. } => Err("it is moving".to_owned()),
             MergeOutcome::DirtyCheckout { detail } | MergeOutcome::Failed { detail } => Err(detail),
@@ -409,7 +411,7 @@ async fn bring_home(
 /// Opens the pull request that an approved attempt needs, or finds it; `None` = it is only merged here.
 pub(super) async fn propose(
     handle: &BoardHandle,
-    context: &ServiceContext,
+    context: &ServicePorts,
     entry: &MergeQueueEntry,
     branch: &str,
 ) -> Option<MergeOutcome> {
@@ -420,14 +422,18 @@ pub(super) async fn propose(
     if settings.repo_mode == RepoMode::LocalGit {
         return None;
     }
-    let Some(at) = settings.github() else {
+    let Some(at) = settings.github_repository() else {
         let detail = settings
             .contradiction()
             .unwrap_or_else(|| "REPO_URL cannot be read".to_owned());
         return Some(MergeOutcome::Failed { detail });
     };
-    let proposal = proposal_of(task, kept, branch, &at);
-    match context.github.propose(&at, &proposal, handle.now()).await {
+    let proposal = pull_request_for(task, kept, branch, &at);
+    match context
+        .github
+        .open_pull_request(&at, &proposal, handle.now())
+        .await
+    {
         Ok(_) if settings.repo_mode == RepoMode::Both => None,
         Ok(opened) => {
             let line = format!("{} is pull request {}", task.id, opened.html_url);
@@ -440,9 +446,11 @@ pub(super) async fn propose(
                 },
             })
         }
-        Err(Trouble::Limited { until, detail }) => Some(MergeOutcome::Postponed { detail, until }),
+        Err(GithubError::Limited { until, detail }) => {
+            Some(MergeOutcome::Postponed { detail, until })
+        }
         // The server or the way to it: nothing about the attempt, so it is no failed try.
-        Err(Trouble::Unavailable(detail)) => Some(MergeOutcome::Postponed {
+        Err(GithubError::Unavailable(detail)) => Some(MergeOutcome::Postponed {
             detail,
             until: handle.now() + settings.merge_retry_ms,
         }),
@@ -453,12 +461,12 @@ pub(super) async fn propose(
 }
 
 /// Says whether the issue that a task links to is there; `None` = the link is none to this repository.
-pub(super) async fn is_linked(
+pub(super) async fn check_issue_link(
     handle: &BoardHandle,
-    context: &ServiceContext,
+    context: &ServicePorts,
     task: &Task,
 ) -> Option<(bool, String)> {
-    let at = handle.snapshot().settings().github()?;
+    let at = handle.snapshot().settings().github_repository()?;
     let number = at.issue_number(&task.spec.link)?;
     if task.spec.key.starts_with("github-issue-") {
         return Some((true, task.spec.link.clone()));

@@ -7,14 +7,14 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 use super::{
-    ServiceContext,
-    case::Case,
+    ServicePorts,
+    case::JudgementRequest,
     review::review,
-    worker::{guarded, test_command},
+    worker::{test_command, to_guarded_task},
 };
 use crate::{
     domain::{
-        board::{Review, Task, Verdict, patterns_overlap},
+        board::{ReviewDecision, Task, Verdict, patterns_overlap},
         command::{Command, CommandKind},
         process::ExitStatus,
         text::one_line,
@@ -24,7 +24,7 @@ use crate::{
     ports::{
         branch_merges::MergeResult,
         runner::{CommandRequest, CommandStreams, StopSignal},
-        worktrees::{SharedWish, Worktree},
+        worktrees::{SharedPaths, Worktree},
     },
 };
 
@@ -41,9 +41,9 @@ const NEVER: [&str; 8] = [
 ];
 
 /// Examines an attempt. The future may block, so it has a thread of its own.
-pub(super) async fn examine(
-    context: Arc<ServiceContext>,
-    case: Case,
+pub(super) async fn judge_attempt(
+    context: Arc<ServicePorts>,
+    case: JudgementRequest,
     stop: watch::Receiver<u8>,
 ) -> Verdict {
     let verdict = examined(&context, &case, stop).await;
@@ -57,8 +57,8 @@ pub(super) async fn examine(
 }
 
 async fn examined(
-    context: &ServiceContext,
-    case: &Case,
+    context: &ServicePorts,
+    case: &JudgementRequest,
     stop: watch::Receiver<u8>,
 ) -> Result<Verdict, String> {
     let kept = case
@@ -104,14 +104,14 @@ async fn examined(
     let with = (case.payer.clone(), case.runtime.clone());
     match review(context, case, (&base, &merged), with, stop).await? {
         None => {}
-        Some(Review::Approve { notes: said }) => {
+        Some(ReviewDecision::Approve { notes: said }) => {
             notes.push("reviewed".to_owned());
             notes.extend(
                 said.iter()
                     .map(|note| format!("review: {}", one_line(note))),
             );
         }
-        Some(Review::RequestChanges { reasons }) => {
+        Some(ReviewDecision::RequestChanges { reasons }) => {
             let reasons = reasons.iter();
             return Ok(Verdict::RequestChanges {
                 reasons: reasons
@@ -161,8 +161,8 @@ fn out_of_place(task: &Task, files: &[String]) -> Vec<String> {
 
 /// Lets the validators look at the merge result and runs the tests on it; returns what does not pass.
 async fn tested(
-    context: &ServiceContext,
-    case: &Case,
+    context: &ServicePorts,
+    case: &JudgementRequest,
     (base, commit): (&str, &str),
     stop: watch::Receiver<u8>,
 ) -> Result<Vec<String>, String> {
@@ -192,8 +192,8 @@ async fn tested(
 
 /// Returns what the validators find in what the merge changes.
 fn validated(
-    context: &ServiceContext,
-    case: &Case,
+    context: &ServicePorts,
+    case: &JudgementRequest,
     place: &Worktree,
     base: &str,
 ) -> Result<Vec<String>, String> {
@@ -209,7 +209,7 @@ fn validated(
     let walled = is_walled(context);
     let rules = context
         .list
-        .rules(&guarded(&context.test_command, &case.task), walled);
+        .validation_rules(&to_guarded_task(&context.test_command, &case.task), walled);
     let findings = validate::judge(&rules, &seen.project, &seen.changes);
     let failures = findings
         .iter()
@@ -225,14 +225,14 @@ fn validated(
         .collect())
 }
 
-fn is_walled(context: &ServiceContext) -> bool {
+fn is_walled(context: &ServicePorts) -> bool {
     let mut proved = context.start.capabilities.iter();
     proved.any(|word| word == "fs_confined")
 }
 
 async fn run_tests(
-    context: &ServiceContext,
-    case: &Case,
+    context: &ServicePorts,
+    case: &JudgementRequest,
     place: &Worktree,
     mut stop: watch::Receiver<u8>,
 ) -> Result<Option<String>, String> {
@@ -240,7 +240,7 @@ async fn run_tests(
     let (_, home) = runners.prepare_home(&place.task_folder, &context.list.agent)?;
     // Tests see no credentials and no network.
     runners.remove_credentials(&place.task_folder);
-    let wish = SharedWish {
+    let wish = SharedPaths {
         folders: &context.list.share,
         files: &context.list.share_files,
     };
@@ -250,7 +250,7 @@ async fn run_tests(
         .worktrees
         .share(place, &wish, walled)
         .map_err(|error| error.0)?;
-    runners.hide(&shared.secrets);
+    runners.redact_values(&shared.secrets);
     let runner = runners.test_runner(&place.task_folder, context.list.sandbox);
     let order = order(context, case, place, home);
     let mut running = runner.run(&order);
@@ -293,7 +293,12 @@ async fn run_tests(
     }
 }
 
-fn order(context: &ServiceContext, case: &Case, place: &Worktree, home: String) -> CommandRequest {
+fn order(
+    context: &ServicePorts,
+    case: &JudgementRequest,
+    place: &Worktree,
+    home: String,
+) -> CommandRequest {
     let list = &context.list;
     let environment = [
         ("HOME", home),

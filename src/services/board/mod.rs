@@ -28,54 +28,55 @@ mod worker;
 use std::sync::Arc;
 
 use crate::ports::{
-    board_store::BoardUpkeep, branch_merges::BranchMerges, cluster::RemoteRuns, github::GitHub,
+    board_store::BoardMaintenance, branch_merges::BranchMerges, cluster::RunDispatcher,
+    github::GitHub,
 };
 
 pub use approvals::BoardApprovals;
-pub use attempt_context::AttemptContext;
-pub use brain::{Brain, ModelSeat, PlanMaker};
+pub use attempt_context::AttemptServices;
+pub use brain::{ConfiguredModel, PlannerAndReviewer, PlannerKind};
 pub use deliveries::DeliveryError;
-pub use engine::{BoardHandle, EventNotice, SubmitError, start};
+pub use engine::{BoardHandle, SequencedEvent, SubmitError, start};
 pub use remote_worker::serve_orders;
 pub use supervisor::run;
 
 /// What the processes of a service work with.
 #[derive(Clone)]
-pub struct ServiceContext {
+pub struct ServicePorts {
     /// What attempts are made with, here or on another machine.
-    pub attempts: Arc<AttemptContext>,
+    pub attempts: Arc<AttemptServices>,
     /// Merges.
     pub merges: Arc<dyn BranchMerges>,
     /// What plans and reviews.
-    pub brain: Brain,
+    pub brain: PlannerAndReviewer,
     /// Keeps the summary of a run whose session is over.
     pub keep_summary: Arc<dyn Fn(&str) + Send + Sync>,
     /// GitHub, where the settings name a repository there.
     pub github: Arc<dyn GitHub>,
     /// Looks after the board's store.
-    pub upkeep: Arc<dyn BoardUpkeep>,
+    pub upkeep: Arc<dyn BoardMaintenance>,
     /// Workers on other machines; without them the work is done here.
-    pub remote: Option<Arc<dyn RemoteRuns>>,
+    pub remote: Option<Arc<dyn RunDispatcher>>,
 }
 
 /// A service knows all that an attempt does.
-impl std::ops::Deref for ServiceContext {
-    type Target = AttemptContext;
+impl std::ops::Deref for ServicePorts {
+    type Target = AttemptServices;
 
-    fn deref(&self) -> &AttemptContext {
+    fn deref(&self) -> &AttemptServices {
         &self.attempts
     }
 }
 
-impl std::fmt::Debug for ServiceContext {
+impl std::fmt::Debug for ServicePorts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ServiceContext")
+        f.debug_struct("ServicePorts")
             .field("instance", &self.instance)
             .finish_non_exhaustive()
     }
 }
 
-impl ServiceContext {
+impl ServicePorts {
     /// Returns the branch that a task is merged into.
     fn branch(&self, asked: &str) -> Result<String, String> {
         if asked.is_empty() {

@@ -10,13 +10,17 @@ use tokio::{
 };
 
 use super::{
-    ServiceContext,
-    brain::{CALL, Payer},
+    ServicePorts,
+    brain::{ONE_CALL, Payer},
 };
 use crate::{
     domain::{
-        agent::{Agent, AgentEnd, AgentKind, AgentReport, SilentAgent, acp::AcpTerms, classify},
-        board::{PlanAnswer, PlanTerms, PlanningFacts, Spend, planning_prompt, read_plan},
+        agent::{
+            Agent, AgentEnd, AgentKind, AgentOutput, SilenceCause, acp::AcpSessionConfig, classify,
+        },
+        board::{
+            PlanConstraints, PlanReply, PlanningFacts, Spend, parse_plan_reply, planning_prompt,
+        },
         command::{Command, CommandKind},
         model::TokenUsage,
         policy::PolicyContext,
@@ -30,7 +34,7 @@ use crate::{
 };
 
 /// Who plans, and on what.
-pub(super) struct Order {
+pub(super) struct PlanAgentRequest {
     pub(super) agent: Agent,
     pub(super) deadline: Duration,
     pub(super) asks: u32,
@@ -42,13 +46,13 @@ pub(super) struct Order {
 }
 
 /// Asks the agent until an answer counts.
-pub(super) async fn read(
-    context: Arc<ServiceContext>,
-    order: Order,
+pub(super) async fn ask_agent(
+    context: Arc<ServicePorts>,
+    order: PlanAgentRequest,
     facts: PlanningFacts,
-    terms: PlanTerms,
+    terms: PlanConstraints,
     stop: watch::Receiver<u8>,
-) -> Result<PlanAnswer, String> {
+) -> Result<PlanReply, String> {
     let (sender, receiver) = oneshot::channel();
     let body = move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -70,12 +74,12 @@ pub(super) async fn read(
 }
 
 async fn settle(
-    context: &ServiceContext,
-    order: &Order,
+    context: &ServicePorts,
+    order: &PlanAgentRequest,
     facts: &PlanningFacts,
-    terms: &PlanTerms,
+    terms: &PlanConstraints,
     stop: &watch::Receiver<u8>,
-) -> Result<PlanAnswer, String> {
+) -> Result<PlanReply, String> {
     let mut refused: Option<(String, Vec<String>)> = None;
     for call in 1..=order.asks.max(1) {
         let last = refused
@@ -83,9 +87,9 @@ async fn settle(
             .map(|(text, faults)| (text.as_str(), faults.as_slice()));
         let prompt = planning_prompt(facts, terms, last);
         let prompt = context.brain.redactor.clean(&prompt);
-        order.payer.pay(CALL).await?;
+        order.payer.pay(ONE_CALL).await?;
         let answer = once(context, order, &prompt, call, stop).await?;
-        match read_plan(&answer, facts, terms) {
+        match parse_plan_reply(&answer, facts, terms) {
             Ok(plan) => return Ok(plan),
             Err(faults) => refused = Some((answer, faults)),
         }
@@ -99,8 +103,8 @@ async fn settle(
 }
 
 async fn once(
-    context: &ServiceContext,
-    order: &Order,
+    context: &ServicePorts,
+    order: &PlanAgentRequest,
     prompt: &str,
     call: u32,
     stop: &watch::Receiver<u8>,
@@ -122,8 +126,8 @@ async fn once(
 }
 
 async fn ask_in(
-    context: &ServiceContext,
-    order: &Order,
+    context: &ServicePorts,
+    order: &PlanAgentRequest,
     place: &Worktree,
     (prompt, call): (&str, u32),
     stop: &watch::Receiver<u8>,
@@ -191,8 +195,8 @@ async fn ask_in(
 
 /// Returns what the agent said, where it ended well; it is paid for in any case.
 async fn answered(
-    context: &ServiceContext,
-    order: &Order,
+    context: &ServicePorts,
+    order: &PlanAgentRequest,
     agent: &Agent,
     listener: &AgentListener,
     end: &CommandResult,
@@ -205,7 +209,7 @@ async fn answered(
         agent,
         &report,
         &end.exit,
-        SilentAgent::No,
+        SilenceCause::No,
         &listener.stderr(),
         now,
     );
@@ -216,14 +220,14 @@ async fn answered(
 }
 
 fn conversation(
-    context: &ServiceContext,
+    context: &ServicePorts,
     agent: &Agent,
     place: &Worktree,
     (prompt, home, walled): (&str, &str, bool),
     listener: &Arc<AgentListener>,
     inner: Arc<dyn CommandRunner>,
 ) -> Arc<dyn CommandRunner> {
-    let terms = AcpTerms {
+    let terms = AcpSessionConfig {
         directory: place.top.to_string_lossy().into_owned(),
         prompt: prompt.to_owned(),
         model: agent.model.clone(),
@@ -277,7 +281,7 @@ async fn stay(
     }
 }
 
-fn paid(agent: &Agent, report: &AgentReport) -> Spend {
+fn paid(agent: &Agent, report: &AgentOutput) -> Spend {
     Spend {
         calls: 0,
         tokens: report.usage.map_or(0, TokenUsage::total),

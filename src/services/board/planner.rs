@@ -1,7 +1,7 @@
 //! Planning: a requirement becomes tasks, by its own list, by a model, or by an agent.
 //!
 //! A list needs nobody: one task an item; numbered items wait for the one before them. A model or an agent is asked until an
-//! answer counts. What they name is checked as a whole by [`crate::domain::board::read_plan`]; the board leaves out what it
+//! answer counts. What they name is checked as a whole by [`crate::domain::board::parse_plan_reply`]; the board leaves out what it
 //! has, and asks a person where a person is asked. Danger: a call that fails has to be told as one, never as an empty plan.
 
 use std::sync::Arc;
@@ -9,14 +9,15 @@ use std::sync::Arc;
 use tokio::{runtime::Handle, sync::watch};
 
 use super::{
-    BoardHandle, ServiceContext, SubmitError,
-    brain::{Payer, PlanMaker, Question},
+    BoardHandle, ServicePorts, SubmitError,
+    brain::{ModelQuestion, Payer, PlannerKind},
     plan_agent,
 };
 use crate::domain::{
     board::{
-        Dependency, Input, OnFail, Plan, PlanAnswer, PlanId, PlanTerms, PlanningFacts, ProcessExit,
-        Proposal, TaskId, TaskSpec, excerpt, planning_prompt, read_plan,
+        Dependency, Input, OnDependencyCancelled, PlanConstraints, PlanId, PlanProposal, PlanReply,
+        PlanningFacts, ProcessExit, RequirementPlan, TaskId, TaskSpec, excerpt, parse_plan_reply,
+        planning_prompt,
     },
     model::ModelRole,
 };
@@ -24,7 +25,7 @@ use crate::domain::{
 /// Plans a requirement and hands the result in.
 pub(super) async fn plan(
     handle: &BoardHandle,
-    context: &Arc<ServiceContext>,
+    context: &Arc<ServicePorts>,
     plan: Option<PlanId>,
     generation: u64,
     stop: watch::Receiver<u8>,
@@ -35,14 +36,14 @@ pub(super) async fn plan(
     };
     let facts = board.planning_facts(plan);
     let result = match &context.brain.maker {
-        PlanMaker::Checklist => {
+        PlannerKind::Checklist => {
             let tasks = checklist(&plan.requirement);
             let words = tasks.as_ref().map(|tasks| format!("{} tasks", tasks.len()));
             let words = words.map_err(Clone::clone);
             let input = finished(plan.id, generation, tasks);
             told(handle.submit(input).await, words)
         }
-        PlanMaker::Model(_) | PlanMaker::Agent { .. } => {
+        PlannerKind::Model(_) | PlannerKind::Agent { .. } => {
             let asked = asked(handle, context, (plan, &facts), generation, stop).await;
             hand_in(handle, plan.id, generation, asked).await
         }
@@ -62,7 +63,7 @@ async fn hand_in(
     handle: &BoardHandle,
     plan: PlanId,
     generation: u64,
-    asked: Result<Proposal, String>,
+    asked: Result<PlanProposal, String>,
 ) -> Result<String, String> {
     match asked {
         Ok(proposal) => {
@@ -111,26 +112,26 @@ fn ended(result: Result<String, String>) -> ProcessExit {
 /// Asks the model or the agent.
 async fn asked(
     handle: &BoardHandle,
-    context: &Arc<ServiceContext>,
-    (plan, facts): (&Plan, &PlanningFacts),
+    context: &Arc<ServicePorts>,
+    (plan, facts): (&RequirementPlan, &PlanningFacts),
     generation: u64,
     stop: watch::Receiver<u8>,
-) -> Result<Proposal, String> {
+) -> Result<PlanProposal, String> {
     let brain = &context.brain;
     let branch = context.branch(&handle.snapshot().settings().branch)?;
     let tip = context.merges.tip(&branch).map_err(|error| error.0)?;
     let files = context.merges.files(&tip).map_err(|error| error.0)?;
-    let terms = PlanTerms {
+    let terms = PlanConstraints {
         areas: brain.areas.clone(),
         most: brain.most,
         files,
     };
     let prompt = |refused: Option<(&str, &[String])>| planning_prompt(facts, &terms, refused);
-    let read = |text: &str| read_plan(text, facts, &terms);
+    let read = |text: &str| parse_plan_reply(text, facts, &terms);
     let payer = Payer::Plan(handle.clone(), plan.id, generation);
-    let (maker, answer): (&str, PlanAnswer) = match &brain.maker {
-        PlanMaker::Model(seat) => {
-            let question = Question {
+    let (maker, answer): (&str, PlanReply) = match &brain.maker {
+        PlannerKind::Model(seat) => {
+            let question = ModelQuestion {
                 seat,
                 role: ModelRole::Draft,
                 job: plan.id.0,
@@ -140,14 +141,14 @@ async fn asked(
                 runtime: Handle::current(),
                 stop,
             };
-            ("model", question.settle(&prompt, &read).await?)
+            ("model", question.ask_until_valid(&prompt, &read).await?)
         }
-        PlanMaker::Agent {
+        PlannerKind::Agent {
             agent,
             deadline,
             asks,
         } => {
-            let order = plan_agent::Order {
+            let order = plan_agent::PlanAgentRequest {
                 agent: (**agent).clone(),
                 deadline: *deadline,
                 asks: *asks,
@@ -156,12 +157,12 @@ async fn asked(
                 payer,
             };
             let (facts, terms) = (facts.clone(), terms.clone());
-            let read = plan_agent::read(Arc::clone(context), order, facts, terms, stop);
+            let read = plan_agent::ask_agent(Arc::clone(context), order, facts, terms, stop);
             ("agent", read.await?)
         }
-        PlanMaker::Checklist => return Err("a list needs nobody".to_owned()),
+        PlannerKind::Checklist => return Err("a list needs nobody".to_owned()),
     };
-    Ok(Proposal {
+    Ok(PlanProposal {
         maker: maker.to_owned(),
         tasks: answer.tasks,
         nothing_left: answer.nothing_left,
@@ -178,7 +179,7 @@ fn checklist(requirement: &str) -> Result<Vec<TaskSpec>, String> {
         let place = tasks.len() as u64;
         let dependencies = (numbered && place > 0).then_some(Dependency {
             task: TaskId(place),
-            on_fail: OnFail::Block,
+            on_fail: OnDependencyCancelled::Block,
         });
         tasks.push(TaskSpec {
             title: text.chars().take(200).collect(),

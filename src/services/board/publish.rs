@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{github, supervisor::Shared};
+use super::{github, supervisor::SupervisorState};
 use crate::domain::board::{Fence, Input, MergeId, MergeOutcome, TaskId};
 
-impl Shared {
+impl SupervisorState {
     /// Opens the pull request of an approved attempt, or moves its branch, as the settings say.
     pub(super) async fn publish(self, merge: MergeId, fence: Fence) {
         let board = self.handle.snapshot();
@@ -27,7 +27,9 @@ impl Shared {
         }
         let kept = (branch.clone(), entry.commit.clone());
         let moved = tokio::task::spawn_blocking(move || {
-            context.merges.publish(&branch, &entry.base, &entry.commit)
+            context
+                .merges
+                .update_branch(&branch, &entry.base, &entry.commit)
         });
         if let Ok(outcome) = moved.await {
             if let (Some(remote), MergeOutcome::Merged) = (&self.context.remote, &outcome) {
@@ -61,10 +63,10 @@ impl Shared {
     pub(super) async fn link(self, id: TaskId) {
         let board = self.handle.snapshot();
         let Some(task) = board.task(id) else { return };
-        let linked = github::is_linked(&self.handle, &self.context, task).await;
+        let linked = github::check_issue_link(&self.handle, &self.context, task).await;
         let (ok, detail) = linked.unwrap_or_else(|| {
             let file = task.spec.link.split('#').next().unwrap_or_default();
-            if self.context.tools.worktrees.holds(file) {
+            if self.context.tools.worktrees.checkout_contains(file) {
                 (true, task.spec.link.clone())
             } else {
                 (false, format!("there is no {file}"))

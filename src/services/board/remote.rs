@@ -8,15 +8,15 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use super::{BoardHandle, ServiceContext, worker};
+use super::{BoardHandle, ServicePorts, worker};
 use crate::{
     domain::{
         board::{Fence, Input},
-        cluster::{PROTOCOL, WorkOrder},
+        cluster::{PROTOCOL_VERSION, WorkOrder},
     },
     ports::{
         BoxFuture,
-        cluster::{LineSink, RemoteRuns, StopFeed},
+        cluster::{LineSink, RunDispatcher, StopFeed},
     },
 };
 
@@ -37,18 +37,18 @@ impl StopFeed for Halted {
 
 /// Makes a run where it is to be made, and waits until there is an outcome.
 pub(super) async fn work(
-    context: Arc<ServiceContext>,
-    order: worker::Order,
+    context: Arc<ServicePorts>,
+    order: worker::WorkerRequest,
     fence: Fence,
     stop: watch::Receiver<u8>,
-) -> worker::Finished {
+) -> worker::FinishedRun {
     let Some(remote) = context.remote.clone() else {
         return worker::work(Arc::clone(&context.attempts), order, stop).await;
     };
     let (logs, agent) = (Arc::clone(&context.logs), order.agent.clone());
     logs.line(&agent, &format!("{} waits for a worker", order.task.id));
     let order = WorkOrder {
-        protocol: PROTOCOL,
+        protocol: PROTOCOL_VERSION,
         instance: context.instance.clone(),
         run: order.run,
         fence,
@@ -75,7 +75,7 @@ pub(super) async fn work(
             if !result.worker.is_empty() {
                 logs.line(&agent, &format!("done by the worker {}", result.worker));
             }
-            worker::Finished {
+            worker::FinishedRun {
                 outcome: result.outcome,
                 spend: result.spend,
             }
@@ -85,12 +85,12 @@ pub(super) async fn work(
 }
 
 /// Tells the board which kinds of workers are there, for as long as it listens.
-pub(super) async fn follow_workers(handle: BoardHandle, remote: Arc<dyn RemoteRuns>) {
+pub(super) async fn follow_workers(handle: BoardHandle, remote: Arc<dyn RunDispatcher>) {
     loop {
         match remote.view().await {
             Ok(view) => {
-                let kinds = view.kinds();
-                let is_new = handle.snapshot().worker_kinds() != kinds;
+                let kinds = view.worker_capabilities();
+                let is_new = handle.snapshot().worker_capabilities() != kinds;
                 if is_new && handle.submit(Input::SeeWorkers { kinds }).await.is_err() {
                     tracing::debug!("the board takes nothing in");
                 }

@@ -14,13 +14,13 @@ use std::{
 
 use tokio::{sync::watch, task::JoinSet};
 
-use super::{AttemptContext, threads::on_thread, worker};
+use super::{AttemptServices, threads::spawn_thread, worker};
 use crate::{
     domain::{
-        cluster::{WorkOrder, WorkResult, WorkerCard, turns},
+        cluster::{WorkOrder, WorkResult, WorkerInfo, round_robin},
         ledger::{
             LedgerEntry,
-            chain::{ChainAnchor, LedgerChain},
+            chain::{ChainAnchor, VerifiedLedger},
         },
     },
     ports::{
@@ -57,8 +57,8 @@ impl RecordsToSend {
 }
 
 impl Ledger for RecordsToSend {
-    fn read(&self) -> Result<LedgerChain, LedgerError> {
-        Ok(LedgerChain::default())
+    fn read(&self) -> Result<VerifiedLedger, LedgerError> {
+        Ok(VerifiedLedger::default())
     }
 
     fn append(
@@ -129,11 +129,11 @@ impl Boards {
         loop {
             let (mut failed, mut asked) = (None, 0);
             for wait in [Duration::ZERO, wait] {
-                for index in turns(count, self.last.load(Ordering::Relaxed)) {
+                for index in round_robin(count, self.last.load(Ordering::Relaxed)) {
                     let Some(queue) = self.queues.get(index) else {
                         continue;
                     };
-                    match queue.ask(wait).await {
+                    match queue.poll(wait).await {
                         Ok(Some(taken)) => {
                             self.last.store(index, Ordering::Relaxed);
                             return Ok(taken);
@@ -152,7 +152,7 @@ impl Boards {
         }
     }
 
-    async fn announce(&self, card: &WorkerCard) {
+    async fn announce(&self, card: &WorkerInfo) {
         for queue in &self.queues {
             if let Err(error) = queue.announce(card.clone()).await {
                 tracing::warn!("{error}");
@@ -165,8 +165,8 @@ impl Boards {
 /// for `drain`, or until a second stop.
 pub async fn serve_orders(
     queues: Vec<Arc<dyn OrderQueue>>,
-    context: Arc<AttemptContext>,
-    card: WorkerCard,
+    context: Arc<AttemptServices>,
+    card: WorkerInfo,
     mut stop: watch::Receiver<u8>,
     drain: Duration,
 ) {
@@ -183,7 +183,7 @@ pub async fn serve_orders(
     loop {
         let how = *stop.borrow();
         let is_ending = ending.look(how);
-        let told = WorkerCard {
+        let told = WorkerInfo {
             busy: busy.clone(),
             draining: is_ending,
             ..card.clone()
@@ -285,12 +285,12 @@ async fn next(asked: &mut Option<Asked>) -> Result<Box<dyn TakenOrder>, Error> {
 
 /// Returns what an order is worked on with: what it brings, and what this machine has.
 fn context_of(
-    own: &AttemptContext,
+    own: &AttemptServices,
     order: &WorkOrder,
     records: &Arc<RecordsToSend>,
     logs: Arc<dyn ProcessLogs>,
-) -> AttemptContext {
-    AttemptContext {
+) -> AttemptServices {
+    AttemptServices {
         tools: SessionPorts {
             ledger: Arc::<RecordsToSend>::clone(records),
             ..own.tools.clone()
@@ -312,7 +312,7 @@ fn context_of(
 
 /// Makes one attempt and reports it. When the worker may wait no longer, the attempt is ended.
 async fn made(
-    own: Arc<AttemptContext>,
+    own: Arc<AttemptServices>,
     taken: Box<dyn TakenOrder>,
     worker: String,
     mut ending: watch::Receiver<bool>,
@@ -334,7 +334,7 @@ async fn made(
     });
     let context = context_of(&own, &order, &records, logs);
     let (run, fence, name) = (order.run, order.fence, worker.clone());
-    let order = worker::Order {
+    let order = worker::WorkerRequest {
         agent: worker.clone(),
         run: order.run,
         task: order.task,
@@ -343,7 +343,7 @@ async fn made(
         asker: Arc::clone(&own.tools.approvals),
         patience: 0,
     };
-    let done = on_thread(worker::work(Arc::new(context), order, stop));
+    let done = spawn_thread(worker::work(Arc::new(context), order, stop));
     let mut done = std::pin::pin!(done);
     let finished = loop {
         tokio::select! {

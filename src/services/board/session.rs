@@ -18,22 +18,22 @@ use tokio::{
 };
 
 use super::{
-    BoardHandle, ServiceContext, SubmitError,
-    threads::{BEAT, on_thread},
-    watched_worktrees::WatchedWorktrees,
+    BoardHandle, ServicePorts, SubmitError,
+    threads::{HEARTBEAT_INTERVAL, spawn_thread},
+    watched_worktrees::RefTolerantWorktrees,
 };
 use crate::{
     domain::{
         board::{
-            Answer, Fence, Input, RunId, Session, SessionEffect, SessionId, SessionInput,
+            BoardResponse, Fence, Input, RunId, Session, SessionEffect, SessionId, SessionInput,
             SessionRequest, SessionStop, SessionTaskEnd, Spend,
         },
         ledger::{SessionStart, TaskEnd, TaskOutcome},
-        tasks::{GuardedTask, QueueAction, RunProgress, StopReason, TaskVerdict},
+        tasks::{AgentTask, QueueAction, RunProgress, StopReason, TaskVerdict},
         time::Timestamp,
     },
     ports::BoxFuture,
-    services::tasks::{self, ListReport, SessionObserver, SessionPorts, SessionTerms, TaskOrder},
+    services::tasks::{self, ListReport, SessionObserver, SessionPorts, SessionTerms, TaskSource},
 };
 
 /// The kind of session of which a summary is kept.
@@ -66,13 +66,13 @@ struct Open {
 #[derive(Clone)]
 pub(super) struct Sessions {
     handle: BoardHandle,
-    context: Arc<ServiceContext>,
+    context: Arc<ServicePorts>,
     open: Arc<Mutex<BTreeMap<SessionId, Open>>>,
     ending: Arc<AtomicBool>,
 }
 
 impl Sessions {
-    pub(super) fn new(handle: BoardHandle, context: Arc<ServiceContext>) -> Self {
+    pub(super) fn new(handle: BoardHandle, context: Arc<ServicePorts>) -> Self {
         Self {
             handle,
             context,
@@ -131,7 +131,7 @@ impl Sessions {
         }
     }
 
-    pub(super) fn are_open(&self) -> bool {
+    pub(super) fn any_open(&self) -> bool {
         self.open.lock().is_ok_and(|open| !open.is_empty())
     }
 
@@ -160,7 +160,7 @@ impl Sessions {
             reverts: Vec::new(),
         };
         drop(tokio::spawn(async move {
-            let done = on_thread(carry_out(this.clone(), id, resume, order)).await;
+            let done = spawn_thread(carry_out(this.clone(), id, resume, order)).await;
             if done.is_err() {
                 this.finish(id, Err("its thread panicked".to_owned())).await;
             }
@@ -269,7 +269,7 @@ async fn perform(
         } else {
             request.session.clone()
         },
-        seconds: session.left(sessions.handle.now()),
+        seconds: session.seconds_left(sessions.handle.now()),
         checkpoint_every: request.checkpoint_every,
         progress,
         ..SessionTerms::new(
@@ -281,7 +281,7 @@ async fn perform(
         )
     };
     let tools = SessionPorts {
-        worktrees: Arc::new(WatchedWorktrees(Arc::clone(&context.tools.worktrees))),
+        worktrees: Arc::new(RefTolerantWorktrees(Arc::clone(&context.tools.worktrees))),
         ..context.tools.clone()
     };
     let observer = Observer {
@@ -291,7 +291,7 @@ async fn perform(
         turn: Arc::clone(&order.turn),
     };
     let stopped = order.stopped.clone();
-    let ended = tasks::run_in_order(&request.list, &tools, &terms, &observer, stopped, order);
+    let ended = tasks::run_from_source(&request.list, &tools, &terms, &observer, stopped, order);
     let ended = ended.await.map_err(|error| error.to_string());
     order.release();
     ended
@@ -304,7 +304,7 @@ async fn restore(
     request: &SessionRequest,
     progress: &RunProgress,
 ) -> Result<(), String> {
-    let outcome = |task: &GuardedTask| {
+    let outcome = |task: &AgentTask| {
         let ends = progress.ends.iter();
         ends.filter(|end| end.task == task.id)
             .map(|end| end.outcome)
@@ -340,7 +340,7 @@ impl Observer {
             reason: reason.to_owned(),
         };
         match self.sessions.handle.submit(Input::Session(input)).await {
-            Ok(Answer::Run { run, fence }) => {
+            Ok(BoardResponse::Run { run, fence }) => {
                 *current = Some(Turn { run, fence, ..turn });
                 self.sessions.with(self.id, |open| open.fence = Some(fence));
                 true
@@ -355,7 +355,7 @@ impl Observer {
 }
 
 impl SessionObserver for Observer {
-    fn may_start(&self, _task: &GuardedTask) -> bool {
+    fn may_start(&self, _task: &AgentTask) -> bool {
         // The board has asked whoever had to be asked.
         true
     }
@@ -364,7 +364,7 @@ impl SessionObserver for Observer {
         self.sessions.line(self.id, text);
     }
 
-    fn tries_again<'a>(&'a self, _task: &'a GuardedTask, reason: &'a str) -> BoxFuture<'a, bool> {
+    fn may_retry<'a>(&'a self, _task: &'a AgentTask, reason: &'a str) -> BoxFuture<'a, bool> {
         Box::pin(self.try_again(reason))
     }
 
@@ -455,7 +455,7 @@ impl BoardOrder {
         let current = Arc::clone(&self.turn);
         self.renewal = Some(self.runtime.spawn(async move {
             loop {
-                tokio::time::sleep(BEAT).await;
+                tokio::time::sleep(HEARTBEAT_INTERVAL).await;
                 let turn = current.lock().await;
                 let Some(Turn { run, fence, .. }) = *turn else {
                     return;
@@ -480,7 +480,7 @@ impl BoardOrder {
     }
 }
 
-impl TaskOrder for BoardOrder {
+impl TaskSource for BoardOrder {
     fn next(&mut self, _left: Option<u64>) -> BoxFuture<'_, QueueAction> {
         Box::pin(self.next_turn())
     }

@@ -15,17 +15,17 @@ use tokio::{
 };
 
 use super::{
-    BoardApprovals, BoardHandle, ServiceContext, SubmitError,
+    BoardApprovals, BoardHandle, ServicePorts, SubmitError,
     brain::Payer,
-    case::Case,
+    case::JudgementRequest,
     github, judge, planner, remote, session,
-    threads::{BEAT, on_thread},
-    wakes::{asked, wake_loop},
+    threads::{HEARTBEAT_INTERVAL, spawn_thread},
+    wakes::{stop_requested, wake_loop},
     worker,
 };
 use crate::domain::board::{
-    Board, Effect, FailureKind, Fence, Input, JudgementId, Part, PlanId, ProcessExit, ProcessName,
-    RunId, RunOutcome, Task, TaskId, Verdict,
+    Board, Controller, Effect, FailureKind, Fence, Input, JudgementId, PlanId, ProcessExit,
+    ProcessName, RunId, RunOutcome, Task, TaskId, Verdict,
 };
 
 /// Something for an agent to do.
@@ -45,9 +45,9 @@ type Busy = Arc<Mutex<BTreeMap<Fence, watch::Sender<u8>>>>;
 
 /// What all processes share.
 #[derive(Clone)]
-pub(super) struct Shared {
+pub(super) struct SupervisorState {
     pub(super) handle: BoardHandle,
-    pub(super) context: Arc<ServiceContext>,
+    pub(super) context: Arc<ServicePorts>,
     busy: Busy,
     sessions: session::Sessions,
 }
@@ -56,11 +56,11 @@ pub(super) struct Shared {
 pub async fn run(
     handle: BoardHandle,
     mut effects: mpsc::UnboundedReceiver<Effect>,
-    context: Arc<ServiceContext>,
+    context: Arc<ServicePorts>,
     mut stop: watch::Receiver<u8>,
     drain: Duration,
 ) -> Result<(), SubmitError> {
-    let shared = Shared {
+    let shared = SupervisorState {
         sessions: session::Sessions::new(handle.clone(), Arc::clone(&context)),
         handle,
         context,
@@ -72,7 +72,7 @@ pub async fn run(
         .handle
         .submit(Input::ServiceStarted { instance })
         .await?;
-    let supervisor = tokio::spawn(wake_loop(shared.handle.clone(), Part::Supervisor));
+    let supervisor = tokio::spawn(wake_loop(shared.handle.clone(), Controller::Supervisor));
     let context = Arc::clone(&shared.context);
     let follower = tokio::spawn(github::run(shared.handle.clone(), context));
     let remote = shared.context.remote.clone();
@@ -100,7 +100,7 @@ pub async fn run(
     Ok(())
 }
 
-impl Shared {
+impl SupervisorState {
     fn perform(&self, effect: Effect, started: &mut BTreeMap<ProcessName, Started>) {
         match effect {
             Effect::StartProcess {
@@ -227,15 +227,15 @@ impl Shared {
         }
         self.context.logs.line(&name.agent_name(), "is up");
         let part = match name {
-            ProcessName::Dispatcher => Some(Part::Dispatcher),
-            ProcessName::CycleManager => Some(Part::CycleManager),
+            ProcessName::Dispatcher => Some(Controller::Dispatcher),
+            ProcessName::CycleManager => Some(Controller::CycleManager),
             _ => None,
         };
         match (name, part) {
             (_, Some(part)) => {
                 tokio::select! {
                     () = wake_loop(self.handle.clone(), part) => {}
-                    () = asked(&mut stopped) => {}
+                    () = stop_requested(&mut stopped) => {}
                 }
             }
             (ProcessName::Agent(..), _) => self.serve(name, inbox, stopped).await,
@@ -262,7 +262,7 @@ impl Shared {
         let upkeep = Arc::clone(&self.context.upkeep);
         let stamp = format!("{:015}", self.handle.now());
         let work = move || match name {
-            ProcessName::DbPush => upkeep.push(&stamp),
+            ProcessName::DbPush => upkeep.back_up(&stamp),
             _ => upkeep.check(),
         };
         let done = tokio::task::spawn_blocking(work).await;
@@ -281,14 +281,14 @@ impl Shared {
         mut stopped: watch::Receiver<u8>,
     ) {
         loop {
-            self.handle.alive(name);
+            self.handle.heartbeat(name);
             tokio::select! {
                 work = inbox.recv() => match work {
                     Some(work) => self.work(name, work, &mut stopped).await,
                     None => return,
                 },
-                () = asked(&mut stopped) => return,
-                () = tokio::time::sleep(BEAT) => {}
+                () = stop_requested(&mut stopped) => return,
+                () = tokio::time::sleep(HEARTBEAT_INTERVAL) => {}
             }
             if *stopped.borrow() > 0 {
                 return;
@@ -319,12 +319,12 @@ impl Shared {
         loop {
             tokio::select! {
                 () = &mut reporting => break,
-                () = asked(stopped), if !asked_to_stop => {
+                () = stop_requested(stopped), if !asked_to_stop => {
                     asked_to_stop = true;
                     stop.send_replace(1);
                 }
-                () = tokio::time::sleep(BEAT) => {
-                    self.handle.alive(name);
+                () = tokio::time::sleep(HEARTBEAT_INTERVAL) => {
+                    self.handle.heartbeat(name);
                     if let Err(SubmitError::Refused(refusal)) = self.handle.submit(renew.clone()).await {
                         // Somebody else has the work now.
                         tracing::warn!("{name}: {refusal}");
@@ -352,7 +352,7 @@ impl Shared {
         match *work {
             Work::Run(run, _, fence) => {
                 let log = format!(".tos/task-logs/{}-{run}", context.instance);
-                let base = worker::base_of(&context, &branch);
+                let base = worker::base_commit(&context, &branch);
                 let base = match base {
                     Ok(base) => base,
                     Err(reason) => {
@@ -360,7 +360,7 @@ impl Shared {
                         return (Input::RenewRun { run, fence }, Piece::Run(run, log, done));
                     }
                 };
-                let order = worker::Order {
+                let order = worker::WorkerRequest {
                     agent,
                     run,
                     task,
@@ -374,14 +374,14 @@ impl Shared {
                     }),
                     patience: board.settings().question_ms.div_ceil(1000),
                 };
-                let done = on_thread(remote::work(context, order, fence, halted));
+                let done = spawn_thread(remote::work(context, order, fence, halted));
                 (Input::RenewRun { run, fence }, Piece::Run(run, log, done))
             }
             Work::Judge(judgement, _, fence) => {
                 let base = board.judge_base(task.id).map(str::to_owned);
                 let task_id = task.id;
                 let name = judgement.to_string();
-                let case = Case {
+                let case = JudgementRequest {
                     name,
                     agent,
                     task,
@@ -391,7 +391,7 @@ impl Shared {
                     payer: Payer::Judgement(self.handle.clone(), judgement, fence),
                     runtime: Handle::current(),
                 };
-                let done = on_thread(judge::examine(context, case, halted));
+                let done = spawn_thread(judge::judge_attempt(context, case, halted));
                 (
                     Input::RenewJudgement { judgement, fence },
                     Piece::Judge(judgement, done),
@@ -403,7 +403,7 @@ impl Shared {
     async fn report(&self, piece: Piece, fence: Fence) {
         let told = match piece {
             Piece::Run(run, log, done) => {
-                let finished = done.await.unwrap_or_else(|_| worker::Finished {
+                let finished = done.await.unwrap_or_else(|_| worker::FinishedRun {
                     outcome: RunOutcome::Failed {
                         failure: FailureKind::Launch,
                         reasons: vec!["the worker's thread panicked".to_owned()],
@@ -458,7 +458,7 @@ impl Shared {
         }
         self.sessions.end(1);
         let is_busy =
-            || self.busy.lock().is_ok_and(|busy| !busy.is_empty()) || self.sessions.are_open();
+            || self.busy.lock().is_ok_and(|busy| !busy.is_empty()) || self.sessions.any_open();
         let over = async {
             while is_busy() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -490,7 +490,7 @@ impl Shared {
 
 /// Work under way, with what tells its end.
 enum Piece {
-    Run(RunId, String, oneshot::Receiver<worker::Finished>),
+    Run(RunId, String, oneshot::Receiver<worker::FinishedRun>),
     Judge(JudgementId, oneshot::Receiver<Verdict>),
 }
 
@@ -503,7 +503,7 @@ fn earlier(board: &Board, task: TaskId) -> u32 {
 }
 
 /// Returns the end of a run that never began.
-fn ended(finished: worker::Finished) -> oneshot::Receiver<worker::Finished> {
+fn ended(finished: worker::FinishedRun) -> oneshot::Receiver<worker::FinishedRun> {
     let (sender, done) = oneshot::channel();
     // The receiver is here, so it arrives.
     drop(sender.send(finished));

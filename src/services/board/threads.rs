@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// How often an agent shows that it is alive, and renews its lease.
-pub(super) const BEAT: Duration = Duration::from_secs(15);
+pub(super) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Runs a future on a thread of its own.
-pub(super) fn on_thread<T: Send + 'static>(
+pub(super) fn spawn_thread<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
 ) -> oneshot::Receiver<T> {
     let (sender, receiver) = oneshot::channel();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::{BoardHandle, SubmitError};
-use crate::domain::board::{Input, Part};
+use crate::domain::board::{Controller, Input};
 
 /// How long a loop rests after a step that did not work.
 const REST: Duration = Duration::from_secs(1);
@@ -13,7 +13,7 @@ const REST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Completes when a stop is asked for.
-pub(super) async fn asked(stopped: &mut watch::Receiver<u8>) {
+pub(super) async fn stop_requested(stopped: &mut watch::Receiver<u8>) {
     while *stopped.borrow() == 0 {
         if stopped.changed().await.is_err() {
             return;
@@ -22,8 +22,8 @@ pub(super) async fn asked(stopped: &mut watch::Receiver<u8>) {
 }
 
 /// Lets a part do what is due, as soon as it is due.
-pub(super) async fn wake_loop(handle: BoardHandle, part: Part) {
-    let mut changes = handle.changes();
+pub(super) async fn wake_loop(handle: BoardHandle, part: Controller) {
+    let mut changes = handle.watch();
     loop {
         let due = changes.borrow_and_update().next_wake_of(part);
         let now = handle.now();

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use crate::{
     domain::validate::CollectedChange,
-    ports::worktrees::{Error, Shared, SharedWish, Worktree, Worktrees},
+    ports::worktrees::{Error, SharedFiles, SharedPaths, Worktree, Worktrees},
 };
 
 /// Work trees that let people and the merge queue move branches.
-pub(super) struct WatchedWorktrees(pub(super) Arc<dyn Worktrees>);
+pub(super) struct RefTolerantWorktrees(pub(super) Arc<dyn Worktrees>);
 
-impl Worktrees for WatchedWorktrees {
-    fn promises(&self) -> Result<Vec<(String, String)>, Error> {
+impl Worktrees for RefTolerantWorktrees {
+    fn protected_digests(&self) -> Result<Vec<(String, String)>, Error> {
         let moves =
             |name: &str| name.starts_with("refs/") || matches!(name, "HEAD" | "packed-refs");
-        let mut promises = self.0.promises()?;
+        let mut promises = self.0.protected_digests()?;
         promises.retain(|(name, _)| !moves(name));
         Ok(promises)
     }
@@ -41,8 +41,8 @@ impl Worktrees for WatchedWorktrees {
         self.0.read_scratch(place, file)
     }
 
-    fn holds(&self, path: &str) -> bool {
-        self.0.holds(path)
+    fn checkout_contains(&self, path: &str) -> bool {
+        self.0.checkout_contains(path)
     }
 
     fn remove_scratch(&self, place: &Worktree) -> Result<(), Error> {
@@ -57,30 +57,35 @@ impl Worktrees for WatchedWorktrees {
         self.0.tree(place)
     }
 
-    fn keep(
+    fn commit_tree(
         &self,
         place: &Worktree,
         tree: &str,
         message: &str,
         reference: &str,
     ) -> Result<String, Error> {
-        self.0.keep(place, tree, message, reference)
+        self.0.commit_tree(place, tree, message, reference)
     }
 
-    fn with_base(&self, place: &Worktree, tree: &str, paths: &[String]) -> Result<String, Error> {
-        self.0.with_base(place, tree, paths)
+    fn commit_with_base(
+        &self,
+        place: &Worktree,
+        tree: &str,
+        paths: &[String],
+    ) -> Result<String, Error> {
+        self.0.commit_with_base(place, tree, paths)
     }
 
-    fn point(&self, reference: &str, commit: &str) -> Result<(), Error> {
-        self.0.point(reference, commit)
+    fn update_ref(&self, reference: &str, commit: &str) -> Result<(), Error> {
+        self.0.update_ref(reference, commit)
     }
 
-    fn at(&self, reference: &str) -> Option<String> {
-        self.0.at(reference)
+    fn resolve_ref(&self, reference: &str) -> Option<String> {
+        self.0.resolve_ref(reference)
     }
 
-    fn take_over(&self, commit: &str, reference: &str) -> Result<String, Error> {
-        self.0.take_over(commit, reference)
+    fn fast_forward(&self, commit: &str, reference: &str) -> Result<String, Error> {
+        self.0.fast_forward(commit, reference)
     }
 
     fn save(&self, place: &Worktree, message: &str, reference: &str) -> Result<String, Error> {
@@ -91,32 +96,32 @@ impl Worktrees for WatchedWorktrees {
         self.0.roll_back(place)
     }
 
-    fn hand_on(&self, place: &Worktree) -> Result<(), Error> {
-        self.0.hand_on(place)
+    fn remove_for_reuse(&self, place: &Worktree) -> Result<(), Error> {
+        self.0.remove_for_reuse(place)
     }
 
-    fn finish(&self, run: &str) -> Result<(), Error> {
-        self.0.finish(run)
+    fn remove_reusable(&self, run: &str) -> Result<(), Error> {
+        self.0.remove_reusable(run)
     }
 
     fn remove(&self, place: &Worktree) -> Result<(), Error> {
         self.0.remove(place)
     }
 
-    fn clean(&self) -> Result<Vec<String>, Error> {
-        self.0.clean()
+    fn recover_crashed(&self) -> Result<Vec<String>, Error> {
+        self.0.recover_crashed()
     }
 
-    fn check_shared(&self, wish: &SharedWish<'_>) -> Result<Vec<String>, Error> {
+    fn check_shared(&self, wish: &SharedPaths<'_>) -> Result<Vec<String>, Error> {
         self.0.check_shared(wish)
     }
 
     fn share(
         &self,
         place: &Worktree,
-        wish: &SharedWish<'_>,
+        wish: &SharedPaths<'_>,
         walled: bool,
-    ) -> Result<Shared, Error> {
+    ) -> Result<SharedFiles, Error> {
         self.0.share(place, wish, walled)
     }
 
@@ -124,8 +129,8 @@ impl Worktrees for WatchedWorktrees {
         self.0.missing_submodules(base)
     }
 
-    fn weight(&self, place: &Worktree) -> u64 {
-        self.0.weight(place)
+    fn disk_usage(&self, place: &Worktree) -> u64 {
+        self.0.disk_usage(place)
     }
 
     fn describe_changes(&self, from: &str, to: &str) -> Result<String, Error> {

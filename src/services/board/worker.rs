@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{AttemptContext, ServiceContext, watched_worktrees::WatchedWorktrees};
+use super::{AttemptServices, ServicePorts, watched_worktrees::RefTolerantWorktrees};
 use crate::{
     domain::{
-        board::{FailureKind, KeptCommit, Role, RunId, RunOutcome, Spend, Task, attempt_prompt},
+        board::{
+            AgentRole, FailureKind, KeptCommit, RunId, RunOutcome, Spend, Task, attempt_prompt,
+        },
         ledger::{TaskEnd, TaskOutcome},
-        tasks::{AgentKind, GuardedTask, OnFailure, RunProgress, StopReason, TaskList},
+        tasks::{AgentKind, AgentTask, OnFailure, RunProgress, StopReason, TaskList},
     },
     ports::approvals::Approvals,
     services::tasks::{self, ListReport, SessionObserver, SessionPorts, SessionTerms},
@@ -19,18 +21,18 @@ use crate::{
 const MARGIN: u64 = 10;
 
 /// What came of a run.
-pub(super) struct Finished {
+pub(super) struct FinishedRun {
     pub(super) outcome: RunOutcome,
     pub(super) spend: Spend,
 }
 
 struct Listener {
-    context: Arc<AttemptContext>,
+    context: Arc<AttemptServices>,
     agent: String,
 }
 
 impl SessionObserver for Listener {
-    fn may_start(&self, _task: &GuardedTask) -> bool {
+    fn may_start(&self, _task: &AgentTask) -> bool {
         // The board has asked whoever had to be asked.
         true
     }
@@ -45,7 +47,7 @@ impl SessionObserver for Listener {
 }
 
 /// What a worker is given.
-pub(super) struct Order {
+pub(super) struct WorkerRequest {
     pub(super) agent: String,
     pub(super) run: RunId,
     pub(super) task: Task,
@@ -60,22 +62,22 @@ pub(super) struct Order {
 }
 
 /// Returns the commit that work for a branch starts from.
-pub(super) fn base_of(context: &ServiceContext, branch: &str) -> Result<String, String> {
+pub(super) fn base_commit(context: &ServicePorts, branch: &str) -> Result<String, String> {
     let branch = context.branch(branch)?;
     context.merges.tip(&branch).map_err(|error| error.0)
 }
 
 /// Says that a run could not begin.
-pub(super) fn not_begun(reason: String) -> Finished {
-    Finished {
+pub(super) fn not_begun(reason: String) -> FinishedRun {
+    FinishedRun {
         outcome: failure(FailureKind::Launch, reason),
         spend: Spend::default(),
     }
 }
 
 /// Says that nobody knows what came of a run; another attempt may do better at once.
-pub(super) fn lost(reason: String) -> Finished {
-    Finished {
+pub(super) fn lost(reason: String) -> FinishedRun {
+    FinishedRun {
         outcome: failure(FailureKind::Flaky, reason),
         spend: Spend::default(),
     }
@@ -83,11 +85,11 @@ pub(super) fn lost(reason: String) -> Finished {
 
 /// Works on a task until there is an outcome. The future may block, so it has a thread of its own.
 pub(super) async fn work(
-    context: Arc<AttemptContext>,
-    order: Order,
+    context: Arc<AttemptServices>,
+    order: WorkerRequest,
     stop: watch::Receiver<u8>,
-) -> Finished {
-    let Order {
+) -> FinishedRun {
+    let WorkerRequest {
         agent,
         run,
         task,
@@ -96,7 +98,7 @@ pub(super) async fn work(
         asker,
         patience,
     } = order;
-    let failed = |failure, reason: String| Finished {
+    let failed = |failure, reason: String| FinishedRun {
         outcome: RunOutcome::Failed {
             failure,
             signature: reason.clone(),
@@ -128,7 +130,7 @@ pub(super) async fn work(
         ..SessionTerms::new(&name, start)
     };
     let tools = SessionPorts {
-        worktrees: Arc::new(WatchedWorktrees(Arc::clone(&context.tools.worktrees))),
+        worktrees: Arc::new(RefTolerantWorktrees(Arc::clone(&context.tools.worktrees))),
         runners,
         approvals: asker,
         ..context.tools.clone()
@@ -144,7 +146,7 @@ pub(super) async fn work(
 }
 
 /// Makes the list that holds nothing but this task.
-fn list_of(context: &AttemptContext, task: &Task, patience: u64) -> Result<TaskList, String> {
+fn list_of(context: &AttemptServices, task: &Task, patience: u64) -> Result<TaskList, String> {
     let spec = &task.spec;
     let agent = match spec.agent.as_str() {
         "" => context.list.agent.clone(),
@@ -161,7 +163,7 @@ fn list_of(context: &AttemptContext, task: &Task, patience: u64) -> Result<TaskL
         agent,
         on_failure: OnFailure::Stop,
         provider_retries: 0,
-        tasks: vec![guarded(&context.test_command, task)],
+        tasks: vec![to_guarded_task(&context.test_command, task)],
         ..context.list.clone()
     };
     let faults = list.validation_errors();
@@ -173,15 +175,15 @@ fn list_of(context: &AttemptContext, task: &Task, patience: u64) -> Result<TaskL
 }
 
 /// Returns a task of the board as sessions know tasks.
-pub(super) fn guarded(usual_test: &[String], task: &Task) -> GuardedTask {
+pub(super) fn to_guarded_task(usual_test: &[String], task: &Task) -> AgentTask {
     let spec = &task.spec;
     let class = match (spec.class.as_str(), spec.role) {
-        ("", Role::Tester) => "test",
+        ("", AgentRole::Tester) => "test",
         ("", _) => "feature",
         (class, _) => class,
     };
     let minutes = u64::from(spec.timebox_minutes);
-    GuardedTask {
+    AgentTask {
         id: task.id.to_string(),
         goal: spec.title.clone(),
         prompt: attempt_prompt(task),
@@ -190,7 +192,7 @@ pub(super) fn guarded(usual_test: &[String], task: &Task) -> GuardedTask {
         context_files: spec.context_files.clone(),
         depends_on: Vec::new(),
         max_time_seconds: if minutes == 0 {
-            crate::domain::tasks::TASK_SECONDS
+            crate::domain::tasks::DEFAULT_TASK_SECONDS
         } else {
             minutes * 60
         },
@@ -212,12 +214,12 @@ pub(super) fn test_command(usual: &[String], task: &Task) -> Vec<String> {
 }
 
 fn told(
-    context: &AttemptContext,
+    context: &AttemptServices,
     report: &ListReport,
     run: RunId,
     task: &Task,
     base: String,
-) -> Finished {
+) -> FinishedRun {
     let end = report.tasks.first();
     let spend = Spend {
         // The first call was counted when the run began.
@@ -228,7 +230,7 @@ fn told(
     let outcome = match (end, end.and_then(|end| end.commit.clone())) {
         (Some(end), Some(commit)) if end.outcome == TaskOutcome::Success => {
             let reference = format!("refs/tos/attempts/board/{}/{run}", task.id);
-            match context.tools.worktrees.point(&reference, &commit) {
+            match context.tools.worktrees.update_ref(&reference, &commit) {
                 Ok(()) => RunOutcome::Committed {
                     kept: KeptCommit {
                         commit,
@@ -245,7 +247,7 @@ fn told(
             "the session ended without a result".to_owned(),
         ),
     };
-    Finished { outcome, spend }
+    FinishedRun { outcome, spend }
 }
 
 fn failure(kind: FailureKind, reason: String) -> RunOutcome {

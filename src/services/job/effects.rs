@@ -48,7 +48,7 @@ impl std::fmt::Debug for JobPorts {
 
 /// What the performer has to know about commands beyond the effect itself.
 #[derive(Debug, Clone)]
-pub struct CommandContext {
+pub struct CommandSettings {
     /// The root: where commands run.
     pub root: PathBuf,
     /// The folder of step logs, absolute: whole outputs go below it.
@@ -65,7 +65,7 @@ pub struct CommandContext {
 #[derive(Debug)]
 pub(in crate::services) struct EffectPerformer {
     pub(in crate::services) ports: JobPorts,
-    pub(in crate::services) workshop: CommandContext,
+    pub(in crate::services) workshop: CommandSettings,
     pub(in crate::services) stop: watch::Receiver<u8>,
 }
 

@@ -9,7 +9,7 @@ use crate::{
     domain::{
         job::{
             event::{EventKind, ImportedState, RunLogEvent},
-            outcome::StepPhase,
+            outcome::StepOutcome,
             record,
             state::{JobLoopState, StepOverview},
         },
@@ -101,7 +101,7 @@ fn keep_job_index(store: &dyn Store, recovered: &mut RecoveryResult) -> Result<(
 
 /// Takes over the state of a program that kept no run log.
 fn adopt(store: &dyn Store, repairs: &mut Vec<String>) -> Result<Option<ImportedState>, Error> {
-    let there = store.disk().step_logs;
+    let there = store.record_files().step_logs;
     let next_step = there.last().map_or(1, |last| last + 1);
     let step_logs = count(there.len());
     for record in [RecordFile::PhaseState, RecordFile::OldPhaseState] {
@@ -153,7 +153,7 @@ fn job_index_of(bytes: &[u8]) -> Result<Option<u32>, String> {
         serde_json::from_slice(bytes).map_err(|error| format!("is not JSON ({error})"))?;
     let map = value.as_object().ok_or("is not a JSON object")?;
     if let Some(phase) = map.get("current_phase").and_then(Value::as_str)
-        && !StepPhase::is_known(phase)
+        && !StepOutcome::is_known(phase)
     {
         return Err(format!("holds an unexpected phase `{phase}`"));
     }
@@ -173,7 +173,7 @@ fn job_index_of(bytes: &[u8]) -> Result<Option<u32>, String> {
 
 /// Step logs that the log knows nothing of keep their numbers: ours go on after them.
 fn skip_taken_numbers(store: &dyn Store, state: &JobLoopState) -> Option<ImportedState> {
-    let there = store.disk().step_logs;
+    let there = store.record_files().step_logs;
     let last = there.last().copied()?;
     let foreign = there.iter().filter(|number| **number >= state.next_step);
     (last >= state.next_step).then(|| ImportedState {

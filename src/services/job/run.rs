@@ -11,7 +11,7 @@ use crate::{
         event::{EventKind, ImportedState, RunSettingsRecord},
         outcome::RunOutcome,
         record,
-        record::{RecordFiles, RunContext},
+        record::{RecordFiles, RunSummaryFacts},
         rules::AfterCrash,
         state::{JobLoopState, StepStage},
     },
@@ -20,7 +20,7 @@ use crate::{
         effects::JobPorts,
         event_bus::{EventBus, EventReporter, pretty_json},
         recovery, run_loop,
-        run_loop::{CommandContext, input_time},
+        run_loop::{CommandSettings, input_time},
     },
 };
 
@@ -32,7 +32,7 @@ pub struct RunRequest {
     /// The facts of this run for the records.
     pub facts: RunSettingsRecord,
     /// Where and how commands run.
-    pub workshop: CommandContext,
+    pub workshop: CommandSettings,
     /// Whether the records of earlier runs are archived first.
     pub clean: bool,
     /// Whether a long wait is slept through instead of ending the run.
@@ -63,7 +63,7 @@ pub fn recover_read_only(
         state.next_step = adopted.next_step;
         state.adopted_logs = state.adopted_logs.saturating_add(adopted.step_logs);
     }
-    Ok((state, store.disk(), recovered.repairs))
+    Ok((state, store.record_files(), recovered.repairs))
 }
 
 /// Works on a job. `tell` shows sentences at once; `reporters` follow the events.
@@ -112,7 +112,7 @@ pub async fn run(
     Ok(RunReport {
         state: job.state().clone(),
         outcome,
-        disk: ports.store.disk(),
+        disk: ports.store.record_files(),
         notes,
     })
 }
@@ -126,7 +126,7 @@ async fn runs(
     job: &mut JobMachine,
     facts: RunSettingsRecord,
     ports: &JobPorts,
-    workshop: CommandContext,
+    workshop: CommandSettings,
     bus: &mut EventBus,
     mut stop: watch::Receiver<u8>,
     wait: bool,
@@ -166,7 +166,7 @@ async fn runs(
 
 /// Archives the records; the machine begins with an empty state.
 fn clean(job: &mut JobMachine, ports: &JobPorts, bus: &mut EventBus) -> Result<(), store::Error> {
-    let disk = ports.store.disk();
+    let disk = ports.store.record_files();
     let nothing = RecordFiles {
         payload_bytes: disk.payload_bytes,
         ..RecordFiles::default()
@@ -174,7 +174,7 @@ fn clean(job: &mut JobMachine, ports: &JobPorts, bus: &mut EventBus) -> Result<(
     if job.state().seq == 0 && disk == nothing {
         return Ok(());
     }
-    let archive = ports.store.new_archive();
+    let archive = ports.store.archive_name();
     let kind = EventKind::CleanStarted {
         archive: archive.clone(),
     };
@@ -206,7 +206,10 @@ async fn leftovers(state: &JobLoopState, ports: &JobPorts) -> Option<String> {
     if !state.running || state.run.is_empty() {
         return None;
     }
-    let count = ports.runner.reap(&format!("{}/", state.run)).await;
+    let count = ports
+        .runner
+        .kill_survivors(&format!("{}/", state.run))
+        .await;
     (count > 0).then(|| {
         format!("run {} had ended without a word; {count} of its processes were still alive and are ended now", state.run)
     })
@@ -249,7 +252,7 @@ fn interrupted(job: &JobMachine) -> Option<String> {
 pub fn write_run_summary(
     store: &dyn store::Store,
     state: &JobLoopState,
-    files: &RunContext,
+    files: &RunSummaryFacts,
 ) -> Result<(String, serde_json::Value), store::Error> {
     let value = record::run_summary(state, files);
     let text = record::run_summary_text(state, files);

@@ -16,13 +16,13 @@ use crate::{
     },
 };
 
-pub use crate::services::job::effects::CommandContext;
+pub use crate::services::job::effects::CommandSettings;
 
 /// Returns the present moment.
 pub fn input_time(clock: &dyn Clock) -> InputTime {
     InputTime {
         at: clock.now(),
-        chance: clock.chance(),
+        chance: clock.random(),
     }
 }
 
@@ -34,7 +34,7 @@ pub async fn run(
     job: &mut JobMachine,
     facts: RunSettingsRecord,
     ports: &JobPorts,
-    workshop: CommandContext,
+    workshop: CommandSettings,
     bus: &mut EventBus,
     stop: watch::Receiver<u8>,
 ) -> Result<RunOutcome, store::Error> {

@@ -5,13 +5,14 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     domain::{
         agent::{
-            Agent, AgentEnd, AgentKind, AgentReport, CHECK_EDITED, CHECK_FILE, CHECK_FILES,
-            CHECK_RAN, Invocation, SilentAgent, acp::AcpTerms, classify, most_informative_line,
+            Agent, AgentEnd, AgentKind, AgentOutput, CHECK_EDIT_FILE, CHECK_EDITED_TEXT,
+            CHECK_FILES, CHECK_RAN_FILE, Invocation, SilenceCause, acp::AcpSessionConfig, classify,
+            most_informative_line,
         },
         command::{Command, CommandKind},
         ledger::LedgerRecord,
         night::health::{AgentHealth, ClockReading, HealthFacts},
-        notification::{Notification, NotificationEvent},
+        notify::{Notification, NotificationEvent},
         policy::PolicyContext,
         process::{CommandResult, ExitStatus},
         tasks::{SandboxDemand, TaskList},
@@ -45,16 +46,19 @@ pub async fn check_health(
             tracing::warn!("{line}");
         }
         // Old work trees go first: one of them may stand where an agent is asked.
-        tools.worktrees.clean().map_err(|error| error.to_string())
+        tools
+            .worktrees
+            .recover_crashed()
+            .map_err(|error| error.to_string())
     };
     for agent in list.agents() {
         agents.push(check_agent(agent, list.sandbox, tools, run, confined).await);
     }
-    let boot = tools.machine.boot();
+    let boot = tools.machine.boot_clock();
     HealthFacts {
         agents,
         free: tools.machine.free_bytes(),
-        git: tools.machine.git(),
+        git: tools.machine.git_version(),
         backend: confined.backend.clone(),
         capabilities: confined.capabilities.clone(),
         told: told(tools, list, run).await,
@@ -69,7 +73,7 @@ pub async fn check_health(
             boot_id: record.stamp.boot_id.clone(),
         }),
         worktrees,
-        guard: tools.machine.sleep_guard(),
+        guard: tools.machine.sleep_inhibitor(),
     }
 }
 
@@ -163,7 +167,7 @@ async fn ask(
                 reply: Some(asker.reply().await),
             }
         }
-        Err(why) => failed(format!("{why}; {}", agent.family().login_remedy())),
+        Err(why) => failed(format!("{why}; {}", agent.underlying_kind().login_remedy())),
     };
     tools.runners.remove_credentials(&place.task_folder);
     match tools.worktrees.remove_scratch(&place) {
@@ -180,7 +184,9 @@ fn is_of_the_repository(agent: &Agent, tools: &SessionPorts) -> bool {
         .args
         .iter()
         .take_while(|word| !word.contains("{prompt"));
-    alone && words.any(|word| !word.starts_with(['/', '-']) && tools.worktrees.holds(word))
+    alone
+        && words
+            .any(|word| !word.starts_with(['/', '-']) && tools.worktrees.checkout_contains(word))
 }
 
 /// An agent and where it is asked.
@@ -263,7 +269,7 @@ impl AgentQuestion<'_> {
             &agent,
             &report,
             &end.exit,
-            SilentAgent::No,
+            SilenceCause::No,
             &listener.stderr(),
             now,
         );
@@ -291,7 +297,7 @@ impl AgentQuestion<'_> {
         if kind != AgentKind::Acp {
             return self.run(invocation, 2, streams, PATIENCE).await;
         }
-        let terms = AcpTerms {
+        let terms = AcpSessionConfig {
             directory: self.place.top.to_string_lossy().into_owned(),
             prompt: prompt.to_owned(),
             model: self.agent.model.clone(),
@@ -327,15 +333,15 @@ impl AgentQuestion<'_> {
     }
 
     /// An agent that talks well and can do nothing is no help at night.
-    fn used_its_tools(&self, report: &AgentReport) -> Result<(), String> {
+    fn used_its_tools(&self, report: &AgentOutput) -> Result<(), String> {
         let read = |file| {
             self.tools
                 .worktrees
                 .read_scratch(self.place, file)
                 .unwrap_or_default()
         };
-        let ran = !read(CHECK_RAN).is_empty();
-        let edited = read(CHECK_FILE).contains(CHECK_EDITED);
+        let ran = !read(CHECK_RAN_FILE).is_empty();
+        let edited = read(CHECK_EDIT_FILE).contains(CHECK_EDITED_TEXT);
         let refused = report.denials.first().map_or(String::new(), |denial| {
             format!("; its own permissions refused {}", denial.tool)
         });

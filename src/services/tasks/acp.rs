@@ -23,20 +23,20 @@ use crate::{
     domain::{
         agent::{
             Agent,
-            acp::{AcpClient, AcpEvent, AcpQuestion, AcpReaction, AcpTerms, decide},
+            acp::{AcpApprovalRequest, AcpClient, AcpEvent, AcpReaction, AcpSessionConfig, decide},
         },
         night::RunEvent,
-        notification::{Notification, NotificationEvent},
+        notify::{Notification, NotificationEvent},
         policy::{Policy, PolicyContext},
         process::{CommandResult, ExitStatus, SpawnError},
-        tasks::GuardedTask,
+        tasks::AgentTask,
     },
     ports::{
         BoxFuture,
         approvals::Approvals,
         clock::Clock,
         runner::{
-            CommandRequest, CommandRunner, InputSource, LineReader, OutputStream, StopSignal,
+            CommandRequest, CommandRunner, InputSource, LineObserver, OutputStream, StopSignal,
         },
         worktrees::Worktree,
     },
@@ -59,11 +59,11 @@ pub(crate) struct AcpJudge {
 }
 
 /// Hears of a question, with its id.
-type QuestionListener = Arc<dyn Fn(&str, &AcpQuestion) + Send + Sync>;
+type QuestionListener = Arc<dyn Fn(&str, &AcpApprovalRequest) + Send + Sync>;
 
 /// Whoever decides what the policy leaves to a person, and how long that may take.
 #[derive(Clone)]
-pub(crate) struct AcpPerson {
+pub(crate) struct AcpApprover {
     approvals: Arc<dyn Approvals>,
     limit: Duration,
     /// What the ids of its questions begin with.
@@ -73,9 +73,13 @@ pub(crate) struct AcpPerson {
     told: QuestionListener,
 }
 
-impl AcpPerson {
+impl AcpApprover {
     /// Asks, and waits for the answer no longer than that; the error is the reason of a refusal.
-    async fn ask(self, question: AcpQuestion, clock: Arc<dyn Clock>) -> (u64, Result<(), String>) {
+    async fn ask(
+        self,
+        question: AcpApprovalRequest,
+        clock: Arc<dyn Clock>,
+    ) -> (u64, Result<(), String>) {
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let id = format!("{}-{number}", self.name);
         (self.told)(&id, &question);
@@ -108,7 +112,7 @@ struct Conversation {
     /// `None` closes the agent's standard input.
     send: mpsc::UnboundedSender<Option<Vec<u8>>>,
     waiting: AsyncMutex<mpsc::UnboundedReceiver<Option<Vec<u8>>>>,
-    questions: mpsc::UnboundedSender<AcpQuestion>,
+    questions: mpsc::UnboundedSender<AcpApprovalRequest>,
 }
 
 impl Conversation {
@@ -148,7 +152,7 @@ impl Conversation {
     }
 }
 
-impl LineReader for Conversation {
+impl LineObserver for Conversation {
     fn line(&self, stream: OutputStream, line: &str) {
         self.listener.line(stream, line);
         if stream == OutputStream::Stdout {
@@ -173,10 +177,10 @@ pub(crate) struct AcpRunner {
     inner: Arc<dyn CommandRunner>,
     /// The folder of the task, where the pipe for the agent's input is made.
     folder: PathBuf,
-    terms: AcpTerms,
+    terms: AcpSessionConfig,
     judge: AcpJudge,
     /// `None`: nobody is asked, so the judge must not leave anything to a person.
-    person: Option<AcpPerson>,
+    person: Option<AcpApprover>,
     listener: Arc<AgentListener>,
     clock: Arc<dyn Clock>,
     events: Arc<EventReader>,
@@ -186,8 +190,8 @@ pub(crate) struct AcpRunner {
 impl AcpRunner {
     pub(crate) fn new(
         (inner, place): (Arc<dyn CommandRunner>, &Worktree),
-        terms: AcpTerms,
-        (judge, person): (AcpJudge, Option<AcpPerson>),
+        terms: AcpSessionConfig,
+        (judge, person): (AcpJudge, Option<AcpApprover>),
         listener: Arc<AgentListener>,
         clock: Arc<dyn Clock>,
         events: EventReader,
@@ -208,10 +212,13 @@ impl AcpRunner {
     fn conversation(
         &self,
         resume: Option<String>,
-    ) -> (Arc<Conversation>, mpsc::UnboundedReceiver<AcpQuestion>) {
+    ) -> (
+        Arc<Conversation>,
+        mpsc::UnboundedReceiver<AcpApprovalRequest>,
+    ) {
         let (send, waiting) = mpsc::unbounded_channel();
         let (questions, asked) = mpsc::unbounded_channel();
-        let terms = AcpTerms {
+        let terms = AcpSessionConfig {
             resume,
             ..self.terms.clone()
         };
@@ -265,25 +272,25 @@ impl AcpRunner {
         loop {
             tokio::select! {
                 ended = &mut running => {
-                    self.listener.wait_for_person(false);
-                    return Ok((ended?, conversation.client().resumable()));
+                    self.listener.set_waiting(false);
+                    return Ok((ended?, conversation.client().resumable_session()));
                 }
                 () = asked(&mut stop) => break,
                 Some(question) = questions.recv() => if let Some(person) = self.person.clone() {
                     drop(open.spawn(person.ask(question, Arc::clone(&self.clock))));
                 } else {
                     let why = format!("{}; nobody can be asked", question.reason);
-                    let reaction = conversation.client().decided(question.number, Err(why));
+                    let reaction = conversation.client().answer_question(question.number, Err(why));
                     conversation.perform(reaction);
                 },
                 Some(Ok((number, decided))) = open.join_next(), if !open.is_empty() => {
-                    let reaction = conversation.client().decided(number, decided);
+                    let reaction = conversation.client().answer_question(number, decided);
                     conversation.perform(reaction);
                 }
             }
-            self.listener.wait_for_person(!open.is_empty());
+            self.listener.set_waiting(!open.is_empty());
         }
-        self.listener.wait_for_person(false);
+        self.listener.set_waiting(false);
         open.abort_all();
         let reaction = conversation.client().cancel();
         conversation.perform(reaction);
@@ -328,8 +335,8 @@ impl CommandRunner for AcpRunner {
         self.inner.take_refused_hosts()
     }
 
-    fn reap<'a>(&'a self, token_prefix: &'a str) -> BoxFuture<'a, u32> {
-        self.inner.reap(token_prefix)
+    fn kill_survivors<'a>(&'a self, token_prefix: &'a str) -> BoxFuture<'a, u32> {
+        self.inner.kill_survivors(token_prefix)
     }
 }
 
@@ -337,14 +344,14 @@ impl SessionState<'_> {
     /// Returns what talks with the agent of a task; what happens becomes events of the run.
     pub(super) fn acp_runner(
         &self,
-        task: &GuardedTask,
+        task: &AgentTask,
         place: &Worktree,
         agent: &Agent,
         (prompt, home): (String, &str),
         listener: &Arc<AgentListener>,
         inner: Arc<dyn CommandRunner>,
     ) -> Arc<dyn CommandRunner> {
-        let terms = AcpTerms {
+        let terms = AcpSessionConfig {
             directory: place.top.to_string_lossy().into_owned(),
             prompt,
             model: agent.model.clone(),
@@ -357,11 +364,11 @@ impl SessionState<'_> {
                 root: place.top.clone(),
                 home: Some(home.into()),
                 sandbox_proved: self.is_walled(),
-                attended: agent.approval_limit() > 0,
+                attended: agent.approval_timeout_seconds() > 0,
                 ..self.tools.world.clone()
             },
         };
-        let person = (agent.approval_limit() > 0).then(|| self.person(task, agent));
+        let person = (agent.approval_timeout_seconds() > 0).then(|| self.person(task, agent));
         let journal = Arc::clone(&self.tools.journal);
         let (run, session, id) = (
             self.terms.run.clone(),
@@ -388,7 +395,7 @@ impl SessionState<'_> {
     }
 
     /// Returns the way to whoever answers what the agent of a task asks permission for.
-    fn person(&self, task: &GuardedTask, agent: &Agent) -> AcpPerson {
+    fn person(&self, task: &AgentTask, agent: &Agent) -> AcpApprover {
         let (journal, notifications) = (
             Arc::clone(&self.tools.journal),
             Arc::clone(&self.tools.notifications),
@@ -398,8 +405,8 @@ impl SessionState<'_> {
             self.terms.session.clone(),
             task.id.clone(),
         );
-        let limit = agent.approval_limit();
-        let told = move |id: &str, question: &AcpQuestion| {
+        let limit = agent.approval_timeout_seconds();
+        let told = move |id: &str, question: &AcpApprovalRequest| {
             let command = question.command.text();
             journal.emit(&RunEvent {
                 run: run.clone(),
@@ -414,10 +421,10 @@ impl SessionState<'_> {
             notifications.send(
                 asked
                     .text(format!("{} ({limit} s are left)", question.reason))
-                    .next(format!("tos answer {id} yes|no")),
+                    .next_command(format!("tos answer {id} yes|no")),
             );
         };
-        AcpPerson {
+        AcpApprover {
             approvals: Arc::clone(&self.tools.approvals),
             limit: Duration::from_secs(limit),
             name: format!("{}-{}", self.terms.session, task.id),

@@ -13,22 +13,22 @@ use serde_json::json;
 
 use super::{
     Error, SessionState,
-    outcome::{AttemptOutcome, told},
+    outcome::{AttemptOutcome, feedback},
 };
 use crate::{
     domain::{
         agent::{
-            Agent, AgentEnd, AgentKind, AgentReport, Denial, SilentAgent, Transcript, classify,
-            renewal_day,
+            Agent, AgentEnd, AgentKind, AgentOutput, AgentOutputParser, Denial, SilenceCause,
+            classify, renewal_day,
         },
         model::TokenUsage,
         process::{CommandResult, ExitStatus},
-        tasks::{Feedback, GuardedTask, prompt},
+        tasks::{AgentTask, Feedback, prompt},
         text::{escape_control_chars, head},
     },
     ports::{
         clock::Clock,
-        runner::{CommandRequest, CommandStreams, LineReader, OutputStream},
+        runner::{CommandRequest, CommandStreams, LineObserver, OutputStream},
         worktrees::Worktree,
     },
 };
@@ -43,7 +43,7 @@ const STDERR: usize = 64 * 1024;
 
 /// Listens to an agent while it works.
 pub(crate) struct AgentListener {
-    transcript: Mutex<Transcript>,
+    transcript: Mutex<AgentOutputParser>,
     stderr: Mutex<String>,
     clock: Arc<dyn Clock>,
     /// When it last said something, in milliseconds of the clock that stands still while the machine sleeps.
@@ -56,17 +56,17 @@ pub(crate) struct AgentListener {
 impl AgentListener {
     pub(crate) fn new(kind: AgentKind, clock: &Arc<dyn Clock>) -> Self {
         Self {
-            transcript: Mutex::new(Transcript::new(kind)),
+            transcript: Mutex::new(AgentOutputParser::new(kind)),
             stderr: Mutex::default(),
             clock: Arc::clone(clock),
             heard_ms: AtomicU64::new(millis(clock.monotonic())),
-            has_envelope: kind.has_envelope(),
+            has_envelope: kind.emits_json_lines(),
             waits_for_person: AtomicBool::new(false),
         }
     }
 
     /// Takes note that it begins or ceases to wait for the answer of a person.
-    pub(crate) fn wait_for_person(&self, waits: bool) {
+    pub(crate) fn set_waiting(&self, waits: bool) {
         if self.waits_for_person.swap(waits, Ordering::Relaxed) && !waits {
             self.heard();
         }
@@ -78,7 +78,7 @@ impl AgentListener {
     }
 
     /// Returns what was said so far.
-    pub(crate) fn report(&self) -> AgentReport {
+    pub(crate) fn report(&self) -> AgentOutput {
         let transcript = self
             .transcript
             .lock()
@@ -92,7 +92,7 @@ impl AgentListener {
             .transcript
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        transcript.refused(what, why);
+        transcript.record_denial(what, why);
     }
 
     /// Takes note of what keeps the agent from its work.
@@ -101,7 +101,7 @@ impl AgentListener {
             .transcript
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        transcript.trouble(text);
+        transcript.record_problem(text);
     }
 
     /// Returns the end of standard error.
@@ -113,31 +113,31 @@ impl AgentListener {
     }
 
     /// Says whether the agent hangs; `limit` = how long it may be silent, in seconds.
-    pub(super) fn quiet(&self, limit: Option<u64>) -> SilentAgent {
+    pub(super) fn silence(&self, limit: Option<u64>) -> SilenceCause {
         let transcript = self
             .transcript
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let report = transcript.report();
         if report.refusals >= REFUSALS {
-            return SilentAgent::Unauthorised;
+            return SilenceCause::Unauthorised;
         }
         if self.waits_for_person.load(Ordering::Relaxed) {
-            return SilentAgent::No;
+            return SilenceCause::No;
         }
         let silent = millis(self.clock.monotonic())
             .saturating_sub(self.heard_ms.load(Ordering::Relaxed))
             / 1000;
         match limit {
             Some(limit) if silent >= limit && report.running.is_none() && self.has_envelope => {
-                SilentAgent::ForProvider { seconds: silent }
+                SilenceCause::ForProvider { seconds: silent }
             }
-            _ => SilentAgent::No,
+            _ => SilenceCause::No,
         }
     }
 }
 
-impl LineReader for AgentListener {
+impl LineObserver for AgentListener {
     fn line(&self, stream: OutputStream, line: &str) {
         match stream {
             OutputStream::Stdout => {
@@ -170,7 +170,7 @@ impl SessionState<'_> {
     /// Lets the agent work on a task; `None` = its work can be looked at.
     pub(super) async fn call_agent(
         &mut self,
-        task: &GuardedTask,
+        task: &AgentTask,
         place: &Worktree,
         why: Option<&Feedback>,
         call: u32,
@@ -197,20 +197,20 @@ impl SessionState<'_> {
         } else {
             runner
         };
-        let idle = agent.idle_limit(task.max_time_seconds);
-        self.event(
+        let idle = agent.idle_timeout_seconds(task.max_time_seconds);
+        self.emit_event(
             "agent_start",
             json!({ "task": task.id, "agent": agent.program() }),
         );
         let stayed = self
-            .stay(&*runner, &order, place, Some((&listener, idle)))
+            .supervise(&*runner, &order, place, Some((&listener, idle)))
             .await;
         let report = listener.report();
         let refused = runner.take_refused_hosts();
         self.paid(&agent, own, &report);
         self.pace.called(report.usage.map_or(0, TokenUsage::total));
         let exit = stayed.ended.as_ref().ok().map(|end| &end.exit);
-        self.event(
+        self.emit_event(
             "task_exec_done",
             json!({
                 "task": task.id, "exit": exit, "micro_usd": agent.cost(&report), "usage": report.usage,
@@ -219,10 +219,10 @@ impl SessionState<'_> {
             }),
         );
         self.show_denials(&report);
-        if let Some(broken) = self.broken()? {
+        if let Some(broken) = self.check_protected()? {
             return Ok(Some(broken));
         }
-        if let Some(heavy) = self.too_heavy(task, "the agent")? {
+        if let Some(heavy) = self.disk_quota_outcome(task, "the agent")? {
             return Ok(Some(heavy));
         }
         let end = match stayed.ended {
@@ -247,7 +247,7 @@ impl SessionState<'_> {
     #[expect(clippy::too_many_arguments, reason = "each is a part of the order")]
     fn agent_order(
         &self,
-        task: &GuardedTask,
+        task: &AgentTask,
         place: &Worktree,
         agent: &Agent,
         words: &str,
@@ -262,12 +262,13 @@ impl SessionState<'_> {
         let file = file.map_err(Error::Hands)?;
         let invocation = agent.invocation(words, &file.to_string_lossy(), self.is_walled());
         let limit = Duration::from_secs(task.max_time_seconds);
-        let mut order = self.order(&task.id, place, invocation.argv, limit, home, call * 10);
+        let mut order =
+            self.command_request(&task.id, place, invocation.argv, limit, home, call * 10);
         order.environment.extend(invocation.environment);
         // It does nothing while a person thinks.
         order.idle_deadline = agent
-            .idle_limit(task.max_time_seconds)
-            .map(|limit| Duration::from_secs(limit + agent.approval_limit()));
+            .idle_timeout_seconds(task.max_time_seconds)
+            .map(|limit| Duration::from_secs(limit + agent.approval_timeout_seconds()));
         order.streams = CommandStreams {
             input_file: invocation.reads_prompt.then_some(file),
             reader: Some(Arc::<AgentListener>::clone(listener)),
@@ -279,20 +280,20 @@ impl SessionState<'_> {
     /// Says how an agent ended; `None` = it is done.
     fn understand(
         &self,
-        task: &GuardedTask,
+        task: &AgentTask,
         agent: &Agent,
-        report: &AgentReport,
+        report: &AgentOutput,
         end: &CommandResult,
-        quiet: SilentAgent,
+        quiet: SilenceCause,
         (stderr, refused): (&str, &[String]),
     ) -> Option<AttemptOutcome> {
         let quiet = match (&end.exit, quiet) {
-            (ExitStatus::Cancelled, SilentAgent::No) => return Some(AttemptOutcome::Stopped),
+            (ExitStatus::Cancelled, SilenceCause::No) => return Some(AttemptOutcome::Stopped),
             (ExitStatus::TimedOut { .. }, _) => {
                 let reason = format!("the agent took longer than {} s", task.max_time_seconds);
                 return Some(self.agent_failed(reason, report, end, false));
             }
-            (ExitStatus::Idle { after_ms }, SilentAgent::No) => {
+            (ExitStatus::Idle { after_ms }, SilenceCause::No) => {
                 let seconds = after_ms / 1000;
                 if let Some(command) = &report.running {
                     let command = head(&escape_control_chars(command), SHOWN_CHARACTERS, "...");
@@ -300,11 +301,11 @@ impl SessionState<'_> {
                         format!("a command of the agent did nothing for {seconds} s: {command}");
                     return Some(self.agent_failed(reason, report, end, true));
                 }
-                if !agent.kind.has_envelope() && agent.kind != AgentKind::Aider {
+                if !agent.kind.emits_json_lines() && agent.kind != AgentKind::Aider {
                     let reason = format!("the agent said and did nothing for {seconds} s");
                     return Some(self.agent_failed(reason, report, end, true));
                 }
-                SilentAgent::ForProvider { seconds }
+                SilenceCause::ForProvider { seconds }
             }
             (_, quiet) => quiet,
         };
@@ -321,11 +322,11 @@ impl SessionState<'_> {
                 }
                 down @ AgentEnd::ProviderDown { .. } => AttemptOutcome::NoProvider(down),
                 needs @ AgentEnd::NeedsPerson { .. } => {
-                    self.name_logs("the agent", end);
+                    self.print_log_files("the agent", end);
                     AttemptOutcome::NoProvider(needs)
                 }
                 AgentEnd::Failed { reason, again } => {
-                    let how = super::failure::how(&end.exit);
+                    let how = super::failure::describe_exit(&end.exit);
                     self.agent_failed(format!("the agent {how}: {reason}"), report, end, again)
                 }
             },
@@ -335,11 +336,11 @@ impl SessionState<'_> {
     fn agent_failed(
         &self,
         reason: String,
-        report: &AgentReport,
+        report: &AgentOutput,
         end: &CommandResult,
         again: bool,
     ) -> AttemptOutcome {
-        self.name_logs("the agent", end);
+        self.print_log_files("the agent", end);
         let denials = report.denials.iter().take(SHOWN);
         AttemptOutcome::Bad {
             told: Feedback {
@@ -353,7 +354,7 @@ impl SessionState<'_> {
     }
 
     /// Takes note of what a call cost; that nobody says it is told once.
-    fn paid(&mut self, agent: &Agent, own: &Agent, report: &AgentReport) {
+    fn paid(&mut self, agent: &Agent, own: &Agent, report: &AgentOutput) {
         let first = self.pace.paid(agent.cost(report), own.max_cost_micro_usd());
         if first && let Some(most) = self.list.max_usd {
             let price = if report.usage.is_some() {
@@ -368,7 +369,7 @@ impl SessionState<'_> {
         }
     }
 
-    fn show_denials(&self, report: &AgentReport) {
+    fn show_denials(&self, report: &AgentOutput) {
         for denial in report.denials.iter().take(SHOWN) {
             self.watcher
                 .line(&format!("  the agent: {}", refusal(denial)));
@@ -384,7 +385,7 @@ impl SessionState<'_> {
     }
 
     /// Says what an agent that changed nothing said instead.
-    pub(super) fn changed_nothing(&self) -> AttemptOutcome {
+    pub(super) fn no_change_outcome(&self) -> AttemptOutcome {
         let said = self.said.clone().unwrap_or_default();
         if let Some(files) = &said.files {
             self.watcher
@@ -410,7 +411,7 @@ pub(super) struct LastMessage {
     files: Option<String>,
 }
 
-fn last_words(report: &AgentReport, end: &CommandResult) -> LastMessage {
+fn last_words(report: &AgentOutput, end: &CommandResult) -> LastMessage {
     let denials = report.denials.iter().take(SHOWN);
     LastMessage {
         words: crate::domain::tasks::last_line(&report.reply)
@@ -433,7 +434,10 @@ fn refusal(denial: &Denial) -> String {
 fn cannot_log_in(agent: &Agent, reason: String) -> AttemptOutcome {
     AttemptOutcome::NoProvider(AgentEnd::NeedsPerson {
         reason,
-        remedy: format!("{}; then run it again", agent.family().login_remedy()),
+        remedy: format!(
+            "{}; then run it again",
+            agent.underlying_kind().login_remedy()
+        ),
     })
 }
 
@@ -442,7 +446,7 @@ fn cannot_log_in(agent: &Agent, reason: String) -> AttemptOutcome {
 fn not_started(agent: &Agent, why: &str) -> AttemptOutcome {
     let reason = format!("the agent could not be started: {why}");
     if matches!(agent.kind, AgentKind::Command | AgentKind::Job) {
-        let told = told(reason);
+        let told = feedback(reason);
         return AttemptOutcome::Bad { told, again: false };
     }
     let reason = if why.contains("not found") {

@@ -11,7 +11,9 @@ use crate::{
         command::{Command, CommandKind},
         ledger::{LedgerEntry, TaskEnd, TaskOutcome, chain::sha256},
         process::ExitStatus,
-        tasks::{Feedback, GuardedTask, TaskVerdict, accepted, blocked, verified_class},
+        tasks::{
+            AgentTask, Feedback, TaskVerdict, acceptance_note, agent_end_verdict, verified_class,
+        },
         text::one_line,
         validate::{
             CollectedChange, FindingGroup, Severity, ValidationFinding, is_listed,
@@ -22,14 +24,14 @@ use crate::{
         runner::{CommandRequest, CommandStreams},
         worktrees::Worktree,
     },
-    services::tasks::outcome::{AttemptOutcome, bad, told},
+    services::tasks::outcome::{AttemptOutcome, feedback, rejected_outcome},
 };
 
 impl SessionState<'_> {
     /// Tries a task, at most twice; a try that met a used-up quota is none.
-    pub(super) async fn tries(
+    pub(super) async fn run_attempts(
         &mut self,
-        task: &GuardedTask,
+        task: &AgentTask,
     ) -> Result<(TaskVerdict, TaskEnd), Error> {
         let mut place = self
             .tools
@@ -67,7 +69,7 @@ impl SessionState<'_> {
             }
             let (why, again, verdict) = explained(tried);
             let may = again && attempt == 1 && restored && self.may_try_again(task);
-            if !may || !self.watcher.tries_again(task, &why.summary_line()).await {
+            if !may || !self.watcher.may_retry(task, &why.summary_line()).await {
                 let verdict = if restored {
                     verdict
                 } else {
@@ -79,22 +81,24 @@ impl SessionState<'_> {
             told = Some(why);
             attempt = 2;
         };
-        self.tools.worktrees.hand_on(&place)?;
+        self.tools.worktrees.remove_for_reuse(&place)?;
         Ok(ended)
     }
 
     /// A second try, like a first one, must be able to end in time.
-    fn may_try_again(&self, task: &GuardedTask) -> bool {
-        let in_time = self.left().is_none_or(|left| left >= task.max_time_seconds);
+    fn may_try_again(&self, task: &AgentTask) -> bool {
+        let in_time = self
+            .remaining_seconds()
+            .is_none_or(|left| left >= task.max_time_seconds);
         in_time && self.list.on_failure.retries() && !self.is_over_budget()
     }
 
-    fn tries_again(&self, task: &GuardedTask, why: &Feedback) -> Result<(), Error> {
+    fn tries_again(&self, task: &AgentTask, why: &Feedback) -> Result<(), Error> {
         self.record(LedgerEntry::RetryStart {
             task: task.id.clone(),
             reason: why.summary_line(),
         })?;
-        self.event(
+        self.emit_event(
             "task_retry_start",
             json!({ "task": task.id, "reason": why.summary_line() }),
         );
@@ -105,7 +109,7 @@ impl SessionState<'_> {
 
     fn accept(
         &mut self,
-        task: &GuardedTask,
+        task: &AgentTask,
         place: &Worktree,
         tree: &str,
         seen: &CollectedChange,
@@ -115,7 +119,7 @@ impl SessionState<'_> {
             self.record(LedgerEntry::RetrySuccess {
                 task: task.id.clone(),
             })?;
-            self.event("task_retry_success", json!({ "task": task.id }));
+            self.emit_event("task_retry_success", json!({ "task": task.id }));
         }
         let head = self
             .tools
@@ -128,19 +132,20 @@ impl SessionState<'_> {
         let commit = self
             .tools
             .worktrees
-            .keep(place, tree, &message, &self.reference())?;
+            .commit_tree(place, tree, &message, &self.reference())?;
         self.before = Some(
             self.tools
                 .worktrees
                 .describe_changes(&place.base, &commit)?,
         );
         self.tip.clone_from(&commit);
-        self.event(
+        self.emit_event(
             "task_committed",
             json!({ "task": task.id, "commit": commit }),
         );
         let changes = &seen.changes;
-        let mut end = self.blank(task, TaskOutcome::Success, &accepted(task, changes));
+        let mut end =
+            self.new_task_end(task, TaskOutcome::Success, &acceptance_note(task, changes));
         end.class = verified_class(task, changes);
         end.fingerprint = sha256(format!("{}\n{tree}", end.fingerprint).as_bytes());
         end.attempts = attempt;
@@ -153,7 +158,7 @@ impl SessionState<'_> {
 
     fn give_up(
         &mut self,
-        task: &GuardedTask,
+        task: &AgentTask,
         why: &Feedback,
         verdict: TaskVerdict,
         attempt: u32,
@@ -163,7 +168,7 @@ impl SessionState<'_> {
                 task: task.id.clone(),
                 reason: why.summary_line(),
             })?;
-            self.event(
+            self.emit_event(
                 "task_retry_failed",
                 json!({ "task": task.id, "reason": why.summary_line() }),
             );
@@ -179,18 +184,13 @@ impl SessionState<'_> {
             | TaskVerdict::OverLimit
             | TaskVerdict::Broken => TaskOutcome::Failed,
         };
-        let mut end = self.blank(task, outcome, &why.summary_line());
+        let mut end = self.new_task_end(task, outcome, &why.summary_line());
         end.attempts = attempt;
         Ok((verdict, end))
     }
 
     /// Keeps what was tried where a person can look at it, then puts the tree back and proves it.
-    fn undo(
-        &mut self,
-        task: &GuardedTask,
-        place: &mut Worktree,
-        name: &str,
-    ) -> Result<bool, Error> {
+    fn undo(&mut self, task: &AgentTask, place: &mut Worktree, name: &str) -> Result<bool, Error> {
         let worktrees = &self.tools.worktrees;
         // Where no provider worked there is mostly nothing to keep.
         let is_try = name.parse::<u32>().is_ok();
@@ -221,7 +221,7 @@ impl SessionState<'_> {
         let after = worktrees.roll_back(place);
         let ok = after.as_ref().is_ok_and(|after| *after == before);
         self.end.rollback_failed += u32::from(!ok);
-        self.event("task_rollback", json!({ "task": task.id, "ok": ok }));
+        self.emit_event("task_rollback", json!({ "task": task.id, "ok": ok }));
         self.record(LedgerEntry::Rollback {
             task: task.id.clone(),
             target: place.base.clone(),
@@ -235,7 +235,7 @@ impl SessionState<'_> {
 
     async fn attempt(
         &mut self,
-        task: &GuardedTask,
+        task: &AgentTask,
         place: &Worktree,
         told: Option<&Feedback>,
         call: u32,
@@ -249,19 +249,19 @@ impl SessionState<'_> {
 
     async fn judge(
         &mut self,
-        task: &GuardedTask,
+        task: &AgentTask,
         place: &Worktree,
         home: String,
         call: u32,
     ) -> Result<AttemptOutcome, Error> {
         let seen = match self.tools.worktrees.changes(place) {
             Ok(seen) => seen,
-            Err(error) => return Ok(bad(error.to_string(), true)),
+            Err(error) => return Ok(rejected_outcome(error.to_string(), true)),
         };
         if seen.changes.is_empty() {
-            return Ok(self.changed_nothing());
+            return Ok(self.no_change_outcome());
         }
-        if let Some(leaked) = self.leaked(&seen) {
+        if let Some(leaked) = self.check_leaks(&seen) {
             return Ok(leaked);
         }
         if let Some(refused) = self.judged(task, &seen)? {
@@ -274,10 +274,10 @@ impl SessionState<'_> {
 
     fn judged(
         &mut self,
-        task: &GuardedTask,
+        task: &AgentTask,
         seen: &CollectedChange,
     ) -> Result<Option<AttemptOutcome>, Error> {
-        let rules = self.list.rules(task, self.is_walled());
+        let rules = self.list.validation_rules(task, self.is_walled());
         let own = |path: &String| {
             !is_test_path(path)
                 && is_named_by_commands(path, &rules.commands)
@@ -288,7 +288,7 @@ impl SessionState<'_> {
             let reason = format!(
                 "the change touches {path}, which decides whether it is good; if it has to, list it in `may_change_checks`"
             );
-            return Ok(Some(bad(reason, true)));
+            return Ok(Some(rejected_outcome(reason, true)));
         }
         let findings = judge(&rules, &seen.project, &seen.changes);
         let failures: Vec<&ValidationFinding> = findings
@@ -302,7 +302,7 @@ impl SessionState<'_> {
             self.watcher.line(&format!("  warning: {}", warning.text()));
         }
         let Some(first) = failures.first() else {
-            self.event(
+            self.emit_event(
                 "task_validation",
                 json!({ "task": task.id, "findings": [] }),
             );
@@ -319,7 +319,7 @@ impl SessionState<'_> {
                 .collect(),
             ..Feedback::default()
         };
-        self.event(
+        self.emit_event(
             "task_validation",
             json!({ "task": task.id, "findings": told.findings }),
         );
@@ -328,8 +328,8 @@ impl SessionState<'_> {
         }
         self.end.limit_breach += 1;
         for limit in &failures {
-            let (actual, limit_value) = limit.numbers();
-            self.event("resource_limit_exceeded", json!({ "task": task.id, "name": limit.what, "actual": actual, "limit": limit_value }));
+            let (actual, limit_value) = limit.actual_and_limit();
+            self.emit_event("resource_limit_exceeded", json!({ "task": task.id, "name": limit.what, "actual": actual, "limit": limit_value }));
             self.record(LedgerEntry::Limit {
                 task: task.id.clone(),
                 name: limit.what.clone(),
@@ -342,7 +342,7 @@ impl SessionState<'_> {
 
     async fn tested(
         &mut self,
-        task: &GuardedTask,
+        task: &AgentTask,
         place: &Worktree,
         home: String,
         tree: String,
@@ -357,20 +357,20 @@ impl SessionState<'_> {
             .test_runner(&place.task_folder, self.list.sandbox);
         let limit = Duration::from_secs(self.list.test_seconds);
         let argv = task.test_command.clone();
-        let order = self.test_order(&task.id, place, argv, limit, &home, call * 10 + 1);
-        let stayed = self.stay(&*runner, &order, place, None).await;
-        if let Some(broken) = self.broken()? {
+        let order = self.test_request(&task.id, place, argv, limit, &home, call * 10 + 1);
+        let stayed = self.supervise(&*runner, &order, place, None).await;
+        if let Some(broken) = self.check_protected()? {
             return Ok(broken);
         }
-        if let Some(heavy) = self.too_heavy(task, "its tests")? {
+        if let Some(heavy) = self.disk_quota_outcome(task, "its tests")? {
             return Ok(heavy);
         }
         Ok(match stayed.ended {
             _ if stayed.late => AttemptOutcome::OutOfTime,
-            Err(why) => bad(format!("the tests could not be started: {why}"), false),
+            Err(why) => rejected_outcome(format!("the tests could not be started: {why}"), false),
             Ok(end) => match end.exit {
                 ExitStatus::Code { code: 0 } => {
-                    return self.tested_again(task, place, tree, seen, call).await;
+                    return self.judge_against_base(task, place, tree, seen, call).await;
                 }
                 ExitStatus::Cancelled => AttemptOutcome::Stopped,
                 ExitStatus::Code { .. }
@@ -378,15 +378,15 @@ impl SessionState<'_> {
                 | ExitStatus::TimedOut { .. }
                 | ExitStatus::Idle { .. }
                 | ExitStatus::DiskTaken { .. } => {
-                    self.failed("the tests", &end, &end.stdout.text())
+                    self.failure_outcome("the tests", &end, &end.stdout.text())
                 }
             },
         })
     }
 
     /// Compares what no task may touch with what it was.
-    pub(super) fn broken(&mut self) -> Result<Option<AttemptOutcome>, Error> {
-        let now = self.tools.worktrees.promises()?;
+    pub(super) fn check_protected(&mut self) -> Result<Option<AttemptOutcome>, Error> {
+        let now = self.tools.worktrees.protected_digests()?;
         if now == self.promises {
             return Ok(None);
         }
@@ -408,13 +408,13 @@ impl SessionState<'_> {
             path: path.clone(),
         })?;
         let reason = format!("the user's repository was changed: {}", one_line(&path));
-        Ok(Some(AttemptOutcome::Broken(told(reason))))
+        Ok(Some(AttemptOutcome::Broken(feedback(reason))))
     }
 
     /// Says that a program was ended because it wrote too much.
-    pub(super) fn too_heavy(
+    pub(super) fn disk_quota_outcome(
         &mut self,
-        task: &GuardedTask,
+        task: &AgentTask,
         who: &str,
     ) -> Result<Option<AttemptOutcome>, Error> {
         let Some(actual) = self.heavy.take() else {
@@ -440,7 +440,7 @@ impl SessionState<'_> {
     }
 
     /// The same for tests, which are ended when they do nothing for long.
-    pub(super) fn test_order(
+    pub(super) fn test_request(
         &self,
         name: &str,
         place: &Worktree,
@@ -452,12 +452,12 @@ impl SessionState<'_> {
         let idle = self.list.test_idle_seconds;
         CommandRequest {
             idle_deadline: (idle > 0).then_some(Duration::from_secs(idle)),
-            ..self.order(name, place, argv, deadline, home, index)
+            ..self.command_request(name, place, argv, deadline, home, index)
         }
     }
 
     /// Makes the order for one program of a task; `name` is the task's id.
-    pub(super) fn order(
+    pub(super) fn command_request(
         &self,
         name: &str,
         place: &Worktree,
@@ -510,17 +510,17 @@ fn explained(tried: AttemptOutcome) -> (Feedback, bool, TaskVerdict) {
         AttemptOutcome::Limit(told) => (told, false, TaskVerdict::OverLimit),
         AttemptOutcome::Broken(told) => (told, false, TaskVerdict::Broken),
         AttemptOutcome::OutOfTime => (
-            told("the session had to be over"),
+            feedback("the session had to be over"),
             false,
             TaskVerdict::OutOfTime,
         ),
         AttemptOutcome::NoProvider(end) => {
-            let (reason, verdict) = blocked(&end);
-            (told(reason), false, verdict)
+            let (reason, verdict) = agent_end_verdict(&end);
+            (feedback(reason), false, verdict)
         }
         // Accepted work never gets here.
         AttemptOutcome::Stopped | AttemptOutcome::Good { .. } => {
-            (told("stopped by a person"), false, TaskVerdict::Stopped)
+            (feedback("stopped by a person"), false, TaskVerdict::Stopped)
         }
     }
 }

@@ -12,9 +12,9 @@ use super::{Error, SessionState, outcome::AttemptOutcome};
 use crate::{
     domain::{
         process::{CommandResult, ExitStatus},
-        tasks::{Feedback, GuardedTask, class_mismatch},
+        tasks::{AgentTask, Feedback, class_mismatch},
         text::one_line,
-        validate::{ChangeSubstance, CollectedChange, classify_change, paths_judged_at_base},
+        validate::{ChangeCategory, CollectedChange, classify_change, paths_judged_at_base},
     },
     ports::worktrees::Worktree,
 };
@@ -24,9 +24,9 @@ const NO_TESTS: i32 = 5;
 
 impl SessionState<'_> {
     /// Judges a change whose own tests passed.
-    pub(super) async fn tested_again(
+    pub(super) async fn judge_against_base(
         &mut self,
-        task: &GuardedTask,
+        task: &AgentTask,
         place: &Worktree,
         tree: String,
         seen: CollectedChange,
@@ -51,11 +51,14 @@ impl SessionState<'_> {
             "  testing again with {} as before the change",
             shown.join(", ")
         ));
-        self.event(
+        self.emit_event(
             "task_base_check",
             json!({ "task": task.id, "files": paths }),
         );
-        let commit = self.tools.worktrees.with_base(place, &tree, &paths)?;
+        let commit = self
+            .tools
+            .worktrees
+            .commit_with_base(place, &tree, &paths)?;
         let name = format!("{}-before", task.id);
         let other = self
             .tools
@@ -68,20 +71,21 @@ impl SessionState<'_> {
 
     /// Returns the files that have to judge the change as they were; none where there was nothing that judged, or where
     /// nothing but them changed.
-    fn judged_as_before(&self, task: &GuardedTask, seen: &CollectedChange) -> Vec<String> {
+    fn judged_as_before(&self, task: &AgentTask, seen: &CollectedChange) -> Vec<String> {
         let judged = |what| {
             !matches!(
                 what,
-                ChangeSubstance::Nothing
-                    | ChangeSubstance::Test
-                    | ChangeSubstance::Check
-                    | ChangeSubstance::Prose
+                ChangeCategory::Nothing
+                    | ChangeCategory::Test
+                    | ChangeCategory::Check
+                    | ChangeCategory::Prose
             )
         };
         if !seen.project.has_tests || !seen.changes.iter().map(classify_change).any(judged) {
             return Vec::new();
         }
-        let mut paths = paths_judged_at_base(&self.list.rules(task, false), &seen.changes);
+        let mut paths =
+            paths_judged_at_base(&self.list.validation_rules(task, false), &seen.changes);
         // The other work tree does not hold them, which is all that has to be done about them.
         paths.extend(seen.ignored.clone());
         paths
@@ -90,7 +94,7 @@ impl SessionState<'_> {
     /// Runs the check; `None` = it passes.
     async fn passes_there(
         &mut self,
-        task: &GuardedTask,
+        task: &AgentTask,
         place: &Worktree,
         call: u32,
     ) -> Result<Option<AttemptOutcome>, Error> {
@@ -109,7 +113,7 @@ impl SessionState<'_> {
         // Nothing is built there yet.
         let seconds = self.list.full_test_seconds.max(self.list.test_seconds);
         let argv = task.test_command.clone();
-        let order = self.test_order(
+        let order = self.test_request(
             &task.id,
             place,
             argv,
@@ -117,11 +121,11 @@ impl SessionState<'_> {
             &homes.1,
             call * 10 + 2,
         );
-        let stayed = self.stay(&*runner, &order, place, None).await;
-        if let Some(broken) = self.broken()? {
+        let stayed = self.supervise(&*runner, &order, place, None).await;
+        if let Some(broken) = self.check_protected()? {
             return Ok(Some(broken));
         }
-        if let Some(heavy) = self.too_heavy(task, "its tests")? {
+        if let Some(heavy) = self.disk_quota_outcome(task, "its tests")? {
             return Ok(Some(heavy));
         }
         Ok(match stayed.ended {
@@ -136,7 +140,7 @@ impl SessionState<'_> {
             }
             Ok(end) if passes(task, &end) => None,
             Ok(end) if end.exit == ExitStatus::Cancelled => Some(AttemptOutcome::Stopped),
-            Ok(end) => Some(self.failed(
+            Ok(end) => Some(self.failure_outcome(
                 "the tests as they were before the change",
                 &end,
                 &end.stdout.text(),
@@ -145,7 +149,7 @@ impl SessionState<'_> {
     }
 }
 
-fn passes(task: &GuardedTask, end: &CommandResult) -> bool {
+fn passes(task: &AgentTask, end: &CommandResult) -> bool {
     let python = task.test_command.iter().any(|word| word.contains("py"));
     match end.exit {
         ExitStatus::Code { code: 0 } => true,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Error, SessionState, TaskOrder};
+use super::{Error, SessionState, TaskSource};
 use crate::{
     domain::{
         ledger::{LedgerEntry, TaskOutcome},
@@ -42,7 +42,7 @@ impl SessionState<'_> {
     /// last one. Returns whether it came to an answer.
     pub(super) async fn test_the_whole(
         &mut self,
-        queue: &mut dyn TaskOrder,
+        queue: &mut dyn TaskSource,
     ) -> Result<bool, Error> {
         let accepted: Vec<String> = self
             .ends
@@ -53,7 +53,7 @@ impl SessionState<'_> {
             .collect();
         let name = format!("whole-{}", accepted.len());
         self.watcher.line("  testing the whole");
-        self.event("checkpoint_start", json!({ "accepted": accepted.len() }));
+        self.emit_event("checkpoint_start", json!({ "accepted": accepted.len() }));
         let place = self
             .tools
             .worktrees
@@ -89,8 +89,8 @@ impl SessionState<'_> {
             .test_runner(&place.task_folder, self.list.sandbox);
         for (index, argv) in (1..).zip(commands) {
             let limit = Duration::from_secs(self.list.full_test_seconds);
-            let order = self.test_order(name, place, argv.clone(), limit, &homes.1, index);
-            let stayed = self.stay(&*runner, &order, place, None).await;
+            let order = self.test_request(name, place, argv.clone(), limit, &homes.1, index);
+            let stayed = self.supervise(&*runner, &order, place, None).await;
             if let Some(megabytes) = self.heavy.take() {
                 return Ok(WholeTestResult::Fails(format!("it wrote {megabytes} MB")));
             }
@@ -99,7 +99,7 @@ impl SessionState<'_> {
                     return Ok(WholeTestResult::Unknown);
                 }
                 Ok(end) if end.exit == (ExitStatus::Code { code: 0 }) => continue,
-                Ok(end) => super::failure::how(&end.exit),
+                Ok(end) => super::failure::describe_exit(&end.exit),
                 Err(why) => why,
             };
             let words = one_line(&argv.join(" ")).into_owned();
@@ -118,11 +118,11 @@ impl SessionState<'_> {
         })?;
         self.watcher
             .line(&format!("  the whole holds: checkpoint {number}"));
-        self.event("checkpoint", json!({ "number": number, "commit": commit }));
+        self.emit_event("checkpoint", json!({ "number": number, "commit": commit }));
         Ok(())
     }
 
-    fn return_to_stable(&mut self, why: &str, queue: &mut dyn TaskOrder) -> Result<(), Error> {
+    fn return_to_stable(&mut self, why: &str, queue: &mut dyn TaskSource) -> Result<(), Error> {
         let (number, commit, undone) = self.stable.give_up();
         let reason = format!("the whole did not hold: {why}");
         let kept = format!(
@@ -130,8 +130,10 @@ impl SessionState<'_> {
             self.terms.session
         );
         // Nothing that was accepted is ever unreachable.
-        self.tools.worktrees.point(&kept, &self.tip)?;
-        self.tools.worktrees.point(&self.reference(), &commit)?;
+        self.tools.worktrees.update_ref(&kept, &self.tip)?;
+        self.tools
+            .worktrees
+            .update_ref(&self.reference(), &commit)?;
         self.record(LedgerEntry::Restore {
             number,
             commit: commit.clone(),
@@ -154,7 +156,7 @@ impl SessionState<'_> {
             "  {reason}; back to checkpoint {number}, {} undone and kept as {kept}",
             undone.join(", ")
         ));
-        self.event(
+        self.emit_event(
             "checkpoint_restore",
             json!({ "number": number, "undone": undone, "reason": reason }),
         );

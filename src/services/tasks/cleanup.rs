@@ -7,7 +7,7 @@ use super::{Error, SessionPorts};
 use crate::{
     domain::{
         ledger::LedgerEntry,
-        night::{open_sessions, session_end_after_crash},
+        night::{session_end_after_crash, unfinished_sessions},
         tasks::{RunProgress, SandboxDemand, run_of_session},
     },
     services::night::health::marker,
@@ -31,9 +31,9 @@ pub async fn clean_up_after_crash(
     let chain = tools.ledger.read()?;
     let runner = tools.runners.test_runner(task_folder, SandboxDemand::Off);
     // A check that was killed has no session, but it may have left an agent.
-    runner.reap(&marker(tools)).await;
-    for session in open_sessions(&chain.records) {
-        let ended = runner.reap(&format!("{session}/")).await;
+    runner.kill_survivors(&marker(tools)).await;
+    for session in unfinished_sessions(&chain.records) {
+        let ended = runner.kill_survivors(&format!("{session}/")).await;
         if ended > 0 {
             let line = format!("{ended} of its processes were still at work and were ended");
             settled.lines.push(line);
@@ -53,7 +53,7 @@ pub async fn clean_up_after_crash(
         }
     }
     settled.lines.extend(tools.runners.recover_logins());
-    settled.lines.extend(tools.worktrees.clean()?);
+    settled.lines.extend(tools.worktrees.recover_crashed()?);
     Ok(settled)
 }
 
@@ -61,7 +61,7 @@ pub async fn clean_up_after_crash(
 /// nobody vouches for; it is kept elsewhere.
 fn trim(tools: &SessionPorts, run: &str, session: &str) -> Result<Option<String>, Error> {
     let reference = format!("refs/tos/runs/{run}");
-    let Some(there) = tools.worktrees.at(&reference) else {
+    let Some(there) = tools.worktrees.resolve_ref(&reference) else {
         return Ok(None);
     };
     let progress = RunProgress::of(&tools.ledger.read()?.records, run);
@@ -70,8 +70,8 @@ fn trim(tools: &SessionPorts, run: &str, session: &str) -> Result<Option<String>
         return Ok(None);
     };
     let kept = format!("refs/tos/attempts/{session}/unrecorded");
-    tools.worktrees.point(&kept, &there)?;
-    tools.worktrees.point(&reference, &tip)?;
+    tools.worktrees.update_ref(&kept, &there)?;
+    tools.worktrees.update_ref(&reference, &tip)?;
     Ok(Some(format!(
         "a commit without a record was taken out of the run and kept as {kept}"
     )))

@@ -36,7 +36,7 @@ impl DiskQuota {
 
     async fn weight(&self) -> u64 {
         let (worktrees, place) = (Arc::clone(&self.worktrees), self.place.clone());
-        let look = tokio::task::spawn_blocking(move || worktrees.weight(&place));
+        let look = tokio::task::spawn_blocking(move || worktrees.disk_usage(&place));
         // A look that panicked saw nothing.
         look.await.unwrap_or(0)
     }
@@ -48,7 +48,7 @@ impl DiskQuota {
     }
 
     /// Waits until too much was written.
-    pub(super) async fn tipped(&self) -> u64 {
+    pub(super) async fn wait_exceeded(&self) -> u64 {
         let mut pause = PAUSE;
         loop {
             tokio::time::sleep(pause).await;

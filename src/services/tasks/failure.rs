@@ -9,7 +9,7 @@ use crate::domain::{
 };
 
 /// Says how a program ended.
-pub(super) fn how(exit: &ExitStatus) -> String {
+pub(super) fn describe_exit(exit: &ExitStatus) -> String {
     match exit {
         ExitStatus::Code { code } => format!("ended with {code}"),
         ExitStatus::Signal { signal } => format!("was ended by signal {signal}"),
@@ -34,7 +34,7 @@ pub(super) fn log_files(end: &CommandResult) -> Option<String> {
 
 impl SessionState<'_> {
     /// Says where all that a program said lies.
-    pub(super) fn name_logs(&self, who: &str, end: &CommandResult) {
+    pub(super) fn print_log_files(&self, who: &str, end: &CommandResult) {
         if let Some(files) = log_files(end) {
             self.watcher
                 .line(&format!("  all that {who} said: {files}"));
@@ -42,10 +42,15 @@ impl SessionState<'_> {
     }
 
     /// Says how a program failed; `reply` is what it says where it does not complain.
-    pub(super) fn failed(&self, who: &str, end: &CommandResult, reply: &str) -> AttemptOutcome {
-        self.name_logs(who, end);
+    pub(super) fn failure_outcome(
+        &self,
+        who: &str,
+        end: &CommandResult,
+        reply: &str,
+    ) -> AttemptOutcome {
+        self.print_log_files(who, end);
         let told = Feedback {
-            reason: format!("{who} {}", how(&end.exit)),
+            reason: format!("{who} {}", describe_exit(&end.exit)),
             last: last_line(&end.stderr.text()).or_else(|| last_line(reply)),
             findings: Vec::new(),
             output: format!("{}\n{}", end.stdout.text(), end.stderr.text())
@@ -54,7 +59,7 @@ impl SessionState<'_> {
         };
         AttemptOutcome::Bad {
             told,
-            again: !end.exit.was_ended_by_tos(),
+            again: !end.exit.hit_limit(),
         }
     }
 }

@@ -32,24 +32,24 @@ use crate::{
             chain::{ChainAnchor, sha256},
         },
         night::RunEvent,
-        notification::{Notification, NotificationEvent},
+        notify::{Notification, NotificationEvent},
         policy::{Policy, PolicyContext},
         tasks::{
-            GuardedTask, QueueAction, RunProgress, StablePoint, StopReason, TaskList, TaskQueue,
-            TaskVerdict,
+            AgentTask, QueueAction, RunProgress, StablePointTracker, StopReason, TaskList,
+            TaskQueue, TaskVerdict,
         },
         time::Timestamp,
     },
     ports::{
         BoxFuture,
-        agent_runners::AgentRunners,
+        agent_runners::AgentSandboxes,
         approvals::Approvals,
         clock::Clock,
         event_sink::EventSink,
         heartbeats::Heartbeats,
         ledger::Ledger,
         machine::Machine,
-        notifier::{Notifications, Notifier},
+        notifier::{NotificationSink, Notifier},
         worktrees,
         worktrees::Worktrees,
     },
@@ -64,13 +64,13 @@ pub struct SessionPorts {
     /// Work trees.
     pub worktrees: Arc<dyn Worktrees>,
     /// Runners.
-    pub runners: Arc<dyn AgentRunners>,
+    pub runners: Arc<dyn AgentSandboxes>,
     /// The ledger.
     pub ledger: Arc<dyn Ledger>,
     /// Ways to tell people, for trying whether they work.
     pub notifiers: Vec<Arc<dyn Notifier>>,
     /// Tells people beside the work.
-    pub notifications: Arc<dyn Notifications>,
+    pub notifications: Arc<dyn NotificationSink>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Signs of life.
@@ -126,7 +126,7 @@ impl SessionTerms {
 /// What a watcher sees, and where a person says go.
 pub trait SessionObserver: Sync {
     /// Asks whether a task may start.
-    fn may_start(&self, task: &GuardedTask) -> bool;
+    fn may_start(&self, task: &AgentTask) -> bool;
 
     /// Tells one line.
     fn line(&self, text: &str);
@@ -137,7 +137,7 @@ pub trait SessionObserver: Sync {
     }
 
     /// Tells that the task at work failed and is to be tried once more; `false` = it may not be.
-    fn tries_again<'a>(&'a self, task: &'a GuardedTask, reason: &'a str) -> BoxFuture<'a, bool> {
+    fn may_retry<'a>(&'a self, task: &'a AgentTask, reason: &'a str) -> BoxFuture<'a, bool> {
         let _ = (task, reason);
         Box::pin(std::future::ready(true))
     }
@@ -152,7 +152,7 @@ pub use crate::domain::tasks::ListReport;
 pub(crate) use acp::{AcpJudge, AcpRunner};
 pub(crate) use agent_call::AgentListener;
 pub use cleanup::{CleanupResult, clean_up_after_crash};
-pub use order::TaskOrder;
+pub use order::TaskSource;
 pub use sharing::{resolve_shared_files, work_tree_notes};
 
 /// Why a session could not be carried out at all.
@@ -180,7 +180,7 @@ pub(super) struct SessionState<'a> {
     pub(super) promises: Vec<(String, String)>,
     /// The commit the next task starts from.
     pub(super) tip: String,
-    pub(super) stable: StablePoint,
+    pub(super) stable: StablePointTracker,
     pub(super) end: SessionEnd,
     /// How many megabytes a program had written when it was ended for that.
     pub(super) heavy: Option<u64>,
@@ -190,7 +190,7 @@ pub(super) struct SessionState<'a> {
     said: Option<agent_call::LastMessage>,
     pace: spending::SpendTracker,
     /// What the work tree of the task got of the checkout.
-    shared: worktrees::Shared,
+    shared: worktrees::SharedFiles,
     /// Files of the checkout that every task gets a copy of.
     shared_files: Vec<String>,
     /// How each task ended, in the order of the list.
@@ -207,24 +207,24 @@ pub async fn run(
     watcher: &dyn SessionObserver,
     stop: watch::Receiver<u8>,
 ) -> Result<ListReport, Error> {
-    let mut queue = TaskQueue::new(list).after(list, &terms.progress);
-    run_in_order(list, tools, terms, watcher, stop, &mut queue).await
+    let mut queue = TaskQueue::new(list).with_progress(list, &terms.progress);
+    run_from_source(list, tools, terms, watcher, stop, &mut queue).await
 }
 
 /// Runs a list to its end; `order` says which task is next and when everything stops.
-pub async fn run_in_order(
+pub async fn run_from_source(
     list: &TaskList,
     tools: &SessionPorts,
     terms: &SessionTerms,
     watcher: &dyn SessionObserver,
     stop: watch::Receiver<u8>,
-    order: &mut dyn TaskOrder,
+    order: &mut dyn TaskSource,
 ) -> Result<ListReport, Error> {
     let head = tools.worktrees.head()?;
     let progress = &terms.progress;
     let base = progress.base.clone().unwrap_or_else(|| head.clone());
     let tip = progress.tip.clone().unwrap_or_else(|| base.clone());
-    let known = |task: &GuardedTask| {
+    let known = |task: &AgentTask| {
         progress
             .ends
             .iter()
@@ -232,8 +232,8 @@ pub async fn run_in_order(
             .cloned()
     };
     let mut session = SessionState {
-        promises: tools.worktrees.promises()?,
-        stable: StablePoint::new(terms.checkpoint_every, &base, progress),
+        promises: tools.worktrees.protected_digests()?,
+        stable: StablePointTracker::new(terms.checkpoint_every, &base, progress),
         tip,
         list,
         tools,
@@ -244,7 +244,7 @@ pub async fn run_in_order(
         heavy: None,
         before: None,
         said: None,
-        shared: worktrees::Shared::default(),
+        shared: worktrees::SharedFiles::default(),
         shared_files: resolve_shared_files(&*tools.worktrees, list)?,
         pace: spending::SpendTracker::new(&*tools.clock, progress.micro_usd),
         ends: list.tasks.iter().map(known).collect(),
@@ -261,8 +261,8 @@ pub async fn run_in_order(
             ..terms.start.clone()
         },
     })?;
-    session.beat("");
-    session.event(
+    session.record_heartbeat("");
+    session.emit_event(
         "run_start",
         json!({ "list": list.id, "tasks": list.tasks.len() }),
     );
@@ -273,17 +273,17 @@ pub async fn run_in_order(
         "tos night list".to_owned(),
     );
     let mut ended = session.drive(order).await;
-    if let (Ok(_), Err(error)) = (&ended, tools.worktrees.finish(&terms.session)) {
+    if let (Ok(_), Err(error)) = (&ended, tools.worktrees.remove_reusable(&terms.session)) {
         ended = Err(error.into());
     }
     if let Err(error) = &ended {
-        session.event("error", json!({ "error": error.to_string() }));
+        session.emit_event("error", json!({ "error": error.to_string() }));
     }
     ended
 }
 
 impl SessionState<'_> {
-    async fn drive(&mut self, queue: &mut dyn TaskOrder) -> Result<ListReport, Error> {
+    async fn drive(&mut self, queue: &mut dyn TaskSource) -> Result<ListReport, Error> {
         let mut stop = loop {
             if *self.stop.borrow() > 0 {
                 queue.stop(StopReason::Operator);
@@ -291,8 +291,8 @@ impl SessionState<'_> {
             if self.is_over_budget() {
                 queue.stop(StopReason::Budget);
             }
-            let place = match queue.next(self.left()).await {
-                QueueAction::Stop(StopReason::QueueEmpty) if self.stable.is_open() => {
+            let place = match queue.next(self.remaining_seconds()).await {
+                QueueAction::Stop(StopReason::QueueEmpty) if self.stable.has_pending() => {
                     if self.test_the_whole(queue).await? {
                         continue;
                     }
@@ -311,7 +311,7 @@ impl SessionState<'_> {
             self.turn(task, place, queue).await?;
         };
         // What no task may touch is looked at once more before anybody is told that all is well.
-        if stop != StopReason::Broken && self.broken()?.is_some() {
+        if stop != StopReason::Broken && self.check_protected()?.is_some() {
             stop = StopReason::Broken;
         }
         let tasks = self.rest(queue)?;
@@ -321,9 +321,9 @@ impl SessionState<'_> {
     /// One task, and the stable point that may be due after it.
     async fn turn(
         &mut self,
-        task: &GuardedTask,
+        task: &AgentTask,
         place: usize,
-        queue: &mut dyn TaskOrder,
+        queue: &mut dyn TaskSource,
     ) -> Result<(), Error> {
         let (verdict, end) = self.task(task, place).await?;
         queue.finish(place, verdict, &end).await;
@@ -331,7 +331,7 @@ impl SessionState<'_> {
             *slot = Some(end);
         }
         if verdict == TaskVerdict::Accepted {
-            self.stable.accepted(&task.id);
+            self.stable.record_accepted(&task.id);
         }
         if self.stable.is_due_after(verdict) {
             self.test_the_whole(queue).await?;
@@ -341,25 +341,25 @@ impl SessionState<'_> {
 
     async fn task(
         &mut self,
-        task: &GuardedTask,
+        task: &AgentTask,
         place: usize,
     ) -> Result<(TaskVerdict, TaskEnd), Error> {
         let all = self.list.tasks.len();
         self.watcher
             .line(&format!("[{}/{all}] {}: {}", place + 1, task.id, task.goal));
-        self.event(
+        self.emit_event(
             "task_start",
             json!({ "task": task.id, "class": task.class }),
         );
-        self.beat(&task.id);
+        self.record_heartbeat(&task.id);
         let began = self.tools.clock.boottime();
-        let (verdict, mut end) = self.tries(task).await?;
+        let (verdict, mut end) = self.run_attempts(task).await?;
         let took = self.tools.clock.boottime().saturating_sub(began);
         end.seconds = took.saturating_sub(self.pace.take_waited()).as_secs();
         end.micro_usd = self.pace.take_cost();
         self.end.active_s += end.seconds;
         self.record(LedgerEntry::Task { end: end.clone() })?;
-        self.beat(&task.id);
+        self.record_heartbeat(&task.id);
         let good = verdict == TaskVerdict::Accepted;
         let word = match end.outcome {
             TaskOutcome::Success => self.watcher.passed_words(),
@@ -372,7 +372,7 @@ impl SessionState<'_> {
             task.id,
             end.reason
         ));
-        self.event("task_done", json!(end));
+        self.emit_event("task_done", json!(end));
         let (event, next) = match end.outcome {
             _ if good => (NotificationEvent::TaskPassed, String::new()),
             TaskOutcome::Blocked => (NotificationEvent::TaskBlocked, "tos night list".to_owned()),
@@ -386,7 +386,7 @@ impl SessionState<'_> {
     }
 
     /// Records what never started.
-    fn rest(&mut self, queue: &dyn TaskOrder) -> Result<Vec<TaskEnd>, Error> {
+    fn rest(&mut self, queue: &dyn TaskSource) -> Result<Vec<TaskEnd>, Error> {
         let mut tasks = Vec::new();
         let ends = std::mem::take(&mut self.ends);
         for ((task, outcome), end) in self.list.tasks.iter().zip(queue.outcomes()).zip(ends) {
@@ -400,7 +400,7 @@ impl SessionState<'_> {
             } else {
                 "not run"
             };
-            let end = self.blank(task, outcome, reason);
+            let end = self.new_task_end(task, outcome, reason);
             self.record(LedgerEntry::Task { end: end.clone() })?;
             tasks.push(end);
         }
@@ -430,22 +430,22 @@ impl SessionState<'_> {
             .collect();
         let next = format!("tos night summary {}", self.terms.run);
         self.tell(event, title, &text.join("\n"), next);
-        let told = self.tools.notifications.settle(LAST_WORDS).await;
+        let told = self.tools.notifications.flush(LAST_WORDS).await;
         self.end.notified = told.arrived;
         stop.as_str().clone_into(&mut self.end.ended_by);
-        self.end.wall_s = self.spent();
+        self.end.wall_s = self.elapsed_seconds();
         self.end.suspend_s = self.pace.slept(&*self.tools.clock);
         let end = self.end.clone();
         self.record(LedgerEntry::SessionEnd { end: end.clone() })?;
         if stop == StopReason::TwoFailures {
-            self.event("consecutive_failure_stop", json!({ "failures": 2 }));
+            self.emit_event("consecutive_failure_stop", json!({ "failures": 2 }));
         }
         let event = if is_whole {
             "run_complete"
         } else {
             "run_stopped"
         };
-        self.event(event, json!(end));
+        self.emit_event(event, json!(end));
         let accepted = tasks.iter().any(|task| task.commit.is_some());
         Ok(ListReport {
             run: self.terms.run.clone(),
@@ -469,7 +469,7 @@ impl SessionState<'_> {
     }
 
     /// Tells whoever collects events.
-    pub(super) fn event(&self, name: &'static str, data: serde_json::Value) {
+    pub(super) fn emit_event(&self, name: &'static str, data: serde_json::Value) {
         self.tools.journal.emit(&RunEvent {
             run: self.terms.run.clone(),
             session: self.terms.session.clone(),
@@ -478,7 +478,12 @@ impl SessionState<'_> {
         });
     }
 
-    pub(super) fn blank(&self, task: &GuardedTask, outcome: TaskOutcome, reason: &str) -> TaskEnd {
+    pub(super) fn new_task_end(
+        &self,
+        task: &AgentTask,
+        outcome: TaskOutcome,
+        reason: &str,
+    ) -> TaskEnd {
         TaskEnd {
             task: task.id.clone(),
             fingerprint: sha256(
@@ -504,7 +509,7 @@ impl SessionState<'_> {
         let ledger = self.tools.ledger.read().ok().and_then(|chain| chain.head);
         let mut told = Notification::new(event, title, &self.terms.run)
             .text(text)
-            .next(next);
+            .next_command(next);
         told.ledger = ledger.map(|head| head.commit_trailer()).unwrap_or_default();
         self.tools.notifications.send(told);
     }

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Says which task is next and when everything stops.
-pub trait TaskOrder: Send {
+pub trait TaskSource: Send {
     /// Says what to do now, maybe after a while; `left` = seconds until the session must be over.
     fn next(&mut self, left: Option<u64>) -> BoxFuture<'_, QueueAction>;
 
@@ -31,7 +31,7 @@ pub trait TaskOrder: Send {
     fn outcomes(&self) -> Vec<TaskOutcome>;
 }
 
-impl TaskOrder for TaskQueue {
+impl TaskSource for TaskQueue {
     fn next(&mut self, left: Option<u64>) -> BoxFuture<'_, QueueAction> {
         Box::pin(std::future::ready(Self::next(self, left)))
     }

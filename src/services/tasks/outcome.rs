@@ -23,12 +23,12 @@ pub(super) enum AttemptOutcome {
     NoProvider(AgentEnd),
 }
 
-pub(super) fn bad(reason: impl Into<String>, again: bool) -> AttemptOutcome {
-    let told = told(reason);
+pub(super) fn rejected_outcome(reason: impl Into<String>, again: bool) -> AttemptOutcome {
+    let told = feedback(reason);
     AttemptOutcome::Bad { told, again }
 }
 
-pub(super) fn told(reason: impl Into<String>) -> Feedback {
+pub(super) fn feedback(reason: impl Into<String>) -> Feedback {
     Feedback {
         reason: reason.into(),
         ..Feedback::default()

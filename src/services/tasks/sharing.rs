@@ -2,7 +2,7 @@
 
 use super::{
     Error, SessionState,
-    outcome::{AttemptOutcome, bad},
+    outcome::{AttemptOutcome, rejected_outcome},
 };
 use crate::{
     domain::{
@@ -12,13 +12,13 @@ use crate::{
     },
     ports::{
         worktrees,
-        worktrees::{SharedWish, Worktree, Worktrees},
+        worktrees::{SharedPaths, Worktree, Worktrees},
     },
 };
 
 /// Returns what a list wants of the checkout.
-const fn wish(list: &TaskList) -> SharedWish<'_> {
-    SharedWish {
+const fn wish(list: &TaskList) -> SharedPaths<'_> {
+    SharedPaths {
         folders: list.share.as_slice(),
         files: list.share_files.as_slice(),
     }
@@ -43,7 +43,11 @@ pub fn work_tree_notes(
         .map(|name| format!("every task gets a copy of {}", one_line(&name)))
         .collect();
     notes.extend(worktrees.missing_submodules(base)?);
-    notes.extend(list.agents().into_iter().filter_map(Agent::idle_budget));
+    notes.extend(
+        list.agents()
+            .into_iter()
+            .filter_map(Agent::unenforced_budget),
+    );
     Ok(notes)
 }
 
@@ -62,12 +66,12 @@ impl SessionState<'_> {
         let worktrees = &self.tools.worktrees;
         let walled = self.is_walled();
         self.shared = worktrees.share(place, &wish(self.list), walled)?;
-        self.tools.runners.hide(&self.shared.secrets);
+        self.tools.runners.redact_values(&self.shared.secrets);
         Ok(())
     }
 
     /// Says that a change holds a value of a file that was shared with the work tree.
-    pub(super) fn leaked(&self, seen: &CollectedChange) -> Option<AttemptOutcome> {
+    pub(super) fn check_leaks(&self, seen: &CollectedChange) -> Option<AttemptOutcome> {
         let secrets = &self.shared.secrets;
         let telling: Vec<&String> = secrets.iter().filter(|one| is_telling(one)).collect();
         let holds = |side: &Option<FileVersion>, secret: &str| {
@@ -80,7 +84,7 @@ impl SessionState<'_> {
             telling.iter().any(|secret| brings(&secret))
         })?;
         let path = one_line(&change.path);
-        Some(bad(
+        Some(rejected_outcome(
             format!("{path} holds a secret of a file that was shared with the task"),
             true,
         ))

@@ -10,14 +10,14 @@ use serde_json::json;
 use super::{Error, SessionState, outcome::AttemptOutcome};
 use crate::{
     domain::{
-        agent::AgentEnd, ledger::LedgerEntry, night::Heartbeat, notification::NotificationEvent,
-        tasks::GuardedTask, time::Timestamp,
+        agent::AgentEnd, ledger::LedgerEntry, night::Heartbeat, notify::NotificationEvent,
+        tasks::AgentTask, time::Timestamp,
     },
     ports::clock::Clock,
 };
 
 /// How often a session shows that it is alive.
-pub(super) const BEAT: Duration = Duration::from_secs(30);
+pub(super) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
 /// How long after its end a session may still be ending what runs.
 const GRACE: u64 = 60;
 /// An agent whose quota is used up again and again is not waited for any more.
@@ -129,20 +129,20 @@ impl SpendTracker {
 
 impl SessionState<'_> {
     /// Returns the whole seconds since the session began, sleep included.
-    pub(super) fn spent(&self) -> u64 {
+    pub(super) fn elapsed_seconds(&self) -> u64 {
         let now = self.tools.clock.boottime();
         now.saturating_sub(self.pace.boot).as_secs()
     }
 
     /// Returns the seconds in which tasks may still be under way.
-    pub(super) fn left(&self) -> Option<u64> {
-        let spent = self.spent();
+    pub(super) fn remaining_seconds(&self) -> Option<u64> {
+        let spent = self.elapsed_seconds();
         self.terms.seconds.map(|all| all.saturating_sub(spent))
     }
 
     /// Returns the seconds until everything is ended, whatever it is.
     pub(super) fn until_hard_stop(&self) -> Option<u64> {
-        let spent = self.spent();
+        let spent = self.elapsed_seconds();
         self.terms
             .seconds
             .map(|all| (all + GRACE).saturating_sub(spent))
@@ -162,10 +162,10 @@ impl SessionState<'_> {
     }
 
     /// Shows that the session is alive.
-    pub(super) fn beat(&self, task: &str) {
+    pub(super) fn record_heartbeat(&self, task: &str) {
         let beat = Heartbeat {
             at: self.tools.clock.now(),
-            wall_s: self.spent(),
+            wall_s: self.elapsed_seconds(),
             active_s: self.end.active_s,
             suspend_s: self.pace.slept(&*self.tools.clock),
             task: task.to_owned(),
@@ -177,7 +177,7 @@ impl SessionState<'_> {
     /// try. `waits`: how often the task has waited for its provider.
     pub(super) async fn wait_for_provider(
         &mut self,
-        task: &GuardedTask,
+        task: &AgentTask,
         tried: &AttemptOutcome,
         waits: &mut u32,
     ) -> Result<Option<WaitOutcome>, Error> {
@@ -197,7 +197,7 @@ impl SessionState<'_> {
 
     async fn wait_for_quota(
         &mut self,
-        task: &GuardedTask,
+        task: &AgentTask,
         seconds: Option<u64>,
         reason: &str,
     ) -> Result<WaitOutcome, Error> {
@@ -235,7 +235,7 @@ impl SessionState<'_> {
     /// Waits before the provider is asked again: longer each time, as long as it asks for, never beyond the session.
     async fn wait_out(
         &mut self,
-        task: &GuardedTask,
+        task: &AgentTask,
         waits: u32,
         wanted: Option<u64>,
         reason: &str,
@@ -262,14 +262,14 @@ impl SessionState<'_> {
     }
 
     /// A wait after which the task could not end in time is none.
-    fn is_too_late(&self, task: &GuardedTask, seconds: u64) -> bool {
-        self.left()
+    fn is_too_late(&self, task: &AgentTask, seconds: u64) -> bool {
+        self.remaining_seconds()
             .is_some_and(|left| left < seconds.saturating_add(task.max_time_seconds))
     }
 
     fn say_wait(
         &self,
-        task: &GuardedTask,
+        task: &AgentTask,
         event: &'static str,
         line: &str,
         seconds: u64,
@@ -277,7 +277,7 @@ impl SessionState<'_> {
     ) {
         self.watcher.line(&format!("  {line}"));
         self.watcher.waits(Some(until), line);
-        self.event(
+        self.emit_event(
             event,
             json!({ "task": task.id, "seconds": seconds, "until": until }),
         );
@@ -289,7 +289,7 @@ impl SessionState<'_> {
         );
     }
 
-    async fn sat_out(&mut self, task: &GuardedTask, seconds: u64) -> WaitOutcome {
+    async fn sat_out(&mut self, task: &AgentTask, seconds: u64) -> WaitOutcome {
         let began = self.tools.clock.boottime();
         let renewed = self.sit_out(&task.id, seconds).await;
         self.watcher.waits(None, "");
@@ -311,7 +311,7 @@ impl SessionState<'_> {
                 return true;
             }
             tokio::select! {
-                () = self.tools.clock.sleep(left.min(BEAT)) => self.beat(task),
+                () = self.tools.clock.sleep(left.min(HEARTBEAT_INTERVAL)) => self.record_heartbeat(task),
                 asked = stop.changed(), if heard => heard = asked.is_ok(),
             }
         }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::{SessionState, agent_call::AgentListener, disk_quota::DiskQuota, spending::BEAT};
+use super::{
+    SessionState, agent_call::AgentListener, disk_quota::DiskQuota, spending::HEARTBEAT_INTERVAL,
+};
 use crate::{
     domain::{
-        agent::SilentAgent,
+        agent::SilenceCause,
         process::{CommandResult, ExitStatus},
     },
     ports::{
@@ -21,7 +23,7 @@ pub(super) struct SupervisedExit {
     /// It was ended because the session had to be over.
     pub(super) late: bool,
     /// It was an agent and was ended because it hung.
-    pub(super) quiet: SilentAgent,
+    pub(super) quiet: SilenceCause,
 }
 
 /// How often it is looked at whether an agent hangs: a part of the time it may be silent.
@@ -32,7 +34,7 @@ const LOOK: Duration = Duration::from_secs(5);
 impl SessionState<'_> {
     /// Stays with a program and shows that the session is alive; ends it when a person asks, when the session has to be
     /// over, when it writes too much, or when it is an agent that hangs.
-    pub(super) async fn stay(
+    pub(super) async fn supervise(
         &mut self,
         runner: &dyn CommandRunner,
         order: &CommandRequest,
@@ -40,17 +42,23 @@ impl SessionState<'_> {
         agent: Option<(&AgentListener, Option<u64>)>,
     ) -> SupervisedExit {
         let mut stop = self.stop.clone();
-        let (mut heard, mut late, mut quiet) = (true, false, SilentAgent::No);
+        let (mut heard, mut late, mut quiet) = (true, false, SilenceCause::No);
         let mut beaten = self.tools.clock.monotonic();
-        let look = agent.map_or(BEAT, |(_, limit)| {
+        let look = agent.map_or(HEARTBEAT_INTERVAL, |(_, limit)| {
             limit.map_or(LOOK, |limit| (Duration::from_secs(limit) / LOOKS).min(LOOK))
         });
         let scale = DiskQuota::new(&self.tools.worktrees, place, self.list.disk_mb).await;
         let mut running = runner.run(order);
-        let mut tipped = std::pin::pin!(scale.tipped());
+        let mut tipped = std::pin::pin!(scale.wait_exceeded());
         loop {
-            let left = self.until_hard_stop().map_or(BEAT, Duration::from_secs);
-            let tick = if late { BEAT } else { left.min(BEAT).min(look) };
+            let left = self
+                .until_hard_stop()
+                .map_or(HEARTBEAT_INTERVAL, Duration::from_secs);
+            let tick = if late {
+                HEARTBEAT_INTERVAL
+            } else {
+                left.min(HEARTBEAT_INTERVAL).min(look)
+            };
             tokio::select! {
                 ended = &mut running => {
                     // Who writes fast may be done before anybody looks.
@@ -71,13 +79,13 @@ impl SessionState<'_> {
                 }
                 () = self.tools.clock.sleep(tick) => {
                     let now = self.tools.clock.monotonic();
-                    if now.saturating_sub(beaten) >= BEAT {
+                    if now.saturating_sub(beaten) >= HEARTBEAT_INTERVAL {
                         beaten = now;
-                        self.beat(name(order));
+                        self.record_heartbeat(name(order));
                     }
-                    if let Some((listener, limit)) = agent.filter(|_| quiet == SilentAgent::No) {
-                        quiet = listener.quiet(limit);
-                        if quiet != SilentAgent::No {
+                    if let Some((listener, limit)) = agent.filter(|_| quiet == SilenceCause::No) {
+                        quiet = listener.silence(limit);
+                        if quiet != SilenceCause::No {
                             runner.interrupt(StopSignal::Terminate);
                         }
                     }

@@ -27,7 +27,9 @@ use crate::{
         objects::{object::ObjectKind, pack::PackWriter},
         paths::folders_above,
     },
-    domain::guard::checkpoint::{CheckpointOrder, FileState, Selection, is_rebuilt},
+    domain::guard::checkpoint::{
+        CheckpointSelection, GitFileStatus, GuardCheckpointRequest, is_rebuildable,
+    },
 };
 
 /// Where tos writes about its runs, unless the configuration says otherwise.
@@ -42,15 +44,15 @@ const RUN_RECORDS: [&str; 5] = [
 ];
 
 /// The bits of a mode that are rights.
-pub(super) const RIGHTS: u32 = 0o7777;
+pub(super) const PERMISSION_BITS: u32 = 0o7777;
 
 /// Reads the files that would be lost into a pack; returns them, and the folders that would be lost with them.
 pub(super) fn blocking_collect(
     store: &CheckpointStore,
-    order: &CheckpointOrder,
+    order: &GuardCheckpointRequest,
     pack: &mut PackWriter,
 ) -> Result<(Files, Folders)> {
-    let selection = Selection::new(&order.losses);
+    let selection = CheckpointSelection::new(&order.losses);
     let mut found = Found {
         root: &store.root,
         selection: &selection,
@@ -62,7 +64,7 @@ pub(super) fn blocking_collect(
         found.by_git(&store.git)?;
         found.folders_by_disk("", &tracked_folders(&store.git)?)?;
     } else {
-        found.by_disk("", FileState::Untracked)?;
+        found.by_disk("", GitFileStatus::Untracked)?;
     }
     let mut files = Files::new();
     let mut bytes = 0;
@@ -98,7 +100,7 @@ fn note_above(root: &Path, path: &[u8], folders: &mut Folders) {
             continue;
         }
         if let Ok(data) = root.join(OsStr::from_bytes(folder)).symlink_metadata() {
-            let rights = data.mode() & RIGHTS;
+            let rights = data.mode() & PERMISSION_BITS;
             let is_lost = false;
             folders.insert(folder.to_vec(), Folder { rights, is_lost });
         }
@@ -151,13 +153,13 @@ pub(super) fn blocking_read(
     Ok(Some(TreeFile {
         mode,
         id,
-        rights: Some(data.mode() & RIGHTS),
+        rights: Some(data.mode() & PERMISSION_BITS),
     }))
 }
 
 struct Found<'a> {
     root: &'a Path,
-    selection: &'a Selection<'a>,
+    selection: &'a CheckpointSelection<'a>,
     most: usize,
     paths: BTreeSet<Vec<u8>>,
     folders: Folders,
@@ -179,7 +181,7 @@ impl Found<'_> {
     fn note_lost(&mut self, place: &Path, data: &fs::Metadata) {
         let path = place.strip_prefix(self.root).unwrap_or(place);
         let folder = Folder {
-            rights: data.mode() & RIGHTS,
+            rights: data.mode() & PERMISSION_BITS,
             is_lost: true,
         };
         self.folders
@@ -204,18 +206,18 @@ impl Found<'_> {
                 folder => format!("{folder}/{}", name.to_string_lossy()),
             };
             let is_repository = path.join(".git").symlink_metadata().is_ok();
-            if !data.is_dir() || name == ".git" || is_repository || is_rebuilt(&below) {
+            if !data.is_dir() || name == ".git" || is_repository || is_rebuildable(&below) {
                 continue;
             }
             let is_tracked = tracked.contains(below.as_bytes());
             let state = if is_tracked {
-                FileState::Changed
+                GitFileStatus::Changed
             } else {
-                FileState::Untracked
+                GitFileStatus::Untracked
             };
             // One in which git has something is made again with that.
             let is_lost = !is_tracked
-                && (self.selection.takes(&below) || self.selection.cleans(&below, state));
+                && (self.selection.removes_folder(&below) || self.selection.cleans(&below, state));
             if is_lost {
                 self.note_lost(&path, &data);
                 if self.folders.len() > self.most {
@@ -226,7 +228,7 @@ impl Found<'_> {
                 }
             }
             // Git cleans folders in those it has something in, too.
-            let is_cleaned = self.selection.cleans(&below, FileState::Untracked);
+            let is_cleaned = self.selection.cleans(&below, GitFileStatus::Untracked);
             if is_cleaned || self.selection.may_want_below(&below, state) {
                 self.folders_by_disk(&below, tracked)?;
             }
@@ -279,7 +281,7 @@ impl Found<'_> {
         for entry in index.iter().filter(|entry| entry.mode == LINK) {
             let path = String::from_utf8_lossy(&entry.path);
             let is_there = self.root.join(path.as_ref()).join(".git").exists();
-            if is_there && self.selection.takes(&path) {
+            if is_there && self.selection.removes_folder(&path) {
                 return Err(failed(format!("`{path}` is a repository of its own")));
             }
         }
@@ -292,7 +294,7 @@ impl Found<'_> {
             let first = name.split('/').next().unwrap_or("");
             RUN_RECORDS.contains(&first)
         };
-        !self.selection.takes(LOGS)
+        !self.selection.removes_folder(LOGS)
             && path
                 .strip_prefix(LOGS)
                 .and_then(|rest| rest.strip_prefix('/'))
@@ -306,11 +308,11 @@ impl Found<'_> {
             return Ok(());
         }
         let state = if status.is_ignored() {
-            FileState::Ignored
+            GitFileStatus::Ignored
         } else if status.is_wt_new() {
-            FileState::Untracked
+            GitFileStatus::Untracked
         } else {
-            FileState::Changed
+            GitFileStatus::Changed
         };
         let Some(folder) = shown.strip_suffix('/') else {
             if self.selection.wants(&shown, state) {
@@ -319,7 +321,7 @@ impl Found<'_> {
             return Ok(());
         };
         if self.selection.may_want_below(folder, state)
-            && !(state == FileState::Ignored && is_rebuilt(folder))
+            && !(state == GitFileStatus::Ignored && is_rebuildable(folder))
         {
             self.by_disk(folder, state)?;
         }
@@ -345,23 +347,23 @@ impl Found<'_> {
         if !git.is_path_ignored(path).unwrap_or(true) || is_tracked(git, path) {
             return Ok(());
         }
-        if path.split('/').any(is_rebuilt) {
+        if path.split('/').any(is_rebuildable) {
             return Ok(());
         }
         let place = self.root.join(path);
         match place.symlink_metadata() {
-            Ok(data) if data.is_dir() => self.by_disk(path, FileState::Ignored),
+            Ok(data) if data.is_dir() => self.by_disk(path, GitFileStatus::Ignored),
             Ok(_) => self.take(path.as_bytes()),
             Err(_) => Ok(()),
         }
     }
 
     /// Finds files by walking the disk below a folder.
-    fn by_disk(&mut self, folder: &str, state: FileState) -> Result<()> {
+    fn by_disk(&mut self, folder: &str, state: GitFileStatus) -> Result<()> {
         let place = self.root.join(folder);
         // What git does to a work tree stops at a repository inside it.
         let is_repository = !folder.is_empty() && place.join(".git").symlink_metadata().is_ok();
-        if is_repository && !self.selection.takes(folder) {
+        if is_repository && !self.selection.removes_folder(folder) {
             return Ok(());
         }
         let mut entries: Vec<PathBuf> = fs::read_dir(&place)
@@ -392,8 +394,8 @@ impl Found<'_> {
                     let path = entry.strip_prefix(self.root).unwrap_or(&entry);
                     self.take(path.as_os_str().as_bytes())?;
                 }
-            } else if self.selection.may_want_below(&below, state) && !is_rebuilt(&below) {
-                if self.selection.takes(&below)
+            } else if self.selection.may_want_below(&below, state) && !is_rebuildable(&below) {
+                if self.selection.removes_folder(&below)
                     && let Ok(data) = entry.symlink_metadata()
                 {
                     self.note_lost(&entry, &data);

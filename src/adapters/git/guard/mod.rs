@@ -21,7 +21,9 @@ use super::error::Result;
 use crate::{
     domain::{
         checkpoint::CheckpointError,
-        guard::checkpoint::{CheckpointCause, CheckpointOrder, GuardCheckpoint, UndoneCheckpoint},
+        guard::checkpoint::{
+            CheckpointCause, GuardCheckpoint, GuardCheckpointRequest, GuardUndoReport,
+        },
     },
     ports::guard::GuardCheckpoints,
 };
@@ -43,7 +45,7 @@ impl GitGuardCheckpoints {
 }
 
 impl GuardCheckpoints for GitGuardCheckpoints {
-    fn save(&self, order: &CheckpointOrder) -> Result<Option<GuardCheckpoint>> {
+    fn save(&self, order: &GuardCheckpointRequest) -> Result<Option<GuardCheckpoint>> {
         save::blocking_save(&self.state, order)
     }
 
@@ -59,7 +61,7 @@ impl GuardCheckpoints for GitGuardCheckpoints {
         root: &Path,
         number: u32,
         cause: &CheckpointCause,
-    ) -> Result<UndoneCheckpoint> {
+    ) -> Result<GuardUndoReport> {
         undo::blocking_restore(&self.state, root, number, cause)
     }
 }

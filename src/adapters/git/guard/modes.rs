@@ -6,7 +6,7 @@ use super::parts::{Files, Folder, Folders};
 use crate::domain::checkpoint::display_path;
 
 /// Returns the part of a checkpoint.
-pub(super) fn written(files: &Files, folders: &Folders) -> Vec<u8> {
+pub(super) fn to_bytes(files: &Files, folders: &Folders) -> Vec<u8> {
     let mut text = Vec::new();
     let mut line = |kind: char, rights: u32, path: &[u8]| {
         text.extend(format!("{kind}{rights:o} ").into_bytes());
@@ -57,7 +57,7 @@ pub(super) fn read(text: &[u8], files: &mut Files) -> Folders {
 }
 
 /// Returns the folders that would be lost and hold nothing that is kept.
-pub(super) fn empty<'a>(files: &Files, folders: &'a Folders) -> Vec<&'a [u8]> {
+pub(super) fn empty_folders<'a>(files: &Files, folders: &'a Folders) -> Vec<&'a [u8]> {
     let lost = folders.iter().filter(|(_, folder)| folder.is_lost);
     let paths: Vec<&[u8]> = lost.map(|(path, _)| path.as_slice()).collect();
     // What lies below a folder stands together, so the first that may be is enough.
@@ -74,7 +74,7 @@ pub(super) fn empty<'a>(files: &Files, folders: &'a Folders) -> Vec<&'a [u8]> {
 /// Returns what a checkpoint holds, as a person reads it: its files, and folders in which none of them is.
 pub(super) fn shown(files: &Files, folders: &Folders) -> Vec<String> {
     let mut all: Vec<String> = files.keys().map(|path| display_path(path)).collect();
-    let empty = empty(files, folders).into_iter();
+    let empty = empty_folders(files, folders).into_iter();
     all.extend(empty.map(|path| format!("{}/", display_path(path))));
     all
 }
@@ -115,7 +115,7 @@ mod tests {
                 },
             ),
         ]);
-        let text = written(&files, &folders);
+        let text = to_bytes(&files, &folders);
         for file in files.values_mut() {
             file.rights = None;
         }

@@ -17,7 +17,7 @@ pub(super) struct TreeFile {
 
 /// What the tree of a checkpoint is made of, besides its record.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Parts {
+pub(super) struct CheckpointParts {
     /// The tree of files.
     pub(super) files: ObjectId,
     /// The tree of what was staged.

@@ -7,19 +7,19 @@ use git2::{Oid, Repository};
 use super::{
     collect,
     modes::{self, shown},
-    parts::{Files, Folders, Parts},
+    parts::{CheckpointParts, Files, Folders},
     store::{CheckpointStore, write_commit, write_tree},
     sweep,
 };
 use crate::{
     adapters::git::{
         error::{ErrorContext, Result},
-        objects::object::{ObjectId, ObjectKind, to_id},
+        objects::object::{ObjectId, ObjectKind, to_object_id},
     },
     domain::{
         guard::checkpoint::{
-            CheckpointCause, CheckpointOrder, CheckpointRecord, GuardCheckpoint, KeptReference,
-            Selection,
+            CheckpointCause, CheckpointRecord, CheckpointSelection, GuardCheckpoint,
+            GuardCheckpointRequest, KeptReference,
         },
         policy::LostReferences,
     },
@@ -31,11 +31,14 @@ const MOST_REFERENCES: usize = 2_000;
 /// Keeps what would be lost; `None` where nothing would be.
 pub(super) fn blocking_save(
     state: &Path,
-    order: &CheckpointOrder,
+    order: &GuardCheckpointRequest,
 ) -> Result<Option<GuardCheckpoint>> {
     let store = CheckpointStore::open(&order.root, state)?;
-    let selection = Selection::new(&order.losses);
-    sweep::blocking_sweep(&store.git.commondir().join("objects/pack"), sweep::PACK);
+    let selection = CheckpointSelection::new(&order.losses);
+    sweep::blocking_sweep(
+        &store.git.commondir().join("objects/pack"),
+        sweep::PACK_PREFIX,
+    );
     let mut pack = store.pack();
     let (files, folders) = collect::blocking_collect(&store, order, &mut pack)?;
     let index = if store.is_project && selection.wants_index() {
@@ -68,7 +71,7 @@ pub(super) fn blocking_save(
 }
 
 /// Keeps these files.
-pub(super) fn blocking_keep(
+pub(super) fn blocking_save_files(
     store: &CheckpointStore,
     pack: crate::adapters::git::objects::pack::PackWriter,
     files: &Files,
@@ -89,10 +92,10 @@ fn blocking_write(
     index: Option<ObjectId>,
     record: CheckpointRecord,
 ) -> Result<GuardCheckpoint> {
-    let parts = Parts {
+    let parts = CheckpointParts {
         files: write_tree(&mut pack, files)?,
         index,
-        modes: pack.add(ObjectKind::Blob, &modes::written(files, folders))?,
+        modes: pack.add(ObjectKind::Blob, &modes::to_bytes(files, folders))?,
     };
     if let Some(known) = same_as_newest(store, &parts, &record)? {
         return Ok(known);
@@ -112,14 +115,14 @@ fn blocking_write(
 /// Returns the newest checkpoint where it holds the very same: one command is often tried twice.
 fn same_as_newest(
     store: &CheckpointStore,
-    parts: &Parts,
+    parts: &CheckpointParts,
     record: &CheckpointRecord,
 ) -> Result<Option<GuardCheckpoint>> {
     let Some((number, commit)) = store.numbered()?.pop() else {
         return Ok(None);
     };
     let id_of = |name: &str| -> Result<Option<ObjectId>> {
-        Ok(store.part(commit, name)?.map(|id| to_id(&id)))
+        Ok(store.part(commit, name)?.map(|id| to_object_id(&id)))
     };
     let is_same = id_of("files")? == Some(parts.files)
         && id_of("index")? == parts.index
@@ -139,7 +142,7 @@ fn staged(git: &Repository) -> Option<ObjectId> {
     let mut index = git.index().ok()?;
     let tree = index.write_tree().ok()?;
     let head = git.head().ok().and_then(|head| head.peel_to_tree().ok());
-    (head.is_none_or(|head| head.id() != tree)).then(|| to_id(&tree))
+    (head.is_none_or(|head| head.id() != tree)).then(|| to_object_id(&tree))
 }
 
 /// Returns those branches, tags and stashes that are there of what would be lost.

@@ -13,7 +13,7 @@ use crate::{
         guard::{
             failed,
             modes::{self, shown},
-            parts::{Files, Folders, Parts, TreeFile},
+            parts::{CheckpointParts, Files, Folders, TreeFile},
         },
         objects::{
             object::{ObjectId, ObjectKind, hex},
@@ -21,7 +21,7 @@ use crate::{
         },
     },
     domain::{
-        guard::checkpoint::{CheckpointRecord, GuardCheckpoint, missing},
+        guard::checkpoint::{CheckpointRecord, GuardCheckpoint, missing_checkpoint},
         ledger::chain::sha256,
     },
 };
@@ -156,7 +156,7 @@ impl CheckpointStore {
         let found = known.iter().find(|(own, _)| *own == number);
         let (_, commit) = *found.ok_or_else(|| {
             let numbers: Vec<u32> = known.iter().map(|(own, _)| *own).collect();
-            failed(missing(number, &numbers))
+            failed(missing_checkpoint(number, &numbers))
         })?;
         Ok((self.read(number, commit)?, commit))
     }
@@ -287,7 +287,7 @@ fn write_level(pack: &mut PackWriter, files: &[(&[u8], TreeFile)]) -> Result<Obj
 /// Writes the tree and the commit of a checkpoint into a pack; returns the commit.
 pub(super) fn write_commit(
     pack: &mut PackWriter,
-    parts: Parts,
+    parts: CheckpointParts,
     record: &CheckpointRecord,
     parents: &[Oid],
 ) -> Result<Oid> {

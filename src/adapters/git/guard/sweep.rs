@@ -9,9 +9,9 @@ use std::{
 };
 
 /// How a file begins that undo is writing.
-pub(super) const UNDO: &str = ".tos-undo-";
+pub(super) const UNDO_PREFIX: &str = ".tos-undo-";
 /// How a pack begins that a checkpoint is writing.
-pub(super) const PACK: &str = "tmp_tos_";
+pub(super) const PACK_PREFIX: &str = "tmp_tos_";
 
 /// How long nobody has to have touched a file.
 const AGE: Duration = Duration::from_secs(3600);
@@ -58,7 +58,7 @@ mod tests {
                 file.set_modified(time).unwrap();
             }
         }
-        blocking_sweep(folder.path(), UNDO);
+        blocking_sweep(folder.path(), UNDO_PREFIX);
         assert!(!folder.path().join(".tos-undo-a").exists());
         assert!(folder.path().join(".tos-undo-b").exists());
         assert!(folder.path().join("notes").exists());

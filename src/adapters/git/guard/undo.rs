@@ -16,7 +16,7 @@ use git2::{ErrorCode, Oid};
 
 use super::{
     collect,
-    collect::RIGHTS,
+    collect::PERMISSION_BITS,
     failed, modes,
     parts::{Files, Folders, TreeFile},
     save,
@@ -26,12 +26,12 @@ use super::{
 use crate::{
     adapters::git::{
         error::{ErrorContext, Result},
-        objects::object::oid,
+        objects::object::to_oid,
         program::GitProgram,
     },
     domain::{
         checkpoint::display_path,
-        guard::checkpoint::{CheckpointCause, CheckpointRecord, UndoneCheckpoint},
+        guard::checkpoint::{CheckpointCause, CheckpointRecord, GuardUndoReport},
     },
 };
 
@@ -41,18 +41,18 @@ pub(super) fn blocking_restore(
     root: &Path,
     number: u32,
     cause: &CheckpointCause,
-) -> Result<UndoneCheckpoint> {
+) -> Result<GuardUndoReport> {
     let nothing = || failed("there are no checkpoints of the guard here".to_owned());
     let store = CheckpointStore::existing(root, state)?.ok_or_else(nothing)?;
     let (checkpoint, commit) = store.find(number)?;
     let (files, folders) = store.files(commit)?;
-    let empty: BTreeSet<Vec<u8>> = modes::empty(&files, &folders)
+    let empty: BTreeSet<Vec<u8>> = modes::empty_folders(&files, &folders)
         .into_iter()
         .map(<[u8]>::to_vec)
         .collect();
-    let mut done = UndoneCheckpoint {
+    let mut done = GuardUndoReport {
         number,
-        ..UndoneCheckpoint::default()
+        ..GuardUndoReport::default()
     };
     let mut pack = store.pack();
     let mut in_the_way = Files::new();
@@ -78,7 +78,7 @@ pub(super) fn blocking_restore(
         }
     }
     if !in_the_way.is_empty() {
-        let kept = save::blocking_keep(&store, pack, &in_the_way, cause)?;
+        let kept = save::blocking_save_files(&store, pack, &in_the_way, cause)?;
         done.replaced = Some(kept.number);
     }
     let mut made = blocking_make(&store.root, &folders)?;
@@ -93,7 +93,7 @@ pub(super) fn blocking_restore(
         make_above(&store.root, &place, &mut made)?;
         let folder = place.parent().unwrap_or(&store.root);
         if swept.insert(folder.to_owned()) {
-            sweep::blocking_sweep(folder, sweep::UNDO);
+            sweep::blocking_sweep(folder, sweep::UNDO_PREFIX);
         }
         blocking_write(&store, file, &place)?;
         done.restored.push(display_path(&path));
@@ -172,7 +172,7 @@ fn blocking_give_rights(root: &Path, folders: &Folders, made: &BTreeSet<PathBuf>
             continue;
         }
         let now = place.symlink_metadata().at("look at", &place)?;
-        if now.is_dir() && now.mode() & RIGHTS != folder.rights {
+        if now.is_dir() && now.mode() & PERMISSION_BITS != folder.rights {
             let rights = fs::Permissions::from_mode(folder.rights);
             fs::set_permissions(&place, rights).at("set the mode of", &place)?;
         }
@@ -181,7 +181,7 @@ fn blocking_give_rights(root: &Path, folders: &Folders, made: &BTreeSet<PathBuf>
 }
 
 fn blocking_write(store: &CheckpointStore, file: TreeFile, place: &Path) -> Result<()> {
-    let content = store.content(oid(&file.id)?)?;
+    let content = store.content(to_oid(&file.id)?)?;
     let folder = place.parent().unwrap_or(&store.root);
     if file.mode == 0o120_000 {
         if place.symlink_metadata().is_ok() {
@@ -190,7 +190,7 @@ fn blocking_write(store: &CheckpointStore, file: TreeFile, place: &Path) -> Resu
         return std::os::unix::fs::symlink(OsStr::from_bytes(&content), place).at("write", place);
     }
     let mut temporary = tempfile::Builder::new()
-        .prefix(sweep::UNDO)
+        .prefix(sweep::UNDO_PREFIX)
         .tempfile_in(folder)
         .at("write in", folder)?;
     temporary.write_all(&content).at("write", place)?;
@@ -211,7 +211,7 @@ fn blocking_write(store: &CheckpointStore, file: TreeFile, place: &Path) -> Resu
 }
 
 /// Makes branches, tags and stashes again that are gone. Those that stand elsewhere now are left there and named.
-fn references(store: &CheckpointStore, record: &CheckpointRecord, done: &mut UndoneCheckpoint) {
+fn references(store: &CheckpointStore, record: &CheckpointRecord, done: &mut GuardUndoReport) {
     for kept in &record.references {
         let Ok(at) = Oid::from_str(&kept.at) else {
             continue;
@@ -257,7 +257,7 @@ fn advise(
     commit: Oid,
     record: &CheckpointRecord,
     number: u32,
-    done: &mut UndoneCheckpoint,
+    done: &mut GuardUndoReport,
 ) -> Result<()> {
     let now = store.git.head().ok().and_then(|head| head.target());
     let now = now.map(|id| id.to_string());

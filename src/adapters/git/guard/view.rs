@@ -12,9 +12,9 @@ use flate2::read::MultiGzDecoder;
 use git2::{ObjectType, Oid, Repository};
 
 use crate::domain::guard::{
-    checkpoint::OWN_FOLDER,
+    checkpoint::TOS_FOLDER,
     hook::PLUGIN_MARK,
-    protected::{ProjectView, SETTINGS, TrackedState},
+    protected::{AGENT_SETTINGS_FILES, ProjectView, TrackedState},
 };
 
 /// What in the own folder of tos keeps an agent in its bounds: the rules, what people have agreed to, and the record of it. All
@@ -81,7 +81,7 @@ impl ProjectView for DiskProjectView {
         let mut found = Vec::new();
         let mut folders = Vec::new();
         for name in BOUNDS {
-            let path = format!("{OWN_FOLDER}/{name}");
+            let path = format!("{TOS_FOLDER}/{name}");
             match self.root.join(&path).symlink_metadata() {
                 Ok(data) if data.is_dir() => folders.push(path),
                 Ok(_) => found.push(path),
@@ -105,7 +105,12 @@ impl ProjectView for DiskProjectView {
             let text = fs::read_to_string(self.root.join(path)).unwrap_or_default();
             text.contains(" guard hook ") || text.starts_with(PLUGIN_MARK)
         };
-        found.extend(SETTINGS.into_iter().filter(has_hook).map(str::to_owned));
+        found.extend(
+            AGENT_SETTINGS_FILES
+                .into_iter()
+                .filter(has_hook)
+                .map(str::to_owned),
+        );
         found
     }
 

@@ -53,25 +53,25 @@ impl IndexEntry {
     }
 
     /// Tells whether the owner asked git not to look at the file.
-    pub(super) fn is_assumed(&self) -> bool {
+    pub(super) fn is_assume_unchanged(&self) -> bool {
         self.flags & ASSUME_VALID != 0
     }
 
     /// Tells whether the file is left out of the work tree on purpose.
-    pub(super) fn is_skipped(&self) -> bool {
+    pub(super) fn is_skip_worktree(&self) -> bool {
         self.extended & SKIP_WORKTREE != 0
     }
 
     /// Tells whether only the name was added.
-    pub(super) fn is_intended(&self) -> bool {
+    pub(super) fn is_intent_to_add(&self) -> bool {
         self.extended & INTENT_TO_ADD != 0
     }
 
     /// Takes over what another entry of the file says about looking at it. Whoever is left out of the work tree
     /// and there all the same is looked at.
-    pub(super) fn hide_as(&mut self, other: Option<Self>, is_skipped: bool, is_there: bool) {
-        let assumed = other.is_some_and(|other| other.is_assumed());
-        let skipped = other.is_some_and(|other| other.is_skipped()) || is_skipped;
+    pub(super) fn inherit_flags(&mut self, other: Option<Self>, is_skipped: bool, is_there: bool) {
+        let assumed = other.is_some_and(|other| other.is_assume_unchanged());
+        let skipped = other.is_some_and(|other| other.is_skip_worktree()) || is_skipped;
         if assumed {
             self.flags |= ASSUME_VALID;
         }
@@ -81,7 +81,7 @@ impl IndexEntry {
     }
 
     /// Makes the entry an ordinary one.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn clear_intent_to_add(&mut self) {
         self.extended &= !INTENT_TO_ADD;
     }
 }
@@ -157,7 +157,7 @@ impl Index {
             && entry.stat.is_same_file(seen)
             && !is_forgotten
             && !self.is_racy(&entry.stat)
-            && !entry.is_intended()
+            && !entry.is_intent_to_add()
     }
 
     /// Makes entries whose stat proves nothing ones that are looked into, however late this is written: also those whose
@@ -186,7 +186,10 @@ impl Index {
     /// Tells whether a tree would lose something of this index.
     pub(super) fn exceeds_a_tree(&self) -> bool {
         self.entries.iter().any(|entry| {
-            entry.stage() != 0 || entry.is_intended() || entry.is_assumed() || entry.is_skipped()
+            entry.stage() != 0
+                || entry.is_intent_to_add()
+                || entry.is_assume_unchanged()
+                || entry.is_skip_worktree()
         })
     }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use super::Stat;
 use crate::{
-    adapters::git::error::{ErrorContext, Result, text},
+    adapters::git::error::{ErrorContext, Result, path_text},
     domain::checkpoint::CheckpointError,
 };
 
@@ -69,7 +69,7 @@ impl TemporaryIndex {
 
 impl Drop for TemporaryIndex {
     fn drop(&mut self) {
-        for path in [self.path.clone(), lock_of(&self.path)] {
+        for path in [self.path.clone(), lock_path(&self.path)] {
             drop(std::fs::remove_file(path));
         }
     }
@@ -110,8 +110,11 @@ impl IndexFingerprint {
 }
 
 /// Waits until nobody holds the index; removes a lock that a dead tos left.
-pub(in crate::adapters::git) fn blocking_wait(index: &Path, patience: Duration) -> Result<()> {
-    let lock = lock_of(index);
+pub(in crate::adapters::git) fn blocking_wait_unlocked(
+    index: &Path,
+    patience: Duration,
+) -> Result<()> {
+    let lock = lock_path(index);
     let started = Instant::now();
     while lock.symlink_metadata().is_ok() {
         if remove_stale(&lock)? {
@@ -132,7 +135,7 @@ pub(in crate::adapters::git) fn blocking_publish(
     expected: &IndexFingerprint,
     patience: Duration,
 ) -> Result<()> {
-    let lock = lock_of(index);
+    let lock = lock_path(index);
     let started = Instant::now();
     loop {
         match std::fs::hard_link(&scratch.path, &lock) {
@@ -142,7 +145,7 @@ pub(in crate::adapters::git) fn blocking_publish(
                 if left.is_zero() {
                     return Err(held(&lock, patience));
                 }
-                blocking_wait(index, left)?;
+                blocking_wait_unlocked(index, left)?;
             }
             Err(error) => return Err(error).at("lock", index),
         }
@@ -151,7 +154,9 @@ pub(in crate::adapters::git) fn blocking_publish(
     if !matches!(unchanged, Ok(true)) {
         std::fs::remove_file(&lock).at("unlock", &lock)?;
         unchanged?;
-        return Err(CheckpointError::Moving { what: text(index) });
+        return Err(CheckpointError::Moving {
+            what: path_text(index),
+        });
     }
     std::fs::rename(&lock, index).at("replace", index)
 }
@@ -159,7 +164,7 @@ pub(in crate::adapters::git) fn blocking_publish(
 /// Removes scratch files of processes that are gone.
 pub(in crate::adapters::git) fn sweep(directory: &Path) {
     // The lock is told to be stale by its scratch, so it goes first.
-    drop(remove_stale(&lock_of(&directory.join("index"))));
+    drop(remove_stale(&lock_path(&directory.join("index"))));
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let gone = name
@@ -173,7 +178,7 @@ pub(in crate::adapters::git) fn sweep(directory: &Path) {
 }
 
 /// Returns the lock file git uses for an index.
-pub(in crate::adapters::git) fn lock_of(index: &Path) -> PathBuf {
+pub(in crate::adapters::git) fn lock_path(index: &Path) -> PathBuf {
     let mut name = index.as_os_str().to_owned();
     name.push(".lock");
     PathBuf::from(name)
@@ -223,7 +228,7 @@ fn is_alive(pid: i32) -> bool {
 
 fn held(lock: &Path, patience: Duration) -> CheckpointError {
     CheckpointError::Locked {
-        lock: text(lock),
+        lock: path_text(lock),
         waited_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
     }
 }

@@ -4,7 +4,7 @@ use std::{os::unix::fs::MetadataExt, path::Path};
 
 use super::{CacheTree, Index, IndexEntry, Stat};
 use crate::adapters::git::{
-    error::{ErrorContext, Result, broken},
+    error::{ErrorContext, Result, corrupt},
     objects::object::ObjectId,
 };
 
@@ -12,10 +12,14 @@ const HAS_EXTENDED: u16 = 0x4000;
 
 /// Why an index was left to the git program: the word git uses for what it holds.
 #[derive(Debug)]
-pub(in crate::adapters::git) struct Unread(#[expect(dead_code, reason = "shown by Debug")] String);
+pub(in crate::adapters::git) struct UnsupportedIndex(
+    #[expect(dead_code, reason = "shown by Debug")] String,
+);
 
 /// Reads an index; an absent file is an empty one.
-pub(in crate::adapters::git) fn read(path: &Path) -> Result<std::result::Result<Index, Unread>> {
+pub(in crate::adapters::git) fn read(
+    path: &Path,
+) -> Result<std::result::Result<Index, UnsupportedIndex>> {
     let data = match std::fs::metadata(path) {
         Ok(data) => data,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -29,7 +33,7 @@ pub(in crate::adapters::git) fn read(path: &Path) -> Result<std::result::Result<
     let bytes = std::fs::read(path).at("read", path)?;
     let stat = Stat::from(&data);
     debug_assert_eq!(u64::from(stat.size), data.size() & 0xffff_ffff);
-    let parsed = parse(&bytes).ok_or_else(|| broken("it is not an index of git", path))?;
+    let parsed = parse(&bytes).ok_or_else(|| corrupt("it is not an index of git", path))?;
     Ok(parsed.map(|mut index| {
         index.written = stat.mtime;
         index
@@ -41,12 +45,12 @@ pub(in crate::adapters::git) fn parse_bytes(bytes: &[u8]) -> Option<Index> {
     parse(bytes)?.ok()
 }
 
-fn parse(bytes: &[u8]) -> Option<std::result::Result<Index, Unread>> {
+fn parse(bytes: &[u8]) -> Option<std::result::Result<Index, UnsupportedIndex>> {
     let body = bytes.get(..bytes.len().checked_sub(20)?)?;
     let mut rest = body.strip_prefix(b"DIRC")?;
     let version = u32_from(&mut rest)?;
     if !(2..=4).contains(&version) {
-        return Some(Err(Unread(format!("version {version}"))));
+        return Some(Err(UnsupportedIndex(format!("version {version}"))));
     }
     let count = u32_from(&mut rest)? as usize;
     let mut index = Index {
@@ -68,7 +72,9 @@ fn parse(bytes: &[u8]) -> Option<std::result::Result<Index, Unread>> {
             index.tree = CacheTree::parse(content);
         } else if !signature[0].is_ascii_uppercase() {
             // A lower-case extension changes what the entries mean: split and sparse indexes.
-            return Some(Err(Unread(String::from_utf8_lossy(signature).into_owned())));
+            return Some(Err(UnsupportedIndex(
+                String::from_utf8_lossy(signature).into_owned(),
+            )));
         }
     }
     Some(Ok(index))

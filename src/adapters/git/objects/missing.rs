@@ -11,7 +11,7 @@ use git2::{ErrorClass, ErrorCode, ObjectType, Odb, Oid};
 use super::object::{EMPTY_TREE, ObjectId};
 use crate::{
     adapters::git::{
-        error::{ErrorContext, Result, text},
+        error::{ErrorContext, Result, path_text},
         index::{CacheTree, SUBMODULE},
         objects::object,
         repository::WorktreeRepository,
@@ -48,7 +48,7 @@ pub(in crate::adapters::git) fn refuse_damaged(
     };
     if let Some(parent) = parent {
         look(
-            &super::object::to_id(&parent),
+            &super::object::to_object_id(&parent),
             "tree of the commit before",
             b"",
         )?;
@@ -64,7 +64,10 @@ pub(in crate::adapters::git) fn refuse_damaged(
 }
 
 /// Makes a failure that comes from a missing object say so.
-pub(in crate::adapters::git) fn named(root: &Path, failure: CheckpointError) -> CheckpointError {
+pub(in crate::adapters::git) fn name_missing_object(
+    root: &Path,
+    failure: CheckpointError,
+) -> CheckpointError {
     let CheckpointError::Io { doing, source } = failure else {
         return failure;
     };
@@ -89,7 +92,7 @@ fn folders(
     {
         return Ok(remembered(tree));
     }
-    let id = object::oid(&captured.tree)?;
+    let id = object::to_oid(&captured.tree)?;
     let tree = home.git.find_tree(id);
     let tree = tree.doing(|| format!("could not read tree {id}"))?;
     let below = tree
@@ -99,7 +102,7 @@ fn folders(
         .map(|entry| {
             (
                 entry.name_bytes().to_vec(),
-                super::object::to_id(&entry.id()),
+                super::object::to_object_id(&entry.id()),
             )
         })
         .take(MOST)
@@ -142,7 +145,7 @@ fn is_stored(odb: &Odb<'_>, id: &ObjectId) -> bool {
 
 fn damaged(repository: &Path, what: String) -> CheckpointError {
     CheckpointError::Damaged {
-        repository: text(repository),
+        repository: path_text(repository),
         what,
     }
 }

@@ -120,12 +120,12 @@ pub(in crate::adapters::git) fn objects(home: &WorktreeRepository) -> std::path:
 }
 
 /// Returns an id as libgit2 has it.
-pub(in crate::adapters::git) fn oid(id: &ObjectId) -> Result<Oid> {
+pub(in crate::adapters::git) fn to_oid(id: &ObjectId) -> Result<Oid> {
     Oid::from_bytes(id).doing(|| "could not name an object".to_owned())
 }
 
 /// Reads the id `git write-tree` printed.
-pub(in crate::adapters::git) fn written_tree(printed: &[u8]) -> Result<ObjectId> {
+pub(in crate::adapters::git) fn parse_tree_id(printed: &[u8]) -> Result<ObjectId> {
     let text = String::from_utf8_lossy(printed);
     let id = Oid::from_str(text.trim()).doing(|| "could not read a tree's id".to_owned())?;
     id.as_bytes()
@@ -134,7 +134,7 @@ pub(in crate::adapters::git) fn written_tree(printed: &[u8]) -> Result<ObjectId>
 }
 
 /// Returns an id as bytes.
-pub(in crate::adapters::git) fn to_id(id: &Oid) -> ObjectId {
+pub(in crate::adapters::git) fn to_object_id(id: &Oid) -> ObjectId {
     id.as_bytes().try_into().unwrap_or(EMPTY_TREE)
 }
 

@@ -118,7 +118,7 @@ impl PackWriter {
         crc.update(&rest);
         self.buffer.extend(rest);
         if total != size {
-            let what = crate::adapters::git::error::text(path);
+            let what = crate::adapters::git::error::path_text(path);
             return Err(CheckpointError::Moving { what });
         }
         let id = hasher.finalize().into();

@@ -33,7 +33,7 @@ pub(in crate::adapters::git) fn build(
 }
 
 /// Adds a path's directory and all above it.
-pub(in crate::adapters::git) fn touch(touched: &mut BTreeSet<Vec<u8>>, path: &[u8]) {
+pub(in crate::adapters::git) fn mark_touched(touched: &mut BTreeSet<Vec<u8>>, path: &[u8]) {
     let mut directory = path;
     while let Some(slash) = directory.iter().rposition(|byte| *byte == b'/') {
         directory = directory.get(..slash).unwrap_or_default();
@@ -113,7 +113,7 @@ fn line(content: &mut Vec<u8>, mode: u32, name: &[u8], id: &ObjectId) {
 }
 
 /// Replaces, removes and adds entries; both lists are sorted. Returns the entries in order.
-pub(in crate::adapters::git) fn merge(
+pub(in crate::adapters::git) fn merge_entries(
     index: &Index,
     gone: &[usize],
     new: Vec<IndexEntry>,

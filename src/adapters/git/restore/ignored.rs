@@ -23,7 +23,7 @@ use crate::{
 const RULES: &str = ".gitignore";
 
 /// Returns the files that go on the way to `goal`, are untracked, and ignored there.
-pub(in crate::adapters::git) fn blocking_kept(
+pub(in crate::adapters::git) fn blocking_newly_ignored(
     home: &WorktreeRepository,
     known: &IndexState,
     changes: &TreeChanges,

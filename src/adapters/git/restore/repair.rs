@@ -14,7 +14,7 @@ use std::{
 use git2::{Config, Repository};
 
 use crate::adapters::git::{
-    error::{ErrorContext, Result, text},
+    error::{ErrorContext, Result, path_text},
     index,
     index::publish,
     options::Options,
@@ -49,7 +49,7 @@ const REF_FOLDERS: &[&str] = &[
 ];
 
 /// Keeps what git needs to open the repository, for the day when it was damaged.
-pub(in crate::adapters::git) fn blocking_keep(home: &WorktreeRepository) {
+pub(in crate::adapters::git) fn blocking_back_up(home: &WorktreeRepository) {
     let pairs = [
         (home.git.commondir(), "config"),
         (home.directory.as_path(), "HEAD"),
@@ -158,8 +158,8 @@ impl Place {
         fs::rename(path, &to).at("move aside", path)?;
         self.told.push(format!(
             "`{}` {why}; it is kept as `{}`",
-            text(path),
-            text(&to)
+            path_text(path),
+            path_text(&to)
         ));
         Ok(())
     }
@@ -172,7 +172,7 @@ impl Place {
         if path.symlink_metadata().is_ok() {
             self.blocking_set_aside(&path, "is no HEAD")?;
         } else {
-            self.told.push(format!("`{}` was gone", text(&path)));
+            self.told.push(format!("`{}` was gone", path_text(&path)));
         }
         let kept = fs::read_to_string(self.directory.join(KEPT).join("HEAD")).ok();
         let head = kept.filter(|text| is_head(text));
@@ -267,7 +267,7 @@ impl Place {
             if path.symlink_metadata().is_ok() {
                 self.blocking_set_aside(&path, "cannot be read")?;
             } else {
-                self.told.push(format!("`{}` was gone", text(&path)));
+                self.told.push(format!("`{}` was gone", path_text(&path)));
             }
             let known = Config::open(&kept).and_then(|mut all| all.snapshot());
             if kept.is_file() && known.is_ok() {
@@ -303,7 +303,7 @@ impl Place {
 
     /// Takes the settings out that keep the repository from being opened or lead to another folder.
     fn blocking_mend(&mut self, path: &Path) -> Result<()> {
-        let reading = || format!("could not read `{}`", text(path));
+        let reading = || format!("could not read `{}`", path_text(path));
         let mut all = Config::open(path).doing(reading)?;
         let mut wrong = Vec::new();
         let names = |all: &Config| -> Result<Vec<String>> {
@@ -370,7 +370,7 @@ impl Place {
             return Ok(());
         }
         // One that a git at work holds goes away by itself.
-        drop(publish::blocking_wait(
+        drop(publish::blocking_wait_unlocked(
             &self.directory.join("index"),
             patience,
         ));

@@ -20,7 +20,7 @@ use git2::{Oid, Repository};
 use super::kept::UntouchedFiles;
 use crate::{
     adapters::git::{
-        error::{ErrorContext, Result, joined, text},
+        error::{ErrorContext, Result, joined, path_text},
         index::{EXECUTABLE, Index, SUBMODULE, SYMLINK, Stat, publish::TemporaryIndex},
         objects::{
             object::{ObjectId, hex},
@@ -32,12 +32,12 @@ use crate::{
         repository::WorktreeRepository,
         snapshot::{
             attributes::{ContentConversions, is_attributes},
-            ignore::is_suspicious,
+            ignore::is_reserved_name,
             index_delta::IndexDelta,
-            scan::{helpers, look, open_directory},
+            scan::{helper_threads, open_directory, stat_at},
         },
     },
-    domain::checkpoint::{CheckpointError, disk_record::DiskRecord, display_path},
+    domain::checkpoint::{CheckpointError, disk_record::WorktreeMetadata, display_path},
 };
 
 /// Brings the work tree described by `index` to `goal`; returns the index of it, or declines.
@@ -72,7 +72,7 @@ pub(in crate::adapters::git) struct RewriteSettings<'a> {
     /// What is left as it is.
     pub(in crate::adapters::git) stays: &'a UntouchedFiles,
     /// The modes that files get; `None` = those of new files.
-    pub(in crate::adapters::git) record: Option<&'a DiskRecord>,
+    pub(in crate::adapters::git) record: Option<&'a WorktreeMetadata>,
 }
 
 /// Removes, replaces and writes the files of all deltas, as their blobs have them; returns the index of the result.
@@ -121,8 +121,8 @@ fn suits(home: &WorktreeRepository, index: &Index, deltas: &[IndexDelta]) -> Res
         .filter_map(|delta| index.entries.get(delta.before?));
     let is_hidden = entries
         .into_iter()
-        .any(|entry| entry.is_assumed() || entry.is_skipped());
-    if is_hidden || deltas.iter().any(|delta| is_suspicious(&delta.path)) {
+        .any(|entry| entry.is_assume_unchanged() || entry.is_skip_worktree());
+    if is_hidden || deltas.iter().any(|delta| is_reserved_name(&delta.path)) {
         return Ok(false);
     }
     let mut conversions = ContentConversions::configured(home);
@@ -140,7 +140,7 @@ fn blocking_check(home: &WorktreeRepository, index: &Index, deltas: &[IndexDelta
     let top = open_directory(&home.top)?;
     for delta in deltas {
         let entry = delta.before.and_then(|at| index.entries.get(at));
-        let is_same = match (entry, look(&top, &delta.path)) {
+        let is_same = match (entry, stat_at(&top, &delta.path)) {
             (Some(entry), _) if entry.mode == SUBMODULE => true,
             (Some(entry), Some(seen)) => entry.stat.is_same_file(&seen.stat),
             (Some(_), None) => false,
@@ -201,7 +201,7 @@ fn blocking_write_all(
     home: &WorktreeRepository,
     index: &Index,
     deltas: &[IndexDelta],
-    record: Option<&DiskRecord>,
+    record: Option<&WorktreeMetadata>,
 ) -> Result<Vec<Stat>> {
     let next = AtomicUsize::new(0);
     let top = home.top.as_path();
@@ -218,7 +218,7 @@ fn blocking_write_all(
             written.push((at, blocking_write(git, top, delta, record)?));
         }
     };
-    let helpers = helpers(deltas.len(), 64);
+    let helpers = helper_threads(deltas.len(), 64);
     let parts = std::thread::scope(|scope| {
         let directory = home.directory.as_path();
         let work = &work;
@@ -271,7 +271,7 @@ fn blocking_write(
     git: &Repository,
     top: &Path,
     delta: &IndexDelta,
-    record: Option<&DiskRecord>,
+    record: Option<&WorktreeMetadata>,
 ) -> Result<Stat> {
     let Some((mode, id)) = delta.after.filter(|(mode, _)| *mode != SUBMODULE) else {
         return Ok(Stat::default());
@@ -328,13 +328,13 @@ fn next_index(index: &Index, deltas: &[IndexDelta], stats: &[Stat], goal: Oid) -
     gone.sort_unstable();
     let mut new = Vec::new();
     for (delta, stat) in deltas.iter().zip(stats) {
-        trees::touch(&mut touched, &delta.path);
+        trees::mark_touched(&mut touched, &delta.path);
         if let Some((mode, id)) = delta.after {
             new.push(next.make_entry(&delta.path, mode, id, *stat));
         }
     }
     new.sort_unstable_by(|a, b| next.path(a).cmp(next.path(b)));
-    next.entries = trees::merge(&next, &gone, new);
+    next.entries = trees::merge_entries(&next, &gone, new);
     let mut sink = TreeSink {
         pack: &mut PackWriter::new(Path::new("")),
         is_stored: &|_| true,
@@ -342,9 +342,9 @@ fn next_index(index: &Index, deltas: &[IndexDelta], stats: &[Stat], goal: Oid) -
     let tree = trees::build(&next, index.tree.as_ref(), &touched, &mut sink)?;
     if tree.valid.is_none_or(|(id, _)| goal.as_bytes() != id) {
         let what = "the files written are not those of the tree";
-        return Err(crate::adapters::git::error::broken(
+        return Err(crate::adapters::git::error::corrupt(
             what,
-            Path::new(&text(Path::new("index"))),
+            Path::new(&path_text(Path::new("index"))),
         ));
     }
     next.tree = Some(tree);

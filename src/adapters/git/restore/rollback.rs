@@ -10,7 +10,7 @@ use git2::Oid;
 use super::{ignored, kept::UntouchedFiles, repair, target, tree, warnings, write_back};
 use crate::{
     adapters::git::{
-        error::{ErrorContext, Result, text},
+        error::{ErrorContext, Result, path_text},
         index,
         index::publish,
         objects::{missing, tree_diff, tree_diff::TreeChanges},
@@ -29,7 +29,7 @@ use crate::{
     domain::{
         checkpoint::{
             ChangeKind, CheckpointError, PathChange, RollbackReport, RollbackRequest, UndoReport,
-            disk_record::DiskRecord,
+            disk_record::WorktreeMetadata,
             display_path,
             snapshot_message::{HeadState, SnapshotMessage},
         },
@@ -47,7 +47,7 @@ pub(in crate::adapters::git) fn blocking_roll_back(
     let rebase = home.rebase_under_way();
     if !order.discard {
         if let Some(what) = rebase {
-            let (what, repository) = (what.to_owned(), text(&home.top));
+            let (what, repository) = (what.to_owned(), path_text(&home.top));
             return Err(CheckpointError::UnderWay { what, repository });
         }
         home.refuse_unfinished()?;
@@ -59,7 +59,7 @@ pub(in crate::adapters::git) fn blocking_roll_back(
         .map(|commit| commit.tree_id());
     let staged = staged.doing(|| format!("could not read commit {}", found.commit))?;
     let goal = RollbackPlan::to_commit(&home, found.commit, staged)?;
-    other_worktrees::refuse_shared(&home, home.head()?.name())?;
+    other_worktrees::refuse_checked_out(&home, home.head()?.ref_name())?;
     let mut start = StartingState::blocking_new(options, &home)?;
     start.stays.own = filled_in(options, &home, order, goal.files)?;
     let templates = start.stays.own.clone();
@@ -80,10 +80,10 @@ pub(in crate::adapters::git) fn blocking_roll_back(
     safety::blocking_forget_operation(&home)?;
     let why = format!("reset (tos): moving to {}", found.commit);
     refs::advance(&home, &start.head, found.commit, &why)?;
-    refs::blocking_settle(&home, &[start.head.name().unwrap_or("HEAD")])?;
+    refs::blocking_sync_refs(&home, &[start.head.ref_name().unwrap_or("HEAD")])?;
     Ok(RollbackReport {
         hash: found.commit.to_string(),
-        previous: start.head.at().map(str::to_owned),
+        previous: start.head.commit().map(str::to_owned),
         safety,
         safety_reference: format!("{}{safety}", home.refs.safety),
         covers: home.top.clone(),
@@ -102,7 +102,7 @@ pub(in crate::adapters::git) fn blocking_undo(
     let repaired = repair::blocking_repair(options)?;
     let home = WorktreeRepository::open(&options.root)?;
     let (number, snapshot) = find_snapshot(&home, number)?;
-    other_worktrees::refuse_shared(&home, snapshot.note.head.name())?;
+    other_worktrees::refuse_checked_out(&home, snapshot.note.head.ref_name())?;
     let mut start = StartingState::blocking_new(options, &home)?;
     let tips = safety::tips_of(&home, &snapshot.note.head);
     let reason = format!("before undo to snapshot {number}");
@@ -127,11 +127,11 @@ pub(in crate::adapters::git) fn blocking_undo(
         std::fs::write(&path, bytes).at("write", &path)?;
     }
     let why = format!("undo (tos): back to safety snapshot {number}");
-    refs::put_head(&home, &snapshot.note.head, &why)?;
+    refs::restore_head(&home, &snapshot.note.head, &why)?;
     Ok(UndoReport {
         restored: number,
         reference: format!("{}{number}", home.refs.safety),
-        head: snapshot.note.head.at().map(str::to_owned),
+        head: snapshot.note.head.commit().map(str::to_owned),
         safety,
         safety_reference: format!("{}{safety}", home.refs.safety),
         changes,
@@ -146,7 +146,7 @@ struct RollbackPlan {
     /// The tree of the index.
     staged: Oid,
     /// What the tree of the files cannot hold; `None` where git writes them by its own rules.
-    record: Option<DiskRecord>,
+    record: Option<WorktreeMetadata>,
     /// The bytes of the index, where its tree says too little.
     raw_index: Option<Vec<u8>>,
     /// True where the two trees were made together, as those of a checkpoint are.
@@ -186,7 +186,7 @@ struct StartingState {
 impl StartingState {
     fn blocking_new(options: &Options, home: &WorktreeRepository) -> Result<Self> {
         publish::sweep(&home.directory);
-        publish::blocking_wait(&home.index_path(), options.lock_wait)?;
+        publish::blocking_wait_unlocked(&home.index_path(), options.lock_wait)?;
         let head = home.head()?;
         let excluded = options.excluded(home);
         let wish = CaptureOptions {
@@ -196,11 +196,11 @@ impl StartingState {
         let known = IndexState::blocking_read(home)?;
         let mut captured = match capture::blocking_capture(options, home, wish, &known) {
             // A filter that fails cannot keep anybody from going back; what is on the disk is read all the same.
-            Err(CheckpointError::Program { .. }) => WorktreeCapture::of_nothing(home, &known),
+            Err(CheckpointError::Program { .. }) => WorktreeCapture::empty(home, &known),
             other => other?,
         };
         let disk = WorktreeFiles::blocking_read(home, &mut captured, &excluded)?;
-        let staged = safety::blocking_staged(home, &known, home.tree_of(head.at())?)?;
+        let staged = safety::blocking_staged(home, &known, home.tree_of(head.commit())?)?;
         Ok(Self {
             head,
             captured,
@@ -215,7 +215,7 @@ impl StartingState {
 
     /// Returns what differs from HEAD, staged or not; submodules do not count.
     fn dirty(&self, home: &WorktreeRepository) -> Result<Vec<PathChange>> {
-        let head = home.tree_of(self.head.at())?;
+        let head = home.tree_of(self.head.commit())?;
         let from_head = if self.captured.is_of_nothing() {
             let deltas = self.disk.deltas_to(home, &self.captured, head)?;
             index_delta::changes(self.disk.index(&self.captured)?, &deltas)
@@ -242,7 +242,8 @@ impl StartingState {
         tips: &[Oid],
     ) -> Result<(u32, Vec<PathChange>)> {
         let changes = self.changes(home, goal)?;
-        self.stays.ignored = ignored::blocking_kept(home, &self.known, &changes, goal.files)?;
+        self.stays.ignored =
+            ignored::blocking_newly_ignored(home, &self.known, &changes, goal.files)?;
         let state = changes.keys().filter(|path| is_state_path(path));
         self.stays.own.extend(state.cloned());
         let endangered = tree::blocking_endangered(home, &changes)?;
@@ -255,7 +256,7 @@ impl StartingState {
             tree::blocking_add_endangered(home, &self.known, captured, &changes, &endangered)?;
         }
         if !self.captured.is_of_nothing() {
-            missing::refuse_damaged(home, &self.captured, home.tree_of(self.head.at())?)?;
+            missing::refuse_damaged(home, &self.captured, home.tree_of(self.head.commit())?)?;
         }
         let Some(staged) = self.staged.take() else {
             let what = "the index".to_owned();
@@ -272,15 +273,15 @@ impl StartingState {
         let deltas = index_delta::compare(home, files, Some(goal.files))?;
         self.warnings
             .extend(warnings::blocking_move_repositories(home, &deltas)?);
-        let freed = warnings::blocking_free(home, &deltas);
+        let freed = warnings::blocking_clear_immutable(home, &deltas);
         let indexes = [self.captured.memory.as_mut(), self.disk.own_mut()];
         for index in indexes.into_iter().flatten() {
-            warnings::blocking_know_freed(home, index, &freed);
+            warnings::blocking_refresh_stats(home, index, &freed);
         }
         let mut changes = self.changes(home, goal)?;
         if let Some(record) = &goal.record {
             let files = self.disk.index(&self.captured)?;
-            for path in write_back::other_modes(&self.disk.record, record, files) {
+            for path in write_back::changed_modes(&self.disk.record, record, files) {
                 changes.entry(path).or_insert(ChangeKind::Modified);
             }
         }
@@ -326,7 +327,7 @@ impl StartingState {
                 &self.stays,
                 &mut self.warnings,
             )?;
-            tree::blocking_clean(home, &self.captured, &index, &self.excluded)?;
+            tree::blocking_remove_empty_dirs(home, &self.captured, &index, &self.excluded)?;
             return Ok(index);
         };
         let to = write_back::RestoreTarget {

@@ -23,7 +23,7 @@ use crate::{
     domain::{checkpoint::ChangeKind, state_folder::is_state_path},
 };
 
-/// Adds to the capture what the way to `goal` would overwrite and git was told not to look at, or to ignore. Only
+/// Adds to the capture what what `changes` would overwrite and git was told not to look at, or to ignore. Only
 /// where git writes the files: it does not touch what its index does not know.
 pub(in crate::adapters::git) fn blocking_add_endangered(
     home: &WorktreeRepository,
@@ -138,7 +138,7 @@ fn blocking_by_program(
     let words = ["read-tree", "--reset", "-u", &goal];
     if let Err(failure) = git.run(&words, b"") {
         // A filter that fails keeps nobody from going back.
-        let mut all = unchanged::filters_off(&git);
+        let mut all = unchanged::disabled_filters(&git);
         if all.is_empty() {
             return Err(failure);
         }
@@ -152,7 +152,7 @@ fn blocking_by_program(
 }
 
 /// Removes directories in which nothing is left.
-pub(in crate::adapters::git) fn blocking_clean(
+pub(in crate::adapters::git) fn blocking_remove_empty_dirs(
     home: &WorktreeRepository,
     captured: &WorktreeCapture,
     index: &TemporaryIndex,
@@ -198,7 +198,7 @@ fn unwatched(home: &WorktreeRepository, known: &IndexState, changes: &TreeChange
     let hidden = index
         .entries
         .iter()
-        .filter(|entry| entry.is_assumed() || entry.is_skipped());
+        .filter(|entry| entry.is_assume_unchanged() || entry.is_skip_worktree());
     hidden
         .map(|entry| index.path(entry).to_vec())
         .filter(|path| changes.contains_key(path) && exists(&home.top, path))

@@ -17,7 +17,7 @@ use super::{rewrite::parents, tree::holds_repository};
 use crate::{
     adapters::{
         git::{
-            error::{ErrorContext, Result, text},
+            error::{ErrorContext, Result, path_text},
             index::{Index, SUBMODULE, Stat},
             objects::object::{ObjectId, hex},
             paths::absolute,
@@ -40,7 +40,7 @@ pub(in crate::adapters::git) fn other_history(
     head: &HeadState,
     target: Oid,
 ) -> Option<String> {
-    let at = Oid::from_str(head.at()?).ok()?;
+    let at = Oid::from_str(head.commit()?).ok()?;
     let is_older = at == target || home.git.graph_descendant_of(at, target).unwrap_or(true);
     let is_newer = home.git.graph_descendant_of(target, at).unwrap_or(true);
     if is_older || is_newer {
@@ -114,7 +114,7 @@ pub(in crate::adapters::git) fn blocking_move_repositories(
         told.push(format!(
             "`{}` was another git repository and is now `{}`",
             display_path(&delta.path),
-            text(&to)
+            path_text(&to)
         ));
     }
     Ok(told)
@@ -140,7 +140,7 @@ fn free_name(folder: &Path, path: &[u8]) -> PathBuf {
 }
 
 /// Takes the marks off files and folders that keep anybody from changing them, where that is allowed; returns their paths.
-pub(in crate::adapters::git) fn blocking_free(
+pub(in crate::adapters::git) fn blocking_clear_immutable(
     home: &WorktreeRepository,
     deltas: &[IndexDelta],
 ) -> BTreeSet<Vec<u8>> {
@@ -158,7 +158,7 @@ pub(in crate::adapters::git) fn blocking_free(
 }
 
 /// Takes the new times of freed files over into an index: nobody else has changed them.
-pub(in crate::adapters::git) fn blocking_know_freed(
+pub(in crate::adapters::git) fn blocking_refresh_stats(
     home: &WorktreeRepository,
     index: &mut Index,
     freed: &BTreeSet<Vec<u8>>,

@@ -31,7 +31,7 @@ use crate::{
             worktree_files::WorktreeFiles,
         },
     },
-    domain::checkpoint::disk_record::DiskRecord,
+    domain::checkpoint::disk_record::WorktreeMetadata,
 };
 
 /// A state of the disk to go back to.
@@ -39,7 +39,7 @@ pub(in crate::adapters::git) struct RestoreTarget<'a> {
     /// The tree of the bytes.
     pub(in crate::adapters::git) files: Oid,
     /// What that tree cannot hold.
-    pub(in crate::adapters::git) record: &'a DiskRecord,
+    pub(in crate::adapters::git) record: &'a WorktreeMetadata,
     /// The tree that the index gets.
     pub(in crate::adapters::git) staged: Oid,
     /// The bytes of the index, where its tree says too little.
@@ -84,9 +84,9 @@ pub(in crate::adapters::git) fn blocking_write_back(
 }
 
 /// Returns what differs between two records of files that have the same bytes, or none: modes and empty folders.
-pub(in crate::adapters::git) fn other_modes(
-    now: &DiskRecord,
-    goal: &DiskRecord,
+pub(in crate::adapters::git) fn changed_modes(
+    now: &WorktreeMetadata,
+    goal: &WorktreeMetadata,
     files: &Index,
 ) -> BTreeSet<Vec<u8>> {
     let listed = now.modes.keys().chain(goal.modes.keys());
@@ -97,7 +97,7 @@ pub(in crate::adapters::git) fn other_modes(
         let entry = files.find(path).ok().and_then(|at| files.entries.get(at));
         entry.is_some_and(|entry| {
             let is_file = entry.mode != SYMLINK && entry.mode != SUBMODULE;
-            let of = |record: &DiskRecord| record.file_mode(path, entry.mode == EXECUTABLE);
+            let of = |record: &WorktreeMetadata| record.file_mode(path, entry.mode == EXECUTABLE);
             is_file && of(now) != of(goal)
         })
     };
@@ -105,7 +105,7 @@ pub(in crate::adapters::git) fn other_modes(
 }
 
 /// Makes folders writable that were closed; their modes are set at the end.
-fn blocking_unlock(home: &WorktreeRepository, now: &DiskRecord) {
+fn blocking_unlock(home: &WorktreeRepository, now: &WorktreeMetadata) {
     for (path, mode) in now.modes.iter().filter(|(_, mode)| *mode & 0o700 != 0o700) {
         let place = absolute(&home.top, path);
         if place.symlink_metadata().is_ok_and(|data| data.is_dir()) {
@@ -118,7 +118,7 @@ fn blocking_unlock(home: &WorktreeRepository, now: &DiskRecord) {
     }
 }
 
-fn blocking_make_empty(home: &WorktreeRepository, goal: &DiskRecord) -> Result<()> {
+fn blocking_make_empty(home: &WorktreeRepository, goal: &WorktreeMetadata) -> Result<()> {
     for path in &goal.empty {
         let place = absolute(&home.top, path);
         // Something that stays may stand there; it is more than an empty folder.
@@ -132,12 +132,12 @@ fn blocking_make_empty(home: &WorktreeRepository, goal: &DiskRecord) -> Result<(
 /// Sets the modes of files that were not written anew, and of folders, from the innermost out.
 fn blocking_set_modes(
     home: &WorktreeRepository,
-    now: &DiskRecord,
-    goal: &DiskRecord,
+    now: &WorktreeMetadata,
+    goal: &WorktreeMetadata,
     stays: &UntouchedFiles,
     after: &mut Index,
 ) -> Result<()> {
-    for path in other_modes(now, goal, after) {
+    for path in changed_modes(now, goal, after) {
         let Ok(at) = after.find(&path) else { continue };
         let Some(entry) = after.entries.get_mut(at) else {
             continue;
@@ -182,7 +182,7 @@ fn fitted(
     after: &Index,
 ) -> Result<Index> {
     let parsed = goal.raw_index.and_then(index::parse_bytes);
-    let is_sparse = home.config_is("core.sparsecheckout") == Some(true);
+    let is_sparse = home.config_bool("core.sparsecheckout") == Some(true);
     let is_parsed = parsed.is_some();
     let mut target = match parsed {
         Some(index) => index,
@@ -203,7 +203,7 @@ fn fitted(
         let stat = there.filter(is_same).map(|there| there.stat);
         if !is_parsed {
             let is_skipped = is_sparse && there.is_none();
-            entry.hide_as(flags(path), is_skipped, there.is_some());
+            entry.inherit_flags(flags(path), is_skipped, there.is_some());
         }
         entry.stat = stat.unwrap_or_default();
     }

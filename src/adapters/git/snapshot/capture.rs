@@ -1,6 +1,6 @@
 //! Turns the work tree, untracked files included, into a tree and an index that describes it.
 //!
-//! Two ways lead to the same result. The git program can do it everywhere; `fast` does it several
+//! Two ways lead to the same result. The git program can do it everywhere; `fast_capture` does it several
 //! times quicker where it can be sure of the same answer, and declines elsewhere.
 
 use std::{cell::RefCell, ffi::OsString, os::unix::ffi::OsStringExt};
@@ -11,7 +11,7 @@ use crate::{
         error::Result,
         index::publish::TemporaryIndex,
         objects::{
-            object::{objects, oid, written_tree},
+            object::{objects, parse_tree_id, to_oid},
             pack::PackWriter,
             tree_diff,
             tree_diff::TreeChanges,
@@ -19,7 +19,9 @@ use crate::{
         options::{Engine, Options},
         paths::is_left_out,
         repository::WorktreeRepository,
-        snapshot::captured::{CaptureOptions, IndexState, WorktreeCapture, by_file, suspect},
+        snapshot::captured::{
+            CaptureOptions, IndexState, WorktreeCapture, detect_by_file, suspected_secret,
+        },
     },
     domain::{
         checkpoint::{ChangeKind, CheckpointError, SuspectedSecret},
@@ -42,7 +44,7 @@ pub(in crate::adapters::git) fn blocking_capture(
 }
 
 /// Makes git leave the state of tos alone, tracked or not.
-pub(in crate::adapters::git) const OUTSIDE_STATE: [&str; 2] = [
+pub(in crate::adapters::git) const EXCLUDE_STATE: [&str; 2] = [
     ":(exclude,top,glob)**/.tos/**",
     ":(exclude,top,glob)**/.orch/**",
 ];
@@ -65,14 +67,14 @@ fn blocking_by_program(
     let mut arguments: Vec<OsString> = ["add", "-A", "--sparse", "--", "."]
         .map(OsString::from)
         .into();
-    arguments.extend(OUTSIDE_STATE.map(OsString::from));
+    arguments.extend(EXCLUDE_STATE.map(OsString::from));
     let untouched = excluded_untracked(&git, wish.excluded)?;
     for path in left_alone.iter().chain(&untouched) {
         let spec = [b":(exclude,literal,top)", path.as_slice()].concat();
         arguments.push(OsString::from_vec(spec));
     }
     git.run(&arguments, b"")?;
-    let tree = written_tree(&git.run(&["write-tree"], b"")?)?;
+    let tree = parse_tree_id(&git.run(&["write-tree"], b"")?)?;
     let capture = WorktreeCapture {
         tree,
         index: Some(scratch),
@@ -131,7 +133,7 @@ pub(in crate::adapters::git) fn blocking_add_unseen(
     // The tree of the capture may only be in its pack, which the program cannot see yet.
     let ready = std::mem::replace(&mut capture.pack, PackWriter::new(&objects(home)));
     ready.finish()?;
-    capture.tree = written_tree(&git.run(&["write-tree"], b"")?)?;
+    capture.tree = parse_tree_id(&git.run(&["write-tree"], b"")?)?;
     Ok(())
 }
 
@@ -151,8 +153,8 @@ fn excluded_untracked(
 }
 
 fn refuse_secrets(home: &WorktreeRepository, capture: &WorktreeCapture) -> Result<()> {
-    let head = home.tree_of(home.head()?.at())?;
-    let changes = tree_diff::compare_files(home, head, Some(oid(&capture.tree)?))?;
+    let head = home.tree_of(home.head()?.commit())?;
+    let changes = tree_diff::compare_files(home, head, Some(to_oid(&capture.tree)?))?;
     let suspects = suspects(home, &changes);
     if suspects.is_empty() {
         Ok(())
@@ -168,8 +170,8 @@ fn suspects(home: &WorktreeRepository, changes: &TreeChanges) -> Vec<SuspectedSe
     stays
         .filter_map(|(path, _)| {
             let looks_like =
-                secret_files::detect_by_path(path).or_else(|| by_file(&home.top, path))?;
-            Some(suspect(path, looks_like))
+                secret_files::detect_by_path(path).or_else(|| detect_by_file(&home.top, path))?;
+            Some(suspected_secret(path, looks_like))
         })
         .collect()
 }

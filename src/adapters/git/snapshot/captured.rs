@@ -14,7 +14,7 @@ use crate::{
             publish::{IndexFingerprint, TemporaryIndex},
         },
         objects::{
-            object::{EMPTY_TREE, ObjectId, objects, oid},
+            object::{EMPTY_TREE, ObjectId, objects, to_oid},
             pack::PackWriter,
             tree_diff,
             tree_diff::TreeChanges,
@@ -22,7 +22,7 @@ use crate::{
         repository::WorktreeRepository,
     },
     domain::{
-        checkpoint::{SuspectedSecret, disk_record::DiskRecord, display_path},
+        checkpoint::{SuspectedSecret, disk_record::WorktreeMetadata, display_path},
         redaction::secret_files,
     },
 };
@@ -44,17 +44,14 @@ pub(in crate::adapters::git) struct WorktreeCapture {
     /// Directories without a tracked file, outermost first; only known together with `memory`.
     pub(in crate::adapters::git) directories: Vec<Vec<u8>>,
     /// What no tree can hold, where the tree has the very bytes that are on the disk.
-    pub(in crate::adapters::git) plain: Option<DiskRecord>,
+    pub(in crate::adapters::git) plain: Option<WorktreeMetadata>,
     /// The last comparison of `memory` with a tree.
     pub(in crate::adapters::git) deltas: RefCell<Option<TreeComparison>>,
 }
 
 impl WorktreeCapture {
     /// Returns a capture of nothing, for when git cannot say what it would store.
-    pub(in crate::adapters::git) fn of_nothing(
-        home: &WorktreeRepository,
-        known: &IndexState,
-    ) -> Self {
+    pub(in crate::adapters::git) fn empty(home: &WorktreeRepository, known: &IndexState) -> Self {
         Self {
             tree: EMPTY_TREE,
             index: None,
@@ -84,7 +81,7 @@ impl WorktreeCapture {
                 index,
                 &self.deltas_to(home, index, goal)?,
             )),
-            None => tree_diff::compare_files(home, Some(oid(&self.tree)?), goal),
+            None => tree_diff::compare_files(home, Some(to_oid(&self.tree)?), goal),
         }
     }
 
@@ -138,7 +135,7 @@ pub(in crate::adapters::git) struct CaptureOptions<'a> {
 }
 
 /// Makes a suspect of a path in bytes.
-pub(in crate::adapters::git) fn suspect(path: &[u8], looks_like: &str) -> SuspectedSecret {
+pub(in crate::adapters::git) fn suspected_secret(path: &[u8], looks_like: &str) -> SuspectedSecret {
     SuspectedSecret {
         path: display_path(path),
         looks_like: looks_like.to_owned(),
@@ -150,7 +147,7 @@ pub(in crate::adapters::git) fn blocking_staged_suspects(
     home: &WorktreeRepository,
     index: &Index,
 ) -> Result<Vec<SuspectedSecret>> {
-    let head = home.tree_of(home.head()?.at())?;
+    let head = home.tree_of(home.head()?.commit())?;
     let staged = index_delta::compare(home, index, head)?;
     let here = staged.iter().filter(|delta| delta.before.is_some());
     let there = |path: &[u8]| home.top.join(OsString::from_vec(path.to_vec()));
@@ -158,16 +155,16 @@ pub(in crate::adapters::git) fn blocking_staged_suspects(
         .filter(|delta| there(&delta.path).symlink_metadata().is_ok())
         .filter_map(|delta| {
             let by_path = secret_files::detect_by_path(&delta.path);
-            let looks_like = by_path.or_else(|| by_file(&home.top, &delta.path))?;
-            Some(suspect(&delta.path, looks_like))
+            let looks_like = by_path.or_else(|| detect_by_file(&home.top, &delta.path))?;
+            Some(suspected_secret(&delta.path, looks_like))
         })
         .collect())
 }
 
-pub(in crate::adapters::git) fn by_file(top: &Path, path: &[u8]) -> Option<&'static str> {
+pub(in crate::adapters::git) fn detect_by_file(top: &Path, path: &[u8]) -> Option<&'static str> {
     let path = top.join(OsString::from_vec(path.to_vec()));
     let data = path.symlink_metadata().ok()?;
-    if !data.is_file() || data.len() > secret_files::SEARCHED_BYTES {
+    if !data.is_file() || data.len() > secret_files::MAX_SEARCH_BYTES {
         return None;
     }
     secret_files::detect_by_content(&std::fs::read(path).ok()?)

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Fails where the index has unmerged paths, naming the first.
-pub(in crate::adapters::git) fn refuse(
+pub(in crate::adapters::git) fn refuse_unmerged(
     home: &WorktreeRepository,
     known: &IndexState,
 ) -> Result<()> {

@@ -8,12 +8,12 @@ use git2::{ErrorCode, Oid};
 use super::worktree_files::WorktreeFiles;
 use crate::{
     adapters::git::{
-        error::{ErrorContext, Result, broken},
+        error::{ErrorContext, Result, corrupt},
         objects::{commit::add_commit, object::ObjectKind, pack::PackWriter},
         refs,
         repository::WorktreeRepository,
     },
-    domain::checkpoint::{CheckpointRefs, disk_record::DiskRecord},
+    domain::checkpoint::{CheckpointRefs, disk_record::WorktreeMetadata},
 };
 
 /// What was on the disk.
@@ -22,7 +22,7 @@ pub(in crate::adapters::git) struct StoredDiskState {
     /// The tree of the bytes.
     pub(in crate::adapters::git) tree: Oid,
     /// What no tree can hold.
-    pub(in crate::adapters::git) record: DiskRecord,
+    pub(in crate::adapters::git) record: WorktreeMetadata,
 }
 
 /// Adds what is on the disk to a pack; returns the commit of it.
@@ -98,14 +98,15 @@ fn read(home: &WorktreeRepository, id: Oid) -> Result<StoredDiskState> {
     let commit = home.git.find_commit(id).doing(reading)?;
     let tree = commit.tree().doing(reading)?;
     let (Some(files), Some(record)) = (tree.get_name("files"), tree.get_name("record")) else {
-        return Err(broken(
+        return Err(corrupt(
             "it has no files",
             &home.directory.join(id.to_string()),
         ));
     };
     let bytes = home.git.find_blob(record.id()).doing(reading)?;
-    let record = DiskRecord::from_bytes(bytes.content());
-    let record = record.ok_or_else(|| broken("its record is of no known form", &home.directory))?;
+    let record = WorktreeMetadata::from_bytes(bytes.content());
+    let record =
+        record.ok_or_else(|| corrupt("its record is of no known form", &home.directory))?;
     Ok(StoredDiskState {
         tree: files.id(),
         record,

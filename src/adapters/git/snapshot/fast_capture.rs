@@ -8,7 +8,7 @@ use git2::{OdbLookupFlags, Oid};
 
 use super::{
     attributes::ContentConversions,
-    captured::{CaptureOptions, IndexState, WorktreeCapture, suspect},
+    captured::{CaptureOptions, IndexState, WorktreeCapture, suspected_secret},
     disk_records, ignore,
     ignore::UntrackedFiles,
     read_files,
@@ -28,11 +28,11 @@ use crate::{
             trees::TreeSink,
         },
         repository::WorktreeRepository,
-        snapshot::{captured, ignore::stands_at},
+        snapshot::{captured, ignore::submodule_head},
     },
     domain::checkpoint::{
         CheckpointError,
-        disk_record::{DefaultModes, DiskRecord},
+        disk_record::{DefaultModes, WorktreeMetadata},
     },
 };
 
@@ -42,16 +42,20 @@ pub(in crate::adapters::git) fn blocking_capture(
     wish: CaptureOptions<'_>,
     known: &IndexState,
 ) -> Result<Option<WorktreeCapture>> {
-    let Some(index) = known.index.as_ref().filter(|index| suits(home, index)) else {
+    let Some(index) = known
+        .index
+        .as_ref()
+        .filter(|index| is_supported(home, index))
+    else {
         return Ok(None);
     };
     let scratch = TemporaryIndex::new(&home.directory);
     let began = scratch.blocking_touch()?;
-    let usual = worktree_files::usual();
+    let usual = worktree_files::default_modes();
     let mut found = scan::blocking_scan(&home.top, index, usual)?;
     let untracked = std::mem::take(&mut found.untracked);
     let mut conversions = conversions(home, index, &untracked);
-    let mut loose = ignore::blocking_sift(home, untracked, wish.excluded, usual)?;
+    let mut loose = ignore::blocking_collect_untracked(home, untracked, wish.excluded, usual)?;
     conversions.read_files(home, loose.files.iter().map(|(path, _)| path.as_slice()));
     let plain = plain(home, index, conversions, &mut found, &mut loose, usual)?;
     if found.is_odd || loose.is_odd || clashes(index, &found, &loose) {
@@ -73,16 +77,16 @@ fn plain(
     found: &mut ScanResult,
     loose: &mut UntrackedFiles,
     usual: DefaultModes,
-) -> Result<Option<DiskRecord>> {
+) -> Result<Option<WorktreeMetadata>> {
     conversions.read_index(home, index);
-    let is_hidden = |entry: &IndexEntry| entry.is_skipped() || entry.is_assumed();
+    let is_hidden = |entry: &IndexEntry| entry.is_skip_worktree() || entry.is_assume_unchanged();
     if conversions != ContentConversions::default()
         || index.entries.iter().any(is_hidden)
         || disk_records::differed(home)?
     {
         return Ok(None);
     }
-    let mut record = DiskRecord::new(usual);
+    let mut record = WorktreeMetadata::new(usual);
     for modes in [&mut found.modes, &mut loose.modes] {
         record.modes.extend(modes.drain(..));
     }
@@ -93,8 +97,8 @@ fn plain(
 }
 
 /// Tells whether this repository holds nothing that only the git program handles rightly.
-pub(in crate::adapters::git) fn suits(home: &WorktreeRepository, index: &Index) -> bool {
-    let is = |key| home.config_is(key);
+pub(in crate::adapters::git) fn is_supported(home: &WorktreeRepository, index: &Index) -> bool {
+    let is = |key| home.config_bool(key);
     index.conflicts().is_empty()
         && is("core.filemode") != Some(false)
         && is("core.symlinks") != Some(false)
@@ -108,7 +112,7 @@ pub(in crate::adapters::git) fn suits(home: &WorktreeRepository, index: &Index) 
 
 /// A file that git was told not to look at may stand where something new is now.
 fn clashes(index: &Index, found: &ScanResult, loose: &UntrackedFiles) -> bool {
-    let is_hidden = |entry: &IndexEntry| entry.is_skipped() || entry.is_assumed();
+    let is_hidden = |entry: &IndexEntry| entry.is_skip_worktree() || entry.is_assume_unchanged();
     if !index.entries.iter().any(is_hidden) {
         return false;
     }
@@ -153,7 +157,7 @@ impl NewIndex {
             let work = FileToRead {
                 path: index.path(entry).to_vec(),
                 seen: candidate.seen,
-                known: Some(entry.id).filter(|_| !entry.is_intended()),
+                known: Some(entry.id).filter(|_| !entry.is_intent_to_add()),
             };
             Some((work, Some(candidate.at)))
         });
@@ -212,7 +216,7 @@ impl NewIndex {
             let changes = !matches!(outcome, ReadOutcome::Same | ReadOutcome::Vanished);
             let looks_like = read.suspects.iter().find(|(suspect, _)| *suspect == at);
             if let Some((_, looks_like)) = looks_like.filter(|_| changes) {
-                suspects.push(suspect(&work.path, looks_like));
+                suspects.push(suspected_secret(&work.path, looks_like));
             }
             self.enter(work, self.places.get(at).copied().flatten(), outcome);
         }
@@ -236,22 +240,22 @@ impl NewIndex {
                     .index
                     .make_entry(&work.path, work.seen.mode, id, work.seen.stat);
                 self.new.push(entry);
-                trees::touch(&mut self.touched, &work.path);
+                trees::mark_touched(&mut self.touched, &work.path);
             }
             (ReadOutcome::Same | ReadOutcome::Stored(_), Some(at)) => {
                 let Some(entry) = self.index.entries.get_mut(at) else {
                     return;
                 };
-                let before = (entry.id, entry.mode, entry.is_intended());
+                let before = (entry.id, entry.mode, entry.is_intent_to_add());
                 entry.stat = work.seen.stat;
                 entry.mode = work.seen.mode;
                 if let ReadOutcome::Stored(id) = outcome {
                     entry.id = id;
                 }
-                entry.settle();
+                entry.clear_intent_to_add();
                 self.is_refreshed = true;
                 if before != (entry.id, entry.mode, false) {
-                    trees::touch(&mut self.touched, &work.path);
+                    trees::mark_touched(&mut self.touched, &work.path);
                 }
             }
         }
@@ -264,13 +268,13 @@ impl NewIndex {
                 continue;
             };
             let path = self.index.path(entry).to_vec();
-            let Some(id) = stands_at(home, &path).filter(|id| *id != entry.id) else {
+            let Some(id) = submodule_head(home, &path).filter(|id| *id != entry.id) else {
                 continue;
             };
             if let Some(entry) = self.index.entries.get_mut(*at) {
                 entry.id = id;
             }
-            trees::touch(&mut self.touched, &path);
+            trees::mark_touched(&mut self.touched, &path);
         }
     }
 
@@ -284,13 +288,13 @@ impl NewIndex {
         self.gone.sort_unstable();
         for at in &self.gone {
             if let Some(entry) = self.index.entries.get(*at) {
-                trees::touch(&mut self.touched, self.index.path(entry));
+                trees::mark_touched(&mut self.touched, self.index.path(entry));
             }
         }
         let mut new = std::mem::take(&mut self.new);
         new.sort_unstable_by(|a, b| self.index.path(a).cmp(self.index.path(b)));
         if !new.is_empty() || !self.gone.is_empty() {
-            self.index.entries = trees::merge(&self.index, &self.gone, new);
+            self.index.entries = trees::merge_entries(&self.index, &self.gone, new);
         }
         let mut pack = self
             .pack
@@ -349,7 +353,7 @@ fn blocking_store_by_program(home: &WorktreeRepository, names: &[&[u8]]) -> Resu
     git.run(&arguments, &names.join(&0_u8))?;
     let read = crate::adapters::git::index::read(scratch.path())?;
     read.map_err(|_| {
-        crate::adapters::git::error::broken("git wrote an index of another kind", scratch.path())
+        crate::adapters::git::error::corrupt("git wrote an index of another kind", scratch.path())
     })
 }
 

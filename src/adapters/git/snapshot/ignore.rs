@@ -14,7 +14,7 @@ use std::{
 
 use git2::Repository;
 
-use super::scan::{FileStat, UntrackedEntry, look, open_directory};
+use super::scan::{FileStat, UntrackedEntry, open_directory, stat_at};
 use crate::{
     adapters::git::{
         error::{ErrorContext, Result},
@@ -44,7 +44,7 @@ pub(in crate::adapters::git) struct UntrackedFiles {
 }
 
 /// Follows untracked names down to the files that belong in a checkpoint.
-pub(in crate::adapters::git) fn blocking_sift(
+pub(in crate::adapters::git) fn blocking_collect_untracked(
     home: &WorktreeRepository,
     mut names: Vec<UntrackedEntry>,
     excluded: &[Vec<u8>],
@@ -57,7 +57,7 @@ pub(in crate::adapters::git) fn blocking_sift(
         names.sort_unstable();
         let mut next = Vec::new();
         for name in blocking_not_ignored(&home.program(), names)? {
-            loose.is_odd |= is_suspicious(&name.path);
+            loose.is_odd |= is_reserved_name(&name.path);
             if name.is_directory {
                 open_up(home, name.path, usual, &mut next, &mut loose)?;
             } else {
@@ -71,7 +71,7 @@ pub(in crate::adapters::git) fn blocking_sift(
 }
 
 /// Names that git refuses, or takes for its own, on some system.
-pub(in crate::adapters::git) fn is_suspicious(path: &[u8]) -> bool {
+pub(in crate::adapters::git) fn is_reserved_name(path: &[u8]) -> bool {
     path.split(|byte| *byte == b'/').any(|part| {
         let part = part.to_ascii_lowercase();
         let after = part.strip_prefix(b".git".as_slice());
@@ -85,7 +85,7 @@ pub(in crate::adapters::git) fn is_suspicious(path: &[u8]) -> bool {
 
 fn take_file(top: &OwnedFd, path: Vec<u8>, usual: DefaultModes, loose: &mut UntrackedFiles) {
     // What is neither file nor link (sockets, pipes) is nothing to git.
-    if let Some(seen) = look(top, &path) {
+    if let Some(seen) = stat_at(top, &path) {
         if seen.has_odd_mode(usual) {
             loose.modes.push((path.clone(), seen.perm));
         }
@@ -157,7 +157,7 @@ pub(in crate::adapters::git) fn blocking_not_ignored(
     let input: Vec<u8> = names.iter().flat_map(line).collect();
     let arguments = ["check-ignore", "--no-index", "-v", "-n", "-z", "--stdin"];
     // It ends with 1 where nothing is ignored, which is an answer too.
-    let answer = git.run_answering(&arguments.map(OsStr::new), &input, &[0, 1])?;
+    let answer = git.run_with_exit_codes(&arguments.map(OsStr::new), &input, &[0, 1])?;
     let mut fields = answer.split(|byte| *byte == 0);
     let mut ignored = Vec::with_capacity(names.len());
     while let (Some(_), Some(_), Some(pattern), Some(_)) =
@@ -167,7 +167,7 @@ pub(in crate::adapters::git) fn blocking_not_ignored(
     }
     if ignored.len() != names.len() {
         let what = "the answer of `git check-ignore` is incomplete";
-        return Err(crate::adapters::git::error::broken(what, git.top()));
+        return Err(crate::adapters::git::error::corrupt(what, git.top()));
     }
     let kept = names
         .into_iter()
@@ -176,7 +176,7 @@ pub(in crate::adapters::git) fn blocking_not_ignored(
     Ok(kept.map(|(name, _)| name).collect())
 }
 
-pub(in crate::adapters::git) fn stands_at(
+pub(in crate::adapters::git) fn submodule_head(
     home: &WorktreeRepository,
     path: &[u8],
 ) -> Option<ObjectId> {

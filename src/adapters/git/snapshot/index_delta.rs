@@ -132,7 +132,7 @@ impl IndexTreeComparison<'_> {
         let after = line.map(|line| {
             (
                 line.mode,
-                crate::adapters::git::objects::object::to_id(&line.id),
+                crate::adapters::git::objects::object::to_object_id(&line.id),
             )
         });
         let entry = self.index.entries.get(self.at);
@@ -159,7 +159,7 @@ impl IndexTreeComparison<'_> {
             before: None,
             after: Some((
                 line.mode,
-                crate::adapters::git::objects::object::to_id(&line.id),
+                crate::adapters::git::objects::object::to_object_id(&line.id),
             )),
         });
         Ok(())

@@ -15,7 +15,7 @@ use sha1::Digest;
 
 use super::{
     attributes::ContentConversions,
-    scan::{FileStat, helpers},
+    scan::{FileStat, helper_threads},
 };
 use crate::{
     adapters::git::{
@@ -97,7 +97,7 @@ pub(in crate::adapters::git) fn blocking_read(
             done.push((at, outcome, secret));
         }
     };
-    let helpers = helpers(work.len(), 32);
+    let helpers = helper_threads(work.len(), 32);
     let parts = std::thread::scope(|scope| {
         let others: Vec<_> = (0..helpers).map(|_| scope.spawn(run)).collect();
         let mut parts = vec![run()];
@@ -134,7 +134,7 @@ pub(in crate::adapters::git) fn blocking_hash(
             done.push((at, blocking_hash_one(top, item)?));
         }
     };
-    let helpers = helpers(work.len(), 32);
+    let helpers = helper_threads(work.len(), 32);
     let parts = std::thread::scope(|scope| {
         let others: Vec<_> = (0..helpers).map(|_| scope.spawn(run)).collect();
         let mut parts = vec![run()];
@@ -259,7 +259,7 @@ fn secret_in(manner: ReadOptions<'_>, work: &FileToRead, content: &[u8]) -> Opti
     if !manner.watch_secrets {
         return None;
     }
-    let searched = work.seen.size <= secret_files::SEARCHED_BYTES;
+    let searched = work.seen.size <= secret_files::MAX_SEARCH_BYTES;
     secret_files::detect_by_path(&work.path)
         .or_else(|| secret_files::detect_by_content(content).filter(|_| searched))
 }

@@ -1,6 +1,6 @@
 //! Safety snapshots: everything a rollback or an undo may remove, reachable by one ref.
 //!
-//! A snapshot is durable before anything of the user's is touched; `domain::safety` has its layout.
+//! A snapshot is durable before anything of the user's is touched; `domain::checkpoint::snapshot_message` has its layout.
 
 use git2::Oid;
 
@@ -15,14 +15,16 @@ use crate::{
         index::publish::TemporaryIndex,
         objects::{
             commit::add_commit,
-            object::{EMPTY_TREE, ObjectId, ObjectKind, hex, objects, oid, to_id, written_tree},
+            object::{
+                EMPTY_TREE, ObjectId, ObjectKind, hex, objects, parse_tree_id, to_object_id, to_oid,
+            },
             pack::PackWriter,
         },
         refs,
         repository::WorktreeRepository,
     },
     domain::checkpoint::{
-        disk_record::DiskRecord,
+        disk_record::WorktreeMetadata,
         snapshot_message::{HeadState, SnapshotMessage},
     },
 };
@@ -88,7 +90,7 @@ pub(in crate::adapters::git) fn blocking_staged(
     let remembered = known.and_then(|index| index.tree.as_ref()?.valid);
     let tree = match remembered {
         // A tree cannot hold a conflict; the bytes do, and the tree is only there to be a parent.
-        _ if has_conflicts => head_tree.map_or(EMPTY_TREE, |id| to_id(&id)),
+        _ if has_conflicts => head_tree.map_or(EMPTY_TREE, |id| to_object_id(&id)),
         Some((id, _)) => id,
         None => blocking_write_tree(home)?,
     };
@@ -107,7 +109,7 @@ pub(in crate::adapters::git) fn blocking_snapshot(
     let mut pack = std::mem::replace(&mut captured.pack, PackWriter::new(&objects(home)));
     let head: Vec<Oid> = note
         .head
-        .at()
+        .commit()
         .and_then(|at| Oid::from_str(at).ok())
         .into_iter()
         .collect();
@@ -116,7 +118,7 @@ pub(in crate::adapters::git) fn blocking_snapshot(
     parents.push(of_index);
     parents.extend(
         tips.iter()
-            .filter(|tip| note.head.at() != Some(&tip.to_string())),
+            .filter(|tip| note.head.commit() != Some(&tip.to_string())),
     );
     let note = SnapshotMessage {
         raw_index: true,
@@ -159,7 +161,7 @@ pub(in crate::adapters::git) struct SafetySnapshot {
     pub(in crate::adapters::git) states: Vec<(String, Vec<u8>)>,
     /// What the tree of the files cannot hold; `None` in snapshots of older versions, whose files went through
     /// git's conversions.
-    pub(in crate::adapters::git) record: Option<DiskRecord>,
+    pub(in crate::adapters::git) record: Option<WorktreeMetadata>,
 }
 
 /// Reads a snapshot; `None` where the commit is none.
@@ -176,7 +178,7 @@ pub(in crate::adapters::git) fn blocking_read_snapshot(
     else {
         return Ok(None);
     };
-    let first = usize::from(note.head.at().is_some());
+    let first = usize::from(note.head.commit().is_some());
     let staged = commit.parent(first).doing(reading)?.tree_id();
     let mut snapshot = SafetySnapshot {
         tree: commit.tree_id(),
@@ -200,7 +202,7 @@ pub(in crate::adapters::git) fn blocking_read_snapshot(
                     .map(|blob| blob.content().to_vec())
             };
             if name == RECORD {
-                snapshot.record = DiskRecord::from_bytes(&content().doing(reading)?);
+                snapshot.record = WorktreeMetadata::from_bytes(&content().doing(reading)?);
             } else if name == "index" {
                 snapshot.raw_index = Some(content().doing(reading)?);
             } else if let Some(name) = name.strip_prefix("state-")
@@ -226,7 +228,7 @@ pub(in crate::adapters::git) fn tips_of(home: &WorktreeRepository, head: &HeadSt
 fn blocking_write_tree(home: &WorktreeRepository) -> Result<ObjectId> {
     let scratch = TemporaryIndex::copy_of(&home.index_path(), &home.directory)?;
     let git = home.program().with_index(scratch.path());
-    written_tree(&git.run(&["write-tree"], b"")?)
+    parse_tree_id(&git.run(&["write-tree"], b"")?)
 }
 
 fn add_extra(
@@ -258,5 +260,5 @@ fn merged(home: &WorktreeRepository) -> Vec<Oid> {
 
 /// Returns a tree's id for a snapshot's index.
 pub(in crate::adapters::git) fn staged_tree(staged: &StagedIndex) -> Result<Oid> {
-    oid(&staged.tree)
+    to_oid(&staged.tree)
 }

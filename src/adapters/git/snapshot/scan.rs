@@ -81,7 +81,7 @@ pub(in crate::adapters::git) struct ScanResult {
 }
 
 /// Returns how many threads to start beside the present one for this many pieces of work.
-pub(in crate::adapters::git) fn helpers(pieces: usize, worthwhile: usize) -> usize {
+pub(in crate::adapters::git) fn helper_threads(pieces: usize, worthwhile: usize) -> usize {
     if pieces < worthwhile {
         return 0;
     }
@@ -137,7 +137,7 @@ fn blocking_scan_names(
         result.map(|()| worker.found)
     };
     let parts: Vec<Result<ScanResult>> = std::thread::scope(|scope| {
-        let helpers = helpers(index.entries.len(), 1500);
+        let helpers = helper_threads(index.entries.len(), 1500);
         let others: Vec<_> = (0..helpers).map(|_| scope.spawn(work)).collect();
         let mut parts = vec![work()];
         parts.extend(others.into_iter().map(joined));
@@ -170,7 +170,7 @@ fn directory_flags() -> OFlags {
 }
 
 /// Returns what is at a path below an opened directory; `None` where nothing an index can hold is.
-pub(in crate::adapters::git) fn look(directory: &OwnedFd, path: &[u8]) -> Option<FileStat> {
+pub(in crate::adapters::git) fn stat_at(directory: &OwnedFd, path: &[u8]) -> Option<FileStat> {
     let path = CString::new(path).ok()?;
     let stat = statat(directory, path.as_c_str(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
     seen(&stat)
@@ -324,7 +324,7 @@ impl ScanWorker<'_> {
         let reading = || {
             format!(
                 "could not read `{}`",
-                crate::adapters::git::error::text(&absolute("".as_ref(), path))
+                crate::adapters::git::error::path_text(&absolute("".as_ref(), path))
             )
         };
         let name = CString::new(path).doing(reading)?;
@@ -445,7 +445,7 @@ impl ScanWorker<'_> {
 
     fn file(&mut self, directory: &OwnedFd, at: usize, entry: &IndexEntry, name: &[u8]) {
         let there = self.names.find(name);
-        if entry.is_skipped() || entry.is_assumed() {
+        if entry.is_skip_worktree() || entry.is_assume_unchanged() {
             if let Some(there) = there {
                 there.is_tracked = true;
             }
@@ -467,7 +467,7 @@ impl ScanWorker<'_> {
             return;
         }
         there.is_tracked = true;
-        let seen = look(directory, name);
+        let seen = stat_at(directory, name);
         if let Some(seen) = seen.filter(|seen| seen.has_odd_mode(self.usual)) {
             let path = self.index.path(entry).to_vec();
             self.found.modes.push((path, seen.perm));
@@ -482,7 +482,8 @@ impl ScanWorker<'_> {
     fn all_gone(&mut self, range: Range<usize>) {
         let entries = self.index.entries.get(range.clone()).unwrap_or_default();
         let places = range.zip(entries);
-        let gone = places.filter(|(_, entry)| !entry.is_skipped() && !entry.is_assumed());
+        let gone =
+            places.filter(|(_, entry)| !entry.is_skip_worktree() && !entry.is_assume_unchanged());
         self.found.gone.extend(gone.map(|(at, _)| at));
     }
 }

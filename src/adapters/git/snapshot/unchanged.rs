@@ -9,7 +9,7 @@ use crate::adapters::git::{
 };
 
 /// Returns settings that switch every configured filter off; files are then what git stores.
-pub(in crate::adapters::git) fn filters_off(git: &GitProgram) -> Vec<String> {
+pub(in crate::adapters::git) fn disabled_filters(git: &GitProgram) -> Vec<String> {
     let words = ["config", "--name-only", "--get-regexp", r"^filter\..*\."];
     let keys = git.run(&words, b"").unwrap_or_default();
     let keys = String::from_utf8_lossy(&keys).into_owned();
@@ -28,7 +28,7 @@ pub(in crate::adapters::git) fn filters_off(git: &GitProgram) -> Vec<String> {
 /// Returns entries for an index that take back what adding made of files that are, byte for byte, what they were: a
 /// rule that was not applied when they were committed (line ends, an encoding) is no work of anybody here. `listed` is
 /// what `git diff-index --raw -z` says.
-pub(in crate::adapters::git) fn entries(top: &Path, listed: &[u8]) -> Vec<u8> {
+pub(in crate::adapters::git) fn unchanged_entries(top: &Path, listed: &[u8]) -> Vec<u8> {
     let mut fields = listed.split(|byte| *byte == 0);
     let mut entries = Vec::new();
     while let (Some(facts), Some(path)) = (fields.next(), fields.next()) {
@@ -55,7 +55,10 @@ pub(in crate::adapters::git) fn entries(top: &Path, listed: &[u8]) -> Vec<u8> {
 
 /// Returns mode and path of each changed file whose bytes on the disk are others than git stores for it. `listed` is what
 /// `git diff-tree --raw -z` says; names that are no text are left as git has them.
-pub(in crate::adapters::git) fn converted(top: &Path, listed: &[u8]) -> Vec<(String, String)> {
+pub(in crate::adapters::git) fn converted_files(
+    top: &Path,
+    listed: &[u8],
+) -> Vec<(String, String)> {
     let mut fields = listed.split(|byte| *byte == 0);
     let mut found = Vec::new();
     while let (Some(facts), Some(path)) = (fields.next(), fields.next()) {

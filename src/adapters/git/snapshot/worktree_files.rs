@@ -24,7 +24,7 @@ use super::{
     index_delta::IndexDelta,
     read_files,
     read_files::{FileToRead, ReadOptions, ReadOutcome},
-    scan::{FileStat, UntrackedEntry, look, open_directory},
+    scan::{FileStat, UntrackedEntry, open_directory, stat_at},
 };
 use crate::{
     adapters::git::{
@@ -41,7 +41,7 @@ use crate::{
         restore::rewrite::parents,
     },
     domain::{
-        checkpoint::disk_record::{DefaultModes, DiskRecord},
+        checkpoint::disk_record::{DefaultModes, WorktreeMetadata},
         state_folder::{is_state_name, is_state_path},
     },
 };
@@ -53,7 +53,7 @@ pub(in crate::adapters::git) struct WorktreeFiles {
     /// The tree of its bytes.
     pub(in crate::adapters::git) tree: ObjectId,
     /// What the tree cannot hold.
-    pub(in crate::adapters::git) record: DiskRecord,
+    pub(in crate::adapters::git) record: WorktreeMetadata,
 }
 
 impl WorktreeFiles {
@@ -87,7 +87,7 @@ impl WorktreeFiles {
     ) -> Result<&'a Index> {
         let index = self.own.as_ref().or(captured.memory.as_ref());
         index.ok_or_else(|| {
-            crate::adapters::git::error::broken("the files were not read", Path::new("index"))
+            crate::adapters::git::error::corrupt("the files were not read", Path::new("index"))
         })
     }
 
@@ -239,8 +239,8 @@ impl FileNames {
         }
         let staged = std::str::from_utf8(id).ok();
         let staged = staged.and_then(|id| Oid::from_str(id).ok());
-        let staged = staged.map(|id| crate::adapters::git::objects::object::to_id(&id));
-        if let Some(id) = super::ignore::stands_at(home, path).or(staged) {
+        let staged = staged.map(|id| crate::adapters::git::objects::object::to_object_id(&id));
+        if let Some(id) = super::ignore::submodule_head(home, path).or(staged) {
             self.submodules.push((path.to_vec(), id));
         }
     }
@@ -268,7 +268,7 @@ fn blocking_look(home: &WorktreeRepository, paths: &BTreeSet<Vec<u8>>) -> Result
     let top = open_directory(&home.top)?;
     let mut folders = BTreeMap::new();
     let there = paths.iter().filter_map(|path| {
-        let seen = look(&top, path).filter(|_| is_real(&top, path, &mut folders))?;
+        let seen = stat_at(&top, path).filter(|_| is_real(&top, path, &mut folders))?;
         let path = path.clone();
         Some(FileToRead {
             path,
@@ -287,7 +287,7 @@ fn is_real(top: &OwnedFd, path: &[u8], folders: &mut BTreeMap<Vec<u8>, bool>) ->
     if let Some(known) = folders.get(above) {
         return *known;
     }
-    let is_folder = look(top, above).is_none() && is_real(top, above, folders);
+    let is_folder = stat_at(top, above).is_none() && is_real(top, above, folders);
     folders.insert(above.to_vec(), is_folder);
     is_folder
 }
@@ -323,8 +323,11 @@ fn blocking_store(
 }
 
 /// Returns a record of the folders: modes of those that hold these files, and empty ones that are not ignored.
-fn blocking_folders(home: &WorktreeRepository, files: &BTreeSet<Vec<u8>>) -> Result<DiskRecord> {
-    let mut record = DiskRecord::new(usual());
+fn blocking_folders(
+    home: &WorktreeRepository,
+    files: &BTreeSet<Vec<u8>>,
+) -> Result<WorktreeMetadata> {
+    let mut record = WorktreeMetadata::new(default_modes());
     let holding: BTreeSet<Vec<u8>> = files.iter().flat_map(|path| parents(path)).collect();
     let mut hollow = Vec::new();
     let mut open = vec![Vec::new()];
@@ -366,7 +369,7 @@ fn blocking_folders(home: &WorktreeRepository, files: &BTreeSet<Vec<u8>>) -> Res
 }
 
 /// Returns the modes that new files and folders get here.
-pub(in crate::adapters::git) fn usual() -> DefaultModes {
+pub(in crate::adapters::git) fn default_modes() -> DefaultModes {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
     let umask = line.and_then(|digits| u32::from_str_radix(digits.trim(), 8).ok());

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    folders::{Done, folders, remove, wrong},
+    folders::{WorktreeResult, folder_error, folders, remove},
     shared_files,
     worktrees::GitWorktrees,
 };
@@ -17,11 +17,11 @@ use crate::{
 
 impl GitWorktrees {
     /// Keeps what a crash left in a task folder, and takes the task folder away.
-    pub(in crate::adapters::git) fn clean_room(
+    pub(in crate::adapters::git) fn recover_task_folder(
         &self,
         run: &Path,
         task_folder: &Path,
-    ) -> Done<Option<String>> {
+    ) -> WorktreeResult<Option<String>> {
         let name = |path: &Path| {
             path.file_name()
                 .unwrap_or_default()
@@ -34,13 +34,14 @@ impl GitWorktrees {
             Some(place) if self.is_untouched(&place) => None,
             Some(place) => Some(self.save(&place, "left by a run that ended badly", &reference)?),
             None if top.exists() => {
-                shared_files::take_out(task_folder, &top);
+                shared_files::remove_copies(task_folder, &top);
                 Some(self.set_aside(&top, &reference)?)
             }
             None => None,
         };
         shared_files::forget(task_folder);
-        remove(task_folder).map_err(|error| wrong("a folder cannot be taken away", &error))?;
+        remove(task_folder)
+            .map_err(|error| folder_error("a folder cannot be taken away", &error))?;
         Ok(saved.map(|place| format!("kept what {} left as {place}", name(task_folder))))
     }
 
@@ -49,11 +50,11 @@ impl GitWorktrees {
         &self,
         place: &Worktree,
         tree: &str,
-    ) -> Done<String> {
+    ) -> WorktreeResult<String> {
         let scratch = tempfile::tempdir_in(self.scratch())
-            .map_err(|error| wrong("no room for an index", &error))?;
+            .map_err(|error| folder_error("no room for an index", &error))?;
         let index = scratch.path().join("index");
-        Self::inside(place, &index, &["read-tree", tree])?;
+        Self::git_inside(place, &index, &["read-tree", tree])?;
         let words = [
             "diff-tree",
             "-r",
@@ -65,22 +66,22 @@ impl GitWorktrees {
             tree,
         ];
         let listed = Self::inside_with(place, &index, &words, b"")?;
-        for (mode, path) in unchanged::converted(&place.top, &listed) {
+        for (mode, path) in unchanged::converted_files(&place.top, &listed) {
             let file = place.top.join(&path);
             let file = file.to_string_lossy();
             let words = ["hash-object", "-w", "--no-filters", "--", &file];
-            let id = Self::inside(place, &index, &words)?;
+            let id = Self::git_inside(place, &index, &words)?;
             let entry = format!("{mode},{id},{path}");
             let words = ["update-index", "--add", "--cacheinfo", &entry];
-            Self::inside(place, &index, &words)?;
+            Self::git_inside(place, &index, &words)?;
         }
-        Self::inside(place, &index, &["write-tree"])
+        Self::git_inside(place, &index, &["write-tree"])
     }
 
     /// Drops the administration of work trees that were being made when git was killed: it is locked, so that nobody
     /// prunes it.
-    pub(in crate::adapters::git) fn forget_half_made(&self) {
-        for administration in folders(&self.common().join("worktrees")) {
+    pub(in crate::adapters::git) fn prune_half_made(&self) {
+        for administration in folders(&self.common_dir().join("worktrees")) {
             let link = fs::read_to_string(administration.join("gitdir")).unwrap_or_default();
             let link = Path::new(link.trim());
             if link.starts_with(self.folder()) && !link.exists() {
@@ -102,8 +103,8 @@ impl GitWorktrees {
         &self,
         place: &Worktree,
         tree: String,
-    ) -> Done<String> {
-        let links = |of: &str| -> Done<usize> {
+    ) -> WorktreeResult<String> {
+        let links = |of: &str| -> WorktreeResult<usize> {
             let list = self.git(&["ls-tree", "-r", of])?;
             Ok(list
                 .lines()
@@ -117,15 +118,19 @@ impl GitWorktrees {
     }
 
     /// Moves a folder out of the way, under a name that says where it comes from.
-    pub(in crate::adapters::git) fn set_aside(&self, top: &Path, reference: &str) -> Done<String> {
+    pub(in crate::adapters::git) fn set_aside(
+        &self,
+        top: &Path,
+        reference: &str,
+    ) -> WorktreeResult<String> {
         let folder = self.folder().with_file_name("set-aside");
         state_folder::create_dir_all(&folder)
-            .map_err(|error| wrong("a folder cannot be made", &error))?;
+            .map_err(|error| folder_error("a folder cannot be made", &error))?;
         let name = reference
             .trim_start_matches("refs/tos/attempts/")
             .replace('/', "-");
         let to = folder.join(name);
-        fs::rename(top, &to).map_err(|error| wrong("a folder cannot be moved", &error))?;
+        fs::rename(top, &to).map_err(|error| folder_error("a folder cannot be moved", &error))?;
         Ok(to.display().to_string())
     }
 
@@ -135,7 +140,7 @@ impl GitWorktrees {
         let directory = PathBuf::from(link.trim().strip_prefix("gitdir: ")?)
             .canonicalize()
             .ok()?;
-        if !directory.starts_with(self.common().join("worktrees")) {
+        if !directory.starts_with(self.common_dir().join("worktrees")) {
             return None;
         }
         let head = fs::read_to_string(directory.join("HEAD")).ok()?;

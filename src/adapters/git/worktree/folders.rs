@@ -33,8 +33,8 @@ pub(in crate::adapters::git) fn remove(folder: &Path) -> io::Result<()> {
     }
 }
 
-pub(in crate::adapters::git) fn wrong(what: &str, error: &dyn std::fmt::Display) -> Error {
+pub(in crate::adapters::git) fn folder_error(what: &str, error: &dyn std::fmt::Display) -> Error {
     Error(format!("{what}: {error}"))
 }
 
-pub(in crate::adapters::git) type Done<T> = Result<T, Error>;
+pub(in crate::adapters::git) type WorktreeResult<T> = Result<T, Error>;

@@ -9,7 +9,7 @@ use std::{
 use crate::adapters::git::index::Index;
 
 /// The index of each work tree as it was proved, by the top of the work tree.
-pub(in crate::adapters::git) type KnownTrees = Arc<Mutex<BTreeMap<PathBuf, Arc<Index>>>>;
+pub(in crate::adapters::git) type ProvedIndexes = Arc<Mutex<BTreeMap<PathBuf, Arc<Index>>>>;
 
 /// The folder of a run in which the files wait; no task has such a name.
 pub(in crate::adapters::git) const SPARE: &str = ".spare";

@@ -41,7 +41,7 @@ const MOST_PATHS: usize = 2_000;
 
 impl GitWorktrees {
     /// Returns what is known of a work tree.
-    pub(in crate::adapters::git) fn known(&self, place: &Worktree) -> Option<Arc<Index>> {
+    pub(in crate::adapters::git) fn known_index(&self, place: &Worktree) -> Option<Arc<Index>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(&place.top).cloned()
     }
@@ -57,7 +57,7 @@ impl GitWorktrees {
 
     /// Proves that a work tree is its base and nothing else, ignored files included, and returns its index; `None` where
     /// something differs, or where only the git program can tell.
-    pub(in crate::adapters::git) fn proved(&self, place: &Worktree) -> Option<Index> {
+    pub(in crate::adapters::git) fn prove_unchanged(&self, place: &Worktree) -> Option<Index> {
         self.blocking_prove(place).ok().flatten()
     }
 
@@ -72,7 +72,7 @@ impl GitWorktrees {
             return Ok(None);
         }
         let began = TemporaryIndex::new(self.scratch()).blocking_touch()?;
-        let found = scan::blocking_scan_all(&home.top, &index, worktree_files::usual())?;
+        let found = scan::blocking_scan_all(&home.top, &index, worktree_files::default_modes())?;
         if !is_nothing_but_files(&found) {
             return Ok(None);
         }
@@ -116,9 +116,10 @@ impl GitWorktrees {
 
     /// Returns the paths in a work tree that are not proved to be as they were: changed, gone and new ones, ignored or not;
     /// `None` where that cannot be told, or where there are too many.
-    pub(in crate::adapters::git) fn touched(&self, place: &Worktree) -> Option<Vec<Vec<u8>>> {
-        let index = self.known(place)?;
-        let found = scan::blocking_scan_all(&place.top, &index, worktree_files::usual()).ok()?;
+    pub(in crate::adapters::git) fn touched_paths(&self, place: &Worktree) -> Option<Vec<Vec<u8>>> {
+        let index = self.known_index(place)?;
+        let found =
+            scan::blocking_scan_all(&place.top, &index, worktree_files::default_modes()).ok()?;
         let odd = |path: &[u8]| is_state_path(path) || has_git(path);
         if found.is_odd || found.untracked.iter().any(|name| odd(&name.path)) {
             return None;
@@ -138,14 +139,14 @@ impl GitWorktrees {
     }
 
     fn blocking_quick_tree(&self, place: &Worktree) -> Result<Option<String>> {
-        let Some(index) = self.known(place) else {
+        let Some(index) = self.known_index(place) else {
             return Ok(None);
         };
         let home = WorktreeRepository::open(&place.top)?;
         if !is_of(&home, place) {
             return Ok(None);
         }
-        let shared: Vec<Vec<u8>> = shared_files::of(&place.task_folder)
+        let shared: Vec<Vec<u8>> = shared_files::copied_files(&place.task_folder)
             .into_iter()
             .map(String::into_bytes)
             .collect();
@@ -182,7 +183,7 @@ fn is_plain(home: &WorktreeRepository, index: &Index) -> bool {
     conversions.read_files(home, index.entries.iter().map(|entry| index.path(entry)));
     conversions.read_index(home, index);
     conversions == ContentConversions::default()
-        && fast_capture::suits(home, index)
+        && fast_capture::is_supported(home, index)
         && !index.exceeds_a_tree()
         && index.entries.iter().all(|entry| entry.mode != SUBMODULE)
 }

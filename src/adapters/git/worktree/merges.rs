@@ -12,10 +12,10 @@ use crate::{
     },
 };
 
-type Done<T> = Result<T, Error>;
+type WorktreeResult<T> = Result<T, Error>;
 
 impl GitWorktrees {
-    fn told(&self, words: &[&str]) -> Done<String> {
+    fn told(&self, words: &[&str]) -> WorktreeResult<String> {
         self.git(words).map_err(|error| Error(error.0))
     }
 
@@ -61,22 +61,23 @@ impl GitWorktrees {
 }
 
 impl BranchMerges for GitWorktrees {
-    fn current_branch(&self) -> Done<String> {
+    fn current_branch(&self) -> WorktreeResult<String> {
         self.git(&["symbolic-ref", "--quiet", "--short", "HEAD"])
             .map_err(|_| {
                 Error("the checkout is on no branch; `git switch BRANCH` first".to_owned())
             })
     }
 
-    fn tip(&self, branch: &str) -> Done<String> {
-        self.at(&format!("refs/heads/{branch}")).ok_or_else(|| {
-            Error(format!(
-                "there is no branch {branch}; make it, or name another in BASE_BRANCH"
-            ))
-        })
+    fn tip(&self, branch: &str) -> WorktreeResult<String> {
+        self.resolve_ref(&format!("refs/heads/{branch}"))
+            .ok_or_else(|| {
+                Error(format!(
+                    "there is no branch {branch}; make it, or name another in BASE_BRANCH"
+                ))
+            })
     }
 
-    fn merge(&self, base: &str, commit: &str, message: &str) -> Done<MergeResult> {
+    fn merge(&self, base: &str, commit: &str, message: &str) -> WorktreeResult<MergeResult> {
         if self.reaches(commit, base) {
             return Ok(MergeResult::Merged(base.to_owned()));
         }
@@ -114,7 +115,7 @@ impl BranchMerges for GitWorktrees {
         self.told(&words).map(MergeResult::Merged)
     }
 
-    fn files(&self, commit: &str) -> Done<Vec<String>> {
+    fn files(&self, commit: &str) -> WorktreeResult<Vec<String>> {
         let words = [
             "-c",
             "core.quotePath=false",
@@ -126,7 +127,7 @@ impl BranchMerges for GitWorktrees {
         Ok(self.told(&words)?.lines().map(str::to_owned).collect())
     }
 
-    fn diff(&self, from: &str, to: &str) -> Done<String> {
+    fn diff(&self, from: &str, to: &str) -> WorktreeResult<String> {
         let plain = [
             "-c",
             "core.quotePath=false",
@@ -140,7 +141,7 @@ impl BranchMerges for GitWorktrees {
         self.told(&words)
     }
 
-    fn changed_files(&self, from: &str, to: &str) -> Done<Vec<String>> {
+    fn changed_files(&self, from: &str, to: &str) -> WorktreeResult<Vec<String>> {
         let words = [
             "-c",
             "core.quotePath=false",
@@ -154,7 +155,7 @@ impl BranchMerges for GitWorktrees {
         Ok(self.told(&words)?.lines().map(str::to_owned).collect())
     }
 
-    fn publish(&self, branch: &str, expected: &str, commit: &str) -> MergeOutcome {
+    fn update_branch(&self, branch: &str, expected: &str, commit: &str) -> MergeOutcome {
         let now = match self.tip(branch) {
             Ok(now) => now,
             Err(error) => return MergeOutcome::Failed { detail: error.0 },

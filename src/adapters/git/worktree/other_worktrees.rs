@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     adapters::git::{
-        error::{Result, text},
+        error::{Result, path_text},
         repository::WorktreeRepository,
     },
     domain::checkpoint::CheckpointError,
@@ -26,7 +26,7 @@ const USES: &[&str] = &[
 ];
 
 /// Fails where another work tree stands on the branch, which is given by its full ref name.
-pub(in crate::adapters::git) fn refuse_shared(
+pub(in crate::adapters::git) fn refuse_checked_out(
     home: &WorktreeRepository,
     branch: Option<&str>,
 ) -> Result<()> {
@@ -41,7 +41,7 @@ pub(in crate::adapters::git) fn refuse_shared(
                     .strip_prefix("refs/heads/")
                     .unwrap_or(branch)
                     .to_owned(),
-                at: text(&top(home, &directory)),
+                at: path_text(&top(home, &directory)),
             });
         }
     }
@@ -53,7 +53,7 @@ fn directories(home: &WorktreeRepository) -> Vec<PathBuf> {
     let common = home.git.commondir();
     let linked = fs::read_dir(common.join("worktrees"));
     let linked = linked.into_iter().flatten().flatten().map(|e| e.path());
-    let main = Some(common.to_owned()).filter(|_| home.config_is("core.bare") != Some(true));
+    let main = Some(common.to_owned()).filter(|_| home.config_bool("core.bare") != Some(true));
     main.into_iter().chain(linked).collect()
 }
 

@@ -9,7 +9,7 @@ use std::{
 use crate::domain::ledger::chain::sha256;
 
 /// Returns name and digest of each thing in a git directory that no task may touch.
-pub(in crate::adapters::git) fn of(common: &Path) -> Vec<(String, String)> {
+pub(in crate::adapters::git) fn digests(common: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for part in ["refs", "hooks", "info"] {
         let skip = ["refs/tos", "info/refs", "info/sparse"];

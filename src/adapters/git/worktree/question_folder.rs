@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::folders::{remove, wrong};
+use super::folders::{folder_error, remove};
 use crate::{
     adapters::temporary,
     ports::worktrees::{Error, Worktree},
@@ -28,7 +28,7 @@ pub(in crate::adapters::git) fn make(
         }
         task_folder.canonicalize()
     };
-    let task_folder = make().map_err(|error| wrong("a folder cannot be made", &error))?;
+    let task_folder = make().map_err(|error| folder_error("a folder cannot be made", &error))?;
     Ok(Worktree {
         top: task_folder.join("check"),
         directory: task_folder.join("check"),
@@ -48,9 +48,10 @@ pub(in crate::adapters::git) fn read(place: &Worktree, file: &str) -> Option<Str
 }
 
 /// Takes the whole task folder away.
-pub(in crate::adapters::git) fn take_away(place: &Worktree) -> Result<(), Error> {
+pub(in crate::adapters::git) fn remove_folder(place: &Worktree) -> Result<(), Error> {
     temporary::blocking_remove_for_task(&place.task_folder);
-    remove(&place.task_folder).map_err(|error| wrong("a folder cannot be taken away", &error))?;
+    remove(&place.task_folder)
+        .map_err(|error| folder_error("a folder cannot be taken away", &error))?;
     // The folder of the run goes with its last task folder.
     drop(place.task_folder.parent().map(fs::remove_dir));
     Ok(())

@@ -17,7 +17,7 @@ use std::{
 };
 
 use super::{
-    folders::{Done, remove, wrong},
+    folders::{WorktreeResult, folder_error, remove},
     kept_trees::{SPARE, Spare},
     shared_files,
     worktrees::GitWorktrees,
@@ -36,16 +36,18 @@ use crate::{
 
 impl GitWorktrees {
     /// Keeps the files of a work tree for the next task, and takes away everything else of it; false where that is not possible.
-    pub(in crate::adapters::git) fn put_aside(&self, place: &Worktree) -> bool {
+    pub(in crate::adapters::git) fn keep_spare(&self, place: &Worktree) -> bool {
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let (Some(index), None) = (self.known(place), &*spare) else {
+        let (Some(index), None) = (self.known_index(place), &*spare) else {
             return false;
         };
         let Some(run) = place.task_folder.parent().map(Path::to_owned) else {
             return false;
         };
         let waiting = run.join(SPARE);
-        let is_ours = place.directory.starts_with(self.common().join("worktrees"));
+        let is_ours = place
+            .directory
+            .starts_with(self.common_dir().join("worktrees"));
         let moved = is_ours
             && is_folder(&place.top)
             && remove(&waiting).is_ok()
@@ -100,8 +102,8 @@ impl GitWorktrees {
         };
         let index = place.directory.join("index");
         let words = ["read-tree", "--reset", "-u", &place.base];
-        Self::inside(&place, &index, &words).ok()?;
-        let proved = self.proved(&place)?;
+        Self::git_inside(&place, &index, &words).ok()?;
+        let proved = self.prove_unchanged(&place)?;
         self.set_known(&place, Some(proved));
         Some(place)
     }
@@ -118,7 +120,7 @@ impl GitWorktrees {
         {
             return None;
         }
-        let all = self.common().join("worktrees");
+        let all = self.common_dir().join("worktrees");
         fs::create_dir_all(&all).ok()?;
         let names = (0_u32..).map(|number| match number {
             0 => "tree".to_owned(),
@@ -141,13 +143,14 @@ impl GitWorktrees {
     }
 
     /// Takes away what waits for the next task of a run.
-    pub(in crate::adapters::git) fn drop_spare(&self, run: &str) -> Done<()> {
+    pub(in crate::adapters::git) fn drop_spare(&self, run: &str) -> WorktreeResult<()> {
         let run = self.folder().join(run);
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         if spare.take_if(|waiting| waiting.run == run).is_none() {
             return Ok(());
         }
-        remove(&run.join(SPARE)).map_err(|error| wrong("a folder cannot be taken away", &error))?;
+        remove(&run.join(SPARE))
+            .map_err(|error| folder_error("a folder cannot be taken away", &error))?;
         // The folder of the run goes with the last of its tasks.
         drop(fs::remove_dir(&run));
         Ok(())
@@ -168,7 +171,7 @@ fn clear(top: &Path, index: &Index) -> io::Result<()> {
         return Err(odd("it is no folder"));
     }
     take_away(&top.join(".git"))?;
-    let found = scan::blocking_scan_all(top, index, worktree_files::usual())
+    let found = scan::blocking_scan_all(top, index, worktree_files::default_modes())
         .map_err(|error| io::Error::other(error.to_string()))?;
     let is_folder = |path: &[u8]| is_folder(&absolute(top, path));
     if found.is_odd
@@ -203,7 +206,7 @@ fn clear(top: &Path, index: &Index) -> io::Result<()> {
         }
     }
     let mode = top.symlink_metadata()?.permissions().mode() & 0o7777;
-    if mode == worktree_files::usual().folder {
+    if mode == worktree_files::default_modes().folder {
         Ok(())
     } else {
         Err(odd("its top has other modes than a new folder"))

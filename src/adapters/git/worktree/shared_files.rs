@@ -11,13 +11,13 @@ use std::{
 };
 
 use super::{
-    folders::{Done, wrong},
+    folders::{WorktreeResult, folder_error},
     shared_folders::is_covered,
 };
 use crate::{
-    adapters::git::{program::GitProgram, snapshot::capture::OUTSIDE_STATE},
+    adapters::git::{program::GitProgram, snapshot::capture::EXCLUDE_STATE},
     domain::redaction::secrets_in_file,
-    ports::worktrees::{Error, Shared, Worktree},
+    ports::worktrees::{Error, SharedFiles, Worktree},
 };
 
 /// More files than this are no settings but a folder, which `share` is for.
@@ -28,7 +28,10 @@ const LARGE: u64 = 16 << 20;
 const LARGEST_TEXT: u64 = 1 << 20;
 
 /// Returns the files of a checkout that patterns mean, or says why one of them means none.
-pub(in crate::adapters::git) fn find(top: &Path, patterns: &[String]) -> Done<Vec<String>> {
+pub(in crate::adapters::git) fn find(
+    top: &Path,
+    patterns: &[String],
+) -> WorktreeResult<Vec<String>> {
     let mut found = Vec::new();
     for pattern in patterns {
         let ignored = list(top, pattern, &["-o", "-i", "--exclude-standard"])?;
@@ -62,9 +65,9 @@ pub(in crate::adapters::git) fn find(top: &Path, patterns: &[String]) -> Done<Ve
     Ok(found)
 }
 
-fn list(top: &Path, pattern: &str, which: &[&str]) -> Done<Vec<String>> {
+fn list(top: &Path, pattern: &str, which: &[&str]) -> WorktreeResult<Vec<String>> {
     let spec = format!(":(top,glob){pattern}");
-    let words = [&["ls-files", "-z"], which, &["--", &spec], &OUTSIDE_STATE].concat();
+    let words = [&["ls-files", "-z"], which, &["--", &spec], &EXCLUDE_STATE].concat();
     let out = GitProgram::new(top)
         .run(&words, b"")
         .map_err(|error| Error(error.to_string()))?;
@@ -84,16 +87,16 @@ fn list(top: &Path, pattern: &str, which: &[&str]) -> Done<Vec<String>> {
 }
 
 /// Copies files of the checkout into a work tree, and writes down which.
-pub(in crate::adapters::git) fn put(
+pub(in crate::adapters::git) fn copy_into(
     top: &Path,
     place: &Worktree,
     patterns: &[String],
     walled: bool,
-) -> Done<Shared> {
+) -> WorktreeResult<SharedFiles> {
     if patterns.is_empty() {
-        return Ok(Shared::default());
+        return Ok(SharedFiles::default());
     }
-    let mut shared = Shared {
+    let mut shared = SharedFiles {
         files: find(top, patterns)?,
         secrets: Vec::new(),
     };
@@ -102,13 +105,15 @@ pub(in crate::adapters::git) fn put(
         .files
         .retain(|name| place.top.join(name).symlink_metadata().is_err());
     let listed = serde_json::to_vec(&shared.files)
-        .map_err(|error| wrong("a list cannot be written", &error))?;
+        .map_err(|error| folder_error("a list cannot be written", &error))?;
     let record = record(&place.task_folder);
-    fs::write(&record, listed)
-        .map_err(|error| wrong(&format!("{} cannot be written", record.display()), &error))?;
+    fs::write(&record, listed).map_err(|error| {
+        folder_error(&format!("{} cannot be written", record.display()), &error)
+    })?;
     for name in &shared.files {
         let done = copy(top, &place.top, name, walled && !is_covered(top));
-        let secrets = done.map_err(|error| wrong(&format!("`{name}` cannot be shared"), &error))?;
+        let secrets =
+            done.map_err(|error| folder_error(&format!("`{name}` cannot be shared"), &error))?;
         shared.secrets.extend(secrets);
     }
     Ok(shared)
@@ -152,22 +157,22 @@ fn make_folders(tree: &Path, name: &str) -> io::Result<()> {
 }
 
 /// Returns the files that a work tree got, from the top.
-pub(in crate::adapters::git) fn of(task_folder: &Path) -> Vec<String> {
+pub(in crate::adapters::git) fn copied_files(task_folder: &Path) -> Vec<String> {
     let text = fs::read(record(task_folder)).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
 /// Returns what makes git leave these files alone.
-pub(in crate::adapters::git) fn outside(task_folder: &Path) -> Vec<String> {
-    let names = of(task_folder).into_iter();
+pub(in crate::adapters::git) fn exclude_pathspecs(task_folder: &Path) -> Vec<String> {
+    let names = copied_files(task_folder).into_iter();
     names
         .map(|name| format!(":(exclude,top,literal){name}"))
         .collect()
 }
 
 /// Takes the copies out of a work tree that is about to be kept as a folder.
-pub(in crate::adapters::git) fn take_out(task_folder: &Path, tree: &Path) {
-    for name in of(task_folder) {
+pub(in crate::adapters::git) fn remove_copies(task_folder: &Path, tree: &Path) {
+    for name in copied_files(task_folder) {
         // What an agent made of it is gone with it, or is not there.
         drop(fs::remove_file(tree.join(name)));
     }

@@ -5,7 +5,7 @@
 
 use std::{fs, io, os::unix::fs::symlink, path::Path};
 
-use super::folders::wrong;
+use super::folders::folder_error;
 use crate::ports::worktrees::Error;
 
 /// Folders that walls cover with private ones.
@@ -26,10 +26,10 @@ pub(in crate::adapters::git) fn check(top: &Path, name: &str) -> Result<(), Erro
         )));
     }
     let git = git2::Repository::open(top)
-        .map_err(|error| wrong("the repository cannot be read", &error))?;
+        .map_err(|error| folder_error("the repository cannot be read", &error))?;
     let ignored = git
         .is_path_ignored(format!("{name}/"))
-        .map_err(|error| wrong("the repository cannot be read", &error))?;
+        .map_err(|error| folder_error("the repository cannot be read", &error))?;
     if !ignored {
         return Err(Error(format!(
             "`share` names `{name}`, which git does not ignore; it comes with the work tree already, or has to be ignored"
@@ -39,7 +39,7 @@ pub(in crate::adapters::git) fn check(top: &Path, name: &str) -> Result<(), Erro
 }
 
 /// Puts a folder of the checkout into a work tree.
-pub(in crate::adapters::git) fn put(
+pub(in crate::adapters::git) fn share_into(
     top: &Path,
     tree: &Path,
     name: &str,
@@ -52,7 +52,7 @@ pub(in crate::adapters::git) fn put(
     } else {
         copy(&from, &to)
     };
-    done.map_err(|error| wrong(&format!("`{name}` cannot be shared"), &error))
+    done.map_err(|error| folder_error(&format!("`{name}` cannot be shared"), &error))
 }
 
 /// Makes a folder of links: a link in its place would be no folder, and rules that ignore folders would not see it.
@@ -101,7 +101,7 @@ mod tests {
     fn a_copy_is_whole_and_its_own() {
         let top = checkout();
         let tree = tempfile::tempdir().unwrap();
-        put(top.path(), tree.path(), "deps", false).unwrap();
+        share_into(top.path(), tree.path(), "deps", false).unwrap();
         let file = tree.path().join("deps/short/file");
         assert_eq!(fs::read_to_string(&file).unwrap(), "one");
         fs::write(&file, "two").unwrap();

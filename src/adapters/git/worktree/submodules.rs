@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    folders::{Done, wrong},
+    folders::{WorktreeResult, folder_error},
     worktrees::GitWorktrees,
 };
 use crate::{
@@ -57,10 +57,10 @@ impl GitWorktrees {
         &self,
         own: &Path,
         commit: &str,
-    ) -> Done<Vec<Submodule>> {
+    ) -> WorktreeResult<Vec<Submodule>> {
         let mut found = Vec::new();
         let above = Above {
-            directory: self.common().to_owned(),
+            directory: self.common_dir().to_owned(),
             checkout: self.top().to_owned(),
             prefix: String::new(),
             own: own.to_owned(),
@@ -71,7 +71,10 @@ impl GitWorktrees {
     }
 
     /// Names the submodules that work trees of a commit are made without, and what helps.
-    pub(in crate::adapters::git) fn absent_submodules(&self, commit: &str) -> Done<Vec<String>> {
+    pub(in crate::adapters::git) fn absent_submodules(
+        &self,
+        commit: &str,
+    ) -> WorktreeResult<Vec<String>> {
         let all = self.submodules(Path::new(""), commit)?;
         let absent = all.into_iter().filter(|one| one.source.is_none());
         Ok(absent
@@ -88,7 +91,10 @@ impl GitWorktrees {
     }
 
     /// Checks out the submodules of a fresh work tree that are here.
-    pub(in crate::adapters::git) fn check_out_submodules(&self, place: &Worktree) -> Done<()> {
+    pub(in crate::adapters::git) fn check_out_submodules(
+        &self,
+        place: &Worktree,
+    ) -> WorktreeResult<()> {
         for one in self.submodules(&place.directory, &place.base)? {
             if let Some(source) = &one.source {
                 self.check_out(place, &one, source)?;
@@ -97,9 +103,9 @@ impl GitWorktrees {
         Ok(())
     }
 
-    fn check_out(&self, place: &Worktree, one: &Submodule, source: &Path) -> Done<()> {
+    fn check_out(&self, place: &Worktree, one: &Submodule, source: &Path) -> WorktreeResult<()> {
         let failed = |error: &dyn std::fmt::Display| {
-            wrong(
+            folder_error(
                 &format!("the submodule `{}` cannot be checked out", one.path),
                 error,
             )
@@ -135,7 +141,7 @@ impl GitWorktrees {
         };
         borrow().map_err(|error| failed(&error))?;
         let inner = one.place(place);
-        let run = |words: &[&str]| Self::inside(&inner, &one.directory.join("index"), words);
+        let run = |words: &[&str]| Self::git_inside(&inner, &one.directory.join("index"), words);
         run(&["update-ref", "--no-deref", "HEAD", &one.id]).map_err(|error| failed(&error))?;
         self.run_despite_filters(&["reset", "--quiet", "--hard", &one.id], run)
             .map_err(|error| failed(&error))?;
@@ -146,7 +152,7 @@ impl GitWorktrees {
     pub(in crate::adapters::git) fn changed_submodules(
         &self,
         place: &Worktree,
-    ) -> Done<Vec<String>> {
+    ) -> WorktreeResult<Vec<String>> {
         let mut lines = Vec::new();
         for one in self.submodules(&place.directory, &place.base)? {
             let top = place.top.join(&one.path);
@@ -166,7 +172,7 @@ impl GitWorktrees {
         Ok(lines)
     }
 
-    fn changed(&self, place: &Worktree, one: &Submodule) -> Done<Option<String>> {
+    fn changed(&self, place: &Worktree, one: &Submodule) -> WorktreeResult<Option<String>> {
         let link = fs::read_to_string(place.top.join(&one.path).join(".git")).unwrap_or_default();
         let stands = link.trim().strip_prefix("gitdir: ").map(PathBuf::from);
         let stands = stands.and_then(|directory| directory.canonicalize().ok());
@@ -175,11 +181,11 @@ impl GitWorktrees {
         }
         let inner = one.place(place);
         let index = one.directory.join("index");
-        let head = Self::inside(&inner, &index, &["rev-parse", "--verify", "HEAD"])?;
+        let head = Self::git_inside(&inner, &index, &["rev-parse", "--verify", "HEAD"])?;
         if head != one.id {
             return Ok(Some(format!("it was moved to commit {head}")));
         }
-        let tree = self.written_tree(&inner, false)?;
+        let tree = self.write_tree(&inner, false)?;
         let words = [
             "-c",
             "core.quotePath=true",
@@ -190,7 +196,7 @@ impl GitWorktrees {
             &inner.tree,
             &tree,
         ];
-        let names = Self::inside(&inner, &index, &words)?;
+        let names = Self::git_inside(&inner, &index, &words)?;
         let names: Vec<&str> = names.lines().filter(|line| !line.is_empty()).collect();
         if names.is_empty() {
             return Ok(None);
@@ -206,7 +212,10 @@ impl GitWorktrees {
     }
 
     /// Fails where something changed in a submodule, which no commit of the repository above can hold.
-    pub(in crate::adapters::git) fn refuse_changed_submodules(&self, place: &Worktree) -> Done<()> {
+    pub(in crate::adapters::git) fn refuse_changed_submodules(
+        &self,
+        place: &Worktree,
+    ) -> WorktreeResult<()> {
         let lines = self.changed_submodules(place)?;
         if lines.is_empty() {
             return Ok(());
@@ -233,7 +242,7 @@ impl Submodule {
     }
 }
 
-fn below(above: &Above, found: &mut Vec<Submodule>, depth: usize) -> Done<()> {
+fn below(above: &Above, found: &mut Vec<Submodule>, depth: usize) -> WorktreeResult<()> {
     let links = links(above)?;
     if links.is_empty() || depth == 0 {
         return Ok(());
@@ -270,7 +279,7 @@ fn below(above: &Above, found: &mut Vec<Submodule>, depth: usize) -> Done<()> {
     Ok(())
 }
 
-fn git(above: &Above, words: &[&str]) -> Done<Vec<u8>> {
+fn git(above: &Above, words: &[&str]) -> WorktreeResult<Vec<u8>> {
     let directory = format!("--git-dir={}", above.directory.display());
     let all = [&[directory.as_str()], words].concat();
     GitProgram::new(Path::new("/"))
@@ -279,7 +288,7 @@ fn git(above: &Above, words: &[&str]) -> Done<Vec<u8>> {
 }
 
 /// Returns path and commit of each submodule.
-fn links(above: &Above) -> Done<Vec<(String, String)>> {
+fn links(above: &Above) -> WorktreeResult<Vec<(String, String)>> {
     let listed = git(
         above,
         &["ls-tree", "-r", "-z", "--full-tree", &above.commit],

@@ -11,21 +11,21 @@ use std::{
 
 use super::{
     folders::{folders, remove},
-    kept_trees::{KnownTrees, SPARE, SpareTree},
+    kept_trees::{ProvedIndexes, SPARE, SpareTree},
     promises, question_folder, shared_files, shared_folders,
 };
 use crate::{
     adapters::{
         git::{
             program::GitProgram,
-            snapshot::{capture::OUTSIDE_STATE, unchanged},
-            worktree::folders::{Done, wrong},
+            snapshot::{capture::EXCLUDE_STATE, unchanged},
+            worktree::folders::{WorktreeResult, folder_error},
         },
         process, state_folder, temporary,
         validate::changes,
     },
     domain::{checkpoint::CheckpointError, ledger::chain::sha256, validate::CollectedChange},
-    ports::worktrees::{Error, Shared, SharedWish, Worktree, Worktrees},
+    ports::worktrees::{Error, SharedFiles, SharedPaths, Worktree, Worktrees},
 };
 
 /// The work trees of one repository.
@@ -38,16 +38,16 @@ pub struct GitWorktrees {
     /// The token of each git that works on them.
     token: String,
     /// What is known of those that are in use.
-    pub(in crate::adapters::git) known: KnownTrees,
+    pub(in crate::adapters::git) known: ProvedIndexes,
     /// The one that the next task of a run may have.
     pub(in crate::adapters::git) spare: SpareTree,
 }
 
 impl GitWorktrees {
     /// Opens the repository of a root.
-    pub fn open(root: &Path) -> Done<Self> {
+    pub fn open(root: &Path) -> WorktreeResult<Self> {
         let git = git2::Repository::discover(root).map_err(|error| {
-            match crate::adapters::git::repository::not_opened(root, error) {
+            match crate::adapters::git::repository::open_error(root, error) {
                 CheckpointError::NoRepository { .. } => Error(format!(
                     "{} is in no git repository; make one with `git init`",
                     root.display()
@@ -60,15 +60,15 @@ impl GitWorktrees {
         })?;
         let top = top
             .canonicalize()
-            .map_err(|error| wrong("the repository cannot be read", &error))?;
+            .map_err(|error| folder_error("the repository cannot be read", &error))?;
         let common = git
             .commondir()
             .canonicalize()
-            .map_err(|error| wrong("git's directory cannot be read", &error))?;
+            .map_err(|error| folder_error("git's directory cannot be read", &error))?;
         let state = top.join(".tos");
         for folder in ["worktrees", "scratch"] {
             state_folder::create_dir_all(&state.join(folder))
-                .map_err(|error| wrong("a folder cannot be made", &error))?;
+                .map_err(|error| folder_error("a folder cannot be made", &error))?;
         }
         Ok(Self {
             folder: state.join("worktrees"),
@@ -76,7 +76,7 @@ impl GitWorktrees {
             token: token_of(&top),
             top,
             common,
-            known: KnownTrees::default(),
+            known: ProvedIndexes::default(),
             spare: SpareTree::default(),
         })
     }
@@ -87,7 +87,7 @@ impl GitWorktrees {
     }
 
     /// Returns the git directory that all work trees share.
-    pub(in crate::adapters::git) fn common(&self) -> &Path {
+    pub(in crate::adapters::git) fn common_dir(&self) -> &Path {
         &self.common
     }
 
@@ -101,11 +101,11 @@ impl GitWorktrees {
         &self.scratch
     }
 
-    pub(in crate::adapters::git) fn git(&self, words: &[&str]) -> Done<String> {
+    pub(in crate::adapters::git) fn git(&self, words: &[&str]) -> WorktreeResult<String> {
         Self::run(&GitProgram::new(&self.top).with_token(&self.token), words)
     }
 
-    fn run(program: &GitProgram, words: &[&str]) -> Done<String> {
+    fn run(program: &GitProgram, words: &[&str]) -> WorktreeResult<String> {
         let out = program
             .run(words, b"")
             .map_err(|error| Error(error.to_string()))?;
@@ -113,11 +113,11 @@ impl GitWorktrees {
     }
 
     /// Runs git in a work tree with its own index, whatever the work tree says about itself.
-    pub(in crate::adapters::git) fn inside(
+    pub(in crate::adapters::git) fn git_inside(
         place: &Worktree,
         index: &Path,
         words: &[&str],
-    ) -> Done<String> {
+    ) -> WorktreeResult<String> {
         let out = Self::inside_with(place, index, words, b"")?;
         Ok(String::from_utf8_lossy(&out).trim_end().to_owned())
     }
@@ -127,7 +127,7 @@ impl GitWorktrees {
         index: &Path,
         words: &[&str],
         input: &[u8],
-    ) -> Done<Vec<u8>> {
+    ) -> WorktreeResult<Vec<u8>> {
         let program = GitProgram::new(&place.top).with_index(index);
         let directory = format!("--git-dir={}", place.directory.display());
         let top = format!("--work-tree={}", place.top.display());
@@ -148,10 +148,10 @@ impl GitWorktrees {
     pub(in crate::adapters::git) fn run_despite_filters<T>(
         &self,
         words: &[&str],
-        run: impl Fn(&[&str]) -> Done<T>,
-    ) -> Done<T> {
+        run: impl Fn(&[&str]) -> WorktreeResult<T>,
+    ) -> WorktreeResult<T> {
         let first = run(words);
-        let off = unchanged::filters_off(&GitProgram::new(&self.top));
+        let off = unchanged::disabled_filters(&GitProgram::new(&self.top));
         if first.is_ok() || off.is_empty() {
             return first;
         }
@@ -160,7 +160,7 @@ impl GitWorktrees {
     }
 
     /// Takes back what adding made of files that are, byte for byte, what the base has.
-    fn keep_untouched(&self, place: &Worktree, index: &Path) -> Done<()> {
+    fn keep_untouched(&self, place: &Worktree, index: &Path) -> WorktreeResult<()> {
         let words = [
             "diff-index",
             "--cached",
@@ -171,37 +171,39 @@ impl GitWorktrees {
             &place.base,
         ];
         let listed = Self::inside_with(place, index, &words, b"")?;
-        let lines = unchanged::entries(&place.top, &listed);
+        let lines = unchanged::unchanged_entries(&place.top, &listed);
         if lines.is_empty() {
             return Ok(());
         }
         // Writing an index looks once more at files that are as young as it, through their filters.
-        let off = unchanged::filters_off(&GitProgram::new(&self.top));
+        let off = unchanged::disabled_filters(&GitProgram::new(&self.top));
         let mut words: Vec<&str> = off.iter().map(String::as_str).collect();
         words.extend(["update-index", "-z", "--index-info"]);
         Self::inside_with(place, index, &words, &lines).map(drop)
     }
 
     /// Returns the tree of everything in a work tree; files that were shared with it are no part of it.
-    pub(in crate::adapters::git) fn written_tree(
+    pub(in crate::adapters::git) fn write_tree(
         &self,
         place: &Worktree,
         ignored_too: bool,
-    ) -> Done<String> {
+    ) -> WorktreeResult<String> {
         let scratch = tempfile::tempdir_in(&self.scratch)
-            .map_err(|error| wrong("no room for an index", &error))?;
+            .map_err(|error| folder_error("no room for an index", &error))?;
         let index = scratch.path().join("index");
-        Self::inside(place, &index, &["read-tree", &place.base])?;
+        Self::git_inside(place, &index, &["read-tree", &place.base])?;
         let force: &[&str] = if ignored_too { &["-f"] } else { &[] };
-        let shared = shared_files::outside(&place.task_folder);
+        let shared = shared_files::exclude_pathspecs(&place.task_folder);
         let shared: Vec<&str> = shared.iter().map(String::as_str).collect();
-        let add = [&["add", "-A"], force, &["--", "."], &OUTSIDE_STATE, &shared].concat();
-        self.run_despite_filters(&add, |words| Self::inside(place, &index, words))?;
+        let add = [&["add", "-A"], force, &["--", "."], &EXCLUDE_STATE, &shared].concat();
+        self.run_despite_filters(&add, |words| Self::git_inside(place, &index, words))?;
         self.keep_untouched(place, &index)?;
-        self.run_despite_filters(&["write-tree"], |words| Self::inside(place, &index, words))
+        self.run_despite_filters(&["write-tree"], |words| {
+            Self::git_inside(place, &index, words)
+        })
     }
 
-    fn add(&self, top: &Path, base: &str) -> Done<PathBuf> {
+    fn add(&self, top: &Path, base: &str) -> WorktreeResult<PathBuf> {
         let path = top.to_string_lossy().into_owned();
         // The whole of it: a sparse checkout of the user's is no wish of the task's.
         let words = [
@@ -215,17 +217,18 @@ impl GitWorktrees {
             base,
         ];
         self.run_despite_filters(&words, |words| {
-            remove(top).map_err(|error| wrong("a work tree cannot be taken away", &error))?;
+            remove(top)
+                .map_err(|error| folder_error("a work tree cannot be taken away", &error))?;
             self.git(words)
         })?;
         let link = fs::read_to_string(top.join(".git"))
-            .map_err(|error| wrong("the work tree was not made", &error))?;
+            .map_err(|error| folder_error("the work tree was not made", &error))?;
         let directory = link.trim().strip_prefix("gitdir: ").map(PathBuf::from);
         directory.ok_or_else(|| Error(format!("{path} is no work tree of this repository")))
     }
 
     /// Makes the work tree and proves that it is its base and nothing else.
-    fn fresh(&self, task_folder: &Path, base: &str) -> Done<Worktree> {
+    fn fresh(&self, task_folder: &Path, base: &str) -> WorktreeResult<Worktree> {
         let top = task_folder.join("tree");
         let (commit, tree) = self.commit_and_tree(base)?;
         let mut place = Worktree {
@@ -236,14 +239,14 @@ impl GitWorktrees {
             top,
         };
         place.directory = place.directory.canonicalize().unwrap_or(place.directory);
-        let proved = self.proved(&place);
+        let proved = self.prove_unchanged(&place);
         let is_proved = proved.is_some();
         self.set_known(&place, proved);
         if is_proved {
             return Ok(place);
         }
         self.check_out_submodules(&place)?;
-        let here = self.written_tree(&place, true)?;
+        let here = self.write_tree(&place, true)?;
         if here != place.tree {
             return Err(Error(format!(
                 "the work tree {} is not what {base} says",
@@ -254,18 +257,22 @@ impl GitWorktrees {
     }
 
     /// Returns the commit that a name means, and its tree.
-    pub(in crate::adapters::git) fn commit_and_tree(&self, name: &str) -> Done<(String, String)> {
+    pub(in crate::adapters::git) fn commit_and_tree(
+        &self,
+        name: &str,
+    ) -> WorktreeResult<(String, String)> {
         let read = || -> Result<(String, String), git2::Error> {
             let git = git2::Repository::open(&self.top)?;
             let commit = git.revparse_single(name)?.peel_to_commit()?;
             Ok((commit.id().to_string(), commit.tree_id().to_string()))
         };
-        read().map_err(|error| wrong(&format!("{name} is no commit here"), &error))
+        read().map_err(|error| folder_error(&format!("{name} is no commit here"), &error))
     }
 
-    fn forget(&self, place: &Worktree) -> Done<()> {
+    fn forget(&self, place: &Worktree) -> WorktreeResult<()> {
         self.set_known(place, None);
-        remove(&place.top).map_err(|error| wrong("a work tree cannot be taken away", &error))?;
+        remove(&place.top)
+            .map_err(|error| folder_error("a work tree cannot be taken away", &error))?;
         shared_files::forget(&place.task_folder);
         temporary::blocking_remove_for_task(&place.task_folder);
         // Only the administration of trees that are gone is dropped.
@@ -274,26 +281,31 @@ impl GitWorktrees {
 }
 
 impl Worktrees for GitWorktrees {
-    fn head(&self) -> Done<String> {
+    fn head(&self) -> WorktreeResult<String> {
         self.commit_and_tree("HEAD")
             .map(|(commit, _)| commit)
             .map_err(|_| Error("the repository has no commit yet; make a first one".to_owned()))
     }
 
-    fn make(&self, run: &str, task: &str, base: &str) -> Done<Worktree> {
+    fn make(&self, run: &str, task: &str, base: &str) -> WorktreeResult<Worktree> {
         let task_folder = self.folder.join(run).join(task);
         if task_folder.exists() {
             return Err(Error(format!("{} is there already", task_folder.display())));
         }
         state_folder::create_dir_all(&task_folder)
-            .map_err(|error| wrong("a folder cannot be made", &error))?;
+            .map_err(|error| folder_error("a folder cannot be made", &error))?;
         match self.remake_from_spare(run, &task_folder, base) {
             Some(place) => Ok(place),
             None => self.fresh(&task_folder, base),
         }
     }
 
-    fn make_scratch(&self, run: &str, name: &str, files: &[(&str, &str)]) -> Done<Worktree> {
+    fn make_scratch(
+        &self,
+        run: &str,
+        name: &str,
+        files: &[(&str, &str)],
+    ) -> WorktreeResult<Worktree> {
         question_folder::make(&self.folder.join(run).join(name), files)
     }
 
@@ -301,15 +313,15 @@ impl Worktrees for GitWorktrees {
         question_folder::read(place, file)
     }
 
-    fn holds(&self, path: &str) -> bool {
+    fn checkout_contains(&self, path: &str) -> bool {
         self.top.join(path).is_file()
     }
 
-    fn remove_scratch(&self, place: &Worktree) -> Done<()> {
-        question_folder::take_away(place)
+    fn remove_scratch(&self, place: &Worktree) -> WorktreeResult<()> {
+        question_folder::remove_folder(place)
     }
 
-    fn changes(&self, place: &Worktree) -> Done<CollectedChange> {
+    fn changes(&self, place: &Worktree) -> WorktreeResult<CollectedChange> {
         let link = format!("gitdir: {}", place.directory.display());
         let says = fs::read_to_string(place.top.join(".git")).unwrap_or_default();
         let moved = says
@@ -322,14 +334,14 @@ impl Worktrees for GitWorktrees {
             ));
         }
         // What is known has no submodules.
-        if self.known(place).is_none() {
+        if self.known_index(place).is_none() {
             self.refuse_changed_submodules(place)?;
         }
-        let touched = self.touched(place);
+        let touched = self.touched_paths(place);
         let mut collected =
             changes::blocking_collect(&place.top, Some(&place.base), touched.as_deref())
                 .map_err(|error| Error(error.to_string()))?;
-        let shared = shared_files::of(&place.task_folder);
+        let shared = shared_files::copied_files(&place.task_folder);
         collected
             .changes
             .retain(|change| !shared.contains(&change.path));
@@ -337,24 +349,35 @@ impl Worktrees for GitWorktrees {
         Ok(collected)
     }
 
-    fn tree(&self, place: &Worktree) -> Done<String> {
+    fn tree(&self, place: &Worktree) -> WorktreeResult<String> {
         match self.quick_tree(place) {
             Some(tree) => Ok(tree),
-            None => self.written_tree(place, false),
+            None => self.write_tree(place, false),
         }
     }
 
-    fn keep(&self, place: &Worktree, tree: &str, message: &str, reference: &str) -> Done<String> {
+    fn commit_tree(
+        &self,
+        place: &Worktree,
+        tree: &str,
+        message: &str,
+        reference: &str,
+    ) -> WorktreeResult<String> {
         let commit = self.commit(place, tree, message)?;
         self.git(&["update-ref", reference, &commit])?;
         Ok(commit)
     }
 
-    fn with_base(&self, place: &Worktree, tree: &str, paths: &[String]) -> Done<String> {
+    fn commit_with_base(
+        &self,
+        place: &Worktree,
+        tree: &str,
+        paths: &[String],
+    ) -> WorktreeResult<String> {
         let scratch = tempfile::tempdir_in(&self.scratch)
-            .map_err(|error| wrong("no room for an index", &error))?;
+            .map_err(|error| folder_error("no room for an index", &error))?;
         let index = scratch.path().join("index");
-        Self::inside(place, &index, &["read-tree", tree])?;
+        Self::git_inside(place, &index, &["read-tree", tree])?;
         for path in paths {
             let only = format!(":(top,literal){path}");
             let out = [
@@ -366,7 +389,7 @@ impl Worktrees for GitWorktrees {
                 "--",
                 &only,
             ];
-            Self::inside(place, &index, &out)?;
+            Self::git_inside(place, &index, &out)?;
             let list = [
                 "ls-tree",
                 "-r",
@@ -376,35 +399,35 @@ impl Worktrees for GitWorktrees {
                 "--",
                 path,
             ];
-            let before = Self::inside(place, &index, &list)?;
+            let before = Self::git_inside(place, &index, &list)?;
             for line in before.split('\0').filter(|line| !line.is_empty()) {
                 let (entry, name) = line.split_once('\t').unwrap_or((line, path));
                 let words: Vec<&str> = entry.split(' ').collect();
                 if let [mode, _, id] = words.as_slice() {
                     let entry = format!("{mode},{id},{name}");
                     let add = ["update-index", "--add", "--replace", "--cacheinfo", &entry];
-                    Self::inside(place, &index, &add)?;
+                    Self::git_inside(place, &index, &add)?;
                 }
             }
         }
-        let tree = Self::inside(place, &index, &["write-tree"])?;
+        let tree = Self::git_inside(place, &index, &["write-tree"])?;
         self.commit(place, &tree, "checked with what judged before the change")
     }
 
-    fn point(&self, reference: &str, commit: &str) -> Done<()> {
+    fn update_ref(&self, reference: &str, commit: &str) -> WorktreeResult<()> {
         if !reference.starts_with("refs/tos/") {
             return Err(Error(format!("{reference} is no reference of tos")));
         }
         self.git(&["update-ref", reference, commit]).map(drop)
     }
 
-    fn at(&self, reference: &str) -> Option<String> {
+    fn resolve_ref(&self, reference: &str) -> Option<String> {
         self.commit_and_tree(reference)
             .map(|(commit, _)| commit)
             .ok()
     }
 
-    fn take_over(&self, commit: &str, reference: &str) -> Done<String> {
+    fn fast_forward(&self, commit: &str, reference: &str) -> WorktreeResult<String> {
         let branch = self.git(&["symbolic-ref", "--quiet", "--short", "HEAD"]);
         let branch = branch.map_err(|_| {
             Error("the checkout is on no branch; `git switch BRANCH` first".to_owned())
@@ -434,67 +457,67 @@ impl Worktrees for GitWorktrees {
         Ok(branch)
     }
 
-    fn save(&self, place: &Worktree, message: &str, reference: &str) -> Done<String> {
+    fn save(&self, place: &Worktree, message: &str, reference: &str) -> WorktreeResult<String> {
         let tree = self
             .refuse_changed_submodules(place)
             .and_then(|()| self.tree(place))
             .and_then(|tree| self.with_raw_bytes(place, &tree))
             .and_then(|tree| self.without_repositories(place, tree));
         let Ok(tree) = tree else {
-            shared_files::take_out(&place.task_folder, &place.top);
+            shared_files::remove_copies(&place.task_folder, &place.top);
             return self.set_aside(&place.top, reference);
         };
-        self.keep(place, &tree, message, reference)?;
+        self.commit_tree(place, &tree, message, reference)?;
         Ok(reference.to_owned())
     }
 
-    fn roll_back(&self, place: &mut Worktree) -> Done<String> {
+    fn roll_back(&self, place: &mut Worktree) -> WorktreeResult<String> {
         self.forget(place)?;
         *place = self.fresh(&place.task_folder, &place.base)?;
         // What is known was proved just now, with every file in it.
-        if self.known(place).is_some() {
+        if self.known_index(place).is_some() {
             return Ok(place.tree.clone());
         }
-        self.written_tree(place, true)
+        self.write_tree(place, true)
     }
 
-    fn hand_on(&self, place: &Worktree) -> Done<()> {
-        if self.put_aside(place) {
+    fn remove_for_reuse(&self, place: &Worktree) -> WorktreeResult<()> {
+        if self.keep_spare(place) {
             return Ok(());
         }
         self.remove(place)
     }
 
-    fn finish(&self, run: &str) -> Done<()> {
+    fn remove_reusable(&self, run: &str) -> WorktreeResult<()> {
         self.drop_spare(run)
     }
 
-    fn remove(&self, place: &Worktree) -> Done<()> {
+    fn remove(&self, place: &Worktree) -> WorktreeResult<()> {
         self.forget(place)?;
         remove(&place.task_folder)
-            .map_err(|error| wrong("a folder cannot be taken away", &error))?;
+            .map_err(|error| folder_error("a folder cannot be taken away", &error))?;
         // The folder of the run goes with its last task.
         let parent = place.task_folder.parent().map(fs::remove_dir);
         drop(parent);
         Ok(())
     }
 
-    fn clean(&self) -> Done<Vec<String>> {
+    fn recover_crashed(&self) -> WorktreeResult<Vec<String>> {
         let mut lines = Vec::new();
         // A git outlives the tos that was killed, and would go on to write what is taken away here.
-        process::blocking_reap(&self.token);
+        process::blocking_kill_marked(&self.token);
         for run in folders(&self.folder) {
             // What was kept for a next task was looked at when the one before ended.
             remove(&run.join(SPARE))
-                .map_err(|error| wrong("a folder cannot be taken away", &error))?;
+                .map_err(|error| folder_error("a folder cannot be taken away", &error))?;
             for task_folder in folders(&run) {
-                lines.extend(self.clean_room(&run, &task_folder)?);
+                lines.extend(self.recover_task_folder(&run, &task_folder)?);
             }
             shared_files::forget_all(&run);
             // What is left in it is not ours to judge.
             drop(fs::remove_dir(&run));
         }
-        self.forget_half_made();
+        self.prune_half_made();
         temporary::blocking_remove_for_all_tasks(&self.top.join(".tos"));
         if !folders(&self.common.join("worktrees")).is_empty() {
             self.git(&["worktree", "prune", "--expire=now"])?;
@@ -502,31 +525,37 @@ impl Worktrees for GitWorktrees {
         Ok(lines)
     }
 
-    fn promises(&self) -> Done<Vec<(String, String)>> {
-        Ok(promises::of(&self.common))
+    fn protected_digests(&self) -> WorktreeResult<Vec<(String, String)>> {
+        Ok(promises::digests(&self.common))
     }
 
-    fn check_shared(&self, wish: &SharedWish<'_>) -> Done<Vec<String>> {
+    fn check_shared(&self, wish: &SharedPaths<'_>) -> WorktreeResult<Vec<String>> {
         let mut folders = wish.folders.iter();
         folders.try_for_each(|name| shared_folders::check(&self.top, name))?;
         shared_files::find(&self.top, wish.files)
     }
 
-    fn share(&self, place: &Worktree, wish: &SharedWish<'_>, walled: bool) -> Done<Shared> {
+    fn share(
+        &self,
+        place: &Worktree,
+        wish: &SharedPaths<'_>,
+        walled: bool,
+    ) -> WorktreeResult<SharedFiles> {
         let mut folders = wish.folders.iter();
-        folders.try_for_each(|name| shared_folders::put(&self.top, &place.top, name, walled))?;
-        shared_files::put(&self.top, place, wish.files, walled)
+        folders
+            .try_for_each(|name| shared_folders::share_into(&self.top, &place.top, name, walled))?;
+        shared_files::copy_into(&self.top, place, wish.files, walled)
     }
 
-    fn missing_submodules(&self, base: &str) -> Done<Vec<String>> {
+    fn missing_submodules(&self, base: &str) -> WorktreeResult<Vec<String>> {
         self.absent_submodules(base)
     }
 
-    fn weight(&self, place: &Worktree) -> u64 {
+    fn disk_usage(&self, place: &Worktree) -> u64 {
         temporary::blocking_disk_usage(&place.task_folder)
     }
 
-    fn describe_changes(&self, from: &str, to: &str) -> Done<String> {
+    fn describe_changes(&self, from: &str, to: &str) -> WorktreeResult<String> {
         self.git(&[
             "-c",
             "core.quotePath=true",
@@ -542,7 +571,7 @@ impl Worktrees for GitWorktrees {
 
 impl GitWorktrees {
     /// Commits a tree on top of the base; nothing points at it.
-    fn commit(&self, place: &Worktree, tree: &str, message: &str) -> Done<String> {
+    fn commit(&self, place: &Worktree, tree: &str, message: &str) -> WorktreeResult<String> {
         let configured = git2::Repository::open(&self.top).and_then(|git| git.config());
         let has_name = configured.is_ok_and(|config| config.get_string("user.email").is_ok());
         let identity: &[&str] = if has_name {
@@ -555,7 +584,7 @@ impl GitWorktrees {
         self.git(&words)
     }
 
-    fn is_ancestor(&self, older: &str, newer: &str) -> Done<bool> {
+    fn is_ancestor(&self, older: &str, newer: &str) -> WorktreeResult<bool> {
         let base = self.git(&["merge-base", older, newer]);
         let older = self.git(&["rev-parse", "--verify", &format!("{older}^{{commit}}")])?;
         // Histories that have nothing in common have no base, which is an answer too.

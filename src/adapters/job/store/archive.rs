@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Moves the goal files of a job to `<workspace>/results/archive/job_NNN/`.
-pub(super) fn results(
+pub(super) fn archive_results(
     layout: &StoreLayout,
     job: u32,
     files: &[PathBuf],
@@ -54,7 +54,7 @@ pub(super) fn new_name(layout: &StoreLayout) -> String {
 }
 
 /// Moves step logs, phase state, phase summary and job result into the archive.
-pub(super) fn records(layout: &StoreLayout, name: &str) -> Result<(), Error> {
+pub(super) fn archive_records(layout: &StoreLayout, name: &str) -> Result<(), Error> {
     let folder = layout.root.join(name);
     for record in [
         RecordFile::PhaseState,
@@ -103,7 +103,7 @@ pub(super) fn prune(layout: &StoreLayout) -> Result<(), Error> {
     let surplus = names.len().saturating_sub(layout.archive_keep);
     for path in names.iter().take(surplus) {
         fs::remove_dir_all(path)
-            .map_err(|error| super::trouble(layout.display_path(path), &error))?;
+            .map_err(|error| super::io_error(layout.display_path(path), &error))?;
     }
     Ok(())
 }
@@ -115,5 +115,5 @@ fn rename(layout: &StoreLayout, from: &Path, to: &Path) -> Result<(), Error> {
         }
         fs::rename(from, to)
     };
-    act().map_err(|error| super::trouble(layout.display_path(from), &error))
+    act().map_err(|error| super::io_error(layout.display_path(from), &error))
 }

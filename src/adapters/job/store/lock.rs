@@ -36,7 +36,7 @@ impl StoreLock {
     /// Takes the lock on `path`, or says who holds it. `words` describe this process to others.
     pub fn acquire(path: &Path, words: &str) -> Result<Self, LockError> {
         let trouble =
-            |error: &io::Error| super::trouble(path.to_string_lossy().into_owned(), error);
+            |error: &io::Error| super::io_error(path.to_string_lossy().into_owned(), error);
         if let Some(folder) = path.parent() {
             // This is the first that is made of it; in a repository that says nothing of it, it must not show up.
             let made = if folder.is_dir() {

@@ -112,7 +112,7 @@ impl DiskStore {
     }
 
     fn error(&self, path: &Path, error: &io::Error) -> Error {
-        trouble(self.layout.display_path(path), error)
+        io_error(self.layout.display_path(path), error)
     }
 
     fn with_log<T>(
@@ -128,7 +128,7 @@ impl DiskStore {
 }
 
 /// Turns an I/O error into a sentence with a remedy.
-pub(crate) fn trouble(path: String, error: &io::Error) -> Error {
+pub(crate) fn io_error(path: String, error: &io::Error) -> Error {
     let remedy = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "; free some space and run again"
@@ -193,21 +193,21 @@ impl Store for DiskStore {
     }
 
     fn set_aside_results(&self, job: u32, files: &[PathBuf]) -> Result<Vec<String>, Error> {
-        archive::results(&self.layout, job, files)
+        archive::archive_results(&self.layout, job, files)
     }
 
-    fn new_archive(&self) -> String {
+    fn archive_name(&self) -> String {
         archive::new_name(&self.layout)
     }
 
     fn archive(&self, name: &str) -> Result<(), Error> {
-        archive::records(&self.layout, name)?;
+        archive::archive_records(&self.layout, name)?;
         let folder = self.layout.root.join(name);
         self.with_log(|log| log.retire(&folder))?;
         archive::prune(&self.layout)
     }
 
-    fn disk(&self) -> RecordFiles {
+    fn record_files(&self) -> RecordFiles {
         let there = |record| self.layout.record(record).is_file();
         let job_result = self.layout.record(RecordFile::JobResult);
         let input = self

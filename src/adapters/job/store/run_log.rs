@@ -20,7 +20,7 @@ use crate::{
     domain::{
         hash::hex,
         job::{
-            event::{RunLogEvent, VERSION},
+            event::{RUN_LOG_VERSION, RunLogEvent},
             state::JobLoopState,
         },
         ledger::chain::sha256,
@@ -162,7 +162,7 @@ impl RunLog {
         let snapshot: Option<StateSnapshot> = serde_json::from_slice(&bytes).ok();
         let fits = snapshot.filter(|snapshot| {
             let end = usize::try_from(snapshot.log_bytes).unwrap_or(usize::MAX);
-            snapshot.version == VERSION
+            snapshot.version == RUN_LOG_VERSION
                 && log.len() >= end
                 && snapshot.log_sha256 == sha256(&log[..end])
         });
@@ -247,7 +247,7 @@ impl RunLog {
             None => Sha256::new_with_prefix(fs::read(&self.path)?),
         };
         let snapshot = StateSnapshot {
-            version: VERSION,
+            version: RUN_LOG_VERSION,
             log_bytes: self.length,
             log_sha256: hex(&digest.finalize()),
             state: state.clone(),
@@ -304,7 +304,7 @@ fn parse(bytes: &[u8], first: u64) -> io::Result<ParsedLines> {
         let line = &rest[..end.unwrap_or(rest.len())];
         let event = serde_json::from_slice::<RunLogEvent>(line).ok();
         match (event, end) {
-            (Some(event), Some(end)) if event.v <= VERSION && event.seq == expected => {
+            (Some(event), Some(end)) if event.v <= RUN_LOG_VERSION && event.seq == expected => {
                 expected += 1;
                 parsed.good += end + 1;
                 parsed.events.push(event);
@@ -333,7 +333,7 @@ fn parse(bytes: &[u8], first: u64) -> io::Result<ParsedLines> {
 fn newer(line: &[u8]) -> bool {
     let value = serde_json::from_slice::<serde_json::Value>(line).ok();
     let version = value.as_ref().and_then(|value| value.get("v")?.as_u64());
-    version.is_some_and(|version| version > u64::from(VERSION))
+    version.is_some_and(|version| version > u64::from(RUN_LOG_VERSION))
 }
 
 fn too_new() -> io::Error {

@@ -9,19 +9,19 @@ use std::{
 
 use rustix::process::{Pid, Signal};
 
-use super::{AttemptNews, HostTimer, LocalHost, WEIGH_EVERY, WEIGH_PATIENCE, drain};
+use super::{AttemptNews, HostTimer, LocalTaskHost, WEIGH_EVERY, WEIGH_PATIENCE, drain};
 use crate::{
     adapters::{
         plan::{cache, cache::ResultCache, orphans, outputs},
         temporary,
     },
     domain::plan::{PlanTask, TaskIndex},
-    ports::plan_host::{AttemptExit, AttemptRequest, FinishedAttempt, TaskHost},
+    ports::plan_host::{AttemptEndReason, AttemptId, FinishedAttempt, TaskHost},
 };
 
-impl LocalHost<'_> {
+impl LocalTaskHost<'_> {
     /// Does something slow elsewhere; its result arrives as news.
-    pub(super) fn elsewhere(&self, work: impl FnOnce() -> AttemptNews + Send + 'static) {
+    pub(super) fn spawn_background(&self, work: impl FnOnce() -> AttemptNews + Send + 'static) {
         let (sender, wake_up) = self.news_sender.clone();
         std::thread::spawn(move || {
             // A host that is gone needs no news.
@@ -31,7 +31,7 @@ impl LocalHost<'_> {
     }
 
     /// Weighs the temporary folder of the run.
-    pub(super) fn weigh(&self, pid: i32) {
+    pub(super) fn measure_temporary(&self, pid: i32) {
         let Some(running) = self.running.get(&pid) else {
             return;
         };
@@ -39,7 +39,7 @@ impl LocalHost<'_> {
             return;
         };
         let serial = running.serial;
-        self.elsewhere(move || {
+        self.spawn_background(move || {
             let began = Instant::now();
             let holds = temporary::blocking_disk_usage(&folder);
             AttemptNews::Weighed {
@@ -76,7 +76,7 @@ impl LocalHost<'_> {
         temporary::blocking_empty(&folder);
     }
 
-    pub(super) fn prepare(&mut self, order: AttemptRequest, task: &PlanTask) {
+    pub(super) fn prepare(&mut self, order: AttemptId, task: &PlanTask) {
         let Some(cache) = task.extra.as_ref().and_then(|extra| extra.cache.clone()) else {
             return;
         };
@@ -84,8 +84,8 @@ impl LocalHost<'_> {
         let (task, index, setting) = (task.clone(), order.task, Arc::clone(&self.setting));
         let policy = self.plan.policy;
         let cwd = self.directory(&task);
-        self.elsewhere(move || {
-            let key = cache::key(
+        self.spawn_background(move || {
+            let key = cache::cache_key(
                 &task,
                 &cache,
                 &cwd,
@@ -96,7 +96,7 @@ impl LocalHost<'_> {
             let past = ResultCache::of(&setting.home);
             let is_known = key
                 .as_ref()
-                .is_some_and(|key| past.recall(key, &task.id, &cwd, setting.reach.as_ref()));
+                .is_some_and(|key| past.restore(key, &task.id, &cwd, setting.reach.as_ref()));
             AttemptNews::Prepared {
                 task: index,
                 key,
@@ -114,7 +114,7 @@ impl LocalHost<'_> {
             .as_ref()
             .map(|path| setting.workdir.join(path));
         let cwd = self.directory(&task);
-        self.elsewhere(move || {
+        self.spawn_background(move || {
             let collection = outputs::OutputCollection {
                 patterns: &task.outputs,
                 cwd: &cwd,
@@ -130,26 +130,26 @@ impl LocalHost<'_> {
                 outputs::collect(&collection)
             };
             let exit = match done.exit {
-                AttemptExit::Code(0) if !lacking.is_empty() => {
-                    AttemptExit::OutputsMissing(lacking.join("; "))
+                AttemptEndReason::Code(0) if !lacking.is_empty() => {
+                    AttemptEndReason::OutputsMissing(lacking.join("; "))
                 }
                 exit => exit,
             };
             let done = FinishedAttempt { exit, ..done };
-            let is_kept = !matches!(done.exit, AttemptExit::OutputsMissing(_));
+            let is_kept = !matches!(done.exit, AttemptEndReason::OutputsMissing(_));
             if let Some(key) = key.filter(|_| is_kept) {
                 let past = ResultCache::of(&setting.home);
-                if done.exit == AttemptExit::Cached {
+                if done.exit == AttemptEndReason::Cached {
                     past.renew(&key, &setting.run_id, &artifacts);
                 } else {
-                    past.remember(&key, &setting.run_id, &artifacts);
+                    past.insert(&key, &setting.run_id, &artifacts);
                 }
             }
             AttemptNews::Collected(FinishedAttempt { artifacts, ..done })
         });
     }
 
-    pub(super) fn hear(&mut self) {
+    pub(super) fn receive_news(&mut self) {
         drain(&mut self.news);
         while let Ok(news) = self.news_receiver.try_recv() {
             match news {
@@ -179,7 +179,7 @@ impl LocalHost<'_> {
         if is_known && !self.is_ending {
             let done = FinishedAttempt {
                 task: index,
-                exit: AttemptExit::Cached,
+                exit: AttemptEndReason::Cached,
                 at: self.now(),
                 us: 0,
                 artifacts: Vec::new(),
@@ -192,7 +192,7 @@ impl LocalHost<'_> {
         if self.is_ending {
             return self.done(FinishedAttempt {
                 task: index,
-                exit: AttemptExit::Code(-15),
+                exit: AttemptEndReason::Code(-15),
                 at: self.now(),
                 us: 0,
                 artifacts: Vec::new(),

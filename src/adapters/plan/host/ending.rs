@@ -8,18 +8,18 @@ use std::{
 
 use rustix::process::{Pid, Signal, WaitOptions};
 
-use super::{CAP_BYTES, CAP_CHECK, HostTimer, LOOKS, LocalHost, RunningAttempt, micros};
+use super::{CAP_BYTES, CAP_CHECK, HostTimer, LOOKS, LocalTaskHost, RunningAttempt, micros};
 use crate::{
     adapters::{
         plan::{orphans, slots, slots::LogPlace},
         process,
     },
-    domain::plan::task::{GRACE_SECONDS, PlanTask},
-    ports::plan_host::{AttemptExit, FinishedAttempt, TaskHost},
+    domain::plan::task::{DEFAULT_GRACE_SECONDS, PlanTask},
+    ports::plan_host::{AttemptEndReason, FinishedAttempt, TaskHost},
 };
 
-impl LocalHost<'_> {
-    pub(super) fn ring(&mut self) -> Option<Duration> {
+impl LocalTaskHost<'_> {
+    pub(super) fn fire_timers(&mut self) -> Option<Duration> {
         loop {
             let now = Instant::now();
             let Reverse((at, pid, serial, alarm)) = *self.timers.peek()?;
@@ -32,12 +32,12 @@ impl LocalHost<'_> {
                 .get(&pid)
                 .is_some_and(|running| running.serial == serial)
             {
-                self.alarm(pid, alarm, now);
+                self.handle_timer(pid, alarm, now);
             }
         }
     }
 
-    pub(super) fn alarm(&mut self, pid: i32, alarm: HostTimer, now: Instant) {
+    pub(super) fn handle_timer(&mut self, pid: i32, alarm: HostTimer, now: Instant) {
         let Some(running) = self.running.get_mut(&pid) else {
             return;
         };
@@ -62,7 +62,7 @@ impl LocalHost<'_> {
                     HostTimer::Size,
                 )));
             }
-            HostTimer::Weigh if !running.is_ending => self.weigh(pid),
+            HostTimer::Weigh if !running.is_ending => self.measure_temporary(pid),
             HostTimer::Weigh => {}
             HostTimer::Deadline if !running.is_ending => {
                 running.timed_out = true;
@@ -109,12 +109,12 @@ impl LocalHost<'_> {
             running.is_ending = true;
             if running.hold.is_jailed {
                 // A jailer is spared: it ends with what it holds, and would take the time to say goodbye with it.
-                orphans::signal_but(pid, &running.token, Signal::TERM);
+                orphans::signal_all_except(pid, &running.token, Signal::TERM);
             } else {
                 orphans::signal_tree(Pid::from_raw(pid), &running.token, Signal::TERM);
             }
             let task = self.plan.task(running.task);
-            let grace = task.map_or(GRACE_SECONDS, PlanTask::grace_seconds);
+            let grace = task.map_or(DEFAULT_GRACE_SECONDS, PlanTask::grace_seconds);
             let kill = Duration::try_from_secs_f64(grace)
                 .ok()
                 .and_then(|grace| now.checked_add(grace));
@@ -158,13 +158,13 @@ impl LocalHost<'_> {
         let idle = running.idle.and_then(|idle| idle.ended_after);
         let exit = match idle {
             _ if running.overflow.is_some() => {
-                AttemptExit::Overflowed(running.overflow.unwrap_or_default())
+                AttemptEndReason::Overflowed(running.overflow.unwrap_or_default())
             }
-            Some(silent) => AttemptExit::Idle(silent),
-            None if running.timed_out => AttemptExit::TimedOut,
-            None => AttemptExit::Code(code),
+            Some(silent) => AttemptEndReason::Idle(silent),
+            None if running.timed_out => AttemptEndReason::TimedOut,
+            None => AttemptEndReason::Code(code),
         };
-        let is_good = exit == AttemptExit::Code(0);
+        let is_good = exit == AttemptEndReason::Code(0);
         let done = FinishedAttempt {
             task: running.task,
             exit,

@@ -4,7 +4,7 @@
 //! (inotify), and when the next deadline is due. Work that may take long, measuring inputs and copying outputs,
 //! happens in a thread of its own and reports through a channel, so that it delays no other task.
 //!
-//! `start` begins an attempt, `ending` is what becomes of it, `aside` is the slow work.
+//! `start` begins an attempt, `ending` is what becomes of it, `background` is the slow work.
 //!
 //! Dangers: this module reaps every child of the process. Nothing else may wait for a child while a plan runs.
 
@@ -36,7 +36,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use crate::{
     adapters::{
         plan::{
-            confiner::{AttemptGuard, TaskConfiner},
+            confiner::{ConfinedAttempt, TaskConfiner},
             launch,
             log_tee::LogTee,
             orphans,
@@ -47,7 +47,7 @@ use crate::{
     },
     domain::plan::{Plan, PlanTask, TaskIndex, event::Millis},
     ports::{
-        plan_host::{AttemptRequest, FileReach, FinishedAttempt, HostEvent, TaskGuard, TaskHost},
+        plan_host::{AttemptId, FileReach, FinishedAttempt, HostEvent, TaskConfinement, TaskHost},
         runner::StopSignal,
     },
 };
@@ -74,7 +74,7 @@ pub(crate) struct HostSettings {
 }
 
 /// Runs the tasks of one plan on this machine.
-pub(crate) struct LocalHost<'plan> {
+pub(crate) struct LocalTaskHost<'plan> {
     plan: &'plan Plan,
     setting: Arc<HostSettings>,
     confiner: Option<TaskConfiner>,
@@ -83,7 +83,7 @@ pub(crate) struct LocalHost<'plan> {
     running: BTreeMap<i32, RunningAttempt>,
     pids: BTreeMap<TaskIndex, i32>,
     /// What waits for its key, by task.
-    preparing: BTreeMap<TaskIndex, AttemptRequest>,
+    preparing: BTreeMap<TaskIndex, AttemptId>,
     collecting: usize,
     keys: BTreeMap<TaskIndex, String>,
     timers: BinaryHeap<Reverse<(Instant, i32, u64, HostTimer)>>,
@@ -112,7 +112,7 @@ struct RunningAttempt {
     idle: Option<IdleTimer>,
     /// How many bytes the temporary folder of the run held when it was ended for that.
     overflow: Option<u64>,
-    hold: AttemptGuard,
+    hold: ConfinedAttempt,
 }
 
 /// The silence of a task.
@@ -150,12 +150,12 @@ enum AttemptNews {
     },
 }
 
-impl<'plan> LocalHost<'plan> {
+impl<'plan> LocalTaskHost<'plan> {
     /// Creates the host of a run.
     pub(crate) fn new(
         plan: &'plan Plan,
         setting: HostSettings,
-        guard: Option<TaskGuard>,
+        guard: Option<TaskConfinement>,
     ) -> io::Result<Self> {
         if guard.is_some() {
             // What is not there cannot be protected: a task could make its own past.
@@ -259,7 +259,7 @@ impl<'plan> LocalHost<'plan> {
             self.reap();
         }
         if *news {
-            self.hear();
+            self.receive_news();
         }
         if *stops {
             for _ in 0..drain(&mut self.stops) {
@@ -274,8 +274,8 @@ impl<'plan> LocalHost<'plan> {
     }
 }
 
-impl TaskHost for LocalHost<'_> {
-    fn start(&mut self, order: AttemptRequest) {
+impl TaskHost for LocalTaskHost<'_> {
+    fn start(&mut self, order: AttemptId) {
         let Some(task) = self.plan.task(order.task) else {
             return;
         };
@@ -293,7 +293,7 @@ impl TaskHost for LocalHost<'_> {
     fn wait(&mut self, limit: Option<Duration>) -> Vec<HostEvent> {
         let until = limit.and_then(|limit| Instant::now().checked_add(limit));
         loop {
-            let alarm = self.ring();
+            let alarm = self.fire_timers();
             if !self.happened.is_empty() {
                 return std::mem::take(&mut self.happened);
             }

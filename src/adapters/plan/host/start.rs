@@ -6,21 +6,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{HostTimer, IdleTimer, LOOKS, LocalHost, REVEAL, RunningAttempt, micros};
+use super::{HostTimer, IdleTimer, LOOKS, LocalTaskHost, REVEAL, RunningAttempt, micros};
 use crate::{
-    adapters::plan::{confiner::AttemptGuard, launch::LaunchSpec, safe_open, slots::LogPlace},
+    adapters::plan::{confiner::ConfinedAttempt, launch::LaunchSpec, safe_open, slots::LogPlace},
     domain::plan::{PlanTask, state::StatusReason},
-    ports::plan_host::{AttemptExit, AttemptRequest, FinishedAttempt, TaskHost},
+    ports::plan_host::{AttemptEndReason, AttemptId, FinishedAttempt, TaskHost},
 };
 
-impl LocalHost<'_> {
-    pub(super) fn spawn(&mut self, order: AttemptRequest, task: &PlanTask) {
+impl LocalTaskHost<'_> {
+    pub(super) fn spawn(&mut self, order: AttemptId, task: &PlanTask) {
         let started = Instant::now();
         match self.launch(order, task, started) {
             Ok(()) => {}
             Err((reason, message)) => self.done(FinishedAttempt {
                 task: order.task,
-                exit: AttemptExit::NotStarted(reason, message),
+                exit: AttemptEndReason::NotStarted(reason, message),
                 at: self.now(),
                 us: micros(started.elapsed()),
                 artifacts: Vec::new(),
@@ -30,7 +30,7 @@ impl LocalHost<'_> {
 
     pub(super) fn launch(
         &mut self,
-        order: AttemptRequest,
+        order: AttemptId,
         task: &PlanTask,
         started: Instant,
     ) -> Result<(), (StatusReason, String)> {
@@ -56,7 +56,9 @@ impl LocalHost<'_> {
             inherited: &self.inherited,
         };
         let begun = match &self.confiner {
-            None => launch.spawn(logs).map(|pid| (pid, AttemptGuard::default())),
+            None => launch
+                .spawn(logs)
+                .map(|pid| (pid, ConfinedAttempt::default())),
             Some(confiner) => confiner.spawn(&launch, logs),
         };
         match begun {
@@ -85,7 +87,7 @@ impl LocalHost<'_> {
                 Ok(())
             }
             Err((reason, message)) => {
-                self.complain(place, task, &message);
+                self.log_start_error(place, task, &message);
                 Err((reason, message))
             }
         }
@@ -106,7 +108,7 @@ impl LocalHost<'_> {
     }
 
     /// Leaves the reason why a task did not start where its errors are looked for.
-    pub(super) fn complain(&mut self, mut place: LogPlace, task: &PlanTask, message: &str) {
+    pub(super) fn log_start_error(&mut self, mut place: LogPlace, task: &PlanTask, message: &str) {
         let path = self
             .setting
             .run

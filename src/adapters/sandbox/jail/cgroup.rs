@@ -28,7 +28,7 @@ const SWAP: &str = "memory.swap.max";
 const TOP: &str = "/sys/fs/cgroup";
 
 /// Enters a group of its own and becomes the next jailer; returns only where no group counts the processes.
-pub(super) fn cage(spec: &SandboxSpec, words: &[OsString]) -> Result<(), JailError> {
+pub(super) fn enter_cgroup(spec: &SandboxSpec, words: &[OsString]) -> Result<(), JailError> {
     let name = format!("{PREFIX}{}", std::process::id());
     need_lifeline()?;
     for (parent, ceilings) in places(&spec.limits) {

@@ -18,8 +18,8 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 use super::{
     super::{
-        proxy_request::{LONGEST_HEAD, PATIENCE, ProxyRequest, TUNNEL_OPEN, only_answer},
-        spec::{INNER_PROGRAM, JAIL_WORD, PROXY_PORT},
+        proxy_request::{LONGEST_HEAD, PATIENCE, ProxyRequest, TUNNEL_OPEN, closing_response},
+        spec::{JAIL_WORD, PROXY_PORT, TOS_IN_SANDBOX},
     },
     shared::JailError,
 };
@@ -71,7 +71,7 @@ fn switch_on(index: i32) -> Vec<u8> {
 
 /// The stage `start-port`: starts a process that nobody waits for, and returns when the port is open.
 pub(super) fn start_port_process(socket: &str) -> Result<ExitCode, JailError> {
-    let mut started = Command::new(INNER_PROGRAM)
+    let mut started = Command::new(TOS_IN_SANDBOX)
         .args([JAIL_WORD, "port", socket])
         .env_clear()
         .stdin(Stdio::null())
@@ -188,7 +188,7 @@ where
         while answer.len() <= LONGEST_HEAD {
             let count = outside.read(&mut part)?;
             answer.extend_from_slice(part.get(..count).unwrap_or_default());
-            if let Some(told) = only_answer(&answer) {
+            if let Some(told) = closing_response(&answer) {
                 answer = told;
                 break;
             }

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     super::spec::{JAIL_WORD, SandboxSpec},
-    shared::{JAIL_FAILED, JailError, end_like, hold_lifeline, leave, say},
+    shared::{JAIL_FAILED, JailError, exit_like, hold_lifeline, leave, say},
 };
 use crate::adapters::process::end_descendants;
 
@@ -48,7 +48,7 @@ pub(super) fn guard(
     if !is_empty {
         return Ok(ExitCode::from(JAIL_FAILED));
     }
-    Ok(end_like(status))
+    Ok(exit_like(status))
 }
 
 /// Says that something is left, which the end of the command alone would hide.

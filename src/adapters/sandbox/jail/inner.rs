@@ -23,7 +23,9 @@ use rustix::{
 };
 
 use super::{
-    super::spec::{INNER_PROGRAM, INNER_PROXY, JAIL_WORD, PROXY_PORT, ResourceLimits, SandboxSpec},
+    super::spec::{
+        INNER_PROXY, JAIL_WORD, PROXY_PORT, ResourceLimits, SandboxSpec, TOS_IN_SANDBOX,
+    },
     landlock,
     seccomp::{self, FilterRequest},
     shared::{ConfinedCommand, JailError, adopt, need_lifeline},
@@ -159,7 +161,7 @@ fn opened(path: &Path, is_pipe: bool) -> Result<OwnedFd, JailError> {
 }
 
 fn start_port() -> Result<(), JailError> {
-    let opened = Command::new(INNER_PROGRAM)
+    let opened = Command::new(TOS_IN_SANDBOX)
         .args([JAIL_WORD, "start-port", INNER_PROXY])
         .env_clear()
         .stdin(Stdio::null())

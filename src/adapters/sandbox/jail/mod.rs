@@ -66,7 +66,7 @@ pub(super) fn run(stage: &str, first: &str, words: Vec<OsString>) -> Result<Exit
     let spec: SandboxSpec = spec_file::read(first)?;
     match stage {
         "cage" => {
-            cgroup::cage(&spec, &words)?;
+            cgroup::enter_cgroup(&spec, &words)?;
             process_limit::watch(&spec, &words)
         }
         "watch" => process_limit::watch(&spec, &words),

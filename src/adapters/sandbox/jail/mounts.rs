@@ -17,7 +17,7 @@ use rustix::{
 };
 
 use super::{
-    super::spec::{FolderAccess, INNER_PROGRAM, INNER_PROXY, KEPT_IN_RUN, SandboxSpec},
+    super::spec::{FolderAccess, INNER_PROXY, KEPT_IN_RUN, SandboxSpec, TOS_IN_SANDBOX},
     shared::JailError,
 };
 use crate::domain::sandbox::{ConfinementLevel, NetworkAccess, RepositoryAccess};
@@ -56,7 +56,7 @@ pub(super) fn build(spec: &SandboxSpec) -> Result<(), JailError> {
     for path in &spec.hidden {
         hide(path)?;
     }
-    bind(&spec.program, Path::new(INNER_PROGRAM), true)?;
+    bind(&spec.program, Path::new(TOS_IN_SANDBOX), true)?;
     if let Some(proxy) = &spec.proxy {
         bind(proxy, Path::new(INNER_PROXY), true)?;
     }

@@ -13,9 +13,9 @@ use rustix::{
 };
 
 use super::{
-    super::spec::{INNER_PROGRAM, INNER_PROXY, JAIL_WORD, SandboxSpec},
+    super::spec::{INNER_PROXY, JAIL_WORD, SandboxSpec, TOS_IN_SANDBOX},
     forward, mounts,
-    shared::{JAIL_FAILED, JailError, adopt, end_like, hold_lifeline, leave},
+    shared::{JAIL_FAILED, JailError, adopt, exit_like, hold_lifeline, leave},
 };
 use crate::domain::sandbox::NetworkAccess;
 
@@ -40,9 +40,9 @@ pub(super) fn outer(
     report.read_to_string(&mut text)?;
     let ended = child.wait()?;
     Ok(match text.trim().parse() {
-        Ok(raw) => end_like(ExitStatus::from_raw(raw)),
+        Ok(raw) => exit_like(ExitStatus::from_raw(raw)),
         // `init` was ended from outside or could not build the wall and has said why.
-        Err(_) => end_like(ended),
+        Err(_) => exit_like(ended),
     })
 }
 
@@ -96,7 +96,7 @@ pub(super) fn init(
     if spec.proxy.is_some() {
         forward::open_port(INNER_PROXY.to_owned())?;
     }
-    let child = Command::new(INNER_PROGRAM)
+    let child = Command::new(TOS_IN_SANDBOX)
         .args([JAIL_WORD, "inner", file])
         .args(behind)
         .current_dir(&spec.directory)

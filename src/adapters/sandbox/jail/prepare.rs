@@ -24,7 +24,7 @@ use crate::{
         process::SpawnError,
         sandbox::{ConfinementLevel, SandboxBackend},
     },
-    ports::sandbox::{ConfinedEnvironment, InheritedFile, LaunchRequest},
+    ports::sandbox::{ConfinedEnvironment, InheritedFd, ProcessSpec},
 };
 
 /// Puts the start of a command behind the wall of one backend.
@@ -32,11 +32,11 @@ pub(in super::super) fn confine(
     options: &Options,
     backend: SandboxBackend,
     proxy: Option<PathBuf>,
-    launch: LaunchRequest,
-) -> Result<LaunchRequest, SpawnError> {
+    launch: ProcessSpec,
+) -> Result<ProcessSpec, SpawnError> {
     let spec = spec(options, backend, proxy, &launch)?;
     let absent = match options.level {
-        ConfinementLevel::Workspace => taken_away::absent(options, &spec.root),
+        ConfinementLevel::Workspace => taken_away::missing_paths(options, &spec.root),
         ConfinementLevel::Off | ConfinementLevel::ReadOnly => Vec::new(),
     };
     let encoded = serde_json::to_string(&spec).map_err(|error| SpawnError {
@@ -74,7 +74,7 @@ pub(in super::super) fn confine(
     arguments.push(launch.program.into_os_string());
     arguments.push(launch.name);
     arguments.extend(launch.arguments);
-    Ok(LaunchRequest {
+    Ok(ProcessSpec {
         name: program.file_name().unwrap_or(OsStr::new("tos")).to_owned(),
         program,
         arguments,
@@ -82,7 +82,7 @@ pub(in super::super) fn confine(
         directory: launch.directory,
         jailed: true,
         inside: ConfinedEnvironment::default(),
-        inherited: Some(InheritedFile::new(file)),
+        inherited: Some(InheritedFd::new(file)),
         watched: spec
             .temporary
             .map(|folder| (folder, spec.limits.temporary_bytes)),
@@ -101,7 +101,7 @@ fn spec(
     options: &Options,
     backend: SandboxBackend,
     proxy: Option<PathBuf>,
-    launch: &LaunchRequest,
+    launch: &ProcessSpec,
 ) -> Result<SandboxSpec, SpawnError> {
     let real = |path: &PathBuf| {
         path.canonicalize().map_err(|error| SpawnError {

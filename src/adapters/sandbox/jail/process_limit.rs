@@ -21,7 +21,7 @@ use rustix::process::{
 use super::{
     super::spec::{ResourceLimits, SandboxSpec},
     cgroup,
-    shared::{JailError, end_like, leave, need_lifeline, say},
+    shared::{JailError, exit_like, leave, need_lifeline, say},
 };
 
 /// How often the machine is looked at.
@@ -63,7 +63,7 @@ pub(super) fn watch(spec: &SandboxSpec, words: &[OsString]) -> Result<ExitCode, 
             std::thread::park();
         }
     }
-    Ok(end_like(status))
+    Ok(exit_like(status))
 }
 
 /// Ends everything, this process included, when there are more than allowed.

@@ -79,7 +79,7 @@ pub(in super::super) fn hold_lifeline(end: impl FnOnce() + Send + 'static) {
 }
 
 /// Ends this process the way the command ended.
-pub(super) fn end_like(status: ExitStatus) -> ExitCode {
+pub(super) fn exit_like(status: ExitStatus) -> ExitCode {
     let code = status
         .code()
         .and_then(|code| u8::try_from(code & 0xff).ok());

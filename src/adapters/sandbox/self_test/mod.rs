@@ -26,14 +26,14 @@ mod setup;
 
 pub(super) use self::helpers::run as run_helper;
 use self::{
-    probe::{Answers, LETTERS, Questions},
-    setup::{LIMITS, furnish, limits, sweep, with_tools},
+    probe::{Answers, DATAGRAM_SOCKET, ProbeSetup},
+    setup::{LIMITS, create_fixture, limits, sweep, with_tools},
 };
 use super::{
     jail::{confine, find_bubblewrap, is_counted_from_outside},
     options::Options,
     proxy::HttpProxy,
-    spec::{INNER_PROGRAM, JAIL_WORD, ResourceLimits},
+    spec::{JAIL_WORD, ResourceLimits, TOS_IN_SANDBOX},
 };
 use crate::{
     adapters::{
@@ -52,7 +52,7 @@ use crate::{
     ports::{
         BoxFuture,
         runner::{CommandRequest, CommandRunner, CommandStreams},
-        sandbox::{ConfinedEnvironment, LaunchRequest, Sandbox},
+        sandbox::{ConfinedEnvironment, ProcessSpec, Sandbox},
     },
 };
 
@@ -72,7 +72,7 @@ struct SelfTestCache {
 
 /// Returns trials good enough to choose by: those remembered, else new ones up to the first wall that
 /// holds everything.
-pub(super) async fn known_or_run(options: &Options) -> Vec<BackendTest> {
+pub(super) async fn cached_or_run(options: &Options) -> Vec<BackendTest> {
     let key = key(options);
     let place = options.state.join("sandbox-trials.json");
     if let Some(memory) = recalled(&place)
@@ -181,7 +181,7 @@ struct SelfTestSetup {
     backend: SandboxBackend,
     options: Options,
     folder: tempfile::TempDir,
-    questions: Questions,
+    questions: ProbeSetup,
     stranger: Child,
     listeners: SelfTestListeners,
     proxy: Option<HttpProxy>,
@@ -195,7 +195,7 @@ impl SelfTestSetup {
         let folder = tempfile::Builder::new()
             .prefix("trial-")
             .tempdir_in(state)?;
-        let has_git = furnish(folder.path(), &options.path)?;
+        let has_git = create_fixture(folder.path(), &options.path)?;
         let listeners = SelfTestListeners::open(&unique(&folder))?;
         let stranger = Command::new(&options.program)
             .args([JAIL_WORD, "stay"])
@@ -208,7 +208,7 @@ impl SelfTestSetup {
             NetworkAccess::Allowlist => Some(HttpProxy::start(&[format!("127.0.0.1:{port}")])?),
             NetworkAccess::None | NetworkAccess::Full => None,
         };
-        let questions = Questions {
+        let questions = ProbeSetup {
             level: options.level,
             root: folder.path().join("root"),
             outside: folder.path().join("outside"),
@@ -432,7 +432,7 @@ impl SelfTestSetup {
             .write(true)
             .open(&path);
         let lock = open.map_err(|error| error.to_string())?;
-        let launch = LaunchRequest {
+        let launch = ProcessSpec {
             program: self.options.program.clone(),
             name: "tos".into(),
             arguments: [JAIL_WORD, "linger"]
@@ -503,7 +503,7 @@ impl SelfTestListeners {
                 UnixListener::bind_addr(&named)?,
                 UnixListener::bind(shared.path().join("service"))?,
             ],
-            _letters: UnixDatagram::bind(shared.path().join(LETTERS))?,
+            _letters: UnixDatagram::bind(shared.path().join(DATAGRAM_SOCKET))?,
             shared,
         })
     }
@@ -525,8 +525,8 @@ struct FixedBackend {
 }
 
 impl Sandbox for FixedBackend {
-    fn confine(&self, launch: LaunchRequest) -> BoxFuture<'_, Result<LaunchRequest, SpawnError>> {
-        let launch = LaunchRequest {
+    fn confine(&self, launch: ProcessSpec) -> BoxFuture<'_, Result<ProcessSpec, SpawnError>> {
+        let launch = ProcessSpec {
             program: self.options.program.clone(),
             ..launch
         };
@@ -554,13 +554,13 @@ fn confine_self(
     options: &Options,
     backend: SandboxBackend,
     proxy: Option<PathBuf>,
-    launch: LaunchRequest,
-) -> Result<LaunchRequest, SpawnError> {
+    launch: ProcessSpec,
+) -> Result<ProcessSpec, SpawnError> {
     let program = match backend {
-        SandboxBackend::Bubblewrap | SandboxBackend::Namespaces => PathBuf::from(INNER_PROGRAM),
+        SandboxBackend::Bubblewrap | SandboxBackend::Namespaces => PathBuf::from(TOS_IN_SANDBOX),
         SandboxBackend::Landlock | SandboxBackend::None => launch.program.clone(),
     };
-    confine(options, backend, proxy, LaunchRequest { program, ..launch })
+    confine(options, backend, proxy, ProcessSpec { program, ..launch })
 }
 
 fn staged(options: &Options, backend: SandboxBackend, folder: &tempfile::TempDir) -> Options {

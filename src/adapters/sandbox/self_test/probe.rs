@@ -29,7 +29,7 @@ use crate::domain::sandbox::{CapabilityProof, ConfinementLevel, SandboxCapabilit
 
 /// What the outside has prepared.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Questions {
+pub(super) struct ProbeSetup {
     pub(super) level: ConfinementLevel,
     pub(super) root: PathBuf,
     /// A file outside the root that must stay as it is.
@@ -68,7 +68,7 @@ pub(super) const DECOY_TOOLS: &str = ".cargo/bin";
 pub(super) const DECOY_TOOL: &str = ".cargo/bin/tool";
 
 /// The socket for datagrams beside `service_path`.
-pub(super) const LETTERS: &str = "letters";
+pub(super) const DATAGRAM_SOCKET: &str = "letters";
 
 /// What was seen inside.
 pub(super) type Answers = Vec<CapabilityProof>;
@@ -77,7 +77,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Tries everything and prints the answers.
 pub(super) fn answer(questions: &str) -> Result<ExitCode, JailError> {
-    let asked: Questions = serde_json::from_str(questions)?;
+    let asked: ProbeSetup = serde_json::from_str(questions)?;
     let (name, value) = ONE_ARENA;
     if std::env::var(name).as_deref() != Ok(value) {
         return Err(format!(
@@ -159,7 +159,7 @@ fn can_create(path: impl AsRef<Path>) -> bool {
     fs::write(path, "x").is_ok()
 }
 
-fn writes_outside(asked: &Questions) -> CapabilityProof {
+fn writes_outside(asked: &ProbeSetup) -> CapabilityProof {
     // Beside the root these may seem to work, in a private copy; whether they did is seen outside.
     let beside = [
         can_write(&asked.outside),
@@ -191,7 +191,7 @@ fn writes_outside(asked: &Questions) -> CapabilityProof {
     proof
 }
 
-fn protected(asked: &Questions) -> CapabilityProof {
+fn protected(asked: &ProbeSetup) -> CapabilityProof {
     let root = &asked.root;
     refused(
         SandboxCapability::Protected,
@@ -209,7 +209,7 @@ fn protected(asked: &Questions) -> CapabilityProof {
     )
 }
 
-fn root_as_asked(asked: &Questions) -> CapabilityProof {
+fn root_as_asked(asked: &ProbeSetup) -> CapabilityProof {
     let worked = can_create(asked.root.join("workspace/new"));
     let wanted = asked.level == ConfinementLevel::Workspace;
     let how = if worked {
@@ -220,7 +220,7 @@ fn root_as_asked(asked: &Questions) -> CapabilityProof {
     proof(SandboxCapability::RootAsAsked, worked == wanted, how)
 }
 
-fn new_in_root(asked: &Questions) -> CapabilityProof {
+fn new_in_root(asked: &ProbeSetup) -> CapabilityProof {
     if asked.level != ConfinementLevel::Workspace {
         return untried(SandboxCapability::NewInRoot, "the root is read-only");
     }
@@ -233,7 +233,7 @@ fn new_in_root(asked: &Questions) -> CapabilityProof {
     proof(SandboxCapability::NewInRoot, worked, how)
 }
 
-fn git_readable(asked: &Questions) -> CapabilityProof {
+fn git_readable(asked: &ProbeSetup) -> CapabilityProof {
     if !asked.has_git {
         return untried(SandboxCapability::GitReadable, "git is not installed");
     }
@@ -255,7 +255,7 @@ fn git_readable(asked: &Questions) -> CapabilityProof {
     }
 }
 
-fn secrets_hidden(asked: &Questions) -> CapabilityProof {
+fn secrets_hidden(asked: &ProbeSetup) -> CapabilityProof {
     let is_read = |path: &Path| fs::read(path).is_ok_and(|text| !text.is_empty());
     let is_listed = |name: &str| {
         let entries = fs::read_dir(asked.home.join(name)).into_iter().flatten();
@@ -282,7 +282,7 @@ fn secrets_hidden(asked: &Questions) -> CapabilityProof {
     )
 }
 
-fn private_temporary(asked: &Questions) -> CapabilityProof {
+fn private_temporary(asked: &ProbeSetup) -> CapabilityProof {
     let own = can_create(std::env::temp_dir().join(&asked.temporary_name));
     drop(fs::write(
         Path::new("/tmp").join(&asked.temporary_name),
@@ -296,7 +296,7 @@ fn private_temporary(asked: &Questions) -> CapabilityProof {
     proof(SandboxCapability::PrivateTemporary, own, how)
 }
 
-fn local_services(asked: &Questions) -> CapabilityProof {
+fn local_services(asked: &ProbeSetup) -> CapabilityProof {
     let named = LocalAddr::from_abstract_name(asked.service_name.as_bytes())
         .and_then(|address| UnixStream::connect_addr(&address));
     let listed = |folder: &str| {
@@ -305,7 +305,7 @@ fn local_services(asked: &Questions) -> CapabilityProof {
             .filter(|entry| entry.file_name() != "tos")
             .any(|entry| can_connect_below(&entry.path()))
     };
-    let letters = asked.service_path.with_file_name(LETTERS);
+    let letters = asked.service_path.with_file_name(DATAGRAM_SOCKET);
     let paired = UnixDatagram::pair().and_then(|(one, _other)| one.send_to(b"x", letters));
     refused(
         SandboxCapability::LocalServices,
@@ -325,7 +325,7 @@ fn can_connect_below(path: &Path) -> bool {
     UnixStream::connect(path).is_ok()
 }
 
-fn no_network(asked: &Questions) -> CapabilityProof {
+fn no_network(asked: &ProbeSetup) -> CapabilityProof {
     let tcp = |address: SocketAddr| TcpStream::connect_timeout(&address, PATIENCE).is_ok();
     let udp = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
         .and_then(|socket| socket.send_to(b"trial", (Ipv4Addr::LOCALHOST, asked.udp)));
@@ -356,7 +356,7 @@ fn no_network(asked: &Questions) -> CapabilityProof {
     proof
 }
 
-fn allowlist(asked: &Questions) -> CapabilityProof {
+fn allowlist(asked: &ProbeSetup) -> CapabilityProof {
     if !asked.has_proxy {
         return untried(SandboxCapability::Allowlist, "no hosts are allowed");
     }
@@ -413,7 +413,7 @@ fn no_new_privileges() -> CapabilityProof {
     )
 }
 
-fn isolated(asked: &Questions) -> CapabilityProof {
+fn isolated(asked: &ProbeSetup) -> CapabilityProof {
     let stranger = Pid::from_raw(asked.stranger);
     let signalled = stranger.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok());
     let spied =
@@ -450,7 +450,7 @@ fn is_stopped(folder: &Path, bytes: u64) -> Result<bool, JailError> {
     Ok(!status.success())
 }
 
-fn file_size(asked: &Questions) -> CapabilityProof {
+fn file_size(asked: &ProbeSetup) -> CapabilityProof {
     let Some(limit) = asked.limits.file_bytes else {
         return untried(SandboxCapability::FileSize, "no limit is set");
     };
@@ -467,7 +467,7 @@ fn file_size(asked: &Questions) -> CapabilityProof {
     proof(SandboxCapability::FileSize, stopped, how)
 }
 
-fn temporary_size(asked: &Questions) -> CapabilityProof {
+fn temporary_size(asked: &ProbeSetup) -> CapabilityProof {
     let limit = asked.limits.temporary_bytes;
     if asked.limits.file_bytes.is_some_and(|file| file <= limit) {
         // Several files together must hit the ceiling, each below the ceiling of one file.
@@ -492,7 +492,7 @@ fn block(limit: u64) -> usize {
     usize::try_from(limit / 8).unwrap_or(0)
 }
 
-fn memory(asked: &Questions) -> CapabilityProof {
+fn memory(asked: &ProbeSetup) -> CapabilityProof {
     let Some(limit) = asked
         .limits
         .memory_bytes
@@ -509,7 +509,7 @@ fn memory(asked: &Questions) -> CapabilityProof {
     proof(SandboxCapability::Memory, !got, how)
 }
 
-fn processor_time(asked: &Questions) -> CapabilityProof {
+fn processor_time(asked: &ProbeSetup) -> CapabilityProof {
     let Some(limit) = asked.limits.cpu_seconds else {
         return untried(SandboxCapability::ProcessorTime, "no limit is set");
     };
@@ -522,7 +522,7 @@ fn processor_time(asked: &Questions) -> CapabilityProof {
     )
 }
 
-fn processes(asked: &Questions) -> CapabilityProof {
+fn processes(asked: &ProbeSetup) -> CapabilityProof {
     let Some(limit) = asked
         .limits
         .processes
@@ -552,7 +552,7 @@ fn processes(asked: &Questions) -> CapabilityProof {
 }
 
 /// Starts a process that drops its environment, leaves its session and stays.
-fn stay_behind(asked: &Questions) -> CapabilityProof {
+fn stay_behind(asked: &ProbeSetup) -> CapabilityProof {
     let start = || -> Result<bool, JailError> {
         let mut child = Command::new(std::env::current_exe()?)
             .args([JAIL_WORD, "linger"])

@@ -91,7 +91,7 @@ pub(super) fn sweep(state: &Path) {
 }
 
 /// Makes the folders and files of a trial; tells whether there is a git repository among them.
-pub(super) fn furnish(top: &Path, path: &std::ffi::OsStr) -> io::Result<bool> {
+pub(super) fn create_fixture(top: &Path, path: &std::ffi::OsStr) -> io::Result<bool> {
     for name in [".git/hooks", ".tos", "config", "logs", "workspace"] {
         fs::create_dir_all(top.join("root").join(name))?;
     }

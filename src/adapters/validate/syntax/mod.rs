@@ -21,11 +21,11 @@ use crate::domain::validate::facts::{CodeMarker, Language, ModuleImport, NameUse
 pub use manifest::parts as manifest_parts;
 
 /// Texts above this size are not parsed; what cannot be parsed counts as found.
-pub const LARGEST: usize = 1 << 20;
+pub const MAX_SOURCE_BYTES: usize = 1 << 20;
 
 /// Parses a text; `None` where it is too large or the grammar gives up.
 pub fn parse_syntax(language: Language, text: &str) -> Option<SyntaxFacts> {
-    if text.len() > LARGEST {
+    if text.len() > MAX_SOURCE_BYTES {
         return None;
     }
     let grammar = match language {

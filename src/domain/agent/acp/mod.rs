@@ -21,7 +21,7 @@ const QUESTIONS: usize = 16;
 
 /// What one conversation is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AcpTerms {
+pub struct AcpSessionConfig {
     /// The work tree, absolute.
     pub directory: String,
     /// What the agent is asked to do.
@@ -77,7 +77,7 @@ pub enum AcpEvent {
 
 /// What a person has to decide before the agent gets its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AcpQuestion {
+pub struct AcpApprovalRequest {
     /// By which the answer finds it again.
     pub number: u64,
     /// What would run.
@@ -91,8 +91,8 @@ pub struct AcpQuestion {
 pub struct AcpReaction {
     /// What the agent is sent.
     pub send: Vec<Value>,
-    /// What a person is asked; each answer comes back through [`AcpClient::decided`].
-    pub questions: Vec<AcpQuestion>,
+    /// What a person is asked; each answer comes back through [`AcpClient::answer_question`].
+    pub questions: Vec<AcpApprovalRequest>,
     /// What happened.
     pub events: Vec<AcpEvent>,
     /// Nothing more will be said: the agent's standard input can be closed, which ends it.
@@ -113,7 +113,7 @@ enum Asked {
 /// One conversation with an agent.
 #[derive(Debug, Clone)]
 pub struct AcpClient {
-    terms: AcpTerms,
+    terms: AcpSessionConfig,
     open: BTreeMap<u64, Asked>,
     next: u64,
     session: Option<String>,
@@ -132,7 +132,7 @@ pub struct AcpClient {
 
 impl AcpClient {
     /// Makes one that has said nothing.
-    pub const fn new(terms: AcpTerms) -> Self {
+    pub const fn new(terms: AcpSessionConfig) -> Self {
         Self {
             terms,
             open: BTreeMap::new(),
@@ -165,7 +165,7 @@ impl AcpClient {
     }
 
     /// Returns the session that another process of the same agent could go on with, where the turn is not over.
-    pub fn resumable(&self) -> Option<String> {
+    pub fn resumable_session(&self) -> Option<String> {
         let is_open = self.can_load && !self.is_over && !self.is_cancelled;
         self.session.clone().filter(|_| is_open)
     }
@@ -179,7 +179,7 @@ impl AcpClient {
         self.is_cancelled = true;
         // The protocol wants every open question answered, and the agent waits for it.
         for number in self.undecided.keys().copied().collect::<Vec<u64>>() {
-            let answered = self.decided(number, Ok(()));
+            let answered = self.answer_question(number, Ok(()));
             reaction.send.extend(answered.send);
             reaction.events.extend(answered.events);
         }
@@ -196,7 +196,7 @@ impl AcpClient {
 
     /// Takes a person's answer to a question; the error is the reason of a refusal. One that nobody waits for any more is
     /// nothing.
-    pub fn decided(&mut self, number: u64, decided: Result<(), String>) -> AcpReaction {
+    pub fn answer_question(&mut self, number: u64, decided: Result<(), String>) -> AcpReaction {
         match self.undecided.remove(&number) {
             Some((id, request)) => self.permission(&id, &request, decided),
             None => AcpReaction::default(),
@@ -270,7 +270,7 @@ impl AcpClient {
         }
         self.questions += 1;
         self.undecided.insert(self.questions, (id.clone(), request));
-        reaction.questions.push(AcpQuestion {
+        reaction.questions.push(AcpApprovalRequest {
             number: self.questions,
             command,
             reason,
@@ -289,7 +289,11 @@ impl AcpClient {
         let decided = if self.is_cancelled {
             Err("the work was cancelled".to_owned())
         } else {
-            decided.and_then(|()| request.allow_once().ok_or_else(permission::no_single_yes))
+            decided.and_then(|()| {
+                request
+                    .allow_once()
+                    .ok_or_else(permission::no_allow_once_reason)
+            })
         };
         let outcome = match &decided {
             Ok(option) => json!({ "outcome": "selected", "optionId": option }),
@@ -495,7 +499,7 @@ mod tests {
     use super::*;
 
     fn client(resume: Option<&str>) -> AcpClient {
-        AcpClient::new(AcpTerms {
+        AcpClient::new(AcpSessionConfig {
             directory: "/room/tree".into(),
             prompt: "do it".into(),
             model: Some("m".into()),
@@ -549,7 +553,7 @@ mod tests {
         assert_eq!(prompt["params"]["prompt"][0]["text"], "do it");
         let end = answer(&mut client, &prompt, &json!({ "stopReason": "end_turn" }));
         assert!(end.is_over && end.send.is_empty());
-        assert_eq!(client.resumable(), None);
+        assert_eq!(client.resumable_session(), None);
     }
 
     #[test]
@@ -630,7 +634,7 @@ mod tests {
         let options = json!([{ "optionId": "once", "kind": "allow_once" }]);
         let refused = client.line(&permission(&options), |_| PermissionDecision::Allow);
         assert_eq!(refused.send[0]["result"]["outcome"]["outcome"], "cancelled");
-        assert_eq!(client.resumable(), None);
+        assert_eq!(client.resumable_session(), None);
     }
 
     #[test]
@@ -650,15 +654,21 @@ mod tests {
                 asked.questions.remove(0).number
             })
             .collect();
-        let yes = client.decided(numbers[0], Ok(()));
+        let yes = client.answer_question(numbers[0], Ok(()));
         assert_eq!(yes.send[0]["result"]["outcome"]["optionId"], "once");
-        let no = client.decided(numbers[1], Err("nobody answered".into()));
+        let no = client.answer_question(numbers[1], Err("nobody answered".into()));
         assert_eq!(no.send[0]["result"]["outcome"]["optionId"], "no");
-        assert_eq!(client.decided(numbers[1], Ok(())), AcpReaction::default());
+        assert_eq!(
+            client.answer_question(numbers[1], Ok(())),
+            AcpReaction::default()
+        );
         let cancel = client.cancel().send;
         assert_eq!(cancel[0]["result"]["outcome"]["outcome"], "cancelled");
         assert_eq!(cancel[1]["method"], "session/cancel");
-        assert_eq!(client.decided(numbers[2], Ok(())), AcpReaction::default());
+        assert_eq!(
+            client.answer_question(numbers[2], Ok(())),
+            AcpReaction::default()
+        );
     }
 
     #[test]
@@ -702,7 +712,7 @@ mod tests {
                 .unwrap()
                 .contains("interrupted")
         );
-        assert_eq!(client.resumable().as_deref(), Some("old"));
+        assert_eq!(client.resumable_session().as_deref(), Some("old"));
         let error = json!({ "jsonrpc": "2.0", "id": load["id"], "error": { "code": -32602, "message": "gone" } });
         let new = lost
             .line(&error.to_string(), |_| PermissionDecision::Allow)

@@ -159,7 +159,7 @@ impl PermissionRequest {
 }
 
 /// Says why something that may be done is refused all the same.
-pub(super) fn no_single_yes() -> String {
+pub(super) fn no_allow_once_reason() -> String {
     "the agent offers no permission for one time only".to_owned()
 }
 

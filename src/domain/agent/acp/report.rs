@@ -4,11 +4,11 @@ use serde_json::Value;
 
 use super::at;
 use crate::domain::{
-    agent::transcript::{Transcript, bounded, micro},
+    agent::transcript::{AgentOutputParser, bounded, usd_to_micro},
     model::TokenUsage,
 };
 
-impl Transcript {
+impl AgentOutputParser {
     /// Reads one message of the agent.
     pub(in crate::domain::agent) fn acp(&mut self, message: &Value) {
         if message["method"] == "session/update" {
@@ -69,7 +69,7 @@ impl Transcript {
                 if matches!(at(update, "cost/currency").as_str(), None | Some("USD")) =>
             {
                 // It is the sum of the session so far.
-                let cost = at(update, "cost/amount").as_f64().map(micro);
+                let cost = at(update, "cost/amount").as_f64().map(usd_to_micro);
                 self.report.micro_usd = cost.filter(|cost| *cost > 0).or(self.report.micro_usd);
             }
             _ => {}
@@ -77,12 +77,12 @@ impl Transcript {
     }
 
     /// Takes note of what keeps the agent from its work.
-    pub fn trouble(&mut self, text: &str) {
+    pub fn record_problem(&mut self, text: &str) {
         self.complain(text);
     }
 
     /// Takes note of what the policy refused the agent.
-    pub fn refused(&mut self, what: &str, why: &str) {
+    pub fn record_denial(&mut self, what: &str, why: &str) {
         self.deny_because("a tool", what, Some(why));
     }
 }
@@ -131,8 +131,8 @@ mod tests {
     use super::*;
     use crate::domain::agent::AgentKind;
 
-    fn read(messages: &[Value]) -> crate::domain::agent::AgentReport {
-        let mut transcript = Transcript::new(AgentKind::Acp);
+    fn read(messages: &[Value]) -> crate::domain::agent::AgentOutput {
+        let mut transcript = AgentOutputParser::new(AgentKind::Acp);
         for message in messages {
             transcript.read_line(&message.to_string());
         }

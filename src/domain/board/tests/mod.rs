@@ -44,7 +44,7 @@ impl Bench {
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "a test tells something once")]
-    fn try_tell(&mut self, input: Input) -> Result<Answer, Refusal> {
+    fn try_tell(&mut self, input: Input) -> Result<BoardResponse, Refusal> {
         let decision = self.board.handle(&input, self.now)?;
         for event in &decision.events {
             let text = serde_json::to_string(event).unwrap();
@@ -60,7 +60,7 @@ impl Bench {
         Ok(decision.answer)
     }
 
-    fn tell(&mut self, input: Input) -> Answer {
+    fn tell(&mut self, input: Input) -> BoardResponse {
         let words = format!("{input:?}");
         self.try_tell(input)
             .unwrap_or_else(|refusal| panic!("{words}: {refusal}"))
@@ -69,7 +69,7 @@ impl Bench {
     /// Does what is due, and lets every started process come up and every stopped one end.
     fn settle(&mut self) {
         loop {
-            let due = Part::ALL.into_iter().find(|part| {
+            let due = Controller::ALL.into_iter().find(|part| {
                 self.board
                     .next_wake_of(*part)
                     .is_some_and(|at| at <= self.now)
@@ -127,7 +127,7 @@ impl Bench {
             title: "a task".into(),
             ..spec
         };
-        let Answer::Task { task, .. } = self.tell(Input::CreateTask {
+        let BoardResponse::Task { task, .. } = self.tell(Input::CreateTask {
             spec: Box::new(spec),
         }) else {
             panic!()
@@ -238,7 +238,7 @@ fn after(tasks: &[TaskId]) -> TaskSpec {
         .iter()
         .map(|task| Dependency {
             task: *task,
-            on_fail: OnFail::Block,
+            on_fail: OnDependencyCancelled::Block,
         })
         .collect();
     TaskSpec {

@@ -11,7 +11,7 @@ fn stop_all_does_seven_things() {
     );
     let run = bench.run_of(one);
     let answer = bench.tell(Input::StopAll { by: "eva".into() });
-    let Answer::Stopped(counts) = answer else {
+    let BoardResponse::Stopped(counts) = answer else {
         panic!("{answer:?}")
     };
     assert_eq!(
@@ -32,7 +32,7 @@ fn stop_all_does_seven_things() {
         bench
             .board
             .agents()
-            .all(|agent| agent.status == AgentStatus::Offline)
+            .all(|agent| agent.status == AgentAvailability::Offline)
     );
     assert!(!bench.board.hatch().armed);
     assert_eq!(bench.board.live_runs().count(), 0);
@@ -89,7 +89,7 @@ fn a_single_stop_brings_the_task_back_and_is_remembered() {
     bench.wait(3_600_000);
     let process = bench
         .board
-        .process(ProcessName::Agent(Role::Worker, 1))
+        .process(ProcessName::Agent(AgentRole::Worker, 1))
         .unwrap();
     assert_eq!(process.status, ProcessStatus::Stopped);
     for (name, code) in [
@@ -107,7 +107,9 @@ fn a_single_stop_brings_the_task_back_and_is_remembered() {
         requirement: None,
         by: "eva".into(),
     });
-    assert!(matches!(again, Answer::Already { detail } if detail.contains("already running")));
+    assert!(
+        matches!(again, BoardResponse::Already { detail } if detail.contains("already running"))
+    );
 }
 
 #[test]
@@ -150,8 +152,8 @@ fn processes_come_back_after_doubling_waits() {
 #[test]
 fn a_service_that_was_stopped_has_everything_up_at_once_when_it_is_started_again() {
     let mut bench = Bench::new();
-    let worker = ProcessName::Agent(Role::Worker, 1);
-    let judge = ProcessName::Agent(Role::Judge, 1);
+    let worker = ProcessName::Agent(AgentRole::Worker, 1);
+    let judge = ProcessName::Agent(AgentRole::Judge, 1);
     bench.tell(Input::StopProcess {
         name: judge.to_string(),
         by: "you".into(),
@@ -182,7 +184,7 @@ fn a_service_that_was_stopped_has_everything_up_at_once_when_it_is_started_again
 fn a_silent_agent_is_started_again_and_its_task_goes_on() {
     let mut bench = Bench::with(|settings| settings.lease_ms = 10 * HOUR);
     let id = bench.add(TaskSpec::default());
-    let worker = ProcessName::Agent(Role::Worker, 1);
+    let worker = ProcessName::Agent(AgentRole::Worker, 1);
     let old = bench.board.process(worker).unwrap().generation;
     bench.now += 121 * SECOND;
     bench.settle();
@@ -200,7 +202,7 @@ fn waiting_attempts_bring_the_judge_back_unless_a_person_stopped_it() {
         source: "shutdown".into(),
         by_person: false,
     });
-    let judge = ProcessName::Agent(Role::Judge, 1);
+    let judge = ProcessName::Agent(AgentRole::Judge, 1);
     let generation = bench.board.process(judge).unwrap().generation;
     let exit = ProcessExit {
         ok: false,
@@ -275,7 +277,7 @@ fn budgets_hold_new_starts_until_they_renew() {
         "{}",
         bench.why(two)
     );
-    let at = bench.board.next_wake_of(Part::Dispatcher).unwrap();
+    let at = bench.board.next_wake_of(Controller::Dispatcher).unwrap();
     assert_eq!(at % HOUR, 0);
     bench.wait(at - bench.now);
     assert_eq!(bench.task(two).status, TaskStatus::Running);
@@ -434,7 +436,7 @@ fn a_failing_cycle_holds_new_starts_for_a_while() {
             .unwrap();
         bench.fail(running, FailureKind::Env, "");
     }
-    assert!(bench.board.held().is_some());
+    assert!(bench.board.active_hold().is_some());
     assert_eq!(bench.board.cycles().next().unwrap().trigger, "failure_rate");
     assert_eq!(bench.board.live_runs().count(), 0);
     bench.wait(30 * 60 * SECOND);

@@ -12,7 +12,7 @@ fn named(title: &str, paths: &[&str], needs: &[u64]) -> TaskSpec {
             .iter()
             .map(|place| Dependency {
                 task: TaskId(*place),
-                on_fail: OnFail::Block,
+                on_fail: OnDependencyCancelled::Block,
             })
             .collect(),
         source: "planner".into(),
@@ -32,7 +32,7 @@ impl Bench {
             by: "eva".into(),
         });
         self.settle();
-        let Answer::Plan { plan } = answer else {
+        let BoardResponse::Plan { plan } = answer else {
             panic!("{answer:?}");
         };
         plan
@@ -43,7 +43,7 @@ impl Bench {
         self.tell(Input::Propose {
             plan,
             generation,
-            proposal: Proposal {
+            proposal: PlanProposal {
                 maker: "model".into(),
                 tasks,
                 nothing_left: nothing_left.into(),
@@ -66,7 +66,7 @@ impl Bench {
         self.settle();
     }
 
-    fn plan(&self, id: PlanId) -> &Plan {
+    fn plan(&self, id: PlanId) -> &RequirementPlan {
         self.board.plan(id).unwrap()
     }
 
@@ -87,7 +87,7 @@ fn a_plan_of_a_model_makes_tasks_and_leaves_out_what_is_there() {
     let own = bench.tell(Input::CreateTask {
         spec: Box::new(named("write  the Parser.", &["src/a/"], &[])),
     });
-    let Answer::Task { task: known, .. } = own else {
+    let BoardResponse::Task { task: known, .. } = own else {
         panic!()
     };
     let tasks = vec![
@@ -142,16 +142,16 @@ fn a_proposal_is_changed_by_whoever_saw_it_as_it_is() {
         named("two", &["src/b"], &[1]),
     ];
     bench.propose(plan, tasks, "");
-    let edit = |version, edits: Vec<ProposalEdit>| Input::EditPlan {
+    let edit = |version, edits: Vec<PlanTaskEdit>| Input::EditPlan {
         plan,
         version,
         edits,
         by: "eva".into(),
     };
-    let gone = ProposalEdit {
+    let gone = PlanTaskEdit {
         place: 1,
         remove: true,
-        ..ProposalEdit::default()
+        ..PlanTaskEdit::default()
     };
     bench.tell(edit(0, vec![gone.clone()]));
     assert_eq!(bench.plan(plan).proposal.len(), 1);
@@ -159,10 +159,10 @@ fn a_proposal_is_changed_by_whoever_saw_it_as_it_is() {
     let late = bench.try_tell(edit(0, vec![gone.clone()])).unwrap_err();
     assert_eq!(late.code, RefusalCode::Stale);
     // What the board would refuse as a task is refused here.
-    let untitled = ProposalEdit {
+    let untitled = PlanTaskEdit {
         place: 1,
         title: Some(String::new()),
-        ..ProposalEdit::default()
+        ..PlanTaskEdit::default()
     };
     let refused = bench.try_tell(edit(1, vec![untitled])).unwrap_err();
     assert_eq!(refused.code, RefusalCode::Invalid);
@@ -269,7 +269,7 @@ fn a_call_is_counted_before_it_is_made_and_refused_beyond_the_budget() {
     );
     let spent = bench.plan(plan).spent;
     assert_eq!((spent.calls, spent.tokens, spent.micro_usd), (1, 500, 14));
-    assert_eq!(bench.board.budget().total, spent);
+    assert_eq!(bench.board.spend_totals().total, spent);
     let stale = bench.try_tell(Input::SpendPlan {
         plan,
         generation: generation + 1,
@@ -360,7 +360,7 @@ fn ask(bench: &mut Bench, task: TaskId) -> ApprovalId {
         fence: run.lease.fence,
         action: "npm install".into(),
     });
-    let Answer::Approval { approval } = asked else {
+    let BoardResponse::Approval { approval } = asked else {
         panic!("{asked:?}");
     };
     approval

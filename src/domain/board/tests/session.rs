@@ -34,7 +34,7 @@ fn spec(items: &[SessionItem]) -> SessionSpec {
 }
 
 impl Bench {
-    fn session_tell(&mut self, input: SessionInput) -> Answer {
+    fn session_tell(&mut self, input: SessionInput) -> BoardResponse {
         let answer = self.tell(Input::Session(input));
         self.settle();
         answer
@@ -59,7 +59,7 @@ impl Bench {
         session.turn.map(|turn| turn.place)
     }
 
-    fn verdict(&mut self, verdict: TaskVerdict) -> Result<Answer, Refusal> {
+    fn verdict(&mut self, verdict: TaskVerdict) -> Result<BoardResponse, Refusal> {
         let session = self.board.session(ONE).unwrap();
         let turn = session.turn.unwrap();
         let outcome = if verdict == TaskVerdict::Accepted {
@@ -277,7 +277,7 @@ fn one_session_at_a_time_and_only_lists_that_make_sense() {
         title: "after it".into(),
         dependencies: vec![Dependency {
             task: tasks[0],
-            on_fail: OnFail::Block,
+            on_fail: OnDependencyCancelled::Block,
         }],
         ..TaskSpec::default()
     };
@@ -349,7 +349,7 @@ fn a_second_try_is_a_run_of_its_own_and_the_first_number_is_worth_nothing() {
         reason: "the tests fail".into(),
     };
     let calls = bench.task(tasks[0]).spent.calls;
-    let Answer::Run { run, fence } = bench.session_tell(again(first, old)) else {
+    let BoardResponse::Run { run, fence } = bench.session_tell(again(first, old)) else {
         panic!("no run");
     };
     assert!(run > first && fence > old);

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn kind(role: Role, labels: &[&str]) -> WorkerKind {
-    WorkerKind {
+fn kind(role: AgentRole, labels: &[&str]) -> WorkerCapabilities {
+    WorkerCapabilities {
         roles: vec![role],
         labels: labels.iter().map(|&label| label.to_owned()).collect(),
     }
@@ -27,7 +27,10 @@ fn a_task_waits_for_a_worker_that_has_what_it_requires() {
     let why = bench.board.why(special, bench.now).unwrap();
     assert_eq!(why.sentences[0].remedy, "tos worker --nats URL --label gpu");
     bench.tell(Input::SeeWorkers {
-        kinds: vec![kind(Role::Tester, &["gpu"]), kind(Role::Worker, &["arm"])],
+        kinds: vec![
+            kind(AgentRole::Tester, &["gpu"]),
+            kind(AgentRole::Worker, &["arm"]),
+        ],
     });
     bench.settle();
     assert_eq!(
@@ -38,7 +41,7 @@ fn a_task_waits_for_a_worker_that_has_what_it_requires() {
     // There is one agent, and it has time again.
     bench.commit(plain, "c1");
     bench.tell(Input::SeeWorkers {
-        kinds: vec![kind(Role::Worker, &["arm", "gpu"])],
+        kinds: vec![kind(AgentRole::Worker, &["arm", "gpu"])],
     });
     bench.settle();
     assert_eq!(bench.task(special).status, TaskStatus::Running);
@@ -48,7 +51,10 @@ fn a_task_waits_for_a_worker_that_has_what_it_requires() {
 fn labels_that_nobody_has_together_are_all_named() {
     let mut bench = Bench::new();
     bench.tell(Input::SeeWorkers {
-        kinds: vec![kind(Role::Worker, &["gpu"]), kind(Role::Worker, &["arm"])],
+        kinds: vec![
+            kind(AgentRole::Worker, &["gpu"]),
+            kind(AgentRole::Worker, &["arm"]),
+        ],
     });
     let task = bench.add(requiring(&["arm", "gpu"]));
     assert_eq!(
@@ -62,7 +68,7 @@ fn labels_that_nobody_has_together_are_all_named() {
 #[test]
 fn what_is_known_of_workers_is_written_once_and_ends_with_the_service() {
     let mut bench = Bench::new();
-    let kinds = vec![kind(Role::Worker, &["gpu"])];
+    let kinds = vec![kind(AgentRole::Worker, &["gpu"])];
     let before = bench.events.len();
     for _ in 0..2 {
         bench.tell(Input::SeeWorkers {
@@ -70,11 +76,11 @@ fn what_is_known_of_workers_is_written_once_and_ends_with_the_service() {
         });
     }
     assert_eq!(bench.events.len(), before + 1);
-    assert_eq!(bench.board.worker_kinds(), kinds);
+    assert_eq!(bench.board.worker_capabilities(), kinds);
     bench.tell(Input::ServiceStarted {
         instance: "b".into(),
     });
-    assert!(bench.board.worker_kinds().is_empty());
+    assert!(bench.board.worker_capabilities().is_empty());
 }
 
 #[test]

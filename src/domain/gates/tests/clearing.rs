@@ -3,7 +3,7 @@
 use super::*;
 
 fn phase_of(book: &Book) -> String {
-    book.report().autonomy().unwrap().phase.clone()
+    book.report().autonomy_track().unwrap().phase.clone()
 }
 
 /// The gates changed since the last promotion.
@@ -109,7 +109,7 @@ fn at_the_bottom_there_is_no_fall() {
         kept: None,
     };
     let report = Book::default().add(failed).report();
-    assert_eq!(report.autonomy().unwrap().demotion, None);
+    assert_eq!(report.autonomy_track().unwrap().demotion, None);
 }
 
 #[test]

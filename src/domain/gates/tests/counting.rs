@@ -1,9 +1,9 @@
 //! Which records count, and for what.
 
 use super::*;
-use crate::domain::gates::{eval::last_fall, evidence::LedgerEvidence};
+use crate::domain::gates::{eval::evidence_cutoff, evidence::LedgerEvidence};
 
-fn criterion(gates: &GateConfig, book: &Book, id: &str) -> MetricValue {
+fn criterion(gates: &GateConfig, book: &Book, id: &str) -> CriterionResult {
     let report = eval(gates, &book.records, &here());
     let all = report.tracks.iter().filter_map(|track| track.gate.as_ref());
     let mut all = all.flat_map(|gate| &gate.criteria);
@@ -35,7 +35,7 @@ fn restore(undone: &str) -> LedgerEntry {
     }
 }
 
-fn moved(track: &str, from: &str, to: &str, mode: PhaseMode) -> LedgerEntry {
+fn moved(track: &str, from: &str, to: &str, mode: PhaseTransition) -> LedgerEntry {
     LedgerEntry::Phase {
         track: track.into(),
         from: from.into(),
@@ -91,9 +91,15 @@ fn evidence_from_before_a_fall_does_not_count_and_falls_of_other_tracks_are_none
     let book = || Book::default().drills(&DRILLS[..4]);
     assert_eq!(value(&book(), "failure-drills"), "4/4");
     for (entry, wanted) in [
-        (moved(AUTONOMY, "2a", "1", PhaseMode::Demote), "1/4"),
-        (moved("stage", "S-5", "S-4", PhaseMode::Demote), "4/4"),
-        (moved("stage", "S-4", "S-5", PhaseMode::Promote), "4/4"),
+        (
+            moved(AUTONOMY_TRACK, "2a", "1", PhaseTransition::Demote),
+            "1/4",
+        ),
+        (moved("stage", "S-5", "S-4", PhaseTransition::Demote), "4/4"),
+        (
+            moved("stage", "S-4", "S-5", PhaseTransition::Promote),
+            "4/4",
+        ),
         (
             LedgerEntry::Gap {
                 file: "f".into(),
@@ -107,19 +113,19 @@ fn evidence_from_before_a_fall_does_not_count_and_falls_of_other_tracks_are_none
         assert_eq!(value(&fallen, "failure-drills"), wanted, "{entry:?}");
     }
     let promoted = book().phase("1", "2a");
-    assert_eq!(last_fall(&promoted.records, AUTONOMY), None);
+    assert_eq!(evidence_cutoff(&promoted.records, AUTONOMY_TRACK), None);
 }
 
 #[test]
 fn a_phase_of_another_track_is_not_the_one_of_autonomy() {
-    let book = control().add(moved("stage", "S-4", "S-5", PhaseMode::Promote));
+    let book = control().add(moved("stage", "S-4", "S-5", PhaseTransition::Promote));
     let report = book.report();
     let phases: Vec<(&str, &str)> = report
         .tracks
         .iter()
         .map(|track| (track.track.as_str(), track.phase.as_str()))
         .collect();
-    assert_eq!(phases, [(AUTONOMY, "2a"), ("stage", "S-5")]);
+    assert_eq!(phases, [(AUTONOMY_TRACK, "2a"), ("stage", "S-5")]);
 }
 
 #[test]
@@ -222,7 +228,7 @@ fn a_drill_counts_when_it_passed_last_under_what_the_file_says_must_match() {
         let mut book = Book::default().drills(&["limit-breach", "danger-symbol"]);
         change(&mut book.records[1]);
         let evidence = LedgerEvidence::new(&gates, &book.records, None, here().at);
-        metric::drill(&gates, "danger-symbol", &evidence, &here())
+        metric::passed_drill_record(&gates, "danger-symbol", &evidence, &here())
     };
     let both = ["policy_hash", "tool_major_minor"];
     let policy = |record: &mut LedgerRecord| record.stamp.policy = "q".into();
@@ -409,7 +415,7 @@ fn what_was_seen_and_what_a_person_said_are_two_things() {
         name: name.into(),
         statement: String::new(),
     };
-    let base = || Book::default().add(moved("stage", "S-4", "S-5", PhaseMode::Promote));
+    let base = || Book::default().add(moved("stage", "S-4", "S-5", PhaseTransition::Promote));
     for (entry, by_person, by_machine) in [
         (seen("runbook"), "0/1", "0/1"),
         (said("runbook"), "1/1", "0/1"),

@@ -73,7 +73,7 @@ fn every_gate_opens_for_what_it_asks_and_shuts_when_any_piece_of_evidence_is_mis
         let book = complete(phase);
         assert!(is_ready(&book), "{phase}: {}", book.shown());
         let report = book.report();
-        let gate = report.autonomy().unwrap().gate.clone().unwrap();
+        let gate = report.autonomy_track().unwrap().gate.clone().unwrap();
         // The rate is over more tasks than have to be good; each of the others is needed.
         let exact = gate.criteria.iter().filter(|one| one.id != "last-20-rate");
         for seq in exact.flat_map(|one| one.evidence.clone()) {

@@ -33,7 +33,7 @@ fn an_override_permits_and_opens_no_gate_and_ends() {
 #[test]
 fn an_empty_ledger_stands_at_the_bottom_and_permits_nothing() {
     let report = Book::default().report();
-    assert_eq!(report.autonomy().unwrap().phase, "1");
+    assert_eq!(report.autonomy_track().unwrap().phase, "1");
     assert_eq!(report.tracks[1].phase, "S-4");
     let isolation = ["worktree", "env_min", "home_redirect"]
         .map(String::from)
@@ -99,21 +99,21 @@ fn a_breach_leads_back_to_the_bottom_and_locks() {
         what: "wrote".into(),
         path: "/etc".into(),
     });
-    let standing = book.report().autonomy().unwrap().clone();
+    let standing = book.report().autonomy_track().unwrap().clone();
     assert_eq!(
         (standing.phase.as_str(), standing.locked.is_some()),
         ("1", true)
     );
     let recorded = book.add(LedgerEntry::Phase {
-        track: AUTONOMY.into(),
+        track: AUTONOMY_TRACK.into(),
         from: "2a".into(),
         to: "1".into(),
-        mode: PhaseMode::Auto,
+        mode: PhaseTransition::Auto,
         lock: true,
         reason: "breach".into(),
         evidence: vec![],
     });
-    let standing = recorded.report().autonomy().unwrap().clone();
+    let standing = recorded.report().autonomy_track().unwrap().clone();
     assert_eq!(
         (
             standing.phase.as_str(),
@@ -129,7 +129,7 @@ fn a_breach_leads_back_to_the_bottom_and_locks() {
     let unlocked = recorded.add(LedgerEntry::Unlock {
         reason: "looked".into(),
     });
-    assert_eq!(unlocked.report().autonomy().unwrap().locked, None);
+    assert_eq!(unlocked.report().autonomy_track().unwrap().locked, None);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_rejected_or_repeated_success_does_not_count() {
         .task("a", "fix", true);
     let have = |book: &Book| {
         book.report()
-            .autonomy()
+            .autonomy_track()
             .unwrap()
             .gate
             .as_ref()
@@ -178,7 +178,7 @@ fn a_breach_cannot_be_voided() {
             target: 22,
             reason: "please".into(),
         });
-    assert_eq!(book.report().autonomy().unwrap().phase, "1");
+    assert_eq!(book.report().autonomy_track().unwrap().phase, "1");
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_drill_passed_under_another_policy_or_version_is_stale() {
     ]);
     let have = |book: &Book| {
         book.report()
-            .autonomy()
+            .autonomy_track()
             .unwrap()
             .gate
             .as_ref()
@@ -212,7 +212,7 @@ fn old_evidence_fades_and_old_breaches_do_not() {
     let good = Book::default().at(old).drills(&["danger-symbol"]);
     assert_eq!(
         good.report()
-            .autonomy()
+            .autonomy_track()
             .unwrap()
             .gate
             .as_ref()
@@ -228,7 +228,7 @@ fn old_evidence_fades_and_old_breaches_do_not() {
             what: "w".into(),
             path: "p".into(),
         });
-    assert_eq!(bad.report().autonomy().unwrap().phase, "1");
+    assert_eq!(bad.report().autonomy_track().unwrap().phase, "1");
 }
 
 #[test]

@@ -11,7 +11,7 @@ mod seen;
 use super::*;
 use crate::domain::{
     ledger::{
-        LedgerEntry, LedgerRecord, PhaseMode, RecordStamp, SessionEnd, SessionStart, TaskEnd,
+        LedgerEntry, LedgerRecord, PhaseTransition, RecordStamp, SessionEnd, SessionStart, TaskEnd,
         TaskOutcome,
     },
     time::Timestamp,
@@ -92,7 +92,7 @@ impl Book {
         self.add(task(id, class, good))
     }
 
-    fn report(&self) -> GatesReport {
+    fn report(&self) -> AutonomyReport {
         eval(&gates(), &self.records, &here())
     }
 
@@ -106,10 +106,10 @@ impl Book {
 
 fn phase(from: &str, to: &str) -> LedgerEntry {
     LedgerEntry::Phase {
-        track: AUTONOMY.into(),
+        track: AUTONOMY_TRACK.into(),
         from: from.into(),
         to: to.into(),
-        mode: PhaseMode::Promote,
+        mode: PhaseTransition::Promote,
         lock: false,
         reason: String::new(),
         evidence: vec![],
@@ -283,7 +283,7 @@ const DRILLS: [&str; 9] = [
 
 fn is_ready(book: &Book) -> bool {
     book.report()
-        .autonomy()
+        .autonomy_track()
         .unwrap()
         .gate
         .as_ref()

@@ -8,7 +8,7 @@ use crate::domain::job::{
     outcome::RunOutcome,
 };
 
-fn names(seen: &ObservedChange) -> Vec<&'static str> {
+fn names(seen: &ObservationInputs) -> Vec<&'static str> {
     observations(seen)
         .into_iter()
         .map(|(name, _)| name)
@@ -50,7 +50,7 @@ fn done() -> RunOutcome {
 
 #[test]
 fn nothing_is_seen_where_nothing_is() {
-    let seen = ObservedChange::default();
+    let seen = ObservationInputs::default();
     assert_eq!(
         observations(&seen),
         [("config-valid", "sprint not named".to_owned())]
@@ -63,9 +63,9 @@ fn a_mode_worked_when_a_run_of_that_mode_itself_reached_its_goal() {
         reason: String::new(),
     };
     let seen = |events: Vec<RunLogEvent>| {
-        names(&ObservedChange {
+        names(&ObservationInputs {
             events,
-            ..ObservedChange::default()
+            ..ObservationInputs::default()
         })
     };
     assert_eq!(
@@ -100,10 +100,10 @@ fn a_mode_worked_when_a_run_of_that_mode_itself_reached_its_goal() {
 #[test]
 fn a_checkpoint_is_newer_than_the_run_that_began_last() {
     let seen = |times: &[&str], events: Vec<RunLogEvent>| {
-        names(&ObservedChange {
+        names(&ObservationInputs {
             checkpoints: times.iter().map(|time| at(time)).collect(),
             events,
-            ..ObservedChange::default()
+            ..ObservationInputs::default()
         })[1..]
             .to_vec()
     };
@@ -121,7 +121,7 @@ fn a_checkpoint_is_newer_than_the_run_that_began_last() {
 
 #[test]
 fn records_count_when_they_say_what_they_have_to() {
-    let seen = ObservedChange {
+    let seen = ObservationInputs {
         sprint: Some("7".into()),
         has_keys: true,
         rolled_back: true,
@@ -132,7 +132,7 @@ fn records_count_when_they_say_what_they_have_to() {
             "denied_count": 0, "fatal_error_count": 0, "stopped_count": 0,
         })),
         job_result: Some(json!({})),
-        ..ObservedChange::default()
+        ..ObservationInputs::default()
     };
     let all = [
         "config-valid",
@@ -147,17 +147,17 @@ fn records_count_when_they_say_what_they_have_to() {
     ];
     assert_eq!(names(&seen), all);
     assert_eq!(observations(&seen)[0].1, "sprint 7");
-    let poor = ObservedChange {
+    let poor = ObservationInputs {
         summary: Some(json!({ "phase": "done" })),
         summary_line: Some("phase=done\nphase=done".into()),
         phase_summary: Some(json!({ "current_phase": "done", "denied_count": 0 })),
         job_result: Some(json!("text")),
-        ..ObservedChange::default()
+        ..ObservationInputs::default()
     };
     assert_eq!(names(&poor), ["config-valid", "summary-names-phase"]);
-    let foreign = ObservedChange {
+    let foreign = ObservationInputs {
         summary_line: Some("something else".into()),
-        ..ObservedChange::default()
+        ..ObservationInputs::default()
     };
     assert_eq!(names(&foreign), ["config-valid"]);
 }

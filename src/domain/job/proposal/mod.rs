@@ -123,7 +123,7 @@ pub fn format_reply(role: ModelRole, text: &str) -> Option<String> {
 /// It stays within the subset that providers enforce strictly: every property required, no others
 /// allowed, no lengths and no patterns. A command therefore always carries `code` and `argv`, one of
 /// them empty.
-pub fn schema(role: ModelRole) -> Value {
+pub fn reply_schema(role: ModelRole) -> Value {
     let text = |description: &str| json!({"type": "string", "description": description});
     match role {
         ModelRole::Draft => object_schema(&json!({
@@ -509,9 +509,9 @@ mod tests {
                 check(&schema["items"]);
             }
         }
-        ModelRole::ALL.map(schema).iter().for_each(check);
+        ModelRole::ALL.map(reply_schema).iter().for_each(check);
         assert_eq!(
-            schema(ModelRole::Review).get("required").unwrap(),
+            reply_schema(ModelRole::Review).get("required").unwrap(),
             &json!(["review", "improved_commands", "approval"])
         );
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::domain::{
     job::{
-        outcome::StepPhase,
+        outcome::StepOutcome,
         state::{JobLoopState, StepOverview},
     },
     time::{Timestamp, local_text},
@@ -19,7 +19,9 @@ mod step_log;
 mod verify;
 
 pub use phase_summary::phase_summary;
-pub use run_summary::{RecordFiles, RunContext, pair_line, run_summary, run_summary_text};
+pub use run_summary::{
+    RecordFiles, RunSummaryFacts, key_value_line, run_summary, run_summary_text,
+};
 pub use step_log::{log_without_step, step_log};
 pub use verify::{VerifyReport, strip_phase_name, verify};
 
@@ -42,7 +44,7 @@ pub fn step_number(file: &str) -> Option<u32> {
 /// The configuration's `sprint` names the present one; without it the runbook's numbering applies: S-5 is
 /// the experimental phase, S-6 the stable one. The one before is the last different sprint on record,
 /// else the number below.
-pub fn sprint_before_and_now(state: &JobLoopState) -> (String, String) {
+pub fn current_and_previous_sprint(state: &JobLoopState) -> (String, String) {
     let fallback = if state.facts.experimental {
         "S-5"
     } else {
@@ -75,10 +77,10 @@ fn below(sprint: &str) -> String {
 /// Returns the phase state: `phase_state.json`.
 pub fn phase_state(state: &JobLoopState) -> Value {
     let last = &state.last;
-    let done = last.phase.is_some_and(StepPhase::is_done);
+    let done = last.phase.is_some_and(StepOutcome::is_done);
     json!({
-        "current_phase": last.phase.map(StepPhase::as_str),
-        "previous_phase": sprint_before_and_now(state).1,
+        "current_phase": last.phase.map(StepOutcome::as_str),
+        "previous_phase": current_and_previous_sprint(state).1,
         "current_step": current_step(state),
         "last_done": done,
         "last_done_reason": last.reason,
@@ -98,7 +100,7 @@ fn current_step(state: &JobLoopState) -> u32 {
     if let Some(step) = open {
         return step.number;
     }
-    if state.last.phase.is_some_and(StepPhase::is_done) {
+    if state.last.phase.is_some_and(StepOutcome::is_done) {
         state.last.step
     } else {
         state.next_step
@@ -113,7 +115,7 @@ pub fn job_result(state: &JobLoopState) -> Option<Value> {
         "max_jobs": complete.max_jobs,
         "jobs_executed": state.jobs_done,
         "end_reason": complete.reason,
-        "last_phase": StepPhase::JobLoopComplete.as_str(),
+        "last_phase": StepOutcome::JobLoopComplete.as_str(),
         "last_step": complete.step,
         "timestamp": local_text(complete.at),
     }))
@@ -125,7 +127,7 @@ pub(in crate::domain) fn loop_object(state: &JobLoopState) -> Value {
         "enabled": state.facts.max_jobs.is_some(),
         "max_jobs": state.facts.max_jobs.or(state.facts.configured_jobs).unwrap_or(1),
         "job_name": state.facts.job_name,
-        "current_job_index": state.facts.max_jobs.map(|_| display_index(state)),
+        "current_job_index": state.facts.max_jobs.map(|_| display_job_index(state)),
         "completed": is_loop_complete(state),
     })
 }
@@ -137,7 +139,7 @@ fn is_loop_complete(state: &JobLoopState) -> bool {
 }
 
 /// Returns the job just worked on, as every line and summary shows it: the last step's, else the one that comes next.
-pub fn display_index(state: &JobLoopState) -> u32 {
+pub fn display_job_index(state: &JobLoopState) -> u32 {
     let last = state.steps.last().and_then(|line: &StepOverview| line.job);
     state
         .job
@@ -170,10 +172,19 @@ mod tests {
     fn w53_the_sprints_come_from_configuration_and_history() {
         let mut state = JobLoopState::default();
         state.facts.experimental = true;
-        assert_eq!(sprint_before_and_now(&state), ("S-5".into(), "S-4".into()));
+        assert_eq!(
+            current_and_previous_sprint(&state),
+            ("S-5".into(), "S-4".into())
+        );
         state.facts.sprint = Some("S-6".into());
-        assert_eq!(sprint_before_and_now(&state), ("S-6".into(), "S-5".into()));
+        assert_eq!(
+            current_and_previous_sprint(&state),
+            ("S-6".into(), "S-5".into())
+        );
         state.sprints = vec!["S-4".into(), "S-6".into()];
-        assert_eq!(sprint_before_and_now(&state), ("S-6".into(), "S-4".into()));
+        assert_eq!(
+            current_and_previous_sprint(&state),
+            ("S-6".into(), "S-4".into())
+        );
     }
 }

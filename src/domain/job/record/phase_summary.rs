@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{loop_object, sprint_before_and_now, stamp};
+use super::{current_and_previous_sprint, loop_object, stamp};
 use crate::domain::{
     job::{
-        outcome::StepPhase,
+        outcome::StepOutcome,
         state::{JobLoopState, StepOverview, tokens_and_cost},
     },
     time::local_text,
@@ -13,7 +13,7 @@ use crate::domain::{
 
 /// Returns the phase summary.
 pub fn phase_summary(state: &JobLoopState) -> Value {
-    let (current, previous) = sprint_before_and_now(state);
+    let (current, previous) = current_and_previous_sprint(state);
     let lines = &state.steps;
     let count =
         |wanted: fn(&StepOverview) -> bool| lines.iter().filter(|line| wanted(line)).count();
@@ -32,13 +32,13 @@ pub fn phase_summary(state: &JobLoopState) -> Value {
         "job_payload_present": state.facts.payload.is_some(),
         "job_result_written": result.is_some(),
         "total_steps": lines.len().saturating_add(state.adopted_logs as usize),
-        "success_count": count(|line| !line.stopped && matches!(line.phase, StepPhase::Execute | StepPhase::Done)),
-        "fail_count": count(|line| line.phase == StepPhase::FatalError),
-        "denied_count": count(|line| line.phase == StepPhase::Deny),
-        "fatal_error_count": count(|line| line.phase == StepPhase::FatalError),
+        "success_count": count(|line| !line.stopped && matches!(line.phase, StepOutcome::Execute | StepOutcome::Done)),
+        "fail_count": count(|line| line.phase == StepOutcome::FatalError),
+        "denied_count": count(|line| line.phase == StepOutcome::Deny),
+        "fatal_error_count": count(|line| line.phase == StepOutcome::FatalError),
         "stopped_count": count(|line| line.stopped),
         "skipped_count": 0,
-        "final_done": state.last.phase.is_some_and(StepPhase::is_done),
+        "final_done": state.last.phase.is_some_and(StepOutcome::is_done),
         "final_phase_result": final_result(state, &current),
         "execution_summary": {
             "executed_count": state.totals.executed,
@@ -52,11 +52,11 @@ pub fn phase_summary(state: &JobLoopState) -> Value {
     if let Some(map) = summary.as_object_mut() {
         map.insert(
             "denied_steps".into(),
-            of_phase(lines, StepPhase::Deny, "message"),
+            of_phase(lines, StepOutcome::Deny, "message"),
         );
         map.insert(
             "fatal_error_steps".into(),
-            of_phase(lines, StepPhase::FatalError, "error"),
+            of_phase(lines, StepOutcome::FatalError, "error"),
         );
         map.insert("stopped_steps".into(), stopped(lines));
         map.insert("skipped_steps".into(), json!([]));
@@ -81,7 +81,10 @@ pub(super) fn end_reason(state: &JobLoopState) -> Option<String> {
 }
 
 fn final_result(state: &JobLoopState, sprint: &str) -> Option<Value> {
-    let done = state.steps.iter().any(|line| line.phase == StepPhase::Done);
+    let done = state
+        .steps
+        .iter()
+        .any(|line| line.phase == StepOutcome::Done);
     done.then(|| {
         json!({
             "next_phase_name": sprint,
@@ -94,7 +97,7 @@ fn final_result(state: &JobLoopState, sprint: &str) -> Option<Value> {
     })
 }
 
-fn of_phase(lines: &[StepOverview], phase: StepPhase, text_key: &str) -> Value {
+fn of_phase(lines: &[StepOverview], phase: StepOutcome, text_key: &str) -> Value {
     lines
         .iter()
         .filter(|line| line.phase == phase)
@@ -121,8 +124,8 @@ fn steps(lines: &[StepOverview]) -> Value {
                 "done": line.phase.is_done(),
                 "done_reason": line.reason,
                 "timestamp": local_text(line.at),
-                "error": text(line, StepPhase::FatalError),
-                "message": text(line, StepPhase::Deny),
+                "error": text(line, StepOutcome::FatalError),
+                "message": text(line, StepOutcome::Deny),
                 "stopped": line.stopped,
                 "job_index": line.job,
                 "tokens": line.tokens,

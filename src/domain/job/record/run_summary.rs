@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{VerifyReport, display_index, loop_object, phase_summary::end_reason, step_file};
+use super::{VerifyReport, display_job_index, loop_object, phase_summary::end_reason, step_file};
 use crate::domain::job::{
-    outcome::{RunOutcome, StepPhase},
+    outcome::{RunOutcome, StepOutcome},
     state::{JobLoopState, tokens_and_cost},
 };
 
@@ -25,7 +25,7 @@ pub struct RecordFiles {
 
 /// Facts of the run that the events do not hold.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct RunContext {
+pub struct RunSummaryFacts {
     /// The mode of this run.
     pub mode: String,
     /// What lies on the disk.
@@ -41,7 +41,7 @@ pub struct RunContext {
 }
 
 /// Returns the run summary.
-pub fn run_summary(state: &JobLoopState, files: &RunContext) -> Value {
+pub fn run_summary(state: &JobLoopState, files: &RunSummaryFacts) -> Value {
     let (phase, done) = phase(state, files);
     let disk = &files.disk;
     let mut map = Map::new();
@@ -89,19 +89,19 @@ pub fn run_summary(state: &JobLoopState, files: &RunContext) -> Value {
 
 /// Returns the phase to report and whether it is a success. A run that could not even start reports
 /// `error`, whatever an earlier run reached: nobody shall mistake that run's success for this one's.
-fn phase(state: &JobLoopState, files: &RunContext) -> (Option<&'static str>, bool) {
+fn phase(state: &JobLoopState, files: &RunSummaryFacts) -> (Option<&'static str>, bool) {
     if files.error.is_some() {
         return (Some("error"), false);
     }
     let outcome = files.outcome.as_ref().map(RunOutcome::phase);
     let phase = outcome.or(state.last.phase);
     (
-        phase.map(StepPhase::as_str),
-        phase.is_some_and(StepPhase::is_done),
+        phase.map(StepOutcome::as_str),
+        phase.is_some_and(StepOutcome::is_done),
     )
 }
 
-fn reason(state: &JobLoopState, files: &RunContext) -> Option<String> {
+fn reason(state: &JobLoopState, files: &RunSummaryFacts) -> Option<String> {
     let of_outcome = files
         .outcome
         .as_ref()
@@ -112,7 +112,7 @@ fn reason(state: &JobLoopState, files: &RunContext) -> Option<String> {
 }
 
 /// Returns the run summary on one line of `key=value` pairs that always parses.
-pub fn run_summary_text(state: &JobLoopState, files: &RunContext) -> String {
+pub fn run_summary_text(state: &JobLoopState, files: &RunSummaryFacts) -> String {
     let (phase, done) = phase(state, files);
     let disk = &files.disk;
     let done = if done { "True" } else { "False" };
@@ -138,7 +138,7 @@ pub fn run_summary_text(state: &JobLoopState, files: &RunContext) -> String {
         Some(max_jobs) => pairs.extend([
             ("job_loop", "enabled".to_owned()),
             ("job_name", state.facts.job_name.clone()),
-            ("job_index", display_index(state).to_string()),
+            ("job_index", display_job_index(state).to_string()),
             ("max_jobs", max_jobs.to_string()),
         ]),
     }
@@ -157,10 +157,14 @@ pub fn run_summary_text(state: &JobLoopState, files: &RunContext) -> String {
         ),
     ]);
     additions(&mut pairs, state, files);
-    pair_line(&pairs)
+    key_value_line(&pairs)
 }
 
-fn additions(pairs: &mut Vec<(&'static str, String)>, state: &JobLoopState, files: &RunContext) {
+fn additions(
+    pairs: &mut Vec<(&'static str, String)>,
+    state: &JobLoopState,
+    files: &RunSummaryFacts,
+) {
     if let Some(reason) = reason(state, files) {
         pairs.push(("end_reason", reason));
     }
@@ -187,7 +191,7 @@ fn additions(pairs: &mut Vec<(&'static str, String)>, state: &JobLoopState, file
 }
 
 /// Writes pairs on one line; a value with blanks, quotes, control characters or `=` is a JSON string.
-pub fn pair_line(pairs: &[(&str, String)]) -> String {
+pub fn key_value_line(pairs: &[(&str, String)]) -> String {
     let plain = |value: &str| {
         !value.is_empty()
             && !value
@@ -213,7 +217,7 @@ mod tests {
 
     #[test]
     fn v11_values_with_blanks_or_quotes_are_json_strings() {
-        let text = pair_line(&[
+        let text = key_value_line(&[
             ("phase", "done".into()),
             ("end_reason", "done (job 1/3 \"x\")".into()),
         ]);
@@ -223,16 +227,16 @@ mod tests {
     #[test]
     fn the_line_of_the_runbook_comes_out_as_documented() {
         let mut state = JobLoopState::default();
-        state.last.phase = Some(StepPhase::Done);
+        state.last.phase = Some(StepOutcome::Done);
         state.last.step = 1;
-        let files = RunContext {
+        let files = RunSummaryFacts {
             mode: "run".into(),
             disk: RecordFiles {
                 step_logs: vec![1],
                 phase_summary: true,
                 ..RecordFiles::default()
             },
-            ..RunContext::default()
+            ..RunSummaryFacts::default()
         };
         let text = run_summary_text(&state, &files);
         assert!(text.starts_with(

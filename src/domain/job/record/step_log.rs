@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::sprint_before_and_now;
+use super::current_and_previous_sprint;
 use crate::domain::{
     job::{
         history::exit_words,
-        outcome::StepPhase,
+        outcome::StepOutcome,
         proposal,
         state::{CommandDisposition, JobLoopState, StepState},
     },
@@ -29,7 +29,7 @@ pub fn step_log(state: &JobLoopState, step: &StepState) -> Value {
     };
     let mut log = head(state, step.number, end.phase, &end.reason, end.stopped);
     log.insert("timestamp".into(), local_text(end.at).into());
-    let fatal = end.phase == StepPhase::FatalError;
+    let fatal = end.phase == StepOutcome::FatalError;
     log.insert(
         "error".into(),
         if fatal {
@@ -38,7 +38,7 @@ pub fn step_log(state: &JobLoopState, step: &StepState) -> Value {
             Value::Null
         },
     );
-    let denied = end.phase == StepPhase::Deny;
+    let denied = end.phase == StepOutcome::Deny;
     log.insert(
         "message".into(),
         if denied {
@@ -61,13 +61,13 @@ pub fn step_log(state: &JobLoopState, step: &StepState) -> Value {
 pub fn log_without_step(
     state: &JobLoopState,
     number: u32,
-    phase: StepPhase,
+    phase: StepOutcome,
     reason: &str,
     at: &str,
 ) -> Value {
     let mut log = head(state, number, phase, reason, false);
     log.insert("timestamp".into(), at.into());
-    if phase == StepPhase::JobLoopComplete {
+    if phase == StepOutcome::JobLoopComplete {
         log.insert("job_result_written".into(), true.into());
         log.insert(
             "job_result_path".into(),
@@ -81,7 +81,7 @@ pub fn log_without_step(
 fn head(
     state: &JobLoopState,
     number: u32,
-    phase: StepPhase,
+    phase: StepOutcome,
     reason: &str,
     stopped: bool,
 ) -> Map<String, Value> {
@@ -128,7 +128,7 @@ fn head(
         "version": 1,
         "run_id": state.run,
         "confinement": facts.confinement,
-        "sprint": sprint_before_and_now(state).0,
+        "sprint": current_and_previous_sprint(state).0,
     });
     if let Value::Object(keys) = value {
         map = keys;
@@ -151,7 +151,7 @@ fn bodies(log: &mut Map<String, Value>, step: &StepState) {
     if step.turns.iter().any(|turn| turn.prompt.is_some()) {
         log.insert("prompts_used".into(), prompts(step));
     }
-    if !step.verdicts.is_empty() || step.accepted(ModelRole::Final).is_some() {
+    if !step.verdicts.is_empty() || step.accepted_reply(ModelRole::Final).is_some() {
         log.insert("final_commands".into(), json!(step.commands));
         log.insert("allowlist_summary".into(), verdicts(step));
         log.insert("execution".into(), execution(step));
@@ -186,7 +186,7 @@ fn verdicts(step: &StepState) -> Value {
     lines
         .map(|(index, (command, verdict))| {
             let (returncode, timeout) = match step.results.get(index) {
-                Some(CommandDisposition::Ended { end }) => (code(end), end.exit.was_ended_by_tos()),
+                Some(CommandDisposition::Ended { end }) => (code(end), end.exit.hit_limit()),
                 _ => (None, false),
             };
             let ran = matches!(
@@ -226,7 +226,10 @@ fn execution(step: &StepState) -> Value {
     let results: Vec<Value> = (0..step.commands.len())
         .filter_map(|index| result(step, index))
         .collect();
-    let denied = step.end.as_ref().filter(|end| end.phase == StepPhase::Deny);
+    let denied = step
+        .end
+        .as_ref()
+        .filter(|end| end.phase == StepOutcome::Deny);
     let first = (0..step.commands.len())
         .find(|index| step.decision(*index) == Decision::Deny)
         .and_then(|index| step.commands.get(index));
@@ -281,7 +284,7 @@ fn result(step: &StepState, index: usize) -> Option<Value> {
 }
 
 fn ended(kind: &str, code_text: &str, allow_reason: &str, end: &CommandResult) -> Value {
-    let timeout = end.exit.was_ended_by_tos();
+    let timeout = end.exit.hit_limit();
     let mut value = json!({
         "type": kind,
         "code": text::head(code_text, 500, "..."),
@@ -307,8 +310,8 @@ fn ended(kind: &str, code_text: &str, allow_reason: &str, end: &CommandResult) -
 }
 
 /// What the original says about the next step of work, once a job is done.
-fn next(log: &mut Map<String, Value>, phase: StepPhase) {
-    if phase != StepPhase::Done {
+fn next(log: &mut Map<String, Value>, phase: StepOutcome) {
+    if phase != StepOutcome::Done {
         return;
     }
     for (key, value) in [

@@ -1,8 +1,8 @@
 //! The verification of test mode: which facts fail it, which only warn, which are worth a line.
 
-use super::{RecordFiles, display_index, is_loop_complete, step_file};
+use super::{RecordFiles, display_job_index, is_loop_complete, step_file};
 use crate::domain::job::{
-    outcome::{RunOutcome, StepPhase},
+    outcome::{RunOutcome, StepOutcome},
     state::JobLoopState,
 };
 
@@ -53,7 +53,7 @@ fn failures(
     let phase = outcome.map(RunOutcome::phase).or(state.last.phase);
     let reason = outcome.map_or(state.last.reason.as_str(), RunOutcome::reason);
     match phase {
-        Some(StepPhase::Done | StepPhase::JobLoopComplete | StepPhase::Execute) | None => {}
+        Some(StepOutcome::Done | StepOutcome::JobLoopComplete | StepOutcome::Execute) | None => {}
         Some(phase) => fail(format!(
             "phase is {}: {}",
             phase.as_str(),
@@ -75,7 +75,7 @@ fn failures(
 }
 
 /// Returns the reason without the phase's name in front, so that no line says it twice.
-pub fn strip_phase_name(reason: &str, phase: StepPhase) -> &str {
+pub fn strip_phase_name(reason: &str, phase: StepOutcome) -> &str {
     reason
         .strip_prefix(phase.as_str())
         .and_then(|rest| rest.strip_prefix(": "))
@@ -88,7 +88,7 @@ fn notes(report: &mut VerifyReport, state: &JobLoopState, disk: &RecordFiles) {
             .complete
             .as_ref()
             .map_or("", |complete| complete.reason.as_str());
-        let reason = strip_phase_name(reason, StepPhase::JobLoopComplete);
+        let reason = strip_phase_name(reason, StepOutcome::JobLoopComplete);
         report.notes.push(format!("job_loop_complete: {reason}"));
         if disk.job_result.is_some() {
             report.notes.push("job_result.json exists".to_owned());
@@ -98,7 +98,7 @@ fn notes(report: &mut VerifyReport, state: &JobLoopState, disk: &RecordFiles) {
         report.notes.push(format!(
             "job_loop enabled=True job_name={} job_index={} max_jobs={max_jobs} completed={}",
             state.facts.job_name,
-            display_index(state),
+            display_job_index(state),
             if is_loop_complete(state) {
                 "True"
             } else {
@@ -151,7 +151,7 @@ mod tests {
     fn line(step: u32, stopped: bool) -> StepOverview {
         StepOverview {
             step,
-            phase: StepPhase::Cancelled,
+            phase: StepOutcome::Cancelled,
             reason: String::new(),
             stopped,
             at: at(),
@@ -164,7 +164,7 @@ mod tests {
     /// A job that ended well, with everything that belongs to it on the disk.
     fn good() -> (JobLoopState, RecordFiles) {
         let mut state = JobLoopState::default();
-        state.last.phase = Some(StepPhase::Done);
+        state.last.phase = Some(StepOutcome::Done);
         state.steps = vec![line(1, false)];
         let disk = RecordFiles {
             step_logs: vec![1],
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn a_bad_end_is_told_once_and_that_of_the_run_goes_before_that_of_the_records() {
         let (mut state, disk) = good();
-        state.last.phase = Some(StepPhase::Cancelled);
+        state.last.phase = Some(StepOutcome::Cancelled);
         state.last.reason = "cancelled: by hand".into();
         assert_eq!(
             verify(&state, &disk, None).failures,
@@ -235,7 +235,7 @@ mod tests {
             failures,
             [format!("FAIL phase is {}: no key", fatal.phase().as_str())]
         );
-        for phase in [StepPhase::Execute, StepPhase::JobLoopComplete] {
+        for phase in [StepOutcome::Execute, StepOutcome::JobLoopComplete] {
             state.last.phase = Some(phase);
             assert!(verify(&state, &disk, None).passed());
         }
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_name_in_front_of_a_reason_is_taken_off_only_as_a_whole() {
-        let strip = |reason| strip_phase_name(reason, StepPhase::Cancelled);
+        let strip = |reason| strip_phase_name(reason, StepOutcome::Cancelled);
         assert_eq!(strip("cancelled: by hand"), "by hand");
         assert_eq!(strip("cancelled by hand"), "cancelled by hand");
         assert_eq!(strip("by hand"), "by hand");

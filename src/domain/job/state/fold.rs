@@ -7,13 +7,13 @@
 
 use super::{
     CommandDisposition, CompletionRecord, JobLoopState, JobState, ParkedWait, RepeatedSteps,
-    RoleTurn, StepEnd, StepOverview, StepStage, StepState, step::place,
+    RoleTurn, StepEnd, StepOverview, StepStage, StepState, step::role_index,
 };
 use crate::domain::{
     job::{
         event::{EventKind, ImportedState, RunLogEvent, RunSettingsRecord},
         history,
-        outcome::{RunOutcome, StepPhase},
+        outcome::{RunOutcome, StepOutcome},
     },
     model::{ModelReply, ModelRole},
     time::Timestamp,
@@ -130,7 +130,7 @@ impl JobLoopState {
             stage: StepStage::Judge,
             end: None,
         };
-        step.stage = next_question(&step);
+        step.stage = next_role_stage(&step);
         job.step = Some(Box::new(step));
     }
 
@@ -141,11 +141,11 @@ impl JobLoopState {
         };
         step.end = Some(end.clone());
         job.spent.steps += 1;
-        let counts = !matches!(end.phase, StepPhase::FatalError | StepPhase::Cancelled);
+        let counts = !matches!(end.phase, StepOutcome::FatalError | StepOutcome::Cancelled);
         job.passage_steps += u32::from(counts);
-        job.history.push(history::item(&step));
+        job.history.push(history::step_history(&step));
         job.repeats.note(&step);
-        if end.phase == StepPhase::FatalError {
+        if end.phase == StepOutcome::FatalError {
             job.suspended = Some(step.clone());
         }
         let (tokens, cost) = step.tokens_and_cost();
@@ -164,9 +164,9 @@ impl JobLoopState {
         self.set_last(end.phase, &end.reason, self.next_step.saturating_sub(1));
     }
 
-    fn recorded(&mut self, step: u32, phase: StepPhase, reason: &str, at: Timestamp) {
+    fn recorded(&mut self, step: u32, phase: StepOutcome, reason: &str, at: Timestamp) {
         self.next_step = self.next_step.max(step.saturating_add(1));
-        if phase == StepPhase::JobLoopComplete {
+        if phase == StepOutcome::JobLoopComplete {
             self.complete = Some(CompletionRecord {
                 max_jobs: self.facts.max_jobs.unwrap_or(0),
                 step,
@@ -175,7 +175,7 @@ impl JobLoopState {
             });
         }
         if let Some(job) = &mut self.job {
-            job.exhausted = phase == StepPhase::MaxStepsReached;
+            job.exhausted = phase == StepOutcome::MaxStepsReached;
         }
         self.steps.push(StepOverview {
             step,
@@ -197,7 +197,7 @@ impl JobLoopState {
         self.last.end_reason = Some(outcome.reason().to_owned());
     }
 
-    fn set_last(&mut self, phase: StepPhase, reason: &str, step: u32) {
+    fn set_last(&mut self, phase: StepOutcome, reason: &str, step: u32) {
         self.last.phase = Some(phase);
         reason.clone_into(&mut self.last.reason);
         self.last.step = step;
@@ -217,7 +217,7 @@ impl RoleTurn {
 }
 
 /// Returns the stage of asking the first role without an accepted reply, or of judging.
-pub(super) fn next_question(step: &StepState) -> StepStage {
+pub(super) fn next_role_stage(step: &StepState) -> StepStage {
     ModelRole::ALL
         .into_iter()
         .find(|role| !step.turn(*role).accepted)
@@ -257,7 +257,7 @@ impl JobState {
     }
 
     fn answered(&mut self, role: ModelRole, reply: &ModelReply, cost: Option<f64>) {
-        if let Some(count) = self.turns.get_mut(place(role)) {
+        if let Some(count) = self.turns.get_mut(role_index(role)) {
             *count += 1;
         }
         self.spent.add_call(reply.usage, cost, reply.elapsed_ms);
@@ -281,7 +281,7 @@ impl StepState {
             EventKind::QueryAnswered { role, reply, cost } => self.answered(*role, reply, *cost),
             EventKind::ReplyAccepted { role } => {
                 self.turn_mut(*role).accepted = true;
-                self.stage = next_question(self);
+                self.stage = next_role_stage(self);
             }
             EventKind::ReplyUnusable { role, why } => {
                 self.turn_mut(*role).unusable.push(why.clone());

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    job::{budget::BudgetUsage, event::RunSettingsRecord, history, outcome::StepPhase},
+    job::{budget::BudgetUsage, event::RunSettingsRecord, history, outcome::StepOutcome},
     model::ModelRole,
     time::Timestamp,
 };
@@ -16,7 +16,7 @@ mod progress;
 pub mod step;
 
 pub use progress::RepeatedSteps;
-use step::place;
+use step::role_index;
 pub use step::{CommandDisposition, CommandTotals, RoleTurn, StepEnd, StepStage, StepState};
 
 /// Everything known about a job loop.
@@ -89,7 +89,7 @@ pub struct CompletionRecord {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LastResult {
     /// The phase; `None` before anything ended.
-    pub phase: Option<StepPhase>,
+    pub phase: Option<StepOutcome>,
     /// Why, in words.
     pub reason: String,
     /// The step it happened in, 0 before the first.
@@ -104,7 +104,7 @@ pub struct StepOverview {
     /// Its number.
     pub step: u32,
     /// How it ended.
-    pub phase: StepPhase,
+    pub phase: StepOutcome,
     /// Why.
     pub reason: String,
     /// Whether the run stopped there.
@@ -184,11 +184,11 @@ impl JobState {
     pub fn has_reached_its_goal(&self) -> bool {
         self.history
             .last()
-            .is_some_and(|item| item.phase == StepPhase::Done)
+            .is_some_and(|item| item.phase == StepOutcome::Done)
     }
 
     /// Returns how many replies `role` has given in this job.
     pub fn reply_count(&self, role: ModelRole) -> u32 {
-        self.turns.get(place(role)).copied().unwrap_or(0)
+        self.turns.get(role_index(role)).copied().unwrap_or(0)
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CommandDisposition, StepState};
 use crate::domain::{
-    job::{outcome::StepPhase, proposal},
+    job::{outcome::StepOutcome, proposal},
     model::ModelRole,
     policy::Decision,
     process::ExitStatus,
@@ -41,8 +41,10 @@ fn mark(step: &StepState) -> u64 {
     let mut hash = DefaultHasher::new();
     let phase = step.end.as_ref().map(|end| end.phase);
     phase.hash(&mut hash);
-    if phase == Some(StepPhase::ReviewRejected) {
-        let draft = step.accepted(ModelRole::Draft).map(proposal::parse_draft);
+    if phase == Some(StepOutcome::ReviewRejected) {
+        let draft = step
+            .accepted_reply(ModelRole::Draft)
+            .map(proposal::parse_draft);
         if let Some(Ok(draft)) = draft {
             format!("{:?}", draft.commands).hash(&mut hash);
         }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     command::Command,
-    job::{done_condition::ConditionEvidence, outcome::StepPhase},
+    job::{done_condition::ConditionEvidence, outcome::StepOutcome},
     model::{ModelReply, ModelRole},
     policy::{Decision, PolicyVerdict},
     process::CommandResult,
@@ -86,7 +86,7 @@ pub struct StepState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepEnd {
     /// The phase.
-    pub phase: StepPhase,
+    pub phase: StepOutcome,
     /// Why, in words.
     pub reason: String,
     /// Whether the run stopped there.
@@ -151,7 +151,7 @@ pub enum CommandDisposition {
     Unknown,
 }
 
-pub(crate) const fn place(role: ModelRole) -> usize {
+pub(crate) const fn role_index(role: ModelRole) -> usize {
     match role {
         ModelRole::Draft => 0,
         ModelRole::Review => 1,
@@ -180,7 +180,7 @@ impl StepState {
     }
 
     /// Returns the text of the accepted reply of `role`.
-    pub fn accepted(&self, role: ModelRole) -> Option<&str> {
+    pub fn accepted_reply(&self, role: ModelRole) -> Option<&str> {
         let turn = self.turn(role);
         turn.reply
             .as_ref()
@@ -207,7 +207,7 @@ impl StepState {
         let mut totals = CommandTotals::default();
         for (index, fate) in self.results.iter().enumerate() {
             match fate {
-                CommandDisposition::Ended { end } if end.exit.was_ended_by_tos() => {
+                CommandDisposition::Ended { end } if end.exit.hit_limit() => {
                     totals.timeout += 1;
                 }
                 CommandDisposition::Ended { .. } => totals.executed += 1,

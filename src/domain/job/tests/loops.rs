@@ -53,7 +53,7 @@ fn without_fresh_a_goal_that_holds_needs_no_step_and_no_model() {
 #[test]
 fn w04_the_record_of_completion_gets_the_next_number() {
     let mut rules = rules();
-    rules.job_loop = Some(JobLoop {
+    rules.job_loop = Some(JobLoopConfig {
         max_jobs: 1,
         name: "sample".into(),
     });
@@ -71,7 +71,7 @@ fn w04_the_record_of_completion_gets_the_next_number() {
 fn w05_max_steps_counts_the_steps_of_one_job_not_file_numbers() {
     let mut rules = rules();
     rules.max_steps = 1;
-    rules.job_loop = Some(JobLoop {
+    rules.job_loop = Some(JobLoopConfig {
         max_jobs: 12,
         name: "sample".into(),
     });
@@ -114,7 +114,7 @@ fn w06_after_max_steps_the_next_run_gives_the_job_another_passage() {
 fn w08_jobs_executed_counts_jobs_that_ran() {
     let mut state = JobLoopState::default();
     state.apply(&RunLogEvent {
-        v: VERSION,
+        v: RUN_LOG_VERSION,
         seq: 1,
         at: at(0).at,
         run: "r0".into(),
@@ -142,7 +142,7 @@ fn w11_a_complete_loop_is_recorded_once_and_goes_on_when_it_grows() {
     assert_eq!(record::job_result(bench.job.state()), result);
     assert_eq!(bench.phases().len(), 3);
     let mut larger = rules();
-    larger.job_loop = Some(JobLoop {
+    larger.job_loop = Some(JobLoopConfig {
         max_jobs: 3,
         name: "sample".into(),
     });

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::{
-    job::record::{RecordFiles, RunContext, VerifyReport},
+    job::record::{RecordFiles, RunSummaryFacts, VerifyReport},
     model::ModelError,
 };
 
@@ -101,9 +101,12 @@ fn the_log_of_the_last_step_names_what_comes_next_and_what_was_used() {
 fn only_the_end_of_a_loop_names_a_result_without_a_step() {
     let bench = done();
     let log = |phase| record::log_without_step(bench.job.state(), 2, phase, "why", "when");
-    let complete = log(StepPhase::JobLoopComplete);
+    let complete = log(StepOutcome::JobLoopComplete);
     assert_eq!(complete["job_result_written"], true);
-    assert_eq!(log(StepPhase::MaxStepsReached)["job_result_written"], false);
+    assert_eq!(
+        log(StepOutcome::MaxStepsReached)["job_result_written"],
+        false
+    );
 }
 
 #[test]
@@ -143,23 +146,23 @@ fn a_summary_tells_why_the_run_ended_and_first_what_the_run_itself_says() {
     let outcome = bench.outcome().clone();
     let ended = record::phase_summary(bench.job.state())["end_reason"].clone();
     assert_eq!(ended, outcome.reason());
-    let line = |files: &RunContext| record::run_summary_text(bench.job.state(), files);
-    let of_state = line(&RunContext::default());
+    let line = |files: &RunSummaryFacts| record::run_summary_text(bench.job.state(), files);
+    let of_state = line(&RunSummaryFacts::default());
     let quoted = Value::String(outcome.reason().to_owned()).to_string();
     assert!(
         of_state.contains(&format!("end_reason={quoted}")),
         "{of_state}"
     );
-    let error = RunContext {
+    let error = RunSummaryFacts {
         error: Some("broken".into()),
-        ..RunContext::default()
+        ..RunSummaryFacts::default()
     };
     assert!(
         line(&error).contains("end_reason=broken"),
         "{}",
         line(&error)
     );
-    let both = RunContext {
+    let both = RunSummaryFacts {
         outcome: Some(RunOutcome::Fatal {
             reason: "fatal".into(),
         }),
@@ -174,9 +177,9 @@ fn the_line_of_a_test_says_whether_it_passed_and_what_it_told() {
     let line = |report: VerifyReport| {
         record::run_summary_text(
             bench.job.state(),
-            &RunContext {
+            &RunSummaryFacts {
                 report: Some(report),
-                ..RunContext::default()
+                ..RunSummaryFacts::default()
             },
         )
     };
@@ -198,12 +201,12 @@ fn the_line_of_a_test_says_whether_it_passed_and_what_it_told() {
 #[test]
 fn a_result_is_written_only_with_its_file_and_a_complete_loop() {
     let bench = done();
-    let with = RunContext {
+    let with = RunSummaryFacts {
         disk: RecordFiles {
             job_result: Some("r".into()),
             ..RecordFiles::default()
         },
-        ..RunContext::default()
+        ..RunSummaryFacts::default()
     };
     let line = record::run_summary_text(bench.job.state(), &with);
     assert!(
@@ -222,7 +225,7 @@ fn a_value_on_a_line_is_plain_or_a_json_string() {
         ("a=b", "k=\"a=b\""),
         ("it's", "k=\"it's\""),
     ] {
-        assert_eq!(record::pair_line(&[("k", value.to_owned())]), wanted);
+        assert_eq!(record::key_value_line(&[("k", value.to_owned())]), wanted);
     }
 }
 

@@ -134,10 +134,10 @@ fn models_are_told_what_became_of_a_step_that_did_not_reach_the_goal() {
         .exit(0)
         .observed(false);
     let step = bench.job.state().closed.clone().unwrap();
-    let item = history::item(&step);
+    let item = history::step_history(&step);
     assert_eq!(item.summary, "did it");
-    assert_eq!(history::summary(&step), "did it");
-    assert_eq!((item.phase, item.reason), (StepPhase::Execute, None));
+    assert_eq!(history::step_summary(&step), "did it");
+    assert_eq!((item.phase, item.reason), (StepOutcome::Execute, None));
     assert_eq!(item.missing, ["out/report.txt contains ok: seen"]);
     assert_eq!(item.commands[0].result, "exit 0");
 }
@@ -150,7 +150,7 @@ fn models_are_told_which_command_was_denied_and_which_was_only_not_reached() {
         {"type": "bash", "code": "forbidden"},
     ]));
     let step = bench.job.state().closed.clone().unwrap();
-    let item = history::item(&step);
+    let item = history::step_history(&step);
     let results: Vec<&str> = item
         .commands
         .iter()

@@ -1,7 +1,7 @@
 //! Decides what starts next: a pure structure without clock or process, told what ended and asked what may begin.
 //!
-//! [`Schedule::next`] hands out tasks, [`Schedule::finish`] takes them back; between the two nothing else changes a
-//! task. What will never start is collected on the way and handed over by [`Schedule::drain_settled`]. Every
+//! [`TaskScheduler::next`] hands out tasks, [`TaskScheduler::finish`] takes them back; between the two nothing else changes a
+//! task. What will never start is collected on the way and handed over by [`TaskScheduler::drain_settled`]. Every
 //! operation costs about the logarithm of the plan's size, skips spread without recursion, and a task that waits
 //! for its next attempt or for a resource holds nothing that another one could use.
 
@@ -25,7 +25,7 @@ pub struct ScheduleRules {
 
 /// How an attempt ended, as far as the schedule cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AttemptEnd {
+pub enum AttemptResult {
     /// It succeeded.
     Success,
     /// It failed.
@@ -40,7 +40,7 @@ pub enum AttemptEnd {
 /// What a finished attempt makes of its task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "the verdict has to be recorded"]
-pub struct AttemptVerdict {
+pub struct TaskTransition {
     /// What the task is now; [`TaskStatus::Ready`] where another attempt follows.
     pub status: TaskStatus,
     /// How long until that attempt.
@@ -49,7 +49,7 @@ pub struct AttemptVerdict {
 
 /// Tasks that will never start, for one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settlement {
+pub struct UnstartedTasks {
     /// Which, in the order in which it was found out.
     pub tasks: Vec<TaskIndex>,
     /// What they are now.
@@ -75,7 +75,7 @@ struct Cell {
 
 /// The state of a plan being run.
 #[derive(Debug)]
-pub struct Schedule<'plan> {
+pub struct TaskScheduler<'plan> {
     plan: &'plan Plan,
     graph: PlanGraph,
     rules: ScheduleRules,
@@ -91,10 +91,10 @@ pub struct Schedule<'plan> {
     is_canceled: bool,
     is_stopped: bool,
     handlers_began: bool,
-    settled: Vec<Settlement>,
+    settled: Vec<UnstartedTasks>,
 }
 
-impl<'plan> Schedule<'plan> {
+impl<'plan> TaskScheduler<'plan> {
     /// Creates the schedule of a run; tasks that are over in `states` stay as they are.
     pub fn new(
         plan: &'plan Plan,
@@ -150,7 +150,7 @@ impl<'plan> Schedule<'plan> {
         None
     }
 
-    /// Returns when [`Schedule::next`] may have something although nothing ended.
+    /// Returns when [`TaskScheduler::next`] may have something although nothing ended.
     pub fn next_wake(&self) -> Option<Duration> {
         if self.running >= self.rules.max_parallel {
             return None;
@@ -158,16 +158,16 @@ impl<'plan> Schedule<'plan> {
         self.delayed.first().map(|(due, _)| *due)
     }
 
-    /// Takes back a task that [`Schedule::next`] handed out.
-    pub fn finish(&mut self, task: TaskIndex, end: AttemptEnd, now: Duration) -> AttemptVerdict {
+    /// Takes back a task that [`TaskScheduler::next`] handed out.
+    pub fn finish(&mut self, task: TaskIndex, end: AttemptResult, now: Duration) -> TaskTransition {
         self.running = self.running.saturating_sub(1);
         self.frees_resources(task);
         let (status, wait) = self.judge(task, end);
         if let Some(cell) = self.cells.get_mut(task as usize) {
             cell.status = status;
             cell.code = match end {
-                AttemptEnd::Success => Some(0),
-                AttemptEnd::Failure { code, .. } => code,
+                AttemptResult::Success => Some(0),
+                AttemptResult::Failure { code, .. } => code,
             };
         }
         if let Some(wait) = wait {
@@ -180,7 +180,7 @@ impl<'plan> Schedule<'plan> {
             }
             self.begin_handlers();
         }
-        AttemptVerdict { status, wait }
+        TaskTransition { status, wait }
     }
 
     /// Lets nothing start any more; what runs has to be ended and finished by the caller.
@@ -203,7 +203,7 @@ impl<'plan> Schedule<'plan> {
     }
 
     /// Returns what was found never to start since the last call.
-    pub fn drain_settled(&mut self) -> Vec<Settlement> {
+    pub fn drain_settled(&mut self) -> Vec<UnstartedTasks> {
         std::mem::take(&mut self.settled)
     }
 
@@ -344,7 +344,7 @@ impl<'plan> Schedule<'plan> {
         }
         match self.settled.last_mut() {
             Some(last) if last.status == status && last.reason == reason => last.tasks.push(task),
-            _ => self.settled.push(Settlement {
+            _ => self.settled.push(UnstartedTasks {
                 tasks: vec![task],
                 status,
                 reason,
@@ -375,7 +375,7 @@ impl<'plan> Schedule<'plan> {
         }
     }
 
-    /// Like [`Schedule::decide`], but hands a skipped task back instead of descending.
+    /// Like [`TaskScheduler::decide`], but hands a skipped task back instead of descending.
     fn decide_later(&mut self, task: TaskIndex) -> Option<TaskIndex> {
         let cell = self.cell(task);
         let waits_for_main = self.is_handler(task) && !self.handlers_began;
@@ -390,8 +390,8 @@ impl<'plan> Schedule<'plan> {
         None
     }
 
-    fn judge(&self, task: TaskIndex, end: AttemptEnd) -> (TaskStatus, Option<Duration>) {
-        let AttemptEnd::Failure { can_retry, .. } = end else {
+    fn judge(&self, task: TaskIndex, end: AttemptResult) -> (TaskStatus, Option<Duration>) {
+        let AttemptResult::Failure { can_retry, .. } = end else {
             let status = if self.is_canceled {
                 TaskStatus::Canceled
             } else {

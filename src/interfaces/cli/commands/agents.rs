@@ -45,7 +45,10 @@ pub fn main(
         args.agents.is_empty() || args.agents.iter().any(|name| name == kind.as_str())
     };
     let kinds: Vec<AgentKind> = AgentKind::PROGRAMS.into_iter().filter(wanted).collect();
-    let task_services = args.ask.then(|| services.task_desk(global)).transpose()?;
+    let task_services = args
+        .ask
+        .then(|| services.lock_task_services(global))
+        .transpose()?;
     let mut rows = Vec::new();
     for kind in kinds {
         let found = services.installed_agent(kind);
@@ -75,8 +78,8 @@ fn ask(
     task_services: &TaskServices,
     services: &dyn ServiceFactory,
 ) -> Result<AgentHealth, CliError> {
-    let agent = Agent::simple(kind);
-    let confined = task::confined_for(
+    let agent = Agent::of_kind(kind);
+    let confined = task::hosts_confinement(
         &agent.required_hosts(),
         SandboxDemand::Auto,
         task_services,

@@ -71,7 +71,7 @@ pub fn main(
 ) -> Result<CliExit, CliError> {
     let settings = services.settings(global)?;
     let Some(id) = &args.id else {
-        let open = services.questions(&settings);
+        let open = services.open_questions(&settings);
         for question in &open {
             let text = |key: &str| {
                 question
@@ -94,15 +94,15 @@ pub fn main(
         return Ok(CliExit::Success);
     };
     if args.always {
-        let open = services.questions(&settings);
+        let open = services.open_questions(&settings);
         let asked = open.iter().find(|question| question["id"] == id.as_str());
         let command = asked.and_then(|question| Command::deserialize(&question["proposed"]).ok());
         if let Some(command) = command {
-            let place = services.remember(&settings, &command)?;
+            let place = services.save_allow_rules(&settings, &command)?;
             printer.line(&format!("rule written to {place}"));
         }
     }
-    if !services.answer(&settings, id, !args.deny)? {
+    if !services.answer_question(&settings, id, !args.deny)? {
         return Err(CliError::NotDone(format!(
             "no question `{id}` is open; `tos answer` lists them"
         )));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     board_plans::{self, PlanVerb},
     board_upkeep,
-    service_client::{Ask, ServiceClient, in_path, told},
+    service_client::{RequestFn, ServiceClient, percent_encode, print_answer},
 };
 use crate::{
     domain::time::duration_words,
@@ -231,9 +231,7 @@ pub fn main(
     let ask = |method: &str, path: &str, body: Value| {
         ServiceClient::find(global, services)?.ask(method, path, &body)
     };
-    let by = services
-        .variable("USER")
-        .unwrap_or_else(|| "cli".to_owned());
+    let by = services.env_var("USER").unwrap_or_else(|| "cli".to_owned());
     match &args.verb {
         Verb::Add(add) => {
             let answer = ask("POST", "/tasks", spec(add, &by))?;
@@ -256,23 +254,27 @@ pub fn main(
             list(&answer, printer);
         }
         Verb::Show { task } => {
-            let answer = ask("GET", &format!("/tasks/{}", in_path(task)), Value::Null)?;
+            let answer = ask(
+                "GET",
+                &format!("/tasks/{}", percent_encode(task)),
+                Value::Null,
+            )?;
             if !printer.is_json() {
                 printer.line(&format!("{answer:#}"));
             }
             printer.document(&answer);
         }
         Verb::Cancel { task, reason } => {
-            let path = format!("/tasks/{}/cancel", in_path(task));
-            told(
+            let path = format!("/tasks/{}/cancel", percent_encode(task));
+            print_answer(
                 &ask("POST", &path, json!({ "note": reason }))?,
                 "cancelled",
                 printer,
             );
         }
         Verb::Requeue { task, note } => {
-            let path = format!("/tasks/{}/requeue", in_path(task));
-            told(
+            let path = format!("/tasks/{}/requeue", percent_encode(task));
+            print_answer(
                 &ask("POST", &path, json!({ "note": note }))?,
                 "back in the queue",
                 printer,
@@ -294,21 +296,21 @@ pub fn main(
     Ok(CliExit::Success)
 }
 
-fn change(edit: &EditArgs, ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> {
+fn change(edit: &EditArgs, ask: RequestFn<'_>, printer: &Printer) -> Result<(), CliError> {
     let changes = edit.changes();
     if changes.is_empty() {
         return Err(CliError::usage(
             "nothing changes; name what does, such as `--goal`",
         ));
     }
-    let path = format!("/tasks/{}", in_path(&edit.task));
+    let path = format!("/tasks/{}", percent_encode(&edit.task));
     let answer = ask("PATCH", &path, Value::Object(changes))?;
-    told(&answer, "changed", printer);
+    print_answer(&answer, "changed", printer);
     Ok(())
 }
 
 /// What a person decides.
-fn decide(verb: &Verb, ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> {
+fn decide(verb: &Verb, ask: RequestFn<'_>, printer: &Printer) -> Result<(), CliError> {
     match verb {
         Verb::Questions => {
             let answer = ask("GET", "/approvals?open=true&limit=500", Value::Null)?;
@@ -326,19 +328,19 @@ fn decide(verb: &Verb, ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> 
         }
         Verb::Allow { question } | Verb::Deny { question } => {
             let allow = matches!(verb, Verb::Allow { .. });
-            let path = format!("/approvals/{}", in_path(question));
+            let path = format!("/approvals/{}", percent_encode(question));
             let answer = ask("POST", &path, json!({ "allow": allow }))?;
-            told(&answer, if allow { "allowed" } else { "denied" }, printer);
+            print_answer(&answer, if allow { "allowed" } else { "denied" }, printer);
         }
         Verb::Hold { reason } => {
-            told(
+            print_answer(
                 &ask("POST", "/system/hold", json!({ "reason": reason }))?,
                 "nothing new is started",
                 printer,
             );
         }
         Verb::Resume => {
-            told(
+            print_answer(
                 &ask("POST", "/system/resume", Value::Null)?,
                 "new things are started again",
                 printer,
@@ -372,8 +374,8 @@ fn needs(tasks: &[u64]) -> Value {
 }
 
 /// Asks for page after page; the oldest task comes first.
-pub(super) fn all_tasks(status: Option<&str>, ask: Ask<'_>) -> Result<Value, CliError> {
-    let status = status.map(|status| format!("&status={}", in_path(status)));
+pub(super) fn all_tasks(status: Option<&str>, ask: RequestFn<'_>) -> Result<Value, CliError> {
+    let status = status.map(|status| format!("&status={}", percent_encode(status)));
     let status = status.unwrap_or_default();
     let (mut tasks, mut cursor) = (Vec::new(), String::new());
     loop {
@@ -384,7 +386,7 @@ pub(super) fn all_tasks(status: Option<&str>, ask: Ask<'_>) -> Result<Value, Cli
             tasks.reverse();
             return Ok(json!({ "tasks": tasks }));
         };
-        cursor = format!("&cursor={}", in_path(next));
+        cursor = format!("&cursor={}", percent_encode(next));
     }
 }
 
@@ -444,7 +446,7 @@ pub fn why_main(
     let client = ServiceClient::find(global, services)?;
     let answer = client.ask(
         "GET",
-        &format!("/tasks/{}", in_path(&args.task)),
+        &format!("/tasks/{}", percent_encode(&args.task)),
         &Value::Null,
     )?;
     let task = &answer["task"];

@@ -8,7 +8,7 @@ use std::{
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::service_client::{Ask, in_path, told};
+use super::service_client::{RequestFn, percent_encode, print_answer};
 use crate::{
     config::service,
     interfaces::{
@@ -59,14 +59,14 @@ pub(super) enum PlanVerb {
 /// Requirements, and the run that is ended.
 pub(super) fn main(
     verb: &PlanVerb,
-    ask: Ask<'_>,
+    ask: RequestFn<'_>,
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     match verb {
         PlanVerb::CancelRun { run, note } => {
-            let path = format!("/runs/{}/cancel", in_path(run));
-            told(
+            let path = format!("/runs/{}/cancel", percent_encode(run));
+            print_answer(
                 &ask("POST", &path, json!({ "note": note }))?,
                 "cancelled; its task is back in the queue",
                 printer,
@@ -86,7 +86,7 @@ pub(super) fn main(
 fn plan(
     file: &Path,
     dry_run: bool,
-    ask: Ask<'_>,
+    ask: RequestFn<'_>,
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
@@ -170,7 +170,7 @@ fn after(task: &Value, prefix: &str) -> String {
 }
 
 /// Lists the requirements.
-fn list(ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> {
+fn list(ask: RequestFn<'_>, printer: &Printer) -> Result<(), CliError> {
     let answer = ask("GET", "/plans", Value::Null)?;
     for plan in answer["plans"].as_array().into_iter().flatten() {
         let first = word(plan, "requirement").lines();
@@ -191,14 +191,14 @@ fn list(ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> {
 }
 
 /// Accepts or declines the tasks of a plan.
-fn decide(plan: &str, accept: bool, ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> {
-    let id = in_path(plan.trim_start_matches("plan-"));
+fn decide(plan: &str, accept: bool, ask: RequestFn<'_>, printer: &Printer) -> Result<(), CliError> {
+    let id = percent_encode(plan.trim_start_matches("plan-"));
     let answer = ask("POST", &format!("/plans/{id}"), json!({ "accept": accept }))?;
     let words = if accept {
         "its tasks are made; `tos board list` shows them"
     } else {
         "declined; nothing is made"
     };
-    told(&answer, words, printer);
+    print_answer(&answer, words, printer);
     Ok(())
 }

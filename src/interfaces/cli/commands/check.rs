@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    domain::validate::{Severity, ValidationFinding, ValidationRules, invalid_path_pattern, judge},
+    domain::validate::{Severity, ValidationFinding, ValidationRules, first_invalid_path, judge},
     interfaces::{
         cli::{
             args::GlobalArgs,
@@ -17,7 +17,7 @@ use crate::{
 
 /// Options of `tos judge-change`.
 #[derive(Debug, Args)]
-pub struct CheckArgs {
+pub struct JudgeChangeArgs {
     /// The commit to compare with; everything since counts, committed, staged or not
     #[arg(long, value_name = "REV")]
     base: Option<String>,
@@ -56,12 +56,12 @@ pub struct CheckArgs {
 
 /// Judges, and says what was found.
 pub fn main(
-    args: &CheckArgs,
+    args: &JudgeChangeArgs,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let seen = services.changes(global, args.base.as_deref())?;
+    let seen = services.collect_change(global, args.base.as_deref())?;
     let rules = rules(args, seen.rules.as_deref(), services)?;
     let findings = judge(&rules, &seen.project, &seen.changes);
     let failures = findings
@@ -91,12 +91,12 @@ pub fn main(
 }
 
 fn rules(
-    args: &CheckArgs,
+    args: &JudgeChangeArgs,
     text: Option<&str>,
     services: &dyn ServiceFactory,
 ) -> Result<ValidationRules, CliError> {
     let mut rules = match text {
-        Some(text) => services.check_rules(text)?,
+        Some(text) => services.parse_change_rules(text)?,
         None => ValidationRules::default(),
     };
     rules.allowed_imports.extend(args.allow_import.clone());
@@ -115,7 +115,7 @@ fn rules(
     if rules.banned_patterns.iter().any(String::is_empty) {
         return Err(CliError::usage("a banned text must not be empty"));
     }
-    if let Some(path) = invalid_path_pattern(&rules.may_change_checks) {
+    if let Some(path) = first_invalid_path(&rules.may_change_checks) {
         return Err(CliError::Usage(format!(
             "`{path}` must be a file, or a folder that ends in `/`, below the top of the repository"
         )));

@@ -10,7 +10,7 @@ use crate::{
     },
     interfaces::{
         cli::{
-            args::{GlobalArgs, ModeArgs},
+            args::{GlobalArgs, RunModeArgs},
             exit::{CliError, CliExit},
             services,
             services::ServiceFactory,
@@ -27,7 +27,7 @@ pub struct CheckpointArgs {
     #[arg(value_name = "NAME", conflicts_with = "name")]
     checkpoint: Option<String>,
     #[command(flatten)]
-    mode_args: ModeArgs,
+    mode_args: RunModeArgs,
     #[command(subcommand)]
     what: Option<What>,
 }
@@ -35,7 +35,7 @@ pub struct CheckpointArgs {
 impl CheckpointArgs {
     /// Returns the options of a checkpoint to be made; `None` where one is only looked at. A name that is nearly the word
     /// for a look is taken for a slip.
-    pub fn create_args(&self) -> Result<Option<ModeArgs>, CliError> {
+    pub fn create_args(&self) -> Result<Option<RunModeArgs>, CliError> {
         if self.what.is_some() {
             return Ok(None);
         }
@@ -56,7 +56,7 @@ impl CheckpointArgs {
             )));
         }
         let name = Some(name.clone());
-        Ok(Some(ModeArgs {
+        Ok(Some(RunModeArgs {
             name,
             ..self.mode_args.clone()
         }))

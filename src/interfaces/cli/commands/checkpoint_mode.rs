@@ -6,7 +6,7 @@ use crate::{
     domain::checkpoint::CheckpointRequest,
     interfaces::{
         cli::{
-            args::{GlobalArgs, ModeArgs},
+            args::{GlobalArgs, RunModeArgs},
             exit::{CliError, CliExit},
             services,
             services::ServiceFactory,
@@ -18,7 +18,7 @@ use crate::{
 
 /// Commits what is there under a name, and remembers the commit for `--mode rollback`.
 pub fn main(
-    args: &ModeArgs,
+    args: &RunModeArgs,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
@@ -45,7 +45,7 @@ pub fn main(
             checkpoints.take(&order).await
         })
     })??;
-    services.write(
+    services.write_root_file(
         &settings,
         &settings.paths.last_checkpoint,
         &format!("{}\n", taken.hash),
@@ -84,7 +84,7 @@ pub fn main(
 
 /// Writes the summary of a checkpoint or rollback, where one was asked for.
 pub fn write_checkpoint_summary(
-    args: &ModeArgs,
+    args: &RunModeArgs,
     services: &dyn ServiceFactory,
     settings: &crate::config::Settings,
     facts: &serde_json::Value,
@@ -109,15 +109,15 @@ pub fn write_checkpoint_summary(
             )
         })
         .collect();
-    services.write(
+    services.write_root_file(
         settings,
         file,
         &crate::services::job::event_bus::pretty_json(&facts),
     )?;
     let twin = file.with_extension("txt");
-    services.write(
+    services.write_root_file(
         settings,
         &twin,
-        &format!("{}\n", crate::domain::job::record::pair_line(&pairs)),
+        &format!("{}\n", crate::domain::job::record::key_value_line(&pairs)),
     )
 }

@@ -21,12 +21,12 @@ use crate::{
         BoxFuture,
         board_store::BoardStore,
         branch_merges::BranchMerges,
-        cluster::{ClusterMember, Error, RemoteRuns},
+        cluster::{ClusterMember, Error, RunDispatcher},
     },
 };
 
 /// A controller that leads.
-pub(super) struct Joined {
+pub(super) struct ClusterLeadership {
     member: Arc<dyn ClusterMember>,
     /// Completes when the right to lead is lost.
     lost: Option<BoxFuture<'static, ()>>,
@@ -39,17 +39,17 @@ fn told(error: Error) -> CliError {
 }
 
 /// Waits until this controller leads; `None` where it is to work alone.
-pub(super) fn joined(
+pub(super) fn wait_for_leadership(
     args: &ServeArgs,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Option<Joined>, CliError> {
+) -> Result<Option<ClusterLeadership>, CliError> {
     if args.cluster.url.is_none() {
         return Ok(None);
     }
     let name = format!("{}-{}", services.folder_name(global), std::process::id());
-    let member = services.cluster(global, &args.cluster, &name)?;
+    let member = services.join_cluster(global, &args.cluster, &name)?;
     let waiting = Arc::clone(&member);
     let printer = printer.clone();
     let led = services::block_on(services, move |mut stop| {
@@ -67,7 +67,7 @@ pub(super) fn joined(
     })?;
     let led = led.ok_or_else(|| CliError::NotDone("stopped before it led".to_owned()))?;
     let leading = led.map_err(told)?;
-    Ok(Some(Joined {
+    Ok(Some(ClusterLeadership {
         member,
         lost: Some(leading.lost),
         _right: leading.right,
@@ -75,12 +75,12 @@ pub(super) fn joined(
 }
 
 /// Opens the board, and the way to workers elsewhere where there are any.
-pub(super) fn opened(
-    joined: Option<&Joined>,
+pub(super) fn open_board(
+    joined: Option<&ClusterLeadership>,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<(BoardServices, Option<Arc<dyn RemoteRuns>>), CliError> {
+) -> Result<(BoardServices, Option<Arc<dyn RunDispatcher>>), CliError> {
     let Some(joined) = joined else {
         return Ok((services.board_services(global, None)?, None));
     };
@@ -89,9 +89,9 @@ pub(super) fn opened(
     Ok((board, Some(remote)))
 }
 
-impl Joined {
+impl ClusterLeadership {
     /// Returns what completes when another controller may lead.
-    pub(super) fn lost(&mut self) -> Option<BoxFuture<'static, ()>> {
+    pub(super) fn leadership_lost(&mut self) -> Option<BoxFuture<'static, ()>> {
         self.lost.take()
     }
 
@@ -105,7 +105,7 @@ impl Joined {
         &self,
         merges: &dyn BranchMerges,
         printer: &Printer,
-    ) -> Result<Arc<dyn RemoteRuns>, CliError> {
+    ) -> Result<Arc<dyn RunDispatcher>, CliError> {
         for (branch, commit) in self.member.tips().map_err(told)? {
             let tip = merges
                 .tip(&branch)
@@ -113,7 +113,7 @@ impl Joined {
             if tip == commit {
                 continue;
             }
-            match merges.publish(&branch, &tip, &commit) {
+            match merges.update_branch(&branch, &tip, &commit) {
                 MergeOutcome::Merged => {}
                 other => {
                     return Err(CliError::NotDone(format!(
@@ -128,7 +128,7 @@ impl Joined {
 }
 
 /// Returns a stop that also comes when the right to lead is lost, and whether it did.
-pub(super) fn until_deposed(
+pub(super) fn stop_when_deposed(
     mut stop: watch::Receiver<u8>,
     lost: Option<BoxFuture<'static, ()>>,
 ) -> (watch::Receiver<u8>, Arc<AtomicBool>) {

@@ -36,13 +36,18 @@ pub fn main(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     if args.conclude.is_some() {
-        return super::isolation::conclude(args.conclude.as_deref(), global, services, printer);
+        return super::isolation::probe_and_record(
+            args.conclude.as_deref(),
+            global,
+            services,
+            printer,
+        );
     }
     let settings = services.settings(global)?;
     if args.sandbox {
-        return Ok(sandbox(&services.examine_sandbox(&settings)?, printer));
+        return Ok(sandbox(&services.test_sandbox(&settings)?, printer));
     }
-    let findings = services.examine(&settings, args.online);
+    let findings = services.doctor_findings(&settings, args.online);
     for finding in &findings {
         let tone = match finding.verdict {
             "ok" => TextStyle::Good,
@@ -79,8 +84,8 @@ fn sandbox(report: &SandboxReport, printer: &Printer) -> CliExit {
                 proof.how.trim()
             ));
         }
-        let leaves_open = trial.backend.leaves_open();
-        if let Some(what) = leaves_open.filter(|_| trial.absent.is_none()) {
+        let known_gap = trial.backend.known_gap();
+        if let Some(what) = known_gap.filter(|_| trial.absent.is_none()) {
             let verdict = printer.paint(TextStyle::Warn, "open    ");
             printer.line(&format!("  {verdict} {what}"));
         }

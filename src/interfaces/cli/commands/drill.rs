@@ -51,7 +51,7 @@ pub fn main(
     if drills.is_empty() {
         printer.line("no drill is missing");
     }
-    let ground = services.drill_ground(global)?;
+    let ground = services.drill_sites(global)?;
     let mut rows = Vec::new();
     let mut worst = CliExit::Success;
     for drill in drills {

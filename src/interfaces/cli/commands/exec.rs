@@ -22,7 +22,7 @@ use crate::{
         command::{Command, CommandKind},
         guard::{
             GuardOutcome, HookAgent, Presence, ToolAction, ToolCall,
-            checkpoint::{CheckpointCause, CheckpointOrder},
+            checkpoint::{CheckpointCause, GuardCheckpointRequest},
             log::LogEntry,
         },
         policy::{Decision, GitUse, Policy, PolicyContext, PolicyLoss},
@@ -32,13 +32,13 @@ use crate::{
         cli::{
             args::GlobalArgs,
             exit::{CliError, CliExit},
-            guard_services::{ExecServices, GuardPlace},
+            guard_services::{ExecServices, GuardProject},
             services::{ServiceFactory, block_on},
         },
         report::Printer,
     },
     ports::runner::{
-        ByteReader, CommandRequest, CommandRunner, CommandStreams, OutputStream, StopSignal,
+        ByteObserver, CommandRequest, CommandRunner, CommandStreams, OutputStream, StopSignal,
     },
     services::guard::Guard,
 };
@@ -86,7 +86,7 @@ pub fn main(
             printer.error(&why, &[], None);
             let report = ExecReport {
                 outcome: &GuardOutcome::passed(),
-                micros: services.micros(),
+                micros: services.elapsed_micros(),
                 most: 0,
                 printer,
             };
@@ -109,12 +109,12 @@ fn judge_and_run(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let command = command(args)?;
-    let place = services.guard_place(global.root.as_deref());
+    let place = services.guard_project(global.root.as_deref());
     let most = args.max_output << 20;
     let settings = services
         .guard_settings(&place.root)
         .map_err(CliError::Setup)?;
-    let git = Policy::git_use(&command, &services.guard_world(&place, &settings));
+    let git = Policy::git_use(&command, &services.guard_context(&place, &settings));
     let exec = services
         .exec(global, &place, most, git)
         .map_err(|error| without_wall(error, args.as_shell))?;
@@ -123,7 +123,7 @@ fn judge_and_run(
     } else {
         Presence::Nobody("nobody can be asked")
     };
-    let subject = services.without_secrets(&command.text());
+    let subject = services.redact(&command.text());
     let outcome = judged(
         args,
         (&command, &subject),
@@ -132,7 +132,7 @@ fn judge_and_run(
         exec.is_proved,
         services,
     )?;
-    let micros = services.micros();
+    let micros = services.elapsed_micros();
     let allowed = match outcome.decision_for(presence) {
         Decision::Allow => true,
         Decision::Deny => false,
@@ -182,12 +182,12 @@ fn judge_and_run(
 /// Says that the file a command begins with may not be started.
 fn not_executable(
     command: &Command,
-    place: &GuardPlace,
+    place: &GuardProject,
     report: &ExecReport<'_>,
     services: &dyn ServiceFactory,
 ) -> Option<CliExit> {
     let name = command.argv.first()?;
-    if services.may_start(name, &place.folder) {
+    if services.can_execute(name, &place.folder) {
         return None;
     }
     let why = format!("`{name}` is not executable; `chmod +x` it, or name its interpreter");
@@ -265,7 +265,11 @@ fn without_wall(error: CliError, as_shell: bool) -> CliError {
 }
 
 /// Says that the program a command begins with is not there, and what else can be done.
-fn missing(command: &Command, place: &GuardPlace, services: &dyn ServiceFactory) -> Option<String> {
+fn missing(
+    command: &Command,
+    place: &GuardProject,
+    services: &dyn ServiceFactory,
+) -> Option<String> {
     let (name, remedy) = match (&command.kind, command.argv.first()) {
         (CommandKind::Exec, Some(name)) if name != "bash" => (
             name.as_str(),
@@ -287,10 +291,10 @@ fn command(args: &ExecArgs) -> Result<Command, CliError> {
         argv,
     };
     if args.as_shell {
-        return shell_words::command(&args.words).map_err(|why| CliError::usage(&why));
+        return shell_words::parse_bash_args(&args.words).map_err(|why| CliError::usage(&why));
     }
     match &args.code {
-        Some(code) => Ok(shell_words::bash(code)),
+        Some(code) => Ok(shell_words::bash_command(code)),
         None if args.words.is_empty() => Err(CliError::usage(
             "nothing to run; `tos exec -- PROGRAM ARGUMENTS` or `tos exec -c 'COMMAND'`",
         )),
@@ -301,7 +305,7 @@ fn command(args: &ExecArgs) -> Result<Command, CliError> {
 fn judged(
     args: &ExecArgs,
     (command, subject): (&Command, &str),
-    (place, settings): (&GuardPlace, &GuardSettings),
+    (place, settings): (&GuardProject, &GuardSettings),
     presence: Presence,
     is_proved: bool,
     services: &dyn ServiceFactory,
@@ -314,7 +318,7 @@ fn judged(
         policy: &policy,
         world: PolicyContext {
             sandbox_proved: is_proved,
-            ..services.guard_world(place, settings)
+            ..services.guard_context(place, settings)
         },
         checkpoints: Some(checkpoints.as_ref()),
         most_files: settings.max_files,
@@ -341,7 +345,7 @@ fn judged(
     if !args.checkpoint || outcome.decision_for(presence) == Decision::Deny {
         return Ok(outcome);
     }
-    let order = CheckpointOrder {
+    let order = GuardCheckpointRequest {
         root: place.root.clone(),
         losses: vec![
             PolicyLoss::Uncommitted,
@@ -354,7 +358,7 @@ fn judged(
     let made = checkpoints.save(&order)?;
     Ok(GuardOutcome {
         checkpoint: made
-            .map(|made| (made.number, made.what()))
+            .map(|made| (made.number, made.describe()))
             .or(outcome.checkpoint.clone()),
         ..outcome
     })
@@ -364,7 +368,7 @@ fn log(
     subject: &str,
     outcome: &GuardOutcome,
     (allowed, micros): (bool, u64),
-    place: &GuardPlace,
+    place: &GuardProject,
     services: &dyn ServiceFactory,
 ) {
     drop(services.guard_log().append(&LogEntry {
@@ -379,7 +383,7 @@ fn log(
         reason: if outcome.decision == Decision::Allow {
             String::new()
         } else {
-            services.without_secrets(&outcome.reason)
+            services.redact(&outcome.reason)
         },
         rule: outcome.rule.clone(),
         checkpoint: outcome.checkpoint.as_ref().map(|(number, _)| *number),
@@ -397,7 +401,7 @@ struct Copier {
     runner: Arc<dyn CommandRunner>,
 }
 
-impl ByteReader for Copier {
+impl ByteObserver for Copier {
     fn bytes(&self, stream: OutputStream, bytes: &[u8]) {
         let length = bytes.len() as u64;
         let before = self.printed.fetch_add(length, Ordering::Relaxed);
@@ -423,7 +427,7 @@ impl ByteReader for Copier {
 fn run(
     args: &ExecArgs,
     command: Command,
-    place: &GuardPlace,
+    place: &GuardProject,
     exec: &ExecServices,
     most: u64,
     is_silent: bool,
@@ -436,7 +440,7 @@ fn run(
         is_full: AtomicBool::new(false),
         runner: Arc::clone(&exec.runner),
     });
-    let byte_reader: Arc<dyn ByteReader> = copier.clone();
+    let byte_reader: Arc<dyn ByteObserver> = copier.clone();
     let input_pipe = services.standard_input()?;
     let request = CommandRequest {
         command,

@@ -19,7 +19,7 @@ const OWN: [(&str, bool); 9] = [
 
 /// Joins the words of a command that is to be explained into one. Options of tos stand before it, or, where the command is one
 /// word, behind it.
-pub fn explained(words: Vec<OsString>) -> Vec<OsString> {
+pub fn join_explained_command(words: Vec<OsString>) -> Vec<OsString> {
     let is = |at: usize, wanted: &[&str]| {
         let word = words.get(at).and_then(|word| word.to_str());
         word.is_some_and(|word| wanted.contains(&word))
@@ -74,7 +74,7 @@ mod tests {
 
     fn joined(text: &[&str]) -> Vec<String> {
         let words = text.iter().map(OsString::from).collect();
-        let words = explained(words).into_iter();
+        let words = join_explained_command(words).into_iter();
         words.map(|word| word.into_string().unwrap()).collect()
     }
 

@@ -76,7 +76,7 @@ pub fn topics() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 /// The commands there are, as help needs them.
 #[derive(Debug)]
-pub struct Commands {
+pub struct HelpCommands {
     /// In groups, by what a person wants to do.
     pub grouped: fn() -> clap::Command,
     /// In one list.
@@ -84,7 +84,11 @@ pub struct Commands {
 }
 
 /// Shows a topic, a command's help, or everything.
-pub fn main(args: &HelpArgs, commands: &Commands, printer: &Printer) -> Result<CliExit, CliError> {
+pub fn main(
+    args: &HelpArgs,
+    commands: &HelpCommands,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
     if args.man {
         return manual((commands.plain)());
     }

@@ -41,11 +41,11 @@ pub fn main(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let Verb::Probe { conclude } = &args.verb;
-    self::conclude(conclude.as_deref(), global, services, printer)
+    self::probe_and_record(conclude.as_deref(), global, services, printer)
 }
 
 /// Tries every way of confining programs, and records the verdict where asked.
-pub(super) fn conclude(
+pub(super) fn probe_and_record(
     subject: Option<&str>,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,

@@ -103,7 +103,7 @@ fn verify(
         }
         Err(Error::Broken { broken, .. }) => {
             if let Some(reason) = acknowledge {
-                super::person::only_a_person(
+                super::person::require_person(
                     services,
                     "begin a new ledger in the lowest phase",
                     "begin",
@@ -189,7 +189,7 @@ fn void(
         )));
     }
     printer.line(&row(record));
-    super::person::only_a_person(services, "void this record", "void")?;
+    super::person::require_person(services, "void this record", "void")?;
     gate_services.record(LedgerEntry::Void {
         target: seq,
         reason: reason.to_owned(),

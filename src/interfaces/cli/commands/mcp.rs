@@ -11,7 +11,7 @@ use crate::{
         cli::{
             args::{ApprovalMode, GlobalArgs},
             exit::{CliError, CliExit},
-            guard_services::GuardPlace,
+            guard_services::GuardProject,
             services,
             services::ServiceFactory,
         },
@@ -78,7 +78,7 @@ pub fn main(
         printer.alert(notice);
     }
     let words = child_words(global, &settings);
-    let place = GuardPlace {
+    let place = GuardProject {
         root: settings.root.clone(),
         folder: settings.root.clone(),
     };
@@ -87,10 +87,10 @@ pub fn main(
         .map_err(CliError::Setup)?;
     let guard = (
         rules.policy().map_err(CliError::Setup)?,
-        services.guard_world(&place, &rules),
+        services.guard_context(&place, &rules),
     );
     let waits = args.approvals == McpApprovals::Wait;
-    let bench = mcp::Workbench::new(
+    let bench = mcp::McpState::new(
         settings,
         guard,
         commands,
@@ -99,7 +99,7 @@ pub fn main(
     )?;
     let bench = Arc::new(bench);
     let printer = printer.clone();
-    let is_own = services.variable(TOKEN).is_none();
+    let is_own = services.env_var(TOKEN).is_none();
     let served = services::block_on(services, move |mut stop| {
         Box::pin(async move {
             let Some(terms) = terms else {
@@ -129,13 +129,16 @@ pub fn main(
 }
 
 /// Returns where to listen, with the token of the environment or a new one.
-fn terms(address: SocketAddr, services: &dyn ServiceFactory) -> Result<mcp::HttpTerms, CliError> {
+fn terms(
+    address: SocketAddr,
+    services: &dyn ServiceFactory,
+) -> Result<mcp::McpHttpOptions, CliError> {
     if !address.ip().is_loopback() {
         return Err(CliError::Usage(format!(
             "`--http {address}` is not an address of loopback; other machines must not reach it"
         )));
     }
-    let token = match services.variable(TOKEN) {
+    let token = match services.env_var(TOKEN) {
         Some(token) if token.len() >= SHORTEST && token.is_ascii() => token,
         Some(_) => {
             return Err(CliError::Usage(format!(
@@ -146,7 +149,7 @@ fn terms(address: SocketAddr, services: &dyn ServiceFactory) -> Result<mcp::Http
             .fresh_secret()
             .map_err(|error| CliError::NotDone(format!("a token could not be made: {error}")))?,
     };
-    Ok(mcp::HttpTerms { address, token })
+    Ok(mcp::McpHttpOptions { address, token })
 }
 
 /// Returns the options that children get: those of the person, with the root as it was understood.

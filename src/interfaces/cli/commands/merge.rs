@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     board::all_tasks,
-    service_client::{ServiceClient, told},
+    service_client::{ServiceClient, print_answer},
 };
 use crate::interfaces::{
     cli::{
@@ -31,7 +31,7 @@ pub fn main(
     let waiting = in_queue(&client)?;
     let answer = client.ask("POST", "/system/merges/retry", &Value::Null)?;
     if waiting.is_empty() {
-        told(&answer, "no merge waits", printer);
+        print_answer(&answer, "no merge waits", printer);
         return Ok(CliExit::Success);
     }
     let process = services.self_process();

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::{
-    domain::notification::{Notification, NotificationEvent},
+    domain::notify::{Notification, NotificationEvent},
     interfaces::{
         cli::{
             args::GlobalArgs,

@@ -9,13 +9,13 @@ use crate::{
 };
 
 /// Lets a person at the terminal confirm by typing a word; everybody else is refused.
-pub(super) fn only_a_person(
+pub(super) fn require_person(
     services: &dyn ServiceFactory,
     what: &str,
     word: &str,
 ) -> Result<(), CliError> {
     if !services.is_attended() {
-        return refused(
+        return refuse(
             format!("only a person at a terminal may {what}"),
             "run the command in a terminal",
         )
@@ -25,11 +25,11 @@ pub(super) fn only_a_person(
     if answer.as_deref() == Some(word) {
         return Ok(());
     }
-    refused(format!("`{word}` was not typed"), "run the command again").map(drop)
+    refuse(format!("`{word}` was not typed"), "run the command again").map(drop)
 }
 
 /// Refuses with a reason and what to do next.
-pub(super) fn refused(why: String, next: &str) -> Result<CliExit, CliError> {
+pub(super) fn refuse(why: String, next: &str) -> Result<CliExit, CliError> {
     Err(CliError::Refused(GateRefusal {
         why,
         next: next.to_owned(),

@@ -1,15 +1,15 @@
 //! `tos autonomy`: where autonomy stands, and the steps only a person may take.
 
-use crate::interfaces::cli::commands::person::{only_a_person, refused};
+use crate::interfaces::cli::commands::person::{refuse, require_person};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::{
     domain::{
         gates,
-        gates::{ObservedChange, TrackStatus},
+        gates::{ObservationInputs, TrackStatus},
         job::event::RunLogEvent,
-        ledger::{LedgerEntry, PhaseMode},
+        ledger::{LedgerEntry, PhaseTransition},
     },
     interfaces::{
         cli::{
@@ -25,7 +25,7 @@ use crate::{
 
 /// Options of `tos autonomy`.
 #[derive(Debug, Args)]
-pub struct PhaseArgs {
+pub struct AutonomyArgs {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -104,7 +104,7 @@ enum Verb {
 
 /// Does what the verb says.
 pub fn main(
-    args: &PhaseArgs,
+    args: &AutonomyArgs,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
@@ -135,7 +135,7 @@ pub fn main(
         }
         Verb::Hold { reason, end } => hold(&mut gate_services, reason, *end, services, printer),
         Verb::Unlock { reason } => {
-            only_a_person(services, "unlock", "unlock")?;
+            require_person(services, "unlock", "unlock")?;
             gate_services.record(LedgerEntry::Unlock {
                 reason: reason.clone(),
             })?;
@@ -175,7 +175,7 @@ fn hold(
 ) -> Result<CliExit, CliError> {
     let reason = reason.to_owned();
     if end {
-        only_a_person(services, "end a hold", "end")?;
+        require_person(services, "end a hold", "end")?;
         gate_services.record(LedgerEntry::Unhold { reason })?;
         return Ok(said(printer, "the hold is over", &json!({ "hold": null })));
     }
@@ -238,7 +238,7 @@ fn status(
         &json!({ "ledger": "ok", "report": report, "gates": gate_services.loaded.digest }),
     );
     let gate = report
-        .autonomy()
+        .autonomy_track()
         .and_then(|standing| standing.gate.as_ref());
     let ready = gate.is_none_or(gates::GateReport::is_ready);
     Ok(if shown.check && !ready {
@@ -265,7 +265,7 @@ fn promote(
     };
     printer.line(&gates::table(&report, standing.track == "stage"));
     if let Some(reason) = &standing.locked {
-        return refused(
+        return refuse(
             format!("locked: {reason}"),
             "tos autonomy unlock --reason TEXT",
         );
@@ -277,10 +277,10 @@ fn promote(
             .filter(|one| !one.met)
             .map(|one| one.id.as_str())
             .collect();
-        return refused(
+        return refuse(
             format!(
                 "{} of {} criteria are open: {}",
-                gate.open(),
+                gate.unmet_count(),
                 gate.criteria.len(),
                 open.join(", ")
             ),
@@ -291,7 +291,7 @@ fn promote(
         printer.document(&json!({ "ready": true, "from": gate.from, "to": gate.to }));
         return Ok(CliExit::Success);
     }
-    only_a_person(services, &format!("enter level {}", gate.to), &gate.to)?;
+    require_person(services, &format!("enter level {}", gate.to), &gate.to)?;
     let evidence = gate
         .criteria
         .iter()
@@ -301,7 +301,7 @@ fn promote(
         track: standing.track.clone(),
         from: gate.from.clone(),
         to: gate.to.clone(),
-        mode: PhaseMode::Promote,
+        mode: PhaseTransition::Promote,
         lock: false,
         reason: String::new(),
         evidence,
@@ -319,7 +319,7 @@ fn choose<'a>(
     wanted: Option<&str>,
 ) -> Result<&'a TrackStatus, CliError> {
     let leads = |standing: &&TrackStatus| match wanted {
-        None => standing.track == gates::AUTONOMY,
+        None => standing.track == gates::AUTONOMY_TRACK,
         Some(wanted) => standing.gate.as_ref().is_some_and(|gate| gate.to == wanted),
     };
     tracks.iter().find(leads).ok_or_else(|| {
@@ -340,7 +340,7 @@ fn demote(
     let tracks = gate_services.loaded.gates.tracks();
     let fits = |standing: &&TrackStatus| {
         let track = tracks.iter().find(|track| track.name == standing.track);
-        wanted.map_or(standing.track == gates::AUTONOMY, |wanted| {
+        wanted.map_or(standing.track == gates::AUTONOMY_TRACK, |wanted| {
             track.is_some_and(|track| track.phases.iter().any(|phase| phase == wanted))
         })
     };
@@ -370,7 +370,7 @@ fn demote(
         track: standing.track.clone(),
         from: standing.phase.clone(),
         to: to.clone(),
-        mode: PhaseMode::Demote,
+        mode: PhaseTransition::Demote,
         lock: false,
         reason: reason.to_owned(),
         evidence: Vec::new(),
@@ -400,7 +400,7 @@ fn overrule(
     if reason.trim().is_empty() {
         return Err(CliError::usage("`--reason` is blank"));
     }
-    only_a_person(services, "override the autonomy level", "override")?;
+    require_person(services, "override the autonomy level", "override")?;
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
     let until = gate_services.here.at + chrono::Duration::seconds(seconds);
     gate_services.record(LedgerEntry::Override {
@@ -460,12 +460,12 @@ fn observe(
     Ok(CliExit::Success)
 }
 
-fn look(services: &dyn ServiceFactory, global: &GlobalArgs) -> Result<ObservedChange, CliError> {
+fn look(services: &dyn ServiceFactory, global: &GlobalArgs) -> Result<ObservationInputs, CliError> {
     let settings = services.settings(global)?;
     let store = services.store(&settings, None);
     let events: Vec<RunLogEvent> = store.history()?;
     let text = |path: &std::path::Path| {
-        let bytes = services.read(&settings, path)?;
+        let bytes = services.read_root_file(&settings, path)?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     };
     let value = |path: &std::path::Path| serde_json::from_str(&text(path)?).ok();
@@ -477,9 +477,9 @@ fn look(services: &dyn ServiceFactory, global: &GlobalArgs) -> Result<ObservedCh
     let listed = listed.unwrap_or_default();
     let of = |sort| listed.iter().filter(move |one| one.sort == sort);
     let summary = &settings.paths.run_summary;
-    Ok(ObservedChange {
+    Ok(ObservationInputs {
         sprint: settings.rules.sprint.clone(),
-        has_keys: settings.missing_keys().is_empty(),
+        has_keys: settings.missing_api_keys().is_empty(),
         summary: value(summary),
         summary_line: text(&summary.with_extension("txt")),
         phase_summary: value(
@@ -521,7 +521,7 @@ fn attest(
         )));
     }
     for name in names {
-        only_a_person(services, &format!("state that `{name}` holds"), name)?;
+        require_person(services, &format!("state that `{name}` holds"), name)?;
         let statement = format!("a person at the terminal states `{name}`");
         gate_services.record(LedgerEntry::Attested {
             name: name.clone(),

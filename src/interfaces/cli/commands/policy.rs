@@ -40,7 +40,7 @@ enum Verb {
     /// Judge one command and show everything that was found in it; nothing runs
     Explain(ExplainArgs),
     /// Judge every command of a corpus and count what is denied, missed and falsely denied
-    Check(CheckArgs),
+    Check(JudgeChangeArgs),
     /// Check the examples of the configured rules and of the preset
     Test,
 }
@@ -63,7 +63,7 @@ struct ExplainArgs {
 
 /// Options of `tos policy check`.
 #[derive(Debug, Args)]
-struct CheckArgs {
+struct JudgeChangeArgs {
     /// JSON lines, each with `command`, `shell` and `intent` (`benign`, or what it is after) or `harmful`; relative to the root
     #[arg(long, value_name = "CORPUS.jsonl")]
     file: PathBuf,
@@ -124,7 +124,7 @@ fn explain(
     let policy = settings.policy()?;
     let world = PolicyContext {
         sandbox_proved: args.sandboxed,
-        ..services.world(settings, args.attended)
+        ..services.policy_context(settings, args.attended)
     };
     let verdict = policy.judge(&command(&args.kind, &args.command)?, &world);
     show(&verdict, printer);
@@ -194,7 +194,7 @@ struct Tally {
 }
 
 fn check(
-    args: &CheckArgs,
+    args: &JudgeChangeArgs,
     settings: &Settings,
     services: &dyn ServiceFactory,
     printer: &Printer,
@@ -206,7 +206,7 @@ fn check(
     let policy = Policy::new(&rules).map_err(|error| CliError::Usage(error.to_string()))?;
     let world = PolicyContext {
         sandbox_proved: args.sandboxed,
-        ..services.world(settings, false)
+        ..services.policy_context(settings, false)
     };
     let entries = entries(&args.file, settings, services)?;
     let clock = services.clock();
@@ -248,7 +248,7 @@ fn entries(
     services: &dyn ServiceFactory,
 ) -> Result<Vec<Entry>, CliError> {
     let bytes = services
-        .read(settings, file)
+        .read_root_file(settings, file)
         .ok_or_else(|| CliError::Usage(format!("{} cannot be read", file.display())))?;
     let text = String::from_utf8_lossy(&bytes);
     let lines = text

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::service_client::{ServiceClient, in_path, told};
+use super::service_client::{ServiceClient, percent_encode, print_answer};
 use crate::{
     config::task_list,
     interfaces::{
@@ -114,13 +114,13 @@ pub fn main(
                 ),
                 None => None,
             };
-            let path = format!("/system/processes/{}/start", in_path(name));
+            let path = format!("/system/processes/{}/start", percent_encode(name));
             let body = content.map_or(Value::Null, |content| json!({ "content": content }));
-            told(&client.ask("POST", &path, &body)?, "started", printer);
+            print_answer(&client.ask("POST", &path, &body)?, "started", printer);
         }
         ProcVerb::Stop { name } => {
-            let path = format!("/system/processes/{}/stop", in_path(name));
-            told(
+            let path = format!("/system/processes/{}/stop", percent_encode(name));
+            print_answer(
                 &client.ask("POST", &path, &Value::Null)?,
                 "stopped",
                 printer,
@@ -129,9 +129,9 @@ pub fn main(
         ProcVerb::Restart {
             name: Some(name), ..
         } => {
-            let path = format!("/system/processes/{}/restart", in_path(name));
+            let path = format!("/system/processes/{}/restart", percent_encode(name));
             let answer = client.ask("POST", &path, &Value::Null)?;
-            told(&answer, "started again", printer);
+            print_answer(&answer, "started again", printer);
         }
         ProcVerb::Restart { name: None, .. } => return restart_for_config(&client, printer),
         ProcVerb::StartAll => return start_all(&client, printer),
@@ -159,7 +159,7 @@ fn start_all(client: &ServiceClient, printer: &Printer) -> Result<CliExit, CliEr
         let name = process["name"].as_str().unwrap_or_default();
         let is_up = matches!(process["status"].as_str(), Some("running" | "starting"));
         if process["autoRestart"] == true && !is_up {
-            let path = format!("/system/processes/{}/start", in_path(name));
+            let path = format!("/system/processes/{}/start", percent_encode(name));
             match client.ask("POST", &path, &Value::Null) {
                 Ok(_) => started.push(name.to_owned()),
                 Err(error) => {
@@ -196,7 +196,7 @@ fn restart_for_config(client: &ServiceClient, printer: &Printer) -> Result<CliEx
         let name = process["name"].as_str().unwrap_or_default();
         let is_wanted = process["isConfigured"] == true;
         let what = if is_wanted { "restart" } else { "stop" };
-        let path = format!("/system/processes/{}/{what}", in_path(name));
+        let path = format!("/system/processes/{}/{what}", percent_encode(name));
         match client.ask("POST", &path, &Value::Null) {
             Ok(_) if is_wanted => restarted.push(name),
             Ok(_) => stopped.push(name),
@@ -229,7 +229,7 @@ fn restart_for_config(client: &ServiceClient, printer: &Printer) -> Result<CliEx
 /// Shows the end of one log, or of all of them by time.
 fn logs(name: Option<&str>, client: &ServiceClient, printer: &Printer) -> Result<Value, CliError> {
     if let Some(name) = name {
-        let path = format!("/logs/processes/{}?lines=2000", in_path(name));
+        let path = format!("/logs/processes/{}?lines=2000", percent_encode(name));
         let answer = client.ask("GET", &path, &Value::Null)?;
         for line in answer["log"].as_str().unwrap_or_default().lines() {
             printer.line(line);
@@ -273,11 +273,11 @@ pub fn hatch_main(
         }
         HatchVerb::Arm => {
             let answer = client.ask("POST", "/system/hatch/arm", &Value::Null)?;
-            told(&answer, "armed", printer);
+            print_answer(&answer, "armed", printer);
         }
         HatchVerb::Disarm => {
             let answer = client.ask("POST", "/system/hatch/disarm", &Value::Null)?;
-            told(&answer, "disarmed", printer);
+            print_answer(&answer, "disarmed", printer);
         }
     }
     Ok(CliExit::Success)

@@ -26,14 +26,14 @@ pub struct ReviewArgs {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// The work is good; takes back an earlier rejection, needs a person at the terminal
-    Accept(Judged),
+    Accept(ReviewedTask),
     /// The work is not good: it no longer counts as a success
-    Reject(Judged),
+    Reject(ReviewedTask),
 }
 
 /// A task and what is said about it.
 #[derive(Debug, Args)]
-pub(super) struct Judged {
+pub(super) struct ReviewedTask {
     /// The task's id
     task: String,
     /// What you looked at, or what is wrong with it
@@ -49,20 +49,20 @@ pub fn main(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     match &args.verb {
-        Verb::Accept(judged) => judge(judged, true, global, services, printer),
-        Verb::Reject(judged) => judge(judged, false, global, services, printer),
+        Verb::Accept(judged) => record_review(judged, true, global, services, printer),
+        Verb::Reject(judged) => record_review(judged, false, global, services, printer),
     }
 }
 
 /// Records one judgement.
-pub(super) fn judge(
-    judged: &Judged,
+pub(super) fn record_review(
+    judged: &ReviewedTask,
     accepted: bool,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let Judged { task, reason } = judged;
+    let ReviewedTask { task, reason } = judged;
     let mut gate_services = GateServices::load(services, global)?;
     let known = gate_services
         .chain
@@ -75,7 +75,7 @@ pub(super) fn judge(
         )));
     }
     if accepted {
-        super::person::only_a_person(services, &format!("accept the work of {task}"), task)?;
+        super::person::require_person(services, &format!("accept the work of {task}"), task)?;
     }
     gate_services.record(LedgerEntry::Review {
         task: task.clone(),

@@ -6,13 +6,13 @@
 
 use serde_json::{Value, json};
 
-use super::{checkpoint_mode, run, run::RunFrame};
+use super::{checkpoint_mode, run, run::RunOrigin};
 use crate::{
     config::Settings,
     domain::checkpoint::{RollbackReport, RollbackRequest},
     interfaces::{
         cli::{
-            args::{GlobalArgs, ModeArgs, RunMode},
+            args::{GlobalArgs, RunMode, RunModeArgs},
             exit::{CliError, CliExit},
             services,
             services::ServiceFactory,
@@ -23,7 +23,7 @@ use crate::{
 
 /// Rolls back, then tests.
 pub fn main(
-    args: &ModeArgs,
+    args: &RunModeArgs,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
@@ -44,7 +44,7 @@ pub fn main(
     let order = RollbackRequest {
         target,
         discard: args.discard,
-        templates: services.templates(&settings),
+        templates: services.placeholders(&settings),
     };
     let checkpoints = services.checkpoints(&settings);
     let done = services::block_on(services, move |_stop| {
@@ -72,7 +72,7 @@ fn facts(done: &RollbackReport) -> Value {
 
 /// Tests the state that is back, unless that is not wanted or cannot be; says what came of it.
 fn test(
-    args: &ModeArgs,
+    args: &RunModeArgs,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
@@ -96,11 +96,11 @@ fn test(
         return end(printer, facts, &json!({ "skipped": why }));
     }
     printer.note("auto test after rollback");
-    let test = ModeArgs {
+    let test = RunModeArgs {
         clean: true,
         ..args.clone()
     };
-    let frame = RunFrame {
+    let frame = RunOrigin {
         rollback: Some(facts.clone()),
     };
     match run::run_mode_with_summary(RunMode::Test, &test, global, services, printer, &frame) {
@@ -129,7 +129,7 @@ fn untestable(services: &dyn ServiceFactory, settings: &Settings) -> Option<Stri
     if let Err(missing) = settings.require_file() {
         return Some(missing.to_string());
     }
-    let missing = settings.missing_keys();
+    let missing = settings.missing_api_keys();
     let replayed = services.replay_notice(settings).is_some();
     let needed = !missing.is_empty() && !replayed;
     needed.then(|| format!("{} not set", missing.join(" and ")))
@@ -160,7 +160,7 @@ fn last_checkpoint(
     printer: &Printer,
 ) -> Result<Option<String>, CliError> {
     let file = &settings.paths.last_checkpoint;
-    let Some(bytes) = services.read(settings, file) else {
+    let Some(bytes) = services.read_root_file(settings, file) else {
         return Ok(None);
     };
     let text = String::from_utf8_lossy(&bytes);

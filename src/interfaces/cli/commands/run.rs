@@ -4,14 +4,14 @@ use crate::{
     config::Settings,
     domain::job::{
         event::RunSettingsRecord,
-        outcome::{RunOutcome, StepPhase},
-        record::{RecordFiles, RunContext, VerifyReport, verify},
+        outcome::{RunOutcome, StepOutcome},
+        record::{RecordFiles, RunSummaryFacts, VerifyReport, verify},
         rules::AfterCrash,
         state::JobLoopState,
     },
     interfaces::{
         cli::{
-            args::{ApprovalMode, GlobalArgs, ModeArgs, RunMode},
+            args::{ApprovalMode, GlobalArgs, RunMode, RunModeArgs},
             exit::{CliError, CliExit},
             services,
             services::ServiceFactory,
@@ -29,7 +29,7 @@ use crate::{
             recovery, run,
             run::{RunReport, RunRequest},
         },
-        notify::JobTeller,
+        notify::JobNotifier,
     },
 };
 
@@ -38,7 +38,7 @@ const SETTLE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// What surrounds a run: the automatic test after a rollback has its own facts.
 #[derive(Debug, Clone, Default)]
-pub struct RunFrame {
+pub struct RunOrigin {
     /// The facts of the rollback this run follows.
     pub rollback: Option<serde_json::Value>,
 }
@@ -46,22 +46,22 @@ pub struct RunFrame {
 /// Runs a mode.
 pub fn main(
     mode: RunMode,
-    args: &ModeArgs,
+    args: &RunModeArgs,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    run_mode_with_summary(mode, args, global, services, printer, &RunFrame::default())
+    run_mode_with_summary(mode, args, global, services, printer, &RunOrigin::default())
 }
 
 /// Runs a mode inside a frame; trouble before the run leaves a summary that says so.
 pub fn run_mode_with_summary(
     mode: RunMode,
-    args: &ModeArgs,
+    args: &RunModeArgs,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
-    frame: &RunFrame,
+    frame: &RunOrigin,
 ) -> Result<CliExit, CliError> {
     let mut settings = match services.settings(global) {
         Ok(settings) => settings,
@@ -121,7 +121,7 @@ fn failed_test(mode: RunMode, printer: &Printer, trouble: CliError) -> CliError 
     trouble
 }
 
-fn apply(args: &ModeArgs, settings: &mut Settings) {
+fn apply(args: &RunModeArgs, settings: &mut Settings) {
     match args.on_unknown.as_deref() {
         Some("rerun") => settings.rules.on_unknown = AfterCrash::Rerun,
         Some("skip") => settings.rules.on_unknown = AfterCrash::Skip,
@@ -132,20 +132,20 @@ fn apply(args: &ModeArgs, settings: &mut Settings) {
 
 fn run(
     mode: RunMode,
-    args: &ModeArgs,
+    args: &RunModeArgs,
     settings: &Settings,
     (services, global): (&dyn ServiceFactory, &GlobalArgs),
     printer: &Printer,
-    frame: &RunFrame,
+    frame: &RunOrigin,
     store: &std::sync::Arc<dyn Store>,
 ) -> Result<CliExit, CliError> {
-    let job = services.job(
+    let job = services.job_services(
         settings,
         mode.as_str(),
         args.approvals,
         std::sync::Arc::clone(store),
     )?;
-    let tellers = services.told_of(&settings.root)?;
+    let tellers = services.event_notifiers(&settings.root)?;
     let telemetry = services.telemetry(global)?;
     services.make_folders(settings)?;
     let lock = services.lock(settings, &format!("tos --mode {}", mode.as_str()))?;
@@ -165,7 +165,7 @@ fn run(
     }
     if clean {
         printer.note("cleanup start");
-        services.end_temporary(settings);
+        services.remove_temp_folder(settings);
     }
     let order = RunRequest {
         setup: job.setup,
@@ -177,14 +177,14 @@ fn run(
     let ports = job.ports;
     let mut reporters = reporters(args, printer);
     let notifications = tellers.notifications;
-    reporters.push(Box::new(JobTeller(std::sync::Arc::clone(&notifications))));
+    reporters.push(Box::new(JobNotifier(std::sync::Arc::clone(&notifications))));
     reporters.extend(job_exporter(telemetry));
     let voice = printer.clone();
     let (passage, told) = services::block_on(services, move |stop| {
         Box::pin(async move {
             let tell = |text: &str| voice.alert(text);
             let passage = run::run(order, &ports, reporters, stop, &tell).await;
-            (passage, notifications.settle(SETTLE).await)
+            (passage, notifications.flush(SETTLE).await)
         })
     })?;
     for line in told.failed {
@@ -199,22 +199,22 @@ fn run(
         passage.outcome,
         RunOutcome::Done { .. } | RunOutcome::LoopComplete { .. }
     ) {
-        services.end_temporary(settings);
+        services.remove_temp_folder(settings);
     }
     drop(lock);
     conclude(mode, settings, printer, store.as_ref(), &passage, frame)
 }
 
 /// Returns whoever follows a run for a person: a moving line on a terminal, one line a thing elsewhere.
-fn reporters(args: &ModeArgs, printer: &Printer) -> Vec<Box<dyn EventReporter>> {
+fn reporters(args: &RunModeArgs, printer: &Printer) -> Vec<Box<dyn EventReporter>> {
     if printer.is_terminal() {
         let asks_here = args.approvals != Some(ApprovalMode::Wait);
         vec![Box::new(LiveJobView::new(printer, asks_here))]
     } else {
         let mut lines: Vec<Box<dyn EventReporter>> =
-            vec![Box::new(plain::Progress::new(printer.clone()))];
+            vec![Box::new(plain::ProgressReporter::new(printer.clone()))];
         if args.approvals == Some(ApprovalMode::Wait) {
-            lines.push(Box::new(plain::WaitingApprovalNotice(printer.clone())));
+            lines.push(Box::new(plain::ApprovalReporter(printer.clone())));
         }
         lines
     }
@@ -223,11 +223,11 @@ fn reporters(args: &ModeArgs, printer: &Printer) -> Vec<Box<dyn EventReporter>> 
 /// Whether this very job has reached its goal, and nobody wants it done again. A loop counts its jobs by itself.
 fn is_done(
     mode: RunMode,
-    args: &ModeArgs,
+    args: &RunModeArgs,
     settings: &Settings,
     services: &dyn ServiceFactory,
     store: &dyn Store,
-    frame: &RunFrame,
+    frame: &RunOrigin,
 ) -> bool {
     let wants_it = args.again || args.clean || frame.rollback.is_some();
     if wants_it
@@ -238,8 +238,9 @@ fn is_done(
     }
     let state = on_record(store);
     let is_over = state.job.is_none() && !state.running && state.jobs_done > 0;
-    let is_reached = state.last.phase == Some(StepPhase::Done);
-    let is_same = state.facts.goal.is_some() && state.facts.goal == services.goal(settings).ok();
+    let is_reached = state.last.phase == Some(StepOutcome::Done);
+    let is_same =
+        state.facts.goal.is_some() && state.facts.goal == services.goal_digest(settings).ok();
     is_over && is_reached && is_same && state.facts.max_jobs.is_none()
 }
 
@@ -249,7 +250,7 @@ fn untouched(
     services: &dyn ServiceFactory,
     printer: &Printer,
     store: &dyn Store,
-    frame: &RunFrame,
+    frame: &RunOrigin,
 ) -> Result<CliExit, CliError> {
     let lock = services.lock(settings, "tos run")?;
     let (state, disk, _) = run::recover_read_only(store)?;
@@ -287,7 +288,7 @@ fn conclude(
     printer: &Printer,
     store: &dyn Store,
     passage: &RunReport,
-    frame: &RunFrame,
+    frame: &RunOrigin,
 ) -> Result<CliExit, CliError> {
     let RunReport {
         state,
@@ -296,9 +297,9 @@ fn conclude(
         ..
     } = passage;
     if matches!(outcome, RunOutcome::Done { .. }) {
-        plain::result(printer, state);
+        plain::print_result(printer, state);
     }
-    plain::after_run(printer, state, disk, outcome);
+    plain::print_run_end(printer, state, disk, outcome);
     let report = (mode == RunMode::Test).then(|| checked(settings, state, disk, Some(outcome)));
     if let Some(report) = &report {
         plain::print_verification(printer, report);
@@ -320,7 +321,7 @@ fn verify_only(
     services: &dyn ServiceFactory,
     printer: &Printer,
     store: &dyn Store,
-    frame: &RunFrame,
+    frame: &RunOrigin,
 ) -> Result<CliExit, CliError> {
     let lock = services.lock(settings, "tos --mode test --verify-only")?;
     let (state, disk, repairs) = run::recover_read_only(store)?;
@@ -367,9 +368,9 @@ fn finish(
     disk: &RecordFiles,
     outcome: Option<&RunOutcome>,
     report: Option<&VerifyReport>,
-    frame: &RunFrame,
+    frame: &RunOrigin,
 ) -> Result<CliExit, CliError> {
-    let files = RunContext {
+    let files = RunSummaryFacts {
         mode: mode.as_str().to_owned(),
         disk: disk.clone(),
         outcome: outcome.cloned(),
@@ -404,12 +405,12 @@ fn leave_summary(
     store: &dyn Store,
     mode: RunMode,
     trouble: &CliError,
-    frame: &RunFrame,
+    frame: &RunOrigin,
     settings: Option<&Settings>,
 ) {
-    let files = RunContext {
+    let files = RunSummaryFacts {
         mode: mode.as_str().to_owned(),
-        disk: store.disk(),
+        disk: store.record_files(),
         outcome: None,
         error: Some(trouble.to_string()),
         rollback: frame.rollback.clone(),

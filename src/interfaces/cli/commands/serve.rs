@@ -16,7 +16,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    serve_args::{self, ADDRESS, ServeArgs},
+    serve_args::{self, ADDRESS_FILE, ServeArgs},
     serve_checks, serve_detached, serve_news,
 };
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
     interfaces::{
         cli::{
             args::GlobalArgs,
-            commands::{cluster, cluster::joined, night, serve_brain, task},
+            commands::{cluster, cluster::wait_for_leadership, night, serve_brain, task},
             exit::{CliError, CliExit},
             gate_services::GateServices,
             services,
@@ -45,7 +45,7 @@ use crate::{
     },
     services::{
         board,
-        board::{AttemptContext, BoardHandle, ServiceContext},
+        board::{AttemptServices, BoardHandle, ServicePorts},
     },
 };
 
@@ -62,24 +62,24 @@ pub fn main(
     if args.unit {
         return serve_args::print_unit(args, global, services, printer);
     }
-    let config = service_config::load(&services.root(global), |name| services.variable(name));
+    let config = service_config::load(&services.root(global), |name| services.env_var(name));
     let mut config = config.map_err(CliError::Setup)?;
-    serve_checks::programs(&config, global, services)?;
+    serve_checks::check_programs(&config, global, services)?;
     if args.detach {
         return serve_detached::main(args, global, services, printer);
     }
-    let mut joined = joined(args, global, services, printer)?;
-    let (task_services, mut gate_services) = task::opened(global, services, printer)?;
+    let mut joined = wait_for_leadership(args, global, services, printer)?;
+    let (task_services, mut gate_services) = task::open_services(global, services, printer)?;
     let start = circumstances(&config, &task_services, &mut gate_services, services)?;
     config.settings.ask_before_start |= start.attended;
-    let (board_services, remote) = cluster::opened(joined.as_ref(), global, services, printer)?;
+    let (board_services, remote) = cluster::open_board(joined.as_ref(), global, services, printer)?;
     let brain = serve_brain::brain(&config, &board_services)?;
     cleaned(&task_services, printer)?;
     let (listener, address) = inner_listener(args.port.unwrap_or(config.port))?;
     let outer = outer_listener(args)?;
     let (handle, effects) = begun(board_services.store, &task_services.tools.clock)?;
     let containers = (board_services.containers)(task_services.tools.runners.clone());
-    serve_checks::containers(&config.settings, &*containers, printer)?;
+    serve_checks::prepare_containers(&config.settings, &*containers, printer)?;
     let keep_summary = keeper(
         &gate_services,
         board_services.write_state,
@@ -87,7 +87,7 @@ pub fn main(
     );
     let logs = Arc::clone(&board_services.logs);
     let attempts = attempts(&config, start, &task_services, logs, containers);
-    let context = Arc::new(ServiceContext {
+    let context = Arc::new(ServicePorts {
         attempts,
         brain,
         merges: board_services.merges,
@@ -118,12 +118,14 @@ pub fn main(
         printer: printer.clone(),
         drain: Duration::from_secs(args.drain),
         give_back_memory: board_services.give_back_memory,
-        lost: joined.as_mut().and_then(cluster::Joined::lost),
+        lost: joined
+            .as_mut()
+            .and_then(cluster::ClusterLeadership::leadership_lost),
     };
     let served = services::block_on(services, move |stop| {
         Box::pin(serving.until_stopped(effects, context, stop))
     });
-    services.remove_state(global, ADDRESS);
+    services.remove_state_file(global, ADDRESS_FILE);
     drop(task_services);
     said(served, printer)
 }
@@ -135,8 +137,8 @@ fn attempts(
     task_services: &TaskServices,
     logs: Arc<dyn ProcessLogs>,
     containers: Arc<dyn Containers>,
-) -> Arc<AttemptContext> {
-    Arc::new(AttemptContext {
+) -> Arc<AttemptServices> {
+    Arc::new(AttemptServices {
         instance: task_services.run.clone(),
         list: config.list.clone(),
         agents: config.agents.clone(),
@@ -175,7 +177,7 @@ fn write_address(
 ) -> Result<(), CliError> {
     let document =
         json!({ "address": address.to_string(), "token": token, "pid": std::process::id() });
-    services.write_secret(global, ADDRESS, &document.to_string())?;
+    services.write_secret_file(global, ADDRESS_FILE, &document.to_string())?;
     Ok(())
 }
 
@@ -196,7 +198,7 @@ impl Serving {
     async fn until_stopped(
         self,
         effects: UnboundedReceiver<Effect>,
-        context: Arc<ServiceContext>,
+        context: Arc<ServicePorts>,
         stop: watch::Receiver<u8>,
     ) -> Result<(), String> {
         configured(&self.handle, self.settings).await?;
@@ -207,9 +209,12 @@ impl Serving {
             .collect();
         let servers = servers?;
         drop((self.access, over));
-        let news = tokio::spawn(serve_news::tell(self.handle.subscribe(), self.printer));
+        let news = tokio::spawn(serve_news::print_events(
+            self.handle.subscribe(),
+            self.printer,
+        ));
         let rest = tokio::spawn(give_back(self.give_back_memory));
-        let (stop, deposed) = cluster::until_deposed(stop, self.lost);
+        let (stop, deposed) = cluster::stop_when_deposed(stop, self.lost);
         let ended = board::run(self.handle, effects, context, stop, self.drain).await;
         drop(end);
         news.abort();
@@ -273,7 +278,7 @@ fn announce(
             "and on https://{told}; sign in there with the token of .tos/service-token"
         ));
     }
-    for doubt in serve_checks::doubts(settings) {
+    for doubt in serve_checks::settings_warnings(settings) {
         printer.alert(&format!("warning: {doubt}"));
     }
     if settings.ask_before_start {
@@ -320,7 +325,7 @@ fn outer_listener(args: &ServeArgs) -> Result<Option<(StdListener, TlsAcceptor)>
         return Ok(None);
     };
     let read = |path: &PathBuf| service_config::read_pem(path).map_err(CliError::Setup);
-    let tls = http::serve::tls_of(read(certificate)?.as_bytes(), read(key)?.as_bytes());
+    let tls = http::serve::tls_acceptor(read(certificate)?.as_bytes(), read(key)?.as_bytes());
     let tls = tls.map_err(CliError::Setup)?;
     http::serve::may_listen(address, true).map_err(CliError::Setup)?;
     Ok(Some((bind(address)?, tls)))
@@ -328,7 +333,7 @@ fn outer_listener(args: &ServeArgs) -> Result<Option<(StdListener, TlsAcceptor)>
 
 /// Keeps what an earlier service left in work trees, and takes the trees away.
 fn cleaned(task_services: &TaskServices, printer: &Printer) -> Result<(), CliError> {
-    let left = task_services.tools.worktrees.clean();
+    let left = task_services.tools.worktrees.recover_crashed();
     for line in left.map_err(|error| CliError::NotDone(error.to_string()))? {
         printer.note(&line);
     }
@@ -408,9 +413,9 @@ fn circumstances(
         .iter()
         .flat_map(|agent| agent.required_hosts())
         .collect();
-    let confined = task::confined_for(&hosts, config.list.sandbox, task_services, services)?;
+    let confined = task::hosts_confinement(&hosts, config.list.sandbox, task_services, services)?;
     if config.list.sandbox == SandboxDemand::Require && confined.backend == "none" {
-        return Err(task::refused(
+        return Err(task::refusal_error(
             "no wall is proved on this machine, and config/service.toml requires one",
             "tos doctor --sandbox",
         ));
@@ -419,6 +424,6 @@ fn circumstances(
     let alone = gate_services.report().permission.unattended;
     Ok(SessionStart {
         attended: !alone,
-        ..task::start(gate_services, task_services, &config.list, confined)
+        ..task::session_start(gate_services, task_services, &config.list, confined)
     })
 }

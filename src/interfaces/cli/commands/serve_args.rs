@@ -16,7 +16,7 @@ use crate::interfaces::{
 };
 
 /// The file in which callers find address and token, below the state folder.
-pub(super) const ADDRESS: &str = "serve.json";
+pub(super) const ADDRESS_FILE: &str = "serve.json";
 
 /// Options of `tos serve`.
 #[derive(Debug, Args)]
@@ -75,9 +75,9 @@ pub(super) fn print_unit(
 ) -> Result<CliExit, CliError> {
     let (program, root) = services
         .schedules(global)
-        .places()
+        .program_and_root()
         .map_err(|error| CliError::NotDone(error.to_string()))?;
-    let path = services.variable("PATH").unwrap_or_default();
+    let path = services.env_var("PATH").unwrap_or_default();
     let text = unit(
         args,
         &program.display().to_string(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     config::{service::ServiceConfig, service_models::ServiceModel},
     interfaces::cli::{exit::CliError, task_services::BoardServices},
-    services::board::{Brain, ModelSeat, PlanMaker},
+    services::board::{ConfiguredModel, PlannerAndReviewer, PlannerKind},
 };
 
 /// The most tasks of a plan where nothing is said.
@@ -14,19 +14,26 @@ const TASKS: usize = 20;
 const AGENT_SECONDS: u64 = 1200;
 
 /// Makes what plans and reviews.
-pub(super) fn brain(config: &ServiceConfig, services: &BoardServices) -> Result<Brain, CliError> {
-    let seat = |wanted: &ServiceModel| -> Result<ModelSeat, CliError> {
-        Ok(ModelSeat {
+pub(super) fn brain(
+    config: &ServiceConfig,
+    services: &BoardServices,
+) -> Result<PlannerAndReviewer, CliError> {
+    let seat = |wanted: &ServiceModel| -> Result<ConfiguredModel, CliError> {
+        Ok(ConfiguredModel {
             model: (services.model)(wanted)?,
             price: wanted.price,
-            deadline: Duration::from_secs(wanted.seconds.unwrap_or(ServiceModel::SECONDS)),
-            asks: wanted.asks.unwrap_or(ServiceModel::ASKS),
+            deadline: Duration::from_secs(
+                wanted
+                    .seconds
+                    .unwrap_or(ServiceModel::DEFAULT_TIMEOUT_SECONDS),
+            ),
+            asks: wanted.asks.unwrap_or(ServiceModel::DEFAULT_ASKS),
         })
     };
     let planner = &config.planner;
     let maker = match (&planner.model, planner.agent.as_deref()) {
-        (Some(model), _) => PlanMaker::Model(seat(model)?),
-        (None, Some(name)) => PlanMaker::Agent {
+        (Some(model), _) => PlannerKind::Model(seat(model)?),
+        (None, Some(name)) => PlannerKind::Agent {
             agent: Box::new(
                 config
                     .agents
@@ -35,11 +42,11 @@ pub(super) fn brain(config: &ServiceConfig, services: &BoardServices) -> Result<
                     .clone(),
             ),
             deadline: Duration::from_secs(planner.seconds.unwrap_or(AGENT_SECONDS)),
-            asks: planner.asks.unwrap_or(ServiceModel::ASKS),
+            asks: planner.asks.unwrap_or(ServiceModel::DEFAULT_ASKS),
         },
-        (None, None) => PlanMaker::Checklist,
+        (None, None) => PlannerKind::Checklist,
     };
-    Ok(Brain {
+    Ok(PlannerAndReviewer {
         maker,
         areas: planner.areas.clone(),
         most: planner.max_tasks.unwrap_or(TASKS),

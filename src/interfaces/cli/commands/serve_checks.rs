@@ -3,7 +3,7 @@
 use crate::{
     config::service::ServiceConfig,
     domain::{
-        board::{BoardSettings, Role},
+        board::{AgentRole, BoardSettings},
         tasks::{Agent, AgentKind, TaskList},
     },
     interfaces::{
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Says which programs of the agents and of the tests are not there.
-pub(super) fn programs(
+pub(super) fn check_programs(
     config: &ServiceConfig,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
@@ -56,7 +56,7 @@ fn missing(
         return Vec::new();
     }
     let mut faults: Vec<String> = services
-        .list_faults(global, &list)
+        .task_list_faults(global, &list)
         .into_iter()
         .map(|fault| fault.replace("`full_test_command`", "`test_command`"))
         .collect();
@@ -73,7 +73,7 @@ fn missing(
 }
 
 /// Says what attempts in containers lack here, and removes containers that an earlier service left behind.
-pub(super) fn containers(
+pub(super) fn prepare_containers(
     settings: &BoardSettings,
     containers: &dyn Containers,
     printer: &Printer,
@@ -96,16 +96,16 @@ pub(super) fn containers(
 }
 
 /// Says what is allowed and probably not meant.
-pub(super) fn doubts(settings: &BoardSettings) -> Vec<String> {
-    let without = |role: Role, so: &str| {
+pub(super) fn settings_warnings(settings: &BoardSettings) -> Vec<String> {
+    let without = |role: AgentRole, so: &str| {
         let name = role.as_str().to_uppercase();
-        (settings.count(role) == 0).then(|| format!("{name}_COUNT is 0, so {so}"))
+        (settings.agent_count(role) == 0).then(|| format!("{name}_COUNT is 0, so {so}"))
     };
     let held = (settings.max_concurrent == 0)
         .then(|| "MAX_CONCURRENT_WORKERS is 0, so no task is ever started".to_owned());
     [
-        without(Role::Worker, "no task for a worker is ever started"),
-        without(Role::Judge, "nothing is ever judged or merged"),
+        without(AgentRole::Worker, "no task for a worker is ever started"),
+        without(AgentRole::Judge, "nothing is ever judged or merged"),
         held,
     ]
     .into_iter()
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn counts_of_nobody_are_doubted() {
         let mut settings = BoardSettings::default();
-        assert!(doubts(&settings).is_empty());
+        assert!(settings_warnings(&settings).is_empty());
         for (name, part) in [
             ("WORKER_COUNT", "worker"),
             ("JUDGE_COUNT", "judged"),
@@ -128,7 +128,9 @@ mod tests {
         ] {
             settings.set(name, "0").unwrap();
             assert!(
-                doubts(&settings).iter().any(|doubt| doubt.contains(part)),
+                settings_warnings(&settings)
+                    .iter()
+                    .any(|doubt| doubt.contains(part)),
                 "{name}"
             );
         }

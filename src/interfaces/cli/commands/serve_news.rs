@@ -11,11 +11,11 @@ use crate::{
         text::one_line,
     },
     interfaces::report::Printer,
-    services::board::EventNotice,
+    services::board::SequencedEvent,
 };
 
 /// Tells the news until the service ends.
-pub(super) async fn tell(mut events: Receiver<EventNotice>, printer: Printer) {
+pub(super) async fn print_events(mut events: Receiver<SequencedEvent>, printer: Printer) {
     loop {
         match events.recv().await {
             Ok(notice) => {

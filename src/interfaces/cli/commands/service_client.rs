@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::serve_args::ADDRESS;
+use super::serve_args::ADDRESS_FILE;
 use crate::interfaces::{
     cli::{args::GlobalArgs, exit::CliError, services::ServiceFactory},
     report::Printer,
@@ -31,7 +31,9 @@ impl ServiceClient {
     ) -> Result<Self, CliError> {
         let none =
             || CliError::NotDone("no service runs here; start it with `tos serve`".to_owned());
-        let text = services.read_state(global, ADDRESS).ok_or_else(none)?;
+        let text = services
+            .read_state_file(global, ADDRESS_FILE)
+            .ok_or_else(none)?;
         Self::read(&text).ok_or_else(none)
     }
 
@@ -113,7 +115,7 @@ impl ServiceClient {
 }
 
 /// Writes a value so that it can stand in a path.
-pub(super) fn in_path(text: &str) -> String {
+pub(super) fn percent_encode(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     text.bytes()
         .map(|byte| {
@@ -127,10 +129,10 @@ pub(super) fn in_path(text: &str) -> String {
 }
 
 /// Asks the service: method, path, body.
-pub(super) type Ask<'a> = &'a dyn Fn(&str, &str, Value) -> Result<Value, CliError>;
+pub(super) type RequestFn<'a> = &'a dyn Fn(&str, &str, Value) -> Result<Value, CliError>;
 
 /// Tells what was answered: that it is done, or that it was so already.
-pub(super) fn told(answer: &Value, done: &str, printer: &Printer) {
+pub(super) fn print_answer(answer: &Value, done: &str, printer: &Printer) {
     printer.line(answer["message"].as_str().unwrap_or(done));
     printer.document(answer);
 }

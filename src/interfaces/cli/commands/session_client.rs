@@ -37,14 +37,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const REQUESTS: &str = "session-requests";
 
 /// Where a list is carried out.
-pub(super) enum Engine {
+pub(super) enum SessionHost {
     /// By this command.
     Here,
     /// By a service.
     Service(ServiceClient),
 }
 
-impl Engine {
+impl SessionHost {
     /// Finds the service of the root, if one runs.
     pub(super) fn find(global: &GlobalArgs, services: &dyn ServiceFactory) -> Self {
         at(&services.root(global)).map_or(Self::Here, Self::Service)
@@ -62,7 +62,7 @@ impl Engine {
     }
 
     /// Refuses what the service carries out already: a list, or a run.
-    pub(super) fn refuse_twice(&self, what: &str, name: &str) -> Result<(), CliError> {
+    pub(super) fn require_not_running(&self, what: &str, name: &str) -> Result<(), CliError> {
         let Self::Service(client) = self else {
             return Ok(());
         };
@@ -80,7 +80,7 @@ impl Engine {
 
 /// Returns the service of the root, if it answers.
 fn at(root: &Path) -> Option<ServiceClient> {
-    let client = ServiceClient::read(&service_config::address_text(root)?)?;
+    let client = ServiceClient::read(&service_config::read_address_file(root)?)?;
     client
         .ask("GET", "/health", &Value::Null)
         .is_ok()
@@ -94,7 +94,7 @@ fn open_sessions(client: &ServiceClient) -> Result<Vec<Value>, CliError> {
 }
 
 /// A list and how it is to be carried out.
-pub(super) struct Work<'a> {
+pub(super) struct ListRun<'a> {
     /// The list.
     pub(super) list: &'a TaskList,
     /// The terms.
@@ -108,9 +108,9 @@ pub(super) struct Work<'a> {
 }
 
 /// Carries a list out; `None` = a service does, and nobody follows it.
-pub(super) fn carry_out(
-    work: &Work<'_>,
-    engine: &Engine,
+pub(super) fn run_list(
+    work: &ListRun<'_>,
+    engine: &SessionHost,
     task_services: &TaskServices,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
@@ -121,7 +121,7 @@ pub(super) fn carry_out(
         printer: printer.clone(),
         asks: work.asks,
     };
-    let Engine::Service(client) = engine else {
+    let SessionHost::Service(client) = engine else {
         if work.detach {
             return Err(CliError::usage(
                 "--detach needs a service that goes on with it; start one with `tos serve`",
@@ -152,7 +152,7 @@ pub(super) fn carry_out(
 
 /// Lays the session down and lets the service begin it; returns its number.
 fn hand_over(
-    work: &Work<'_>,
+    work: &ListRun<'_>,
     client: &ServiceClient,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
@@ -168,14 +168,14 @@ fn hand_over(
         checkpoint_every: terms.checkpoint_every,
         asks: work.asks,
         by: services
-            .variable("USER")
+            .env_var("USER")
             .unwrap_or_else(|| "a person".to_owned()),
     };
     let file = format!("{REQUESTS}/{}.json", terms.run);
-    services.write_secret(global, &file, &json!(request).to_string())?;
+    services.write_secret_file(global, &file, &json!(request).to_string())?;
     let begun = client.ask("POST", "/sessions", &json!({ "run": terms.run }));
     // The board has it now, or nobody will.
-    services.remove_state(global, &file);
+    services.remove_state_file(global, &file);
     let begun = begun?;
     begun["id"]
         .as_u64()
@@ -328,7 +328,7 @@ impl Follower<'_> {
             next.and_then(|task| task[name].as_str())
                 .unwrap_or_default()
         };
-        let go = self.screen.go(words("name"), words("goal"));
+        let go = self.screen.confirm_start(words("name"), words("goal"));
         let answer = json!({ "allow": go });
         // Somebody may have answered on the page meanwhile.
         if let Err(error) = client.ask("POST", &format!("/approvals/{question}"), &answer) {
@@ -344,7 +344,10 @@ pub(super) fn cancel(client: &ServiceClient, id: u64, reason: &str) -> Result<Va
 }
 
 /// Returns the number of the session that is meant: the one that was named, or the one under way.
-pub(super) fn meant(client: &ServiceClient, session: Option<&str>) -> Result<u64, CliError> {
+pub(super) fn resolve_session(
+    client: &ServiceClient,
+    session: Option<&str>,
+) -> Result<u64, CliError> {
     if let Some(text) = session {
         let number = text.strip_prefix("session-").unwrap_or(text);
         return number.parse().map_err(|_| {

@@ -17,7 +17,7 @@ const OWN: [(&str, bool); 4] = [
 
 /// Rewrites a command line that means a shell, so that options of the shell are not taken for ours: callers of a shell take the
 /// path of a program for it, and know no `--`.
-pub fn as_shell(words: Vec<OsString>) -> Vec<OsString> {
+pub fn rewrite_shell_args(words: Vec<OsString>) -> Vec<OsString> {
     let name = words
         .first()
         .and_then(|word| Path::new(word).file_name()?.to_str());
@@ -45,7 +45,7 @@ pub fn as_shell(words: Vec<OsString>) -> Vec<OsString> {
 }
 
 /// Returns a command for bash.
-pub(super) fn bash(code: &str) -> Command {
+pub(super) fn bash_command(code: &str) -> Command {
     Command {
         kind: CommandKind::Bash,
         code: code.to_owned(),
@@ -55,7 +55,7 @@ pub(super) fn bash(code: &str) -> Command {
 
 /// Reads words as bash reads its own; the error is a sentence. That it is a login shell or an interactive one means nothing
 /// here; every other option is kept.
-pub(super) fn command(words: &[String]) -> Result<Command, String> {
+pub(super) fn parse_bash_args(words: &[String]) -> Result<Command, String> {
     let mut rest = words.iter();
     let (mut reads_code, mut kept) = (false, Vec::new());
     while let Some(word) = rest.clone().next() {
@@ -88,7 +88,7 @@ pub(super) fn command(words: &[String]) -> Result<Command, String> {
     }
     let rest: Vec<String> = rest.cloned().collect();
     match (reads_code, rest.split_first()) {
-        (true, Some((code, []))) if kept.is_empty() => Ok(bash(code)),
+        (true, Some((code, []))) if kept.is_empty() => Ok(bash_command(code)),
         (true, Some(_)) => Ok(shell_exec(kept, "-c", rest)),
         (true, None) => Err("`-c` needs a command".to_owned()),
         (false, Some(_)) => Ok(shell_exec(kept, "--", rest)),
@@ -114,7 +114,7 @@ mod tests {
 
     fn shell(words: &[&str]) -> Result<Command, String> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        command(&words)
+        parse_bash_args(&words)
     }
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
             &["-l", "-i", "-c", "ls"],
             &["--login", "-c", "--", "ls"],
         ] {
-            assert_eq!(shell(words).unwrap(), bash("ls"), "{words:?}");
+            assert_eq!(shell(words).unwrap(), bash_command("ls"), "{words:?}");
         }
         let with_name = shell(&["-c", "echo $1", "sh", "x"]).unwrap();
         assert_eq!(with_name.argv, ["bash", "-c", "echo $1", "sh", "x"]);
@@ -152,7 +152,7 @@ mod tests {
     fn a_caller_of_a_shell_needs_no_separator() {
         let made = |line: &str| {
             let words = line.split(' ').map(OsString::from).collect();
-            let words = as_shell(words).into_iter();
+            let words = rewrite_shell_args(words).into_iter();
             let words: Vec<String> = words.map(|word| word.into_string().unwrap()).collect();
             words.join(" ")
         };

@@ -6,7 +6,7 @@ use crate::{
     config::{Error, Settings},
     domain::{
         job::{
-            outcome::StepPhase,
+            outcome::StepOutcome,
             record,
             state::{JobLoopState, tokens_and_cost},
         },
@@ -44,7 +44,7 @@ pub fn main(
     printer.line(&format!("root      {}", settings.root.display()));
     let mut value = job(services, &settings, printer)?;
     // Agents of tasks leave some too.
-    let open = services.questions(&settings);
+    let open = services.open_questions(&settings);
     for question in &open {
         let id = question["id"].as_str().unwrap_or_default();
         let reason = question["reason"].as_str().unwrap_or_default();
@@ -84,7 +84,7 @@ fn job(
     }
     let store = services.store(settings, None);
     let state = recovery::fold_events(JobLoopState::default(), &store.history()?);
-    let holder = services.at_work(&settings.at(&settings.paths.logs).join("tos.lock"));
+    let holder = services.lock_holder(&settings.absolute(&settings.paths.logs).join("tos.lock"));
     let standing = standing(&state, holder.as_deref());
     printer.line(&format!("phase     {}", standing.words));
     if let Some(next) = standing.next {
@@ -116,7 +116,10 @@ fn job(
         map.insert("at_work".into(), holder.clone().into());
         let interrupted = state.running && holder.is_none();
         map.insert("interrupted".into(), interrupted.into());
-        map.insert("step_count".into(), store.disk().step_logs.len().into());
+        map.insert(
+            "step_count".into(),
+            store.record_files().step_logs.len().into(),
+        );
         map.insert("tokens".into(), tokens.into());
         map.insert("cost".into(), cost.into());
         map.insert("end_reason".into(), state.last.end_reason.clone().into());
@@ -168,8 +171,8 @@ fn standing(state: &JobLoopState, holder: Option<&str>) -> Standing {
         format!("{}: {reason}", phase.as_str())
     };
     let next = match phase {
-        StepPhase::Deny => Some("`tos steps N` shows what was denied; `tos run` goes on"),
-        StepPhase::Paused => Some("`tos run` goes on when the limit allows it"),
+        StepOutcome::Deny => Some("`tos steps N` shows what was denied; `tos run` goes on"),
+        StepOutcome::Paused => Some("`tos run` goes on when the limit allows it"),
         _ => None,
     };
     Standing { words, next }
@@ -244,8 +247,8 @@ fn night(
     };
     let run = run_ids(&records).pop()?;
     let summary = summarise_run(&records, &run)?;
-    let holder = services.at_work(&settings.root.join(".tos/task.lock"));
-    let list = services.read_state(global, &format!("nights/{run}/list.json"));
+    let holder = services.lock_holder(&settings.root.join(".tos/task.lock"));
+    let list = services.read_state_file(global, &format!("nights/{run}/list.json"));
     let list = list.and_then(|text| crate::config::task_list::parse(&text, "list.json").ok());
     Some(night_part(&summary, holder.as_deref(), list.as_ref()))
 }
@@ -254,7 +257,7 @@ fn night_part(summary: &NightSummary, holder: Option<&str>, list: Option<&TaskLi
     let run = &summary.run;
     let open = summary.sessions.last().is_some_and(|one| one.end.is_none());
     let verdicts = summary.tasks.len();
-    let all = list.map_or(summary.all(), |list| list.tasks.len());
+    let all = list.map_or(summary.task_count(), |list| list.tasks.len());
     let left: Vec<&str> = list
         .iter()
         .flat_map(|list| &list.tasks)

@@ -63,7 +63,7 @@ pub fn main(
 
 fn list(store: &dyn Store, printer: &Printer) -> Result<CliExit, CliError> {
     let mut rows = Vec::new();
-    for number in store.disk().step_logs {
+    for number in store.record_files().step_logs {
         let bytes = store.read(RecordFile::Step(number))?.unwrap_or_default();
         let log: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         printer.line(&format!(

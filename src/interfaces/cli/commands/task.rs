@@ -7,14 +7,14 @@ use serde_json::json;
 
 use super::{
     session_client,
-    session_client::{Engine, Work},
-    task_screen::exit,
+    session_client::{ListRun, SessionHost},
+    task_screen::exit_code,
 };
 use crate::{
     config::task_list,
     domain::{
         gates,
-        gates::{GateRefusal, GatesReport, StartRequest},
+        gates::{AutonomyReport, GateRefusal, StartRequest},
         ledger::{SessionStart, TaskOutcome, chain::sha256},
         tasks::{Agent, AgentKind, SandboxDemand, TaskList},
         text::one_line,
@@ -65,9 +65,9 @@ enum Verb {
         list: PathBuf,
     },
     /// The work of a task is good; takes back an earlier rejection, needs a person at the terminal
-    Accept(super::review::Judged),
+    Accept(super::review::ReviewedTask),
     /// The work of a task is not good: it no longer counts as a success
-    Reject(super::review::Judged),
+    Reject(super::review::ReviewedTask),
 }
 
 /// Does what the verb says.
@@ -78,12 +78,16 @@ pub fn main(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     match &args.verb {
-        Verb::Accept(judged) => super::review::judge(judged, true, global, services, printer),
-        Verb::Reject(judged) => super::review::judge(judged, false, global, services, printer),
+        Verb::Accept(judged) => {
+            super::review::record_review(judged, true, global, services, printer)
+        }
+        Verb::Reject(judged) => {
+            super::review::record_review(judged, false, global, services, printer)
+        }
         Verb::Validate { list } => {
-            let list = read(list, services)?;
-            let notes = services.check_shared(global, &list)?;
-            let faults = services.list_faults(global, &list);
+            let list = read_list(list, services)?;
+            let notes = services.work_tree_notes(global, &list)?;
+            let faults = services.task_list_faults(global, &list);
             if !faults.is_empty() {
                 let document = json!({
                     "id": list.id, "tasks": list.tasks.len(), "faults": faults, "exit_code": CliExit::Invalid.code(),
@@ -112,7 +116,7 @@ pub fn main(
             Ok(CliExit::Success)
         }
         Verb::Run { list, time, detach } => {
-            let list = read(list, services)?;
+            let list = read_list(list, services)?;
             run(&list, time.as_deref(), *detach, global, services, printer)
         }
     }
@@ -158,7 +162,7 @@ fn doubts(list: &TaskList) -> Vec<String> {
 }
 
 /// Reads a list: a plan in YAML, or TOML or JSON.
-pub(super) fn read(
+pub(super) fn read_list(
     file: &std::path::Path,
     services: &dyn ServiceFactory,
 ) -> Result<TaskList, CliError> {
@@ -189,10 +193,10 @@ pub(super) fn run(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let engine = Engine::find(global, services);
-    engine.refuse_twice("list", &list.id)?;
-    let (task_services, mut gate_services) = prepared(&engine, global, services, printer)?;
-    let confined = confined(list, &task_services, services)?;
+    let engine = SessionHost::find(global, services);
+    engine.require_not_running("list", &list.id)?;
+    let (task_services, mut gate_services) = prepare_services(&engine, global, services, printer)?;
+    let confined = list_confinement(list, &task_services, services)?;
     gate_services.here.backend = Some(confined.backend.clone());
     let report = gate_services.report();
     let attended = services.is_attended();
@@ -217,14 +221,14 @@ pub(super) fn run(
         attended,
         planned_s: seconds,
         overridden: report.overridden.is_some(),
-        ..start(&gate_services, &task_services, list, confined)
+        ..session_start(&gate_services, &task_services, list, confined)
     };
     let terms = SessionTerms {
         seconds: (!attended || time.is_some()).then_some(seconds),
         checkpoint_every: report.permission.checkpoint_every,
         ..SessionTerms::new(&task_services.run, start)
     };
-    let work = Work {
+    let work = ListRun {
         list,
         terms: &terms,
         kind: "tasks",
@@ -232,7 +236,7 @@ pub(super) fn run(
         detach,
     };
     let ended =
-        session_client::carry_out(&work, &engine, &task_services, global, services, printer)?;
+        session_client::run_list(&work, &engine, &task_services, global, services, printer)?;
     let Some(summary) = ended else {
         return Ok(CliExit::Success);
     };
@@ -240,11 +244,11 @@ pub(super) fn run(
     // A demotion that this session has caused is recorded before anything else can start.
     drop(GateServices::load(services, global)?);
     drop(task_services);
-    Ok(exit(&summary))
+    Ok(exit_code(&summary))
 }
 
 /// What a phase wants looked at before work without a person is looked at by `tos night start`, and by nothing else.
-fn only_as_a_night(report: &GatesReport) -> Result<(), CliError> {
+fn only_as_a_night(report: &AutonomyReport) -> Result<(), CliError> {
     let wanted = &report.permission.need_before_start;
     if wanted.is_empty() || report.overridden.is_some() {
         return Ok(());
@@ -253,11 +257,11 @@ fn only_as_a_night(report: &GatesReport) -> Result<(), CliError> {
         "before work without a person this autonomy level wants a look at {}",
         wanted.join(", ")
     );
-    Err(refused(&why, "tos night start --for 1h LIST"))
+    Err(refusal_error(&why, "tos night start --for 1h LIST"))
 }
 
 /// Finds out what confines programs here; a list that requires a wall is refused without one.
-pub(super) fn confined(
+pub(super) fn list_confinement(
     list: &TaskList,
     task_services: &TaskServices,
     services: &dyn ServiceFactory,
@@ -278,9 +282,9 @@ pub(super) fn confined(
         .iter()
         .flat_map(|one| one.required_hosts())
         .collect();
-    let confined = confined_for(&hosts, sandbox, task_services, services)?;
+    let confined = hosts_confinement(&hosts, sandbox, task_services, services)?;
     if sandbox == SandboxDemand::Require && confined.backend == "none" {
-        return Err(refused(
+        return Err(refusal_error(
             "no wall is proved on this machine, and the list requires one",
             "tos doctor --sandbox",
         ));
@@ -289,7 +293,7 @@ pub(super) fn confined(
 }
 
 /// Finds out what confines programs that reach these hosts.
-pub(super) fn confined_for(
+pub(super) fn hosts_confinement(
     hosts: &[String],
     sandbox: SandboxDemand,
     task_services: &TaskServices,
@@ -306,7 +310,7 @@ pub(super) fn confined_for(
 }
 
 /// Asks an agent's program for its version. A program of somebody's own is not started for that: it may do anything.
-pub(super) fn version(task_services: &TaskServices, agent: &Agent) -> String {
+pub(super) fn agent_version(task_services: &TaskServices, agent: &Agent) -> String {
     if agent.kind == AgentKind::Command {
         "unknown".to_owned()
     } else {
@@ -314,13 +318,13 @@ pub(super) fn version(task_services: &TaskServices, agent: &Agent) -> String {
     }
 }
 
-pub(super) fn start(
+pub(super) fn session_start(
     gate_services: &GateServices,
     task_services: &TaskServices,
     list: &TaskList,
     confined: ConfinementFacts,
 ) -> SessionStart {
-    let agent_version = version(task_services, &list.agent);
+    let agent_version = agent_version(task_services, &list.agent);
     SessionStart {
         at_night: gates::night_date(&gate_services.loaded.gates, gate_services.here.at).is_some(),
         conditions: conditions(gate_services, &confined.backend, list, &agent_version),
@@ -334,7 +338,7 @@ pub(super) fn start(
     }
 }
 
-pub(super) fn refused(why: &str, next: &str) -> CliError {
+pub(super) fn refusal_error(why: &str, next: &str) -> CliError {
     CliError::Refused(GateRefusal {
         why: why.to_owned(),
         next: next.to_owned(),
@@ -364,28 +368,28 @@ fn conditions(
 }
 
 /// Lays out what a list needs: with the right to run tasks, unless a service has it.
-pub(super) fn prepared(
-    engine: &Engine,
+pub(super) fn prepare_services(
+    engine: &SessionHost,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<(TaskServices, GateServices), CliError> {
     match engine {
-        Engine::Here => opened(global, services, printer),
-        Engine::Service(_) => Ok((
-            services.task_desk_beside_service(global)?,
+        SessionHost::Here => open_services(global, services, printer),
+        SessionHost::Service(_) => Ok((
+            services.unlocked_task_services(global)?,
             GateServices::load(services, global)?,
         )),
     }
 }
 
 /// Takes the right to run tasks, and closes what a crash left open.
-pub(super) fn opened(
+pub(super) fn open_services(
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<(TaskServices, GateServices), CliError> {
-    let task_services = services.task_desk(global)?;
+    let task_services = services.lock_task_services(global)?;
     // Under the lock, a session without an end is one that ended badly.
     let mut gate_services = GateServices::load(services, global)?;
     settle_crash(
@@ -420,7 +424,7 @@ fn settle_crash(
     gate_services.chain = gate_services.ledger.read()?;
     for run in &settled.runs {
         // The summary of what a crash ended is written by whoever comes next.
-        super::night::show::keep(run, gate_services, global, services, printer);
+        super::night::show::write_summary_files(run, gate_services, global, services, printer);
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::{
     domain::{
         ledger::TaskOutcome,
-        tasks::{GuardedTask, StopReason},
+        tasks::{AgentTask, StopReason},
     },
     interfaces::{cli::exit::CliExit, report::Printer},
     services::tasks::{ListReport, SessionObserver},
@@ -18,18 +18,18 @@ pub(super) struct TaskScreen {
 
 impl TaskScreen {
     /// Asks whether a task may start.
-    pub(super) fn go(&self, id: &str, goal: &str) -> bool {
+    pub(super) fn confirm_start(&self, id: &str, goal: &str) -> bool {
         let answer = (self.ask)(&format!("{id}: {goal}\nType `go` to start it: "));
         answer.as_deref() == Some("go")
     }
 }
 
 impl SessionObserver for TaskScreen {
-    fn may_start(&self, task: &GuardedTask) -> bool {
+    fn may_start(&self, task: &AgentTask) -> bool {
         if !self.asks {
             return true;
         }
-        self.go(&task.id, &task.goal)
+        self.confirm_start(&task.id, &task.goal)
     }
 
     fn line(&self, text: &str) {
@@ -38,7 +38,7 @@ impl SessionObserver for TaskScreen {
 }
 
 /// Returns the exit code that says how a list ended.
-pub(super) fn exit(summary: &ListReport) -> CliExit {
+pub(super) fn exit_code(summary: &ListReport) -> CliExit {
     let all = summary
         .tasks
         .iter()

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::{
     domain::{
-        board::{Role, check_labels},
-        cluster::{PROTOCOL, WorkerCard, is_plain_name},
+        board::{AgentRole, check_labels},
+        cluster::{PROTOCOL_VERSION, WorkerInfo, is_plain_name},
         ledger::SessionStart,
         tasks::SandboxDemand,
     },
@@ -26,7 +26,7 @@ use crate::{
     },
     ports::{agent_runners::ConfinementFacts, cluster::Error as ClusterError},
     services::{
-        board::{self, AttemptContext},
+        board::{self, AttemptServices},
         tasks::SessionPorts,
     },
 };
@@ -108,27 +108,28 @@ pub fn main(
         }
         None => {}
     }
-    let url = args.cluster.needed()?;
+    let url = args.cluster.require_url()?;
     let card = card(args, global, services)?;
     // The ledger of this repository is nobody's: its commits vouch for the controller's.
-    let task_services = services.task_desk(global)?;
+    let task_services = services.lock_task_services(global)?;
     for line in task_services
         .tools
         .worktrees
-        .clean()
+        .recover_crashed()
         .map_err(|error| CliError::NotDone(error.to_string()))?
     {
         printer.note(&line);
     }
-    let confined = task::confined_for(&[], SandboxDemand::default(), &task_services, services)?;
-    let card = WorkerCard {
+    let confined =
+        task::hosts_confinement(&[], SandboxDemand::default(), &task_services, services)?;
+    let card = WorkerInfo {
         wall: confined.backend.clone(),
         ..card
     };
     let name = card.name.clone();
     let (mut members, mut queues) = (Vec::new(), Vec::new());
-    for cluster in args.cluster.each_board() {
-        let member = services.cluster(global, &cluster, &name)?;
+    for cluster in args.cluster.split_by_board() {
+        let member = services.join_cluster(global, &cluster, &name)?;
         let told_here = printer.clone();
         let notices = Box::new(move |line: &str| told_here.line(line));
         queues.push(member.orders(card.clone(), notices).map_err(told)?);
@@ -152,7 +153,7 @@ fn card(
     args: &WorkerArgs,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
-) -> Result<WorkerCard, CliError> {
+) -> Result<WorkerInfo, CliError> {
     let mut labels = args.labels.clone();
     labels.sort();
     labels.dedup();
@@ -171,14 +172,14 @@ fn card(
             format!("{folder}-{}", std::process::id())
         }
     };
-    Ok(WorkerCard {
+    Ok(WorkerInfo {
         name,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        protocol: PROTOCOL,
+        protocol: PROTOCOL_VERSION,
         roles: roles(&args.roles)?,
         slots: args.slots.max(1),
         labels,
-        ..WorkerCard::default()
+        ..WorkerInfo::default()
     })
 }
 
@@ -195,15 +196,15 @@ fn drained(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    args.cluster.needed()?;
+    args.cluster.require_url()?;
     let name = args.name.as_deref();
     if let Some(name) = name.filter(|name| !is_worker_name(name)) {
         return Err(CliError::usage(&format!(
             "no worker can be called `{name}`"
         )));
     }
-    for cluster in args.cluster.each_board() {
-        let member = services.cluster(global, &cluster, "tos worker drain")?;
+    for cluster in args.cluster.split_by_board() {
+        let member = services.join_cluster(global, &cluster, "tos worker drain")?;
         let workers = member.view().map_err(told)?.workers;
         let is_there = name.is_none_or(|name| workers.iter().any(|card| card.name == name));
         let controls = member.drain(name, is_on).map_err(told)?;
@@ -232,9 +233,9 @@ fn context(
     task_services: &TaskServices,
     confined: ConfinementFacts,
     own: WorkerServices,
-) -> Result<Arc<AttemptContext>, CliError> {
+) -> Result<Arc<AttemptServices>, CliError> {
     let runners = Arc::clone(&task_services.tools.runners);
-    Ok(Arc::new(AttemptContext {
+    Ok(Arc::new(AttemptServices {
         instance: task_services.run.clone(),
         // What follows comes with each order.
         list: serde_json::from_value(json!({
@@ -258,8 +259,8 @@ fn context(
     }))
 }
 
-fn roles(words: &[String]) -> Result<Vec<Role>, CliError> {
-    let known = [Role::Worker, Role::Tester, Role::Docser];
+fn roles(words: &[String]) -> Result<Vec<AgentRole>, CliError> {
+    let known = [AgentRole::Worker, AgentRole::Tester, AgentRole::Docser];
     let found = words.iter().map(|word| {
         let role = known.into_iter().find(|role| role.as_str() == word.trim());
         role.ok_or_else(|| {
@@ -278,8 +279,8 @@ pub fn list_main(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    args.cluster.needed()?;
-    let member = services.cluster(global, &args.cluster, "tos workers")?;
+    args.cluster.require_url()?;
+    let member = services.join_cluster(global, &args.cluster, "tos workers")?;
     let view = member.view().map_err(told)?;
     if view.workers.is_empty() {
         printer.line("no worker was heard of in the last 30 seconds");
@@ -289,7 +290,7 @@ pub fn list_main(
     }
     printer.line(&format!(
         "{} of {} slots busy; {} orders wait, {} are under way, {} of these were given out again",
-        view.busy(),
+        view.running_attempts(),
         view.slots(),
         view.queued,
         view.under_way,
@@ -298,7 +299,7 @@ pub fn list_main(
     printer.document(&json!({
         "workers": view.workers,
         "slots": view.slots(),
-        "busy": view.busy(),
+        "busy": view.running_attempts(),
         "queued": view.queued,
         "underWay": view.under_way,
         "redelivered": view.redelivered,
@@ -306,10 +307,10 @@ pub fn list_main(
     Ok(CliExit::Success)
 }
 
-fn card_words(card: &WorkerCard) -> String {
+fn card_words(card: &WorkerInfo) -> String {
     let roles: Vec<&str> = card.roles.iter().map(|role| role.as_str()).collect();
     let state = card
-        .idle_because()
+        .unschedulable_reason()
         .map_or_else(|| "there".to_owned(), |why| format!("gets no work: {why}"));
     let labels = if card.labels.is_empty() {
         String::new()

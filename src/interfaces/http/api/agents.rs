@@ -5,17 +5,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    domain::board::{Agent, AgentStatus, Board, Judgement, JudgementId, ProcessName},
+    domain::board::{AgentAvailability, AgentState, Board, Judgement, JudgementId, ProcessName},
     interfaces::http::{
         error::ApiError,
-        extract::{ApiPath, ApiQuery, number},
-        state::Service,
+        extract::{ApiPath, ApiQuery, parse_id},
+        state::HttpState,
     },
 };
 
 use super::{
-    answer::{PageQuery, tagged},
-    runs::plain,
+    answer::{PageQuery, etag_response},
+    runs::plain_text_response,
     wire::{JudgementView, time},
 };
 
@@ -76,12 +76,12 @@ fn agents(board: &Board) -> Vec<AgentView> {
 
 fn agent(board: &Board, name: ProcessName) -> Option<AgentView> {
     let role = name.role()?;
-    let known: Option<&Agent> = board.agent(name);
+    let known: Option<&AgentState> = board.agent(name);
     Some(AgentView {
         id: name.agent_name(),
         role: role.as_str(),
         status: known
-            .map_or(AgentStatus::Offline, |agent| agent.status)
+            .map_or(AgentAvailability::Offline, |agent| agent.status)
             .as_str(),
         current_task_id: known.and_then(|agent| agent.task).map(|id| id.0),
         since: known.map(|agent| time(agent.since)),
@@ -92,19 +92,19 @@ fn agent(board: &Board, name: ProcessName) -> Option<AgentView> {
 /// Lists agents.
 #[utoipa::path(get, path = "/agents", tag = "agents",
     responses((status = 200, body = AgentList), (status = 304, description = "nothing changed")))]
-pub(super) async fn list(State(service): State<Service>, headers: HeaderMap) -> Response {
+pub(super) async fn list(State(service): State<HttpState>, headers: HeaderMap) -> Response {
     let agents = agents(&service.snapshot());
-    tagged(&headers, &AgentList { agents })
+    etag_response(&headers, &AgentList { agents })
 }
 
 /// Shows an agent.
 #[utoipa::path(get, path = "/agents/{id}", tag = "agents", params(("id" = String, Path, description = "its name, worker-1 and the like")),
     responses((status = 200, body = AgentView)))]
 pub(super) async fn get(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
 ) -> Result<Json<AgentView>, ApiError> {
-    let name = name_of_agent(&id)?;
+    let name = parse_agent_name(&id)?;
     let board = service.snapshot();
     let is_known = board.processes().iter().any(|process| process.name == name);
     agent(&board, name)
@@ -114,7 +114,7 @@ pub(super) async fn get(
 }
 
 /// Reads the name of an agent; nothing else gets through, no path either.
-pub(super) fn name_of_agent(text: &str) -> Result<ProcessName, ApiError> {
+pub(super) fn parse_agent_name(text: &str) -> Result<ProcessName, ApiError> {
     let name = text.parse::<ProcessName>().map_err(ApiError::not_found)?;
     if name.role().is_none() {
         return Err(ApiError::not_found(format!("{name} is no agent")));
@@ -126,7 +126,7 @@ pub(super) fn name_of_agent(text: &str) -> Result<ProcessName, ApiError> {
 #[utoipa::path(get, path = "/judgements", tag = "judgements", params(JudgementQuery),
     responses((status = 200, body = JudgementPage), (status = 304, description = "nothing changed")))]
 pub(super) async fn judgements(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     ApiQuery(query): ApiQuery<JudgementQuery>,
 ) -> Result<Response, ApiError> {
@@ -134,14 +134,14 @@ pub(super) async fn judgements(
     let task = query
         .task_id
         .as_deref()
-        .map_or(Ok(None), |text| number(text).map(Some))?;
+        .map_or(Ok(None), |text| parse_id(text).map(Some))?;
     let page = PageQuery {
         limit: query.limit,
         cursor: query.cursor,
     };
     let wanted = |judgement: &&Judgement| task.is_none_or(|task| judgement.task == task);
     let all = board.judgements().rev().filter(wanted);
-    let (judgements, next_cursor) = page.take(all, |judgement| judgement.id.0)?;
+    let (judgements, next_cursor) = page.paginate(all, |judgement| judgement.id.0)?;
     let body = JudgementPage {
         judgements: judgements
             .into_iter()
@@ -149,21 +149,21 @@ pub(super) async fn judgements(
             .collect(),
         next_cursor,
     };
-    Ok(tagged(&headers, &body))
+    Ok(etag_response(&headers, &body))
 }
 
 /// Returns what the judged run changed, as a unified diff.
 #[utoipa::path(get, path = "/judgements/{id}/diff", tag = "judgements", params(("id" = String, Path, description = "its number")),
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub(super) async fn diff(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
 ) -> Result<Response, ApiError> {
-    let id: JudgementId = number(&id)?;
+    let id: JudgementId = parse_id(&id)?;
     let run = service
         .snapshot()
         .judgement(id)
         .map(|judgement| judgement.run)
         .ok_or_else(|| ApiError::not_found(format!("there is no {id}")))?;
-    Ok(plain(service.board().diff(run).await?))
+    Ok(plain_text_response(service.board().diff(run).await?))
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    domain::{board::Answer, ledger::chain::sha256},
+    domain::{board::BoardResponse, ledger::chain::sha256},
     interfaces::http::error::ApiError,
 };
 
@@ -30,7 +30,7 @@ pub(super) struct PageQuery {
 
 impl PageQuery {
     /// Takes a page from things with falling numbers; returns the cursor of the next page too.
-    pub(super) fn take<T>(
+    pub(super) fn paginate<T>(
         &self,
         all: impl Iterator<Item = T>,
         number: impl Fn(&T) -> u64,
@@ -62,14 +62,14 @@ impl PageQuery {
 }
 
 /// Returns the tag of what is answered, for `ETag`.
-pub(in crate::interfaces::http) fn content_tag(bytes: &[u8]) -> String {
+pub(in crate::interfaces::http) fn etag(bytes: &[u8]) -> String {
     let mut tag = sha256(bytes);
     tag.truncate(32);
     format!("\"{tag}\"")
 }
 
 /// Says whether the client names this tag as one that it has; weak and strong ones are compared alike.
-pub(in crate::interfaces::http) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+pub(in crate::interfaces::http) fn matches_etag(headers: &HeaderMap, tag: &str) -> bool {
     let plain = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
     let named = headers.get_all(header::IF_NONE_MATCH).iter();
     named
@@ -80,7 +80,7 @@ pub(in crate::interfaces::http) fn is_known(headers: &HeaderMap, tag: &str) -> b
 }
 
 /// Answers with a body and its `ETag`, or that the client has it already.
-pub(super) fn tagged(headers: &HeaderMap, body: &impl Serialize) -> Response {
+pub(super) fn etag_response(headers: &HeaderMap, body: &impl Serialize) -> Response {
     let Ok(bytes) = serde_json::to_vec(body) else {
         return ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -90,8 +90,8 @@ pub(super) fn tagged(headers: &HeaderMap, body: &impl Serialize) -> Response {
         )
         .into_response();
     };
-    let tag = format!("W/{}", content_tag(&bytes));
-    let mut response = if is_known(headers, &tag) {
+    let tag = format!("W/{}", etag(&bytes));
+    let mut response = if matches_etag(headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let mut response = Response::new(Body::from(bytes));
@@ -142,22 +142,22 @@ impl DoneView {
 }
 
 /// Says what the board answered.
-pub(super) fn done(answer: Answer) -> Json<DoneView> {
+pub(super) fn done(answer: BoardResponse) -> Json<DoneView> {
     let mut view = DoneView::new();
     match answer {
-        Answer::Already { detail } => view.message = Some(detail),
-        Answer::Restart { processes } => {
+        BoardResponse::Already { detail } => view.message = Some(detail),
+        BoardResponse::Restart { processes } => {
             view.restart = processes.iter().map(ToString::to_string).collect();
         }
-        Answer::Plan { plan } => view.plan = Some(plan.0),
-        Answer::Done
-        | Answer::Task { .. }
-        | Answer::Process { .. }
-        | Answer::Approval { .. }
-        | Answer::Session { .. }
-        | Answer::Run { .. }
-        | Answer::Stopped(_)
-        | Answer::Cleaned(_) => {}
+        BoardResponse::Plan { plan } => view.plan = Some(plan.0),
+        BoardResponse::Done
+        | BoardResponse::Task { .. }
+        | BoardResponse::Process { .. }
+        | BoardResponse::Approval { .. }
+        | BoardResponse::Session { .. }
+        | BoardResponse::Run { .. }
+        | BoardResponse::Stopped(_)
+        | BoardResponse::Cleaned(_) => {}
     }
     Json(view)
 }
@@ -174,7 +174,7 @@ mod tests {
         };
         let mut seen = Vec::new();
         loop {
-            let (page, next) = query.take((1..=7_u64).rev(), |number| *number).unwrap();
+            let (page, next) = query.paginate((1..=7_u64).rev(), |number| *number).unwrap();
             seen.extend(page);
             let Some(next) = next else { break };
             query.cursor = Some(next);
@@ -182,14 +182,20 @@ mod tests {
         assert_eq!(seen, (1..=7).rev().collect::<Vec<_>>());
         for wrong in ["", "7", "b", "bx", "b-1"] {
             query.cursor = Some(wrong.into());
-            assert!(query.take((1..=7_u64).rev(), |n| *n).is_err(), "{wrong}");
+            assert!(
+                query.paginate((1..=7_u64).rev(), |n| *n).is_err(),
+                "{wrong}"
+            );
         }
         for limit in [0, MOST + 1] {
             let query = PageQuery {
                 limit: Some(limit),
                 cursor: None,
             };
-            assert!(query.take((1..=7_u64).rev(), |n| *n).is_err(), "{limit}");
+            assert!(
+                query.paginate((1..=7_u64).rev(), |n| *n).is_err(),
+                "{limit}"
+            );
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    interfaces::http::{error::ApiError, extract::ApiJson, state::Service},
+    interfaces::http::{error::ApiError, extract::ApiJson, state::HttpState},
     ports::board::ConfigEntry,
 };
 
@@ -63,7 +63,9 @@ impl From<ConfigEntry> for SettingView {
 
 /// Shows the settings.
 #[utoipa::path(get, path = "/config", tag = "config", responses((status = 200, body = Configuration)))]
-pub(super) async fn read(State(service): State<Service>) -> Result<Json<Configuration>, ApiError> {
+pub(super) async fn read(
+    State(service): State<HttpState>,
+) -> Result<Json<Configuration>, ApiError> {
     let entries = service.board().configuration().await?;
     let config = entries.into_iter().map(SettingView::from).collect();
     Ok(Json(Configuration { config }))
@@ -72,7 +74,7 @@ pub(super) async fn read(State(service): State<Service>) -> Result<Json<Configur
 /// Changes settings, all or none; says which processes have to be started again.
 #[utoipa::path(patch, path = "/config", tag = "config", request_body = Changes, responses((status = 200, body = DoneView)))]
 pub(super) async fn change(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiJson(Changes(changes)): ApiJson<Changes>,
 ) -> Result<Json<DoneView>, ApiError> {
     if changes.is_empty() {

@@ -20,8 +20,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use utoipa::IntoParams;
 
 use crate::{
-    interfaces::http::{error::ApiError, extract::ApiQuery, state::Service},
-    ports::board::{BoardAccess, EventFeed, EventNotice, FeedNews},
+    interfaces::http::{error::ApiError, extract::ApiQuery, state::HttpState},
+    ports::board::{BoardAccess, EventFeed, FeedNews, SequencedEvent},
 };
 
 use super::wire::time;
@@ -45,7 +45,7 @@ struct Follower {
     /// The last event it was told.
     last: u64,
     /// What was read and not told yet, last one first.
-    ready: Vec<EventNotice>,
+    ready: Vec<SequencedEvent>,
     /// There may be more in the log.
     behind: bool,
     /// What is said before the first event.
@@ -58,7 +58,7 @@ struct Follower {
     params(EventQuery, ("Last-Event-ID" = Option<u64>, Header, description = "the last event that was received")),
     responses((status = 200, body = String, content_type = "text/event-stream")))]
 pub(super) async fn follow(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     ApiQuery(query): ApiQuery<EventQuery>,
 ) -> Result<Response, ApiError> {
@@ -84,7 +84,7 @@ pub(super) async fn follow(
                 ),
                 "close one, or try again later",
             )
-            .after(10)
+            .retry_after(10)
         })?;
     // Subscribed before the log is looked at: what comes in between is seen twice and told once.
     let feed = service.board().subscribe();
@@ -156,7 +156,7 @@ async fn next(mut follower: Follower) -> Option<(Result<SseEvent, Infallible>, F
     }
 }
 
-fn written(notice: &EventNotice) -> SseEvent {
+fn written(notice: &SequencedEvent) -> SseEvent {
     let mut data = serde_json::json!({
         "seq": notice.seq,
         "at": time(notice.event.at),

@@ -13,10 +13,12 @@ use utoipa::ToSchema;
 
 use crate::{
     domain::{
-        board::{AgentStatus, BlockReason, Board, Millis, ProcessStatus, RunStatus, TaskStatus},
+        board::{
+            AgentAvailability, BlockReason, Board, Millis, ProcessStatus, RunStatus, TaskStatus,
+        },
         cluster::ClusterView,
     },
-    interfaces::http::{security::guard::is_signed_in, state::Service},
+    interfaces::http::{security::guard::is_signed_in, state::HttpState},
 };
 
 /// That the service lives.
@@ -55,11 +57,11 @@ pub(super) async fn health() -> Json<Health> {
 /// Says whether the service can work.
 #[utoipa::path(get, path = "/health/ready", tag = "health", security(()),
     responses((status = 200, body = Ready), (status = 503, description = "it cannot", body = Ready)))]
-pub(super) async fn ready(State(service): State<Service>, headers: HeaderMap) -> Response {
+pub(super) async fn ready(State(service): State<HttpState>, headers: HeaderMap) -> Response {
     let is_ours = is_signed_in(&service, &headers);
     let found = service.board().readiness().await;
     let all = found.iter().all(|one| one.ok);
-    let check = |one: &crate::ports::board::Readiness| ReadyCheck {
+    let check = |one: &crate::ports::board::ReadinessCheck| ReadyCheck {
         name: one.name.clone(),
         ok: one.ok,
         detail: if is_ours {
@@ -82,7 +84,7 @@ pub(super) async fn ready(State(service): State<Service>, headers: HeaderMap) ->
 
 /// Figures for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain")))]
-pub(super) async fn metrics(State(service): State<Service>) -> Response {
+pub(super) async fn metrics(State(service): State<HttpState>) -> Response {
     let mut text = figures(&service.snapshot(), service.now());
     let mut single = Metrics(&mut text);
     single.one(
@@ -125,7 +127,7 @@ impl Metrics<'_> {
 
 /// Workers on other machines and the queue between.
 fn cluster_figures(out: &mut Metrics<'_>, cluster: &ClusterView) {
-    let able = cluster.able().count();
+    let able = cluster.schedulable().count();
     let others = cluster.workers.len() - able;
     out.head("tos_workers", "gauge", "workers on other machines");
     out.of("tos_workers", "takes_work", "yes", able as u64);
@@ -149,7 +151,7 @@ fn cluster_figures(out: &mut Metrics<'_>, cluster: &ClusterView) {
         (
             "tos_worker_slots_busy",
             "attempts that workers make",
-            cluster.busy() as u64,
+            cluster.running_attempts() as u64,
         ),
         (
             "tos_orders_queued",
@@ -200,7 +202,11 @@ fn figures(board: &Board, now: Millis) -> String {
         out.of("tos_runs", "status", status.as_str(), count as u64);
     }
     out.head("tos_agents", "gauge", "agents by status");
-    for status in [AgentStatus::Idle, AgentStatus::Busy, AgentStatus::Offline] {
+    for status in [
+        AgentAvailability::Idle,
+        AgentAvailability::Busy,
+        AgentAvailability::Offline,
+    ] {
         let count = board
             .agents()
             .filter(|agent| agent.status == status)
@@ -238,7 +244,7 @@ fn further(out: &mut Metrics<'_>, board: &Board, now: Millis) {
         "whether processes are kept running",
         armed,
     );
-    let held = u64::from(board.held().is_some());
+    let held = u64::from(board.active_hold().is_some());
     out.one("tos_held", "gauge", "whether nothing new is started", held);
     let oldest = board
         .tasks()
@@ -252,7 +258,7 @@ fn further(out: &mut Metrics<'_>, board: &Board, now: Millis) {
         "age of the oldest queued task",
         oldest,
     );
-    let spent = board.budget().total;
+    let spent = board.spend_totals().total;
     out.one(
         "tos_agent_calls_total",
         "counter",

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{
     domain::board::Input,
-    interfaces::http::{error::ApiError, extract::MaybeJson, state::Service},
+    interfaces::http::{error::ApiError, extract::MaybeJson, state::HttpState},
 };
 
 use super::{
@@ -42,9 +42,9 @@ pub(super) struct HoldView {
 
 /// Says whether new things are started, and if not, why and until when.
 #[utoipa::path(get, path = "/system/hold", tag = "system", responses((status = 200, body = HoldView)))]
-pub(super) async fn held(State(service): State<Service>) -> Json<HoldView> {
+pub(super) async fn held(State(service): State<HttpState>) -> Json<HoldView> {
     let board = service.snapshot();
-    let hold = board.held();
+    let hold = board.active_hold();
     Json(HoldView {
         held: hold.is_some(),
         detail: hold.map(|hold| hold.detail.clone()),
@@ -58,7 +58,7 @@ pub(super) async fn held(State(service): State<Service>) -> Json<HoldView> {
 #[utoipa::path(post, path = "/system/hold", tag = "system", request_body(content = ReasonInput, description = "may be left out"),
     responses((status = 200, body = DoneView)))]
 pub(super) async fn hold(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     MaybeJson(input): MaybeJson<ReasonInput>,
 ) -> Result<Json<DoneView>, ApiError> {
     let hold = Input::Hold {
@@ -70,7 +70,7 @@ pub(super) async fn hold(
 
 /// Starts new things again.
 #[utoipa::path(post, path = "/system/resume", tag = "system", responses((status = 200, body = DoneView)))]
-pub(super) async fn resume(State(service): State<Service>) -> Result<Json<DoneView>, ApiError> {
+pub(super) async fn resume(State(service): State<HttpState>) -> Result<Json<DoneView>, ApiError> {
     let by = BY.to_owned();
     Ok(done(service.submit(Input::Resume { by }).await?))
 }

@@ -4,10 +4,10 @@
 use serde_json::{Value, json};
 use utoipa::openapi::OpenApi as Description;
 
-use crate::domain::board::{BlockReason, Lane, Role, TaskStatus};
+use crate::domain::board::{AgentRole, BlockReason, Lane, TaskStatus};
 
 /// Completes a description.
-pub(super) fn describe(description: &mut Description) {
+pub(super) fn add_constraints(description: &mut Description) {
     let Ok(mut all) = serde_json::to_value(&*description) else {
         return;
     };
@@ -73,7 +73,7 @@ fn limits(path: &str, name: &str, is_in_path: bool) -> Option<Value> {
         }
         ("status", false) => words(TaskStatus::ALL.iter().map(|one| one.as_str()).collect()),
         ("blockReason", false) => words(BlockReason::ALL.iter().map(|one| one.as_str()).collect()),
-        ("role", false) => words(Role::ALL.iter().map(|one| one.as_str()).collect()),
+        ("role", false) => words(AgentRole::ALL.iter().map(|one| one.as_str()).collect()),
         ("lane", false) => {
             let all = [
                 Lane::Feature,

@@ -9,12 +9,12 @@ use crate::{
     interfaces::http::{
         error::ApiError,
         extract::{ApiPath, ApiQuery},
-        state::Service,
+        state::HttpState,
     },
-    ports::board::{AccessError, LogPiece, LogSource},
+    ports::board::{BoardError, LogPiece, LogSource},
 };
 
-use super::{agents::name_of_agent, wire::time};
+use super::{agents::parse_agent_name, wire::time};
 
 /// How many lines there are without a wish, and at most.
 const LINES: (usize, usize) = (200, 2000);
@@ -120,7 +120,7 @@ pub(in crate::interfaces::http) fn last_lines(text: &str, lines: usize) -> &str 
 }
 
 async fn of_process(
-    service: &Service,
+    service: &HttpState,
     name: ProcessName,
     query: &LogQuery,
 ) -> Result<Json<LogView>, ApiError> {
@@ -129,7 +129,7 @@ async fn of_process(
 
 /// Returns the log of a source.
 pub(super) async fn of_source(
-    service: &Service,
+    service: &HttpState,
     source: LogSource,
     query: &LogQuery,
 ) -> Result<Json<LogView>, ApiError> {
@@ -137,7 +137,7 @@ pub(super) async fn of_source(
     let read = service.board().log(source, query.offset, READ).await;
     let piece = match read {
         // A process that never said anything has no log yet.
-        Err(AccessError::NotFound(_)) => LogPiece::default(),
+        Err(BoardError::NotFound(_)) => LogPiece::default(),
         other => other?,
     };
     let log = if query.offset.is_some() {
@@ -156,17 +156,17 @@ pub(super) async fn of_source(
 #[utoipa::path(get, path = "/logs/agents/{id}", tag = "logs", params(("id" = String, Path, description = "its name"), LogQuery),
     responses((status = 200, body = LogView)))]
 pub(super) async fn agent(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
     ApiQuery(query): ApiQuery<LogQuery>,
 ) -> Result<Json<LogView>, ApiError> {
-    of_process(&service, name_of_agent(&id)?, &query).await
+    of_process(&service, parse_agent_name(&id)?, &query).await
 }
 
 /// Returns the log of the cycle manager.
 #[utoipa::path(get, path = "/logs/cycle-manager", tag = "logs", params(LogQuery), responses((status = 200, body = LogView)))]
 pub(super) async fn cycle_manager(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiQuery(query): ApiQuery<LogQuery>,
 ) -> Result<Json<LogView>, ApiError> {
     of_process(&service, ProcessName::CycleManager, &query).await
@@ -176,7 +176,7 @@ pub(super) async fn cycle_manager(
 #[utoipa::path(get, path = "/logs/processes/{name}", tag = "logs", params(("name" = String, Path, description = "its name"), LogQuery),
     responses((status = 200, body = LogView)))]
 pub(super) async fn process(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(name): ApiPath,
     ApiQuery(query): ApiQuery<LogQuery>,
 ) -> Result<Json<LogView>, ApiError> {
@@ -187,7 +187,7 @@ pub(super) async fn process(
 /// Returns the lines of all processes by time.
 #[utoipa::path(get, path = "/logs/all", tag = "logs", params(AllQuery), responses((status = 200, body = AllLogs)))]
 pub(super) async fn all(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiQuery(query): ApiQuery<AllQuery>,
 ) -> Result<Json<AllLogs>, ApiError> {
     let limit = within("limit", query.limit, ALL_LINES)?;
@@ -225,7 +225,7 @@ pub(super) async fn all(
 
 /// Clears the logs: those in use become empty, the others are removed.
 #[utoipa::path(post, path = "/logs/clear", tag = "logs", responses((status = 200, body = Cleared)))]
-pub(super) async fn clear(State(service): State<Service>) -> Result<Json<Cleared>, ApiError> {
+pub(super) async fn clear(State(service): State<HttpState>) -> Result<Json<Cleared>, ApiError> {
     let cleared = service.board().clear_logs().await?;
     Ok(Json(Cleared {
         truncated: cleared.truncated,

@@ -31,7 +31,7 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{error::ErrorBody, state::Service};
+use super::{error::ErrorBody, state::HttpState};
 
 /// The head of the description.
 #[derive(OpenApi)]
@@ -45,17 +45,17 @@ use super::{error::ErrorBody, state::Service};
 struct Head;
 
 /// Returns the routes and their description.
-pub(super) fn router() -> (Router<Service>, Description) {
+pub(super) fn router() -> (Router<HttpState>, Description) {
     let (router, mut description) = OpenApiRouter::with_openapi(Head::openapi())
         .merge(work())
         .merge(operation())
         .split_for_parts();
     complete(&mut description);
-    limits::describe(&mut description);
+    limits::add_constraints(&mut description);
     (router, description)
 }
 
-fn work() -> OpenApiRouter<Service> {
+fn work() -> OpenApiRouter<HttpState> {
     OpenApiRouter::new()
         .routes(routes!(tasks::list, tasks::create))
         .routes(routes!(tasks::get, tasks::change, tasks::delete))
@@ -81,7 +81,7 @@ fn work() -> OpenApiRouter<Service> {
         .routes(routes!(people::budget))
 }
 
-fn operation() -> OpenApiRouter<Service> {
+fn operation() -> OpenApiRouter<HttpState> {
     OpenApiRouter::new()
         .routes(routes!(logs::agent))
         .routes(routes!(logs::cycle_manager))

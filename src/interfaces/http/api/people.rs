@@ -5,16 +5,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    domain::board::{Approval, ApprovalSubject, Input, SpendLimit},
+    domain::board::{ApprovalRequest, ApprovalSubject, Input, SpendLimit},
     interfaces::http::{
         error::ApiError,
-        extract::{ApiJson, ApiPath, ApiQuery, number},
-        state::Service,
+        extract::{ApiJson, ApiPath, ApiQuery, parse_id},
+        state::HttpState,
     },
 };
 
 use super::{
-    answer::{DoneView, PageQuery, done, tagged},
+    answer::{DoneView, PageQuery, done, etag_response},
     wire::{SpendView, time},
 };
 
@@ -48,8 +48,8 @@ pub(super) struct ApprovalView {
     answered_at: Option<String>,
 }
 
-impl From<&Approval> for ApprovalView {
-    fn from(approval: &Approval) -> Self {
+impl From<&ApprovalRequest> for ApprovalView {
+    fn from(approval: &ApprovalRequest) -> Self {
         let (kind, run_id, action) = match &approval.subject {
             ApprovalSubject::Start => ("start", None, None),
             ApprovalSubject::Action { run, action } => {
@@ -108,7 +108,7 @@ pub(super) struct AnswerInput {
 #[utoipa::path(get, path = "/approvals", tag = "approvals", params(ApprovalQuery),
     responses((status = 200, body = ApprovalPage), (status = 304, description = "nothing changed")))]
 pub(super) async fn list(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     ApiQuery(query): ApiQuery<ApprovalQuery>,
 ) -> Result<Response, ApiError> {
@@ -117,30 +117,30 @@ pub(super) async fn list(
         limit: query.limit,
         cursor: query.cursor,
     };
-    let wanted = |approval: &&Approval| {
+    let wanted = |approval: &&ApprovalRequest| {
         query
             .open
             .is_none_or(|open| approval.answered_at.is_none() == open)
     };
     let all = board.approvals().rev().filter(wanted);
-    let (approvals, next_cursor) = page.take(all, |approval| approval.id.0)?;
+    let (approvals, next_cursor) = page.paginate(all, |approval| approval.id.0)?;
     let body = ApprovalPage {
         approvals: approvals.into_iter().map(ApprovalView::from).collect(),
         next_cursor,
     };
-    Ok(tagged(&headers, &body))
+    Ok(etag_response(&headers, &body))
 }
 
 /// Answers a question.
 #[utoipa::path(post, path = "/approvals/{id}", tag = "approvals", request_body = AnswerInput,
     params(("id" = String, Path, description = "its number")), responses((status = 200, body = DoneView)))]
 pub(super) async fn answer(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
     ApiJson(input): ApiJson<AnswerInput>,
 ) -> Result<Json<DoneView>, ApiError> {
     let answer = Input::Answer {
-        approval: number(&id)?,
+        approval: parse_id(&id)?,
         allow: input.allow,
         by: "api".to_owned(),
     };
@@ -158,7 +158,7 @@ pub(super) struct Requirement {
 /// Returns the requirement.
 #[utoipa::path(get, path = "/system/requirements", tag = "system", responses((status = 200, body = Requirement)))]
 pub(super) async fn requirement(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
 ) -> Result<Json<Requirement>, ApiError> {
     let content = service.board().requirement().await?;
     Ok(Json(Requirement { content }))
@@ -168,7 +168,7 @@ pub(super) async fn requirement(
 #[utoipa::path(post, path = "/system/requirements", tag = "system", request_body = Requirement,
     responses((status = 200, body = DoneView)))]
 pub(super) async fn write_requirement(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiJson(input): ApiJson<Requirement>,
 ) -> Result<Json<DoneView>, ApiError> {
     if input.content.trim().is_empty() {
@@ -220,9 +220,9 @@ pub(super) struct BudgetView {
 
 /// Shows what was used up.
 #[utoipa::path(get, path = "/budget", tag = "system", responses((status = 200, body = BudgetView)))]
-pub(super) async fn budget(State(service): State<Service>) -> Json<BudgetView> {
+pub(super) async fn budget(State(service): State<HttpState>) -> Json<BudgetView> {
     let board = service.snapshot();
-    let (budget, settings, now) = (board.budget(), board.settings(), service.now());
+    let (budget, settings, now) = (board.spend_totals(), board.settings(), service.now());
     Json(BudgetView {
         hour: budget.this_hour(now).into(),
         day: budget.this_day(now).into(),

@@ -5,16 +5,18 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    domain::board::{Answer, Board, Input, Plan, PlanId, ProposalEdit, TaskStatus},
+    domain::board::{
+        Board, BoardResponse, Input, PlanId, PlanTaskEdit, RequirementPlan, TaskStatus,
+    },
     interfaces::http::{
         error::ApiError,
-        extract::{ApiJson, ApiPath, number},
-        state::Service,
+        extract::{ApiJson, ApiPath, parse_id},
+        state::HttpState,
     },
 };
 
 use super::{
-    answer::{DoneView, done, tagged},
+    answer::{DoneView, done, etag_response},
     wire::{SpendView, time, word},
 };
 
@@ -146,7 +148,7 @@ pub(super) struct PlanChanges {
     tasks: Vec<TaskEdit>,
 }
 
-impl From<TaskEdit> for ProposalEdit {
+impl From<TaskEdit> for PlanTaskEdit {
     fn from(edit: TaskEdit) -> Self {
         Self {
             place: edit.place,
@@ -159,7 +161,7 @@ impl From<TaskEdit> for ProposalEdit {
     }
 }
 
-fn plan(board: &Board, plan: &Plan) -> PlanView {
+fn plan(board: &Board, plan: &RequirementPlan) -> PlanView {
     let tasks = plan.tasks.iter().filter_map(|id| board.task(*id));
     PlanView {
         id: plan.id.0,
@@ -190,8 +192,8 @@ fn plan(board: &Board, plan: &Plan) -> PlanView {
     }
 }
 
-fn proposed(board: &Board, plan: &Plan) -> Vec<ProposedTask> {
-    let known = board.known_of_plan(&plan.requirement, &plan.proposal);
+fn proposed(board: &Board, plan: &RequirementPlan) -> Vec<ProposedTask> {
+    let known = board.existing_plan_tasks(&plan.requirement, &plan.proposal);
     let all = (1_u64..).zip(&plan.proposal);
     all.map(|(place, spec)| ProposedTask {
         place,
@@ -208,25 +210,25 @@ fn proposed(board: &Board, plan: &Plan) -> Vec<ProposedTask> {
 /// Lists requirements with the tasks that came of them.
 #[utoipa::path(get, path = "/plans", tag = "plans",
     responses((status = 200, body = PlanList), (status = 304, description = "nothing changed")))]
-pub(super) async fn list(State(service): State<Service>, headers: HeaderMap) -> Response {
+pub(super) async fn list(State(service): State<HttpState>, headers: HeaderMap) -> Response {
     let board = service.snapshot();
     let plans = board.plans().rev().map(|one| plan(&board, one)).collect();
-    tagged(&headers, &PlanList { plans })
+    etag_response(&headers, &PlanList { plans })
 }
 
 /// Plans a requirement.
 #[utoipa::path(post, path = "/plans", tag = "plans", request_body = NewPlan, responses((status = 200, body = PlanStarted)))]
 pub(super) async fn create(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiJson(input): ApiJson<NewPlan>,
 ) -> Result<Json<PlanStarted>, ApiError> {
-    let id = hand_in(&service, input.content, input.preview, "api").await?;
+    let id = submit_requirement(&service, input.content, input.preview, "api").await?;
     Ok(Json(PlanStarted { id: id.0 }))
 }
 
 /// Hands a requirement in; returns its number.
-pub(in crate::interfaces::http) async fn hand_in(
-    service: &Service,
+pub(in crate::interfaces::http) async fn submit_requirement(
+    service: &HttpState,
     requirement: String,
     preview: bool,
     by: &str,
@@ -237,7 +239,7 @@ pub(in crate::interfaces::http) async fn hand_in(
         by: by.to_owned(),
     };
     match service.submit(input).await? {
-        Answer::Plan { plan } => Ok(plan),
+        BoardResponse::Plan { plan } => Ok(plan),
         _ => Err(ApiError::invalid("the planner was not started")),
     }
 }
@@ -246,10 +248,10 @@ pub(in crate::interfaces::http) async fn hand_in(
 #[utoipa::path(get, path = "/plans/{id}", tag = "plans", params(("id" = String, Path, description = "its number")),
     responses((status = 200, body = PlanView)))]
 pub(super) async fn get(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
 ) -> Result<Json<PlanView>, ApiError> {
-    let id: PlanId = number(&id)?;
+    let id: PlanId = parse_id(&id)?;
     let board = service.snapshot();
     let found = board.plan(id).map(|one| plan(&board, one));
     found
@@ -261,12 +263,12 @@ pub(super) async fn get(
 #[utoipa::path(post, path = "/plans/{id}", tag = "plans", request_body = PlanDecision,
     params(("id" = String, Path, description = "its number")), responses((status = 200, body = DoneView)))]
 pub(super) async fn decide(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
     ApiJson(input): ApiJson<PlanDecision>,
 ) -> Result<Json<DoneView>, ApiError> {
     let decision = Input::DecidePlan {
-        plan: number(&id)?,
+        plan: parse_id(&id)?,
         accept: input.accept,
         by: "api".to_owned(),
     };
@@ -277,13 +279,13 @@ pub(super) async fn decide(
 #[utoipa::path(patch, path = "/plans/{id}", tag = "plans", request_body = PlanChanges,
     params(("id" = String, Path, description = "its number")), responses((status = 200, body = PlanView)))]
 pub(super) async fn edit(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
     ApiJson(input): ApiJson<PlanChanges>,
 ) -> Result<Json<PlanView>, ApiError> {
-    let id: PlanId = number(&id)?;
+    let id: PlanId = parse_id(&id)?;
     let edits = input.tasks.into_iter().map(Into::into).collect();
-    change(&service, id, input.edits, edits, "api").await?;
+    apply_plan_edits(&service, id, input.edits, edits, "api").await?;
     let board = service.snapshot();
     let found = board.plan(id).map(|one| plan(&board, one));
     found
@@ -292,11 +294,11 @@ pub(super) async fn edit(
 }
 
 /// Changes the tasks of a plan that waits for an answer.
-pub(in crate::interfaces::http) async fn change(
-    service: &Service,
+pub(in crate::interfaces::http) async fn apply_plan_edits(
+    service: &HttpState,
     plan: PlanId,
     version: u32,
-    edits: Vec<ProposalEdit>,
+    edits: Vec<PlanTaskEdit>,
     by: &str,
 ) -> Result<(), ApiError> {
     let by = by.to_owned();

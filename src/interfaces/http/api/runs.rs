@@ -13,14 +13,14 @@ use crate::{
     domain::board::{Board, Input, Run, RunId, RunStatus, TaskId},
     interfaces::http::{
         error::ApiError,
-        extract::{ApiPath, ApiPath2, ApiQuery, MaybeJson, number},
-        state::Service,
+        extract::{ApiPath, ApiPath2, ApiQuery, MaybeJson, parse_id},
+        state::HttpState,
     },
-    ports::board::{AccessError, LogSource},
+    ports::board::{BoardError, LogSource},
 };
 
 use super::{
-    answer::{DoneView, PageQuery, done, tagged},
+    answer::{DoneView, PageQuery, done, etag_response},
     tasks::read_word,
     wire::{RunView, SpendView},
 };
@@ -110,7 +110,7 @@ pub(super) struct RunStats {
 #[utoipa::path(get, path = "/runs", tag = "runs", params(RunQuery),
     responses((status = 200, body = RunPage), (status = 304, description = "nothing changed")))]
 pub(super) async fn list(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     ApiQuery(query): ApiQuery<RunQuery>,
 ) -> Result<Response, ApiError> {
@@ -121,7 +121,7 @@ pub(super) async fn list(
     let task: Option<TaskId> = query
         .task_id
         .as_deref()
-        .map_or(Ok(None), |text| number(text).map(Some))?;
+        .map_or(Ok(None), |text| parse_id(text).map(Some))?;
     let agent = query.agent_id.as_deref();
     let page = PageQuery {
         limit: query.limit,
@@ -134,17 +134,17 @@ pub(super) async fn list(
                 run.agent.agent_name() == agent || run.agent.to_string() == agent
             })
     });
-    let (runs, next_cursor) = page.take(all, |run| run.id.0)?;
+    let (runs, next_cursor) = page.paginate(all, |run| run.id.0)?;
     let body = RunPage {
         runs: runs.into_iter().map(RunView::from).collect(),
         next_cursor,
     };
-    Ok(tagged(&headers, &body))
+    Ok(etag_response(&headers, &body))
 }
 
 /// Counts runs.
 #[utoipa::path(get, path = "/runs/stats", tag = "runs", responses((status = 200, body = RunStats)))]
-pub(super) async fn stats(State(service): State<Service>) -> Json<RunStats> {
+pub(super) async fn stats(State(service): State<HttpState>) -> Json<RunStats> {
     let board = service.snapshot();
     let count = |status| board.runs().filter(|run| run.status == status).count();
     Json(RunStats {
@@ -153,12 +153,12 @@ pub(super) async fn stats(State(service): State<Service>) -> Json<RunStats> {
         success: count(RunStatus::Success),
         failed: count(RunStatus::Failed),
         cancelled: count(RunStatus::Cancelled),
-        spent: board.budget().total.into(),
+        spent: board.spend_totals().total.into(),
     })
 }
 
 fn known<'a>(board: &'a Board, id: &str) -> Result<&'a Run, ApiError> {
-    let id: RunId = number(id)?;
+    let id: RunId = parse_id(id)?;
     board
         .run(id)
         .ok_or_else(|| ApiError::not_found(format!("there is no {id}")))
@@ -184,13 +184,13 @@ fn artifacts(run: &Run) -> Vec<ArtifactView> {
 
 /// A log that is not there yet is empty.
 pub(in crate::interfaces::http) async fn tail(
-    service: &Service,
+    service: &HttpState,
     run: RunId,
     limit: u64,
 ) -> Result<String, ApiError> {
     match service.board().log(LogSource::Run(run), None, limit).await {
         Ok(piece) => Ok(piece.text),
-        Err(AccessError::NotFound(_)) => Ok(String::new()),
+        Err(BoardError::NotFound(_)) => Ok(String::new()),
         Err(error) => Err(error.into()),
     }
 }
@@ -199,7 +199,7 @@ pub(in crate::interfaces::http) async fn tail(
 #[utoipa::path(get, path = "/runs/{id}", tag = "runs", params(("id" = String, Path, description = "its number")),
     responses((status = 200, body = RunDetail)))]
 pub(super) async fn get(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     ApiPath(id): ApiPath,
 ) -> Result<Response, ApiError> {
@@ -210,14 +210,14 @@ pub(super) async fn get(
         log: tail(&service, run.id, TAIL).await?,
         artifacts: artifacts(run),
     };
-    Ok(tagged(&headers, &body))
+    Ok(etag_response(&headers, &body))
 }
 
 /// Lists what a run left.
 #[utoipa::path(get, path = "/runs/{id}/artifacts", tag = "runs", params(("id" = String, Path, description = "its number")),
     responses((status = 200, body = ArtifactList)))]
 pub(super) async fn list_artifacts(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
 ) -> Result<Json<ArtifactList>, ApiError> {
     let board = service.snapshot();
@@ -230,7 +230,7 @@ pub(super) async fn list_artifacts(
     params(("id" = String, Path, description = "the run's number"), ("artifact" = String, Path, description = "commit, diff or log")),
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub(super) async fn content(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath2(id, artifact): ApiPath2,
 ) -> Result<Response, ApiError> {
     let board = service.snapshot();
@@ -248,11 +248,11 @@ pub(super) async fn content(
             );
         }
     };
-    Ok(plain(text))
+    Ok(plain_text_response(text))
 }
 
 /// Answers with text that no browser takes for a page.
-pub(super) fn plain(text: String) -> Response {
+pub(super) fn plain_text_response(text: String) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
 }
 
@@ -265,7 +265,7 @@ pub(super) struct CancelRunInput {
 }
 
 /// Returns the input that ends a run.
-pub(in crate::interfaces::http) fn ending(run: RunId, note: &str, by: &str) -> Input {
+pub(in crate::interfaces::http) fn cancel_run_input(run: RunId, note: &str, by: &str) -> Input {
     Input::CancelRun {
         run,
         note: note.to_owned(),
@@ -277,11 +277,11 @@ pub(in crate::interfaces::http) fn ending(run: RunId, note: &str, by: &str) -> I
 #[utoipa::path(post, path = "/runs/{id}/cancel", tag = "runs", request_body(content = CancelRunInput, description = "may be left out"),
     params(("id" = String, Path, description = "its number")), responses((status = 200, body = DoneView)))]
 pub(super) async fn cancel(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
     MaybeJson(input): MaybeJson<CancelRunInput>,
 ) -> Result<Json<DoneView>, ApiError> {
     let run = known(&service.snapshot(), &id)?.id;
-    let input = ending(run, input.note.trim(), "api");
+    let input = cancel_run_input(run, input.note.trim(), "api");
     Ok(done(service.submit(input).await?))
 }

@@ -10,17 +10,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    domain::board::{Answer, Board, Input, Session, SessionId, SessionInput},
+    domain::board::{Board, BoardResponse, Input, Session, SessionId, SessionInput},
     interfaces::http::{
         error::ApiError,
-        extract::{ApiJson, ApiPath, ApiQuery, MaybeJson, number},
-        state::Service,
+        extract::{ApiJson, ApiPath, ApiQuery, MaybeJson, parse_id},
+        state::HttpState,
     },
     ports::board::LogSource,
 };
 
 use super::{
-    answer::{DoneView, done, tagged},
+    answer::{DoneView, done, etag_response},
     logs::{LogQuery, LogView, of_source},
     wire::{time, word},
 };
@@ -169,7 +169,7 @@ fn known(board: &Board, id: SessionId) -> Result<&Session, ApiError> {
 /// Lists sessions.
 #[utoipa::path(get, path = "/sessions", tag = "sessions",
     responses((status = 200, body = SessionList), (status = 304, description = "nothing changed")))]
-pub(super) async fn list(State(service): State<Service>, headers: HeaderMap) -> Response {
+pub(super) async fn list(State(service): State<HttpState>, headers: HeaderMap) -> Response {
     let board = service.snapshot();
     let sessions = board.sessions().rev();
     let sessions = sessions
@@ -178,19 +178,19 @@ pub(super) async fn list(State(service): State<Service>, headers: HeaderMap) -> 
             ..SessionView::of(&board, session)
         })
         .collect();
-    tagged(&headers, &SessionList { sessions })
+    etag_response(&headers, &SessionList { sessions })
 }
 
 /// Begins a session.
 #[utoipa::path(post, path = "/sessions", tag = "sessions", request_body = SessionInputBody,
     responses((status = 201, body = SessionView)))]
 pub(super) async fn start(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiJson(input): ApiJson<SessionInputBody>,
 ) -> Result<Response, ApiError> {
     let answer = service.board().open_session(input.run).await?;
     let board = service.snapshot();
-    let Answer::Session { session } = answer else {
+    let BoardResponse::Session { session } = answer else {
         return Err(ApiError::invalid("no session began"));
     };
     let view = SessionView::of(&board, known(&board, session)?);
@@ -202,20 +202,20 @@ pub(super) async fn start(
 #[utoipa::path(get, path = "/sessions/{id}", tag = "sessions", params(("id" = String, Path, description = "its number")),
     responses((status = 200, body = SessionView), (status = 304, description = "nothing changed")))]
 pub(super) async fn get(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     ApiPath(id): ApiPath,
 ) -> Result<Response, ApiError> {
     let board = service.snapshot();
-    let view = SessionView::of(&board, known(&board, number(&id)?)?);
-    Ok(tagged(&headers, &view))
+    let view = SessionView::of(&board, known(&board, parse_id(&id)?)?);
+    Ok(etag_response(&headers, &view))
 }
 
 /// Ends a session: the task at work is stopped, nothing further starts.
 #[utoipa::path(post, path = "/sessions/{id}/cancel", tag = "sessions", params(("id" = String, Path, description = "its number")),
     request_body = CancelInput, responses((status = 200, body = DoneView)))]
 pub(super) async fn cancel(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
     MaybeJson(input): MaybeJson<CancelInput>,
 ) -> Result<Json<DoneView>, ApiError> {
@@ -225,7 +225,7 @@ pub(super) async fn cancel(
         input.by
     };
     let cancel = Input::Session(SessionInput::Cancel {
-        session: number(&id)?,
+        session: parse_id(&id)?,
         reason: input.reason,
         by,
     });
@@ -236,11 +236,11 @@ pub(super) async fn cancel(
 #[utoipa::path(get, path = "/logs/sessions/{id}", tag = "logs", params(("id" = String, Path, description = "its number"), LogQuery),
     responses((status = 200, body = LogView)))]
 pub(super) async fn log(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
     ApiQuery(query): ApiQuery<LogQuery>,
 ) -> Result<Json<LogView>, ApiError> {
-    let id = number(&id)?;
+    let id = parse_id(&id)?;
     known(&service.snapshot(), id)?;
     of_source(&service, LogSource::Session(id), &query).await
 }

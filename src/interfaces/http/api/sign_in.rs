@@ -4,7 +4,9 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::interfaces::http::{error::ApiError, security::credentials::CODE_LIFE, state::Service};
+use crate::interfaces::http::{
+    error::ApiError, security::credentials::CODE_LIFE, state::HttpState,
+};
 
 /// A code that signs one browser in, once.
 #[derive(Debug, Serialize, ToSchema)]
@@ -20,7 +22,7 @@ pub(super) struct NewCode {
 
 /// Makes a code that signs one browser in, once, within two minutes.
 #[utoipa::path(post, path = "/sign-in/codes", tag = "sign-in", responses((status = 200, body = NewCode)))]
-pub(super) async fn new_code(State(service): State<Service>) -> Result<Json<NewCode>, ApiError> {
+pub(super) async fn new_code(State(service): State<HttpState>) -> Result<Json<NewCode>, ApiError> {
     let secret = fresh_secret(&service)?;
     let code = service.credentials.new_code(&secret, service.now());
     Ok(Json(NewCode {
@@ -31,7 +33,7 @@ pub(super) async fn new_code(State(service): State<Service>) -> Result<Json<NewC
 }
 
 /// Makes a secret.
-pub(in crate::interfaces::http) fn fresh_secret(service: &Service) -> Result<String, ApiError> {
+pub(in crate::interfaces::http) fn fresh_secret(service: &HttpState) -> Result<String, ApiError> {
     (service.options.fresh_secret)().map_err(|error| {
         ApiError::new(
             axum::http::StatusCode::SERVICE_UNAVAILABLE,

@@ -6,13 +6,13 @@ use utoipa::ToSchema;
 
 use crate::{
     domain::board::{
-        Answer, BlockReason, Board, CleanupCounts, Input, Process, ProcessName, Role,
+        AgentRole, BlockReason, Board, BoardResponse, CleanupCounts, Input, Process, ProcessName,
         StopAllCounts, TaskStatus,
     },
     interfaces::http::{
         error::{ApiError, unavailable},
         extract::{ApiPath, MaybeJson},
-        state::Service,
+        state::HttpState,
     },
     ports::board::OrphanCleanup,
 };
@@ -236,7 +236,7 @@ impl ProcessView {
             needs_restart: process.needs_restart,
             is_configured: name
                 .role()
-                .is_none_or(|_| board.settings().expected().contains(&name)),
+                .is_none_or(|_| board.settings().expected_processes().contains(&name)),
         }
     }
 }
@@ -261,7 +261,7 @@ fn known(board: &Board, name: &str) -> Result<Process, ApiError> {
 
 /// Lists processes.
 #[utoipa::path(get, path = "/system/processes", tag = "system", responses((status = 200, body = ProcessList)))]
-pub(super) async fn processes(State(service): State<Service>) -> Json<ProcessList> {
+pub(super) async fn processes(State(service): State<HttpState>) -> Json<ProcessList> {
     let board = service.snapshot();
     Json(ProcessList {
         processes: board
@@ -277,16 +277,20 @@ pub(super) async fn processes(State(service): State<Service>) -> Json<ProcessLis
 #[utoipa::path(get, path = "/system/processes/{name}", tag = "system", params(("name" = String, Path, description = "its name")),
     responses((status = 200, body = ProcessView)))]
 pub(super) async fn process(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(name): ApiPath,
 ) -> Result<Json<ProcessView>, ApiError> {
     let board = service.snapshot();
     Ok(Json(ProcessView::of(&known(&board, &name)?, &board)))
 }
 
-fn told(service: &Service, name: &str, answer: Answer) -> Result<Json<ProcessTold>, ApiError> {
+fn told(
+    service: &HttpState,
+    name: &str,
+    answer: BoardResponse,
+) -> Result<Json<ProcessTold>, ApiError> {
     let message = match answer {
-        Answer::Already { detail } => Some(detail),
+        BoardResponse::Already { detail } => Some(detail),
         _ => None,
     };
     let board = service.snapshot();
@@ -301,7 +305,7 @@ fn told(service: &Service, name: &str, answer: Answer) -> Result<Json<ProcessTol
 #[utoipa::path(post, path = "/system/processes/{name}/start", tag = "system", request_body(content = StartInput, description = "may be left out"),
     params(("name" = String, Path, description = "its name")), responses((status = 200, body = ProcessTold)))]
 pub(super) async fn start(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(name): ApiPath,
     MaybeJson(input): MaybeJson<StartInput>,
 ) -> Result<Json<ProcessTold>, ApiError> {
@@ -320,10 +324,10 @@ pub(super) async fn start(
 
 /// Starts a process; a planner without a requirement takes the one that is kept.
 pub(in crate::interfaces::http) async fn start_named(
-    service: &Service,
+    service: &HttpState,
     name: &str,
     mut requirement: Option<String>,
-) -> Result<Answer, ApiError> {
+) -> Result<BoardResponse, ApiError> {
     let parsed = name.parse::<ProcessName>().map_err(ApiError::not_found)?;
     if parsed == ProcessName::Planner && requirement.is_none() {
         requirement = Some(service.board().requirement().await?);
@@ -340,7 +344,7 @@ pub(in crate::interfaces::http) async fn start_named(
 #[utoipa::path(post, path = "/system/processes/{name}/stop", tag = "system", params(("name" = String, Path, description = "its name")),
     responses((status = 200, body = ProcessTold)))]
 pub(super) async fn stop(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(name): ApiPath,
 ) -> Result<Json<ProcessTold>, ApiError> {
     name.parse::<ProcessName>().map_err(ApiError::not_found)?;
@@ -354,10 +358,10 @@ pub(super) async fn stop(
 
 /// Stops a process, waits for its end, and starts it again. Once it was asked for it happens, whoever goes away.
 pub(in crate::interfaces::http) async fn restart_named(
-    service: &Service,
+    service: &HttpState,
     name: &str,
     by: &str,
-) -> Result<Answer, ApiError> {
+) -> Result<BoardResponse, ApiError> {
     let parsed = name.parse::<ProcessName>().map_err(ApiError::not_found)?;
     let stop = Input::StopProcess {
         name: name.to_owned(),
@@ -374,9 +378,9 @@ pub(in crate::interfaces::http) async fn restart_named(
 }
 
 /// Waits until a process has ended; the board calls it ended when it does not end in time.
-async fn ended(service: &Service, name: ProcessName) {
+async fn ended(service: &HttpState, name: ProcessName) {
     let mut feed = service.board().subscribe();
-    let is_live = |service: &Service| {
+    let is_live = |service: &HttpState| {
         let board = service.snapshot();
         board
             .process(name)
@@ -389,7 +393,7 @@ async fn ended(service: &Service, name: ProcessName) {
 #[utoipa::path(post, path = "/system/processes/{name}/restart", tag = "system", params(("name" = String, Path, description = "its name")),
     responses((status = 200, body = ProcessTold)))]
 pub(super) async fn restart(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(name): ApiPath,
 ) -> Result<Json<ProcessTold>, ApiError> {
     let answer = restart_named(&service, &name, BY).await?;
@@ -398,11 +402,11 @@ pub(super) async fn restart(
 
 /// Stops everything and rolls running work back to the queue.
 pub(in crate::interfaces::http) async fn stop_everything(
-    service: &Service,
+    service: &HttpState,
 ) -> Result<(StopAllCounts, OrphanCleanup), ApiError> {
     let by = BY.to_owned();
     let counts = match service.submit(Input::StopAll { by }).await? {
-        Answer::Stopped(counts) => counts,
+        BoardResponse::Stopped(counts) => counts,
         _ => StopAllCounts::default(),
     };
     Ok((counts, service.board().end_orphans().await?))
@@ -411,7 +415,7 @@ pub(in crate::interfaces::http) async fn stop_everything(
 /// Stops everything and rolls running work back to the queue; history stays.
 #[utoipa::path(post, path = "/system/processes/stop-all", tag = "system", responses((status = 200, body = StopAllView)))]
 pub(super) async fn stop_all(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
 ) -> Result<Json<StopAllView>, ApiError> {
     let (counts, orphans) = stop_everything(&service).await?;
     Ok(Json(StopAllView {
@@ -429,15 +433,15 @@ pub(super) async fn stop_all(
 }
 
 /// Empties the board once its events are in a file.
-pub(in crate::interfaces::http) async fn clean(
-    service: &Service,
+pub(in crate::interfaces::http) async fn empty_board(
+    service: &HttpState,
     stop_first: bool,
     by: &str,
 ) -> Result<(CleanupCounts, String), ApiError> {
     let archive = service.board().archive().await?;
     let by = by.to_owned();
     let counts = match service.submit(Input::Cleanup { stop_first, by }).await? {
-        Answer::Cleaned(counts) => counts,
+        BoardResponse::Cleaned(counts) => counts,
         _ => CleanupCounts::default(),
     };
     Ok((counts, archive))
@@ -447,10 +451,10 @@ pub(in crate::interfaces::http) async fn clean(
 #[utoipa::path(post, path = "/system/cleanup", tag = "system", request_body(content = CleanupInput, description = "may be left out"),
     responses((status = 200, body = CleanupView)))]
 pub(super) async fn cleanup(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     MaybeJson(input): MaybeJson<CleanupInput>,
 ) -> Result<Json<CleanupView>, ApiError> {
-    let (counts, archive) = clean(&service, input.stop_first, BY).await?;
+    let (counts, archive) = empty_board(&service, input.stop_first, BY).await?;
     Ok(Json(CleanupView {
         queued: counts.queued,
         tasks: counts.tasks,
@@ -468,7 +472,7 @@ pub(super) async fn cleanup(
 
 /// Says whether processes are kept running.
 #[utoipa::path(get, path = "/system/hatch", tag = "system", responses((status = 200, body = HatchView)))]
-pub(super) async fn hatch(State(service): State<Service>) -> Json<HatchView> {
+pub(super) async fn hatch(State(service): State<HttpState>) -> Json<HatchView> {
     Json(hatch_of(&service.snapshot()))
 }
 
@@ -485,14 +489,14 @@ pub(in crate::interfaces::http) fn hatch_input(arm: bool) -> Input {
 
 /// Keeps processes running.
 #[utoipa::path(post, path = "/system/hatch/arm", tag = "system", responses((status = 200, body = HatchView)))]
-pub(super) async fn arm(State(service): State<Service>) -> Result<Json<HatchView>, ApiError> {
+pub(super) async fn arm(State(service): State<HttpState>) -> Result<Json<HatchView>, ApiError> {
     service.submit(hatch_input(true)).await?;
     Ok(Json(hatch_of(&service.snapshot())))
 }
 
 /// Does not keep processes running.
 #[utoipa::path(post, path = "/system/hatch/disarm", tag = "system", responses((status = 200, body = HatchView)))]
-pub(super) async fn disarm(State(service): State<Service>) -> Result<Json<HatchView>, ApiError> {
+pub(super) async fn disarm(State(service): State<HttpState>) -> Result<Json<HatchView>, ApiError> {
     service.submit(hatch_input(false)).await?;
     Ok(Json(hatch_of(&service.snapshot())))
 }
@@ -500,7 +504,7 @@ pub(super) async fn disarm(State(service): State<Service>) -> Result<Json<HatchV
 /// Tries again to publish what waits for a clean checkout.
 #[utoipa::path(post, path = "/system/merges/retry", tag = "system", responses((status = 200, body = DoneView)))]
 pub(super) async fn retry_merges(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
 ) -> Result<Json<DoneView>, ApiError> {
     let by = BY.to_owned();
     Ok(done(service.submit(Input::RetryMerges { by }).await?))
@@ -510,7 +514,7 @@ pub(super) async fn retry_merges(
 #[utoipa::path(post, path = "/system/preflight", tag = "system", request_body(content = PreflightInput, description = "may be left out"),
     responses((status = 200, body = Preflight)))]
 pub(super) async fn preflight(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     MaybeJson(input): MaybeJson<PreflightInput>,
 ) -> Result<Json<Preflight>, ApiError> {
     let requirement = match input.content {
@@ -536,8 +540,8 @@ fn recommend(board: &Board, has_requirement: bool) -> Preflight {
     let mut start = Vec::new();
     if executes {
         start.extend([ProcessName::Dispatcher, ProcessName::CycleManager]);
-        for role in Role::ALL {
-            let count = board.settings().count(role);
+        for role in AgentRole::ALL {
+            let count = board.settings().agent_count(role);
             start.extend((1..=count).map(|number| ProcessName::Agent(role, number)));
         }
     }

@@ -11,18 +11,18 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     domain::board::{
-        Answer, BlockReason, Board, Dependency, Input, Lane, Risk, Role, Task, TaskId, TaskSpec,
-        TaskStatus,
+        AgentRole, BlockReason, Board, BoardResponse, Dependency, Input, Lane, Risk, Task, TaskId,
+        TaskSpec, TaskStatus,
     },
     interfaces::http::{
         error::ApiError,
-        extract::{ApiJson, ApiPath, ApiQuery, MaybeJson, number},
-        state::Service,
+        extract::{ApiJson, ApiPath, ApiQuery, MaybeJson, parse_id},
+        state::HttpState,
     },
 };
 
 use super::{
-    answer::{DoneView, PageQuery, done, tagged},
+    answer::{DoneView, PageQuery, done, etag_response},
     wire::{DependencyView, JudgementView, RunView, TaskView, WhyView},
 };
 
@@ -156,7 +156,7 @@ impl TaskInput {
             }
         }
         if let Some(role) = &self.role {
-            spec.role = read_word::<Role>("role", role, "worker, tester, docser")?;
+            spec.role = read_word::<AgentRole>("role", role, "worker, tester, docser")?;
         }
         if let Some(lane) = &self.lane {
             let words = "feature, conflict_recovery, docser, research";
@@ -202,7 +202,7 @@ impl TaskQuery {
             let words = "awaiting_judge, quota_wait, needs_rework, issue_linking";
             read_word("blockReason", text, words).map(Some)
         })?;
-        let role: Option<Role> = self.role.as_deref().map_or(Ok(None), |text| {
+        let role: Option<AgentRole> = self.role.as_deref().map_or(Ok(None), |text| {
             read_word("role", text, "worker, tester, docser").map(Some)
         })?;
         let lane: Option<Lane> = self.lane.as_deref().map_or(Ok(None), |text| {
@@ -226,7 +226,7 @@ impl TaskQuery {
 #[utoipa::path(get, path = "/tasks", tag = "tasks", params(TaskQuery),
     responses((status = 200, body = TaskPage), (status = 304, description = "nothing changed")))]
 pub(super) async fn list(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     ApiQuery(query): ApiQuery<TaskQuery>,
 ) -> Result<Response, ApiError> {
@@ -237,29 +237,29 @@ pub(super) async fn list(
         cursor: query.cursor,
     };
     let all = board.tasks().rev().filter(|task| wanted(task));
-    let (tasks, next_cursor) = page.take(all, |task| task.id.0)?;
+    let (tasks, next_cursor) = page.paginate(all, |task| task.id.0)?;
     let now = service.now();
     let view = |task: &Task| TaskView::of(&board, task, now);
     let body = TaskPage {
         tasks: tasks.into_iter().map(view).collect(),
         next_cursor,
     };
-    Ok(tagged(&headers, &body))
+    Ok(etag_response(&headers, &body))
 }
 
 /// Shows a task, its retry, and why it is where it is.
 #[utoipa::path(get, path = "/tasks/{id}", tag = "tasks", params(("id" = String, Path, description = "its number")),
     responses((status = 200, body = TaskDetail), (status = 304, description = "nothing changed")))]
 pub(super) async fn get(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     ApiPath(id): ApiPath,
 ) -> Result<Response, ApiError> {
     let board = service.snapshot();
     let now = service.now();
-    let id: TaskId = number(&id)?;
+    let id: TaskId = parse_id(&id)?;
     let why = board.why(id, now)?;
-    let task = known(&board, id)?;
+    let task = find_task(&board, id)?;
     let runs = board.runs().rev().filter(|run| run.task == id);
     let judgements = board
         .judgements()
@@ -273,10 +273,10 @@ pub(super) async fn get(
             .map(|judgement| JudgementView::of(&board, judgement))
             .collect(),
     };
-    Ok(tagged(&headers, &body))
+    Ok(etag_response(&headers, &body))
 }
 
-pub(in crate::interfaces::http) fn known(board: &Board, id: TaskId) -> Result<&Task, ApiError> {
+pub(in crate::interfaces::http) fn find_task(board: &Board, id: TaskId) -> Result<&Task, ApiError> {
     board
         .task(id)
         .ok_or_else(|| ApiError::not_found(format!("there is no {id}")))
@@ -287,7 +287,7 @@ pub(in crate::interfaces::http) fn known(board: &Board, id: TaskId) -> Result<&T
     params(("Idempotency-Key" = Option<String>, Header, description = "makes a second request find the task of the first")),
     responses((status = 201, body = TaskCreated), (status = 200, description = "its key was known", body = TaskCreated)))]
 pub(super) async fn create(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     ApiJson(mut input): ApiJson<TaskInput>,
 ) -> Result<Response, ApiError> {
@@ -308,10 +308,10 @@ pub(super) async fn create(
         source: "api".to_owned(),
         ..TaskSpec::default()
     };
-    let (id, created) = make(&service, input.onto(base)?).await?;
+    let (id, created) = submit_task(&service, input.onto(base)?).await?;
     let board = service.snapshot();
     let body = TaskCreated {
-        task: TaskView::of(&board, known(&board, id)?, service.now()),
+        task: TaskView::of(&board, find_task(&board, id)?, service.now()),
         created,
     };
     let status = if created {
@@ -324,13 +324,13 @@ pub(super) async fn create(
 }
 
 /// Puts a task on the board.
-pub(in crate::interfaces::http) async fn make(
-    service: &Service,
+pub(in crate::interfaces::http) async fn submit_task(
+    service: &HttpState,
     spec: TaskSpec,
 ) -> Result<(TaskId, bool), ApiError> {
     let spec = Box::new(spec);
     match service.submit(Input::CreateTask { spec }).await? {
-        Answer::Task { task, created } => Ok((task, created)),
+        BoardResponse::Task { task, created } => Ok((task, created)),
         other => Err(ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
@@ -344,18 +344,18 @@ pub(in crate::interfaces::http) async fn make(
 #[utoipa::path(patch, path = "/tasks/{id}", tag = "tasks", request_body = TaskInput,
     params(("id" = String, Path, description = "its number")), responses((status = 200, body = TaskDetail)))]
 pub(super) async fn change(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
     ApiJson(mut input): ApiJson<TaskInput>,
 ) -> Result<Response, ApiError> {
-    let id: TaskId = number(&id)?;
-    let spec = known(&service.snapshot(), id)?.spec.clone();
+    let id: TaskId = parse_id(&id)?;
+    let spec = find_task(&service.snapshot(), id)?.spec.clone();
     let status = input.status.take();
     let wanted = input.onto(spec.clone())?;
     let step = match status.as_deref() {
         None => None,
-        Some("cancelled") => Some(cancelling(id, "")),
-        Some("queued") => Some(requeueing(id, "")),
+        Some("cancelled") => Some(cancel_task_input(id, "")),
+        Some("queued") => Some(requeue_task_input(id, "")),
         Some(other) => {
             return Err(
                 ApiError::invalid(format!("`status` cannot be set to \"{other}\""))
@@ -373,7 +373,7 @@ pub(super) async fn change(
     get(State(service), HeaderMap::new(), ApiPath(id.0.to_string())).await
 }
 
-pub(in crate::interfaces::http) fn cancelling(task: TaskId, reason: &str) -> Input {
+pub(in crate::interfaces::http) fn cancel_task_input(task: TaskId, reason: &str) -> Input {
     let reason = if reason.is_empty() {
         "given up by a person"
     } else {
@@ -386,7 +386,7 @@ pub(in crate::interfaces::http) fn cancelling(task: TaskId, reason: &str) -> Inp
     }
 }
 
-pub(in crate::interfaces::http) fn requeueing(task: TaskId, note: &str) -> Input {
+pub(in crate::interfaces::http) fn requeue_task_input(task: TaskId, note: &str) -> Input {
     Input::RequeueTask {
         task,
         note: note.to_owned(),
@@ -398,21 +398,25 @@ pub(in crate::interfaces::http) fn requeueing(task: TaskId, note: &str) -> Input
 #[utoipa::path(delete, path = "/tasks/{id}", tag = "tasks",
     params(("id" = String, Path, description = "its number")), responses((status = 200, body = DoneView)))]
 pub(super) async fn delete(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
 ) -> Result<Json<DoneView>, ApiError> {
-    Ok(done(service.submit(cancelling(number(&id)?, "")).await?))
+    Ok(done(
+        service
+            .submit(cancel_task_input(parse_id(&id)?, ""))
+            .await?,
+    ))
 }
 
 /// Gives a task up.
 #[utoipa::path(post, path = "/tasks/{id}/cancel", tag = "tasks", request_body(content = NoteInput, description = "may be left out"),
     params(("id" = String, Path, description = "its number")), responses((status = 200, body = DoneView)))]
 pub(super) async fn cancel(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
     MaybeJson(input): MaybeJson<NoteInput>,
 ) -> Result<Json<DoneView>, ApiError> {
-    let step = cancelling(number(&id)?, &input.note);
+    let step = cancel_task_input(parse_id(&id)?, &input.note);
     Ok(done(service.submit(step).await?))
 }
 
@@ -420,10 +424,10 @@ pub(super) async fn cancel(
 #[utoipa::path(post, path = "/tasks/{id}/requeue", tag = "tasks", request_body(content = NoteInput, description = "may be left out"),
     params(("id" = String, Path, description = "its number")), responses((status = 200, body = DoneView)))]
 pub(super) async fn requeue(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
     MaybeJson(input): MaybeJson<NoteInput>,
 ) -> Result<Json<DoneView>, ApiError> {
-    let step = requeueing(number(&id)?, &input.note);
+    let step = requeue_task_input(parse_id(&id)?, &input.note);
     Ok(done(service.submit(step).await?))
 }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::{
     interfaces::http::{
-        error::ApiError, extract::too_large, security::guard::too_often, state::Service,
+        error::ApiError, extract::too_large, security::guard::rate_limited, state::HttpState,
     },
     ports::board::{WebhookAnswer, WebhookDelivery},
 };
@@ -39,7 +39,7 @@ struct Form {
     request_body(content = Object, description = "as GitHub sends it"),
     responses((status = 200, body = DeliveryView), (status = 202, body = DeliveryView)))]
 pub(super) async fn github(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     request: Request,
 ) -> Result<(StatusCode, Json<DeliveryView>), ApiError> {
     let headers = request.headers().clone();
@@ -59,14 +59,14 @@ pub(super) async fn github(
     let answer = service.board().deliver(delivery).await?;
     let (outcome, detail) = match answer {
         WebhookAnswer::Off => {
-            service.strangers.take(now).map_err(too_often)?;
+            service.strangers.take(now).map_err(rate_limited)?;
             return Err(
                 ApiError::not_found("the webhook is off, because it has no secret")
                     .hint("write GITHUB_WEBHOOK_SECRET on the page of settings"),
             );
         }
         WebhookAnswer::Unsigned => {
-            service.strangers.take(now).map_err(too_often)?;
+            service.strangers.take(now).map_err(rate_limited)?;
             return Err(ApiError::new(
                 StatusCode::UNAUTHORIZED,
                 "unauthorized",

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::board::{
-    Board, Judgement, MergeQueueEntry, Millis, OnFail, Run, Spend, Task, Why,
+    Board, Judgement, MergeQueueEntry, Millis, OnDependencyCancelled, Run, Spend, Task, Why,
 };
 
 /// Writes a time.
@@ -71,7 +71,7 @@ pub(in crate::interfaces::http) struct DependencyView {
     /// What its cancellation means: block or continue.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    pub(super) on_fail: OnFail,
+    pub(super) on_fail: OnDependencyCancelled,
 }
 
 /// What the next attempt is told of an earlier one.

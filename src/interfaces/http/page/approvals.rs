@@ -8,26 +8,26 @@ use axum::{
 use maud::{Markup, html};
 
 use crate::{
-    domain::board::{Approval, ApprovalSubject, Board},
+    domain::board::{ApprovalRequest, ApprovalSubject, Board},
     interfaces::{
-        http::state::Service,
+        http::state::HttpState,
         report::page::{badge, text},
     },
 };
 
 use super::{
     frame::{empty, link, nothing, page},
-    view::View,
+    view::PageContext,
 };
 
 /// The page of questions.
 pub(super) async fn show(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Html<String> {
     let board = service.snapshot();
-    let view = View::of(&service, &headers, &uri);
+    let view = PageContext::of(&service, &headers, &uri);
     let body = html! {
         section id="open" data-live aria-labelledby="asked" {
             h2 id="asked" { (view.t("Waiting for your answer")) }
@@ -48,7 +48,7 @@ pub(super) async fn show(
 }
 
 /// A question with its two answers.
-pub(super) fn question(view: &View, board: &Board, approval: &Approval) -> Markup {
+pub(super) fn question(view: &PageContext, board: &Board, approval: &ApprovalRequest) -> Markup {
     let id = approval.id.0;
     html! {
         div.item {
@@ -65,7 +65,7 @@ pub(super) fn question(view: &View, board: &Board, approval: &Approval) -> Marku
     }
 }
 
-fn answered(view: &View, board: &Board, approval: &Approval) -> Markup {
+fn answered(view: &PageContext, board: &Board, approval: &ApprovalRequest) -> Markup {
     let (class, word) = match approval.answer {
         Some(true) => ("SUCCESS", view.t("allowed")),
         Some(false) => ("FAILED", view.t("denied")),

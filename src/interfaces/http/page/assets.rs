@@ -8,7 +8,7 @@ use axum::{
 };
 
 use crate::interfaces::{
-    http::api::answer::{content_tag, is_known},
+    http::api::answer::{etag, matches_etag},
     report::page::STYLE,
 };
 
@@ -27,8 +27,8 @@ pub(super) async fn script(headers: HeaderMap) -> Response {
 }
 
 fn file(headers: &HeaderMap, kind: &'static str, text: &'static str) -> Response {
-    let tag = content_tag(text.as_bytes());
-    let is_known = is_known(headers, &tag);
+    let tag = etag(text.as_bytes());
+    let is_known = matches_etag(headers, &tag);
     let head = [
         (header::ETAG, tag),
         (header::CACHE_CONTROL, "no-cache".to_owned()),

@@ -9,16 +9,16 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::{
-    domain::board::{Board, Role, Task, TaskId, TaskStatus},
+    domain::board::{AgentRole, Board, Task, TaskId, TaskStatus},
     interfaces::{
-        http::{api::tasks::read_word, error::ApiError, extract::ApiQuery, state::Service},
+        http::{api::tasks::read_word, error::ApiError, extract::ApiQuery, state::HttpState},
         report::page::text,
     },
 };
 
 use super::{
-    frame::{link, page, standing},
-    view::View,
+    frame::{link, page, status_badge},
+    view::PageContext,
 };
 
 /// How many tasks a column shows, and a page of one status.
@@ -34,13 +34,13 @@ pub(super) struct BoardQuery {
 
 /// The board.
 pub(super) async fn show(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     uri: Uri,
     ApiQuery(query): ApiQuery<BoardQuery>,
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
-    let view = View::of(&service, &headers, &uri);
+    let view = PageContext::of(&service, &headers, &uri);
     let body = match query.status.as_deref() {
         None => all(&view, &board),
         Some(status) => {
@@ -56,7 +56,7 @@ pub(super) async fn show(
     Ok(Html(page(&view, Some(&board), view.t("Board"), &body)))
 }
 
-fn all(view: &View, board: &Board) -> Markup {
+fn all(view: &PageContext, board: &Board) -> Markup {
     html! {
         details id="new" open[board.tasks().next().is_none()] {
             summary { b { (view.t("Add a task")) } }
@@ -75,7 +75,7 @@ fn all(view: &View, board: &Board) -> Markup {
     }
 }
 
-fn one(view: &View, board: &Board, status: TaskStatus, before: Option<u64>) -> Markup {
+fn one(view: &PageContext, board: &Board, status: TaskStatus, before: Option<u64>) -> Markup {
     let before = TaskId(before.unwrap_or(u64::MAX));
     let mut tasks = board
         .tasks()
@@ -95,12 +95,12 @@ fn one(view: &View, board: &Board, status: TaskStatus, before: Option<u64>) -> M
     }
 }
 
-fn card(view: &View, board: &Board, task: &Task) -> Markup {
+fn card(view: &PageContext, board: &Board, task: &Task) -> Markup {
     let countdown = board.countdown(task, view.now);
     html! {
         div.item {
             (link(task))
-            @if task.block.is_some() { " " (standing(view, task)) }
+            @if task.block.is_some() { " " (status_badge(view, task)) }
             @if !task.detail.is_empty() && !task.status.is_final() { p { (text(&task.detail)) } }
             @if let Some(at) = countdown.and_then(|countdown| countdown.at) {
                 p.faint { (view.t("goes on in")) " " (view.until(at)) }
@@ -109,7 +109,7 @@ fn card(view: &View, board: &Board, task: &Task) -> Markup {
     }
 }
 
-fn form(view: &View) -> Markup {
+fn form(view: &PageContext) -> Markup {
     html! {
         form.stack method="post" action="/ui/tasks" {
             label { (view.t("Title"))
@@ -124,7 +124,7 @@ fn form(view: &View) -> Markup {
                 input name="dependencies" autocomplete="off" inputmode="numeric"; }
             label { (view.t("Who does it"))
                 select name="role" {
-                    @for role in [Role::Worker, Role::Tester, Role::Docser] {
+                    @for role in [AgentRole::Worker, AgentRole::Tester, AgentRole::Docser] {
                         option value=(role.as_str()) { (view.word(role.as_str())) }
                     }
                 } }

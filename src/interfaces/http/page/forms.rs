@@ -11,22 +11,23 @@ use serde::Deserialize;
 
 use crate::{
     domain::board::{
-        Dependency, Input, OnFail, ProcessName, ProcessStatus, Role, RunId, TaskId, TaskSpec,
+        AgentRole, Dependency, Input, OnDependencyCancelled, ProcessName, ProcessStatus, RunId,
+        TaskId, TaskSpec,
     },
     interfaces::http::{
         api::{
-            plans::hand_in,
-            runs::ending,
-            system::{clean, hatch_input, restart_named, start_named, stop_everything},
-            tasks::{cancelling, make, read_word, requeueing},
+            plans::submit_requirement,
+            runs::cancel_run_input,
+            system::{empty_board, hatch_input, restart_named, start_named, stop_everything},
+            tasks::{cancel_task_input, read_word, requeue_task_input, submit_task},
         },
         error::ApiError,
-        extract::{ApiForm, ApiPath, ApiPath2, number},
-        state::Service,
+        extract::{ApiForm, ApiPath, ApiPath2, parse_id},
+        state::HttpState,
     },
 };
 
-use super::view::LANGUAGE;
+use super::view::LANGUAGE_COOKIE;
 
 /// Who asks, for the events.
 const BY: &str = "page";
@@ -90,20 +91,20 @@ pub(super) struct Language {
 
 /// Adds a task.
 pub(super) async fn add_task(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiForm(form): ApiForm<NewTask>,
 ) -> Result<Redirect, ApiError> {
     let dependency = |word: &str| {
-        let task: TaskId = number(word.trim_start_matches('#'))?;
+        let task: TaskId = parse_id(word.trim_start_matches('#'))?;
         Ok::<_, ApiError>(Dependency {
             task,
-            on_fail: OnFail::Block,
+            on_fail: OnDependencyCancelled::Block,
         })
     };
     let words = form.dependencies.split([' ', ',']);
     let dependencies = words.filter(|word| !word.is_empty()).map(dependency);
-    let role: Role = if form.role.is_empty() {
-        Role::Worker
+    let role: AgentRole = if form.role.is_empty() {
+        AgentRole::Worker
     } else {
         read_word("role", &form.role, "worker, tester, docser")?
     };
@@ -133,47 +134,51 @@ pub(super) async fn add_task(
         source: BY.to_owned(),
         ..TaskSpec::default()
     };
-    let (id, _) = make(&service, spec).await?;
+    let (id, _) = submit_task(&service, spec).await?;
     Ok(Redirect::to(&format!("/ui/tasks/{}", id.0)))
 }
 
 /// Brings a task back to the queue.
 pub(super) async fn requeue(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
     ApiForm(form): ApiForm<Note>,
 ) -> Result<Redirect, ApiError> {
-    let id: TaskId = number(&id)?;
-    service.submit(requeueing(id, form.note.trim())).await?;
+    let id: TaskId = parse_id(&id)?;
+    service
+        .submit(requeue_task_input(id, form.note.trim()))
+        .await?;
     Ok(Redirect::to(&format!("/ui/tasks/{}", id.0)))
 }
 
 /// Gives a task up.
 pub(super) async fn cancel(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
 ) -> Result<Redirect, ApiError> {
-    let id: TaskId = number(&id)?;
-    service.submit(cancelling(id, "")).await?;
+    let id: TaskId = parse_id(&id)?;
+    service.submit(cancel_task_input(id, "")).await?;
     Ok(Redirect::to(&format!("/ui/tasks/{}", id.0)))
 }
 
 /// Ends a run.
 pub(super) async fn cancel_run(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
     ApiForm(form): ApiForm<Note>,
 ) -> Result<Redirect, ApiError> {
-    let id: RunId = number(&id)?;
+    let id: RunId = parse_id(&id)?;
     let task = service.snapshot().run(id).map(|run| run.task);
-    service.submit(ending(id, form.note.trim(), BY)).await?;
+    service
+        .submit(cancel_run_input(id, form.note.trim(), BY))
+        .await?;
     let task = task.ok_or_else(|| ApiError::not_found(format!("there is no {id}")))?;
     Ok(Redirect::to(&format!("/ui/tasks/{}", task.0)))
 }
 
 /// Accepts or declines the tasks of a plan.
 pub(super) async fn decide_plan(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
     ApiForm(form): ApiForm<Accept>,
 ) -> Result<Redirect, ApiError> {
@@ -183,7 +188,7 @@ pub(super) async fn decide_plan(
         _ => return Err(ApiError::invalid("`accept` has to be yes or no")),
     };
     let decision = Input::DecidePlan {
-        plan: number(&id)?,
+        plan: parse_id(&id)?,
         accept,
         by: BY.to_owned(),
     };
@@ -193,7 +198,7 @@ pub(super) async fn decide_plan(
 
 /// Answers a question.
 pub(super) async fn answer(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
     ApiForm(form): ApiForm<Allow>,
 ) -> Result<Redirect, ApiError> {
@@ -203,7 +208,7 @@ pub(super) async fn answer(
         _ => return Err(ApiError::invalid("`allow` has to be yes or no")),
     };
     let answer = Input::Answer {
-        approval: number(&id)?,
+        approval: parse_id(&id)?,
         allow,
         by: BY.to_owned(),
     };
@@ -213,7 +218,7 @@ pub(super) async fn answer(
 
 /// Starts, stops or restarts a process.
 pub(super) async fn process(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath2(name, what): ApiPath2,
 ) -> Result<Redirect, ApiError> {
     name.parse::<ProcessName>().map_err(ApiError::not_found)?;
@@ -231,14 +236,14 @@ pub(super) async fn process(
 }
 
 /// Stops everything.
-pub(super) async fn stop_all(State(service): State<Service>) -> Result<Redirect, ApiError> {
+pub(super) async fn stop_all(State(service): State<HttpState>) -> Result<Redirect, ApiError> {
     stop_everything(&service).await?;
     Ok(Redirect::to("/"))
 }
 
 /// Starts everything that should run: first what directs, then what works.
-pub(super) async fn start_all(State(service): State<Service>) -> Result<Redirect, ApiError> {
-    for name in service.snapshot().settings().expected() {
+pub(super) async fn start_all(State(service): State<HttpState>) -> Result<Redirect, ApiError> {
+    for name in service.snapshot().settings().expected_processes() {
         let board = service.snapshot();
         let status = board.process(name).map(|process| process.status);
         if !status.is_some_and(ProcessStatus::is_live) {
@@ -249,7 +254,7 @@ pub(super) async fn start_all(State(service): State<Service>) -> Result<Redirect
 }
 
 /// Starts nothing new.
-pub(super) async fn hold(State(service): State<Service>) -> Result<Redirect, ApiError> {
+pub(super) async fn hold(State(service): State<HttpState>) -> Result<Redirect, ApiError> {
     let hold = Input::Hold {
         reason: "held by a person".to_owned(),
         by: BY.to_owned(),
@@ -259,7 +264,7 @@ pub(super) async fn hold(State(service): State<Service>) -> Result<Redirect, Api
 }
 
 /// Starts new things again.
-pub(super) async fn resume(State(service): State<Service>) -> Result<Redirect, ApiError> {
+pub(super) async fn resume(State(service): State<HttpState>) -> Result<Redirect, ApiError> {
     let by = BY.to_owned();
     service.submit(Input::Resume { by }).await?;
     Ok(Redirect::to("/"))
@@ -267,7 +272,7 @@ pub(super) async fn resume(State(service): State<Service>) -> Result<Redirect, A
 
 /// Arms or disarms the hatch.
 pub(super) async fn hatch(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(what): ApiPath,
 ) -> Result<Redirect, ApiError> {
     let arm = match what.as_str() {
@@ -281,7 +286,7 @@ pub(super) async fn hatch(
 
 /// Removes everything from the board.
 pub(super) async fn cleanup(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiForm(form): ApiForm<Confirm>,
 ) -> Result<Redirect, ApiError> {
     if form.confirm != "remove" {
@@ -289,19 +294,19 @@ pub(super) async fn cleanup(
             "nothing was removed: the word \"remove\" is missing",
         ));
     }
-    clean(&service, false, BY).await?;
+    empty_board(&service, false, BY).await?;
     Ok(Redirect::to("/"))
 }
 
 /// Clears the logs.
-pub(super) async fn clear_logs(State(service): State<Service>) -> Result<Redirect, ApiError> {
+pub(super) async fn clear_logs(State(service): State<HttpState>) -> Result<Redirect, ApiError> {
     service.board().clear_logs().await?;
     Ok(Redirect::to("/ui/logs"))
 }
 
 /// Changes the settings that are not as they were.
 pub(super) async fn settings(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiForm(form): ApiForm<BTreeMap<String, String>>,
 ) -> Result<Redirect, ApiError> {
     let known = service.board().configuration().await?;
@@ -335,7 +340,7 @@ pub(super) async fn settings(
 
 /// Keeps the requirement, and plans it when that is asked for.
 pub(super) async fn requirement(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiForm(form): ApiForm<Wanted>,
 ) -> Result<Redirect, ApiError> {
     let content = form.content.replace("\r\n", "\n");
@@ -348,7 +353,7 @@ pub(super) async fn requirement(
         "preview" => true,
         _ => return Ok(Redirect::to("/ui/requirement")),
     };
-    hand_in(&service, content, preview, BY).await?;
+    submit_requirement(&service, content, preview, BY).await?;
     Ok(Redirect::to("/ui/plans"))
 }
 
@@ -365,7 +370,8 @@ pub(super) async fn language(ApiForm(form): ApiForm<Language>) -> Result<Respons
         && form.back.chars().all(|c| c.is_ascii_graphic() && c != '\\');
     let back = if is_ours { form.back.as_str() } else { "/" };
     let mut response = Redirect::to(back).into_response();
-    let cookie = format!("{LANGUAGE}={to}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000");
+    let cookie =
+        format!("{LANGUAGE_COOKIE}={to}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }

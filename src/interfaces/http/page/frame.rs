@@ -7,7 +7,7 @@ use crate::{
     interfaces::report::page::{badge, text},
 };
 
-use super::view::{Lang, View};
+use super::view::{Lang, PageContext};
 
 /// Path and name of every page.
 pub(super) const PAGES: &[(&str, &str)] = &[
@@ -25,7 +25,12 @@ pub(super) const PAGES: &[(&str, &str)] = &[
 ];
 
 /// Returns a whole page; the board, where there is one, gives the navigation its figures.
-pub(super) fn page(view: &View, board: Option<&Board>, title: &str, body: &Markup) -> String {
+pub(super) fn page(
+    view: &PageContext,
+    board: Option<&Board>,
+    title: &str,
+    body: &Markup,
+) -> String {
     let (lang, other, other_name) = match view.lang {
         Lang::En => ("en", "ja", "日本語"),
         Lang::Ja => ("ja", "en", "English"),
@@ -71,7 +76,7 @@ pub(super) fn page(view: &View, board: Option<&Board>, title: &str, body: &Marku
     page.into_string()
 }
 
-fn navigation(view: &View, board: &Board) -> Markup {
+fn navigation(view: &PageContext, board: &Board) -> Markup {
     let approvals = board.open_approvals().count();
     html! {
         nav id="nav" data-live aria-label=(view.t("Pages")) {
@@ -87,7 +92,7 @@ fn navigation(view: &View, board: &Board) -> Markup {
 }
 
 /// Where a task stands, as a badge.
-pub(super) fn standing(view: &View, task: &Task) -> Markup {
+pub(super) fn status_badge(view: &PageContext, task: &Task) -> Markup {
     let class = match task.status {
         TaskStatus::Queued => "PENDING",
         TaskStatus::Running => "RUNNING",
@@ -115,7 +120,7 @@ pub(super) fn button(action: &str, label: &str, class: &str) -> Markup {
 }
 
 /// Says that there is nothing to show, and what brings something here.
-pub(super) fn empty(view: &View, what_helps: &'static str) -> Markup {
+pub(super) fn empty(view: &PageContext, what_helps: &'static str) -> Markup {
     // Words between backticks are typed in a terminal.
     let parts = view.t(what_helps).split('`').enumerate();
     html! {
@@ -129,6 +134,6 @@ pub(super) fn empty(view: &View, what_helps: &'static str) -> Markup {
 }
 
 /// A sentence where there is nothing to show.
-pub(super) fn nothing(view: &View) -> Markup {
+pub(super) fn nothing(view: &PageContext) -> Markup {
     html! { p.faint { (view.t("Nothing.")) } }
 }

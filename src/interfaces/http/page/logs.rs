@@ -15,16 +15,16 @@ use crate::{
             api::{logs::last_lines, wire::time},
             error::ApiError,
             extract::ApiQuery,
-            state::Service,
+            state::HttpState,
         },
         report::page::text,
     },
-    ports::board::{AccessError, LogSource},
+    ports::board::{BoardError, LogSource},
 };
 
 use super::{
     frame::{button, empty, page},
-    view::View,
+    view::PageContext,
 };
 
 /// How much is shown.
@@ -40,13 +40,13 @@ pub(super) struct LogsQuery {
 
 /// The page of logs.
 pub(super) async fn show(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     uri: Uri,
     ApiQuery(query): ApiQuery<LogsQuery>,
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
-    let view = View::of(&service, &headers, &uri);
+    let view = PageContext::of(&service, &headers, &uri);
     let source: Option<ProcessName> = match query.source.as_deref() {
         None | Some("") => None,
         Some(name) => Some(name.parse().map_err(ApiError::not_found)?),
@@ -73,7 +73,7 @@ pub(super) async fn show(
     Ok(Html(page(&view, Some(&board), view.t("Logs"), &body)))
 }
 
-async fn read(service: &Service, source: Option<ProcessName>) -> Result<String, ApiError> {
+async fn read(service: &HttpState, source: Option<ProcessName>) -> Result<String, ApiError> {
     let Some(name) = source else {
         let lines = service.board().logs_of_all(0, LINES).await?;
         let line = |line: &crate::ports::board::LogLine| {
@@ -87,7 +87,7 @@ async fn read(service: &Service, source: Option<ProcessName>) -> Result<String, 
         .await
     {
         Ok(piece) => Ok(last_lines(&piece.text, LINES).to_owned()),
-        Err(AccessError::NotFound(_)) => Ok(String::new()),
+        Err(BoardError::NotFound(_)) => Ok(String::new()),
         Err(error) => Err(error.into()),
     }
 }

@@ -25,16 +25,16 @@ use axum::{
     routing::{get, post},
 };
 
-use super::state::Service;
+use super::state::HttpState;
 
 /// Returns the pages and what their forms do.
-pub(super) fn router() -> Router<Service> {
+pub(super) fn router() -> Router<HttpState> {
     Router::new()
         .route("/", get(now::show))
         .route("/assets/page.css", get(assets::style))
         .route("/assets/page.js", get(assets::script))
         .route("/sign-in", get(sign_in::show).post(sign_in::enter))
-        .route("/ui/sign-out", post(sign_in::leave))
+        .route("/ui/sign-out", post(sign_in::sign_out))
         .route("/ui/language", post(forms::language))
         .route("/ui/board", get(board::show))
         .route("/ui/tasks", post(forms::add_task))

@@ -9,12 +9,12 @@ use maud::{Markup, html};
 
 use crate::{
     domain::board::{Board, Spend, SpendLimit, Task},
-    interfaces::{http::state::Service, report::page::table},
+    interfaces::{http::state::HttpState, report::page::table},
 };
 
 use super::{
     frame::{link, page},
-    view::View,
+    view::PageContext,
 };
 
 /// Writes millionths of a dollar.
@@ -24,12 +24,12 @@ pub(super) fn dollars(micro: u64) -> String {
 
 /// The page of costs.
 pub(super) async fn show(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Html<String> {
     let board = service.snapshot();
-    let view = View::of(&service, &headers, &uri);
+    let view = PageContext::of(&service, &headers, &uri);
     Html(page(
         &view,
         Some(&board),
@@ -38,8 +38,8 @@ pub(super) async fn show(
     ))
 }
 
-fn body(view: &View, board: &Board) -> Markup {
-    let (budget, settings) = (board.budget(), board.settings());
+fn body(view: &PageContext, board: &Board) -> Markup {
+    let (budget, settings) = (board.spend_totals(), board.settings());
     let none = SpendLimit::default();
     let none_spent = Spend::default();
     let rows = [

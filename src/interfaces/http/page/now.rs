@@ -9,19 +9,19 @@ use maud::{Markup, html};
 
 use crate::{
     domain::board::{
-        BlockReason, Board, Plan, PlanStatus, ProcessStatus, Resolver, Task, TaskStatus,
+        BlockReason, Board, PlanStatus, ProcessStatus, RequirementPlan, Resolver, Task, TaskStatus,
     },
     interfaces::{
-        http::{security::guard::session, state::Service},
+        http::{security::guard::session_cookie, state::HttpState},
         report::page::{badge, facts, text},
     },
 };
 
 use super::{
     approvals::question,
-    frame::{button, link, nothing, page, standing},
+    frame::{button, link, nothing, page, status_badge},
     money::dollars,
-    view::View,
+    view::PageContext,
 };
 
 /// How many things a list shows.
@@ -30,12 +30,16 @@ const SHOWN: usize = 20;
 const LOOKED_AT: usize = 500;
 
 /// The first page; programs get a banner.
-pub(super) async fn show(State(service): State<Service>, headers: HeaderMap, uri: Uri) -> Response {
+pub(super) async fn show(
+    State(service): State<HttpState>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
     let accept = headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok());
     let is_reader = accept.is_some_and(|accept| accept.contains("text/html"));
-    if !is_reader && session(&service, &headers).is_none() {
+    if !is_reader && session_cookie(&service, &headers).is_none() {
         return axum::Json(serde_json::json!({
             "name": "tos",
             "description": "the board of tos serve",
@@ -44,12 +48,12 @@ pub(super) async fn show(State(service): State<Service>, headers: HeaderMap, uri
         .into_response();
     }
     let board = service.snapshot();
-    let view = View::of(&service, &headers, &uri);
+    let view = PageContext::of(&service, &headers, &uri);
     let title = view.t("Now");
     Html(page(&view, Some(&board), title, &body(&view, &board))).into_response()
 }
 
-fn body(view: &View, board: &Board) -> Markup {
+fn body(view: &PageContext, board: &Board) -> Markup {
     html! {
         section id="now-facts" data-live { (figures(view, board)) }
         section id="now-do" data-live { (controls(view, board)) }
@@ -68,8 +72,8 @@ fn body(view: &View, board: &Board) -> Markup {
     }
 }
 
-fn figures(view: &View, board: &Board) -> Markup {
-    let today = board.budget().this_day(view.now);
+fn figures(view: &PageContext, board: &Board) -> Markup {
+    let today = board.spend_totals().this_day(view.now);
     let count = |status| board.count(status).to_string();
     facts(&[
         (count(TaskStatus::Queued), view.t("queued")),
@@ -88,13 +92,13 @@ fn figures(view: &View, board: &Board) -> Markup {
     ])
 }
 
-fn controls(view: &View, board: &Board) -> Markup {
+fn controls(view: &PageContext, board: &Board) -> Markup {
     let live = board
         .processes()
         .iter()
         .any(|process| process.status.is_live());
     html! {
-        @if let Some(hold) = board.held() {
+        @if let Some(hold) = board.active_hold() {
             p.note {
                 (view.t("Nothing new is started:")) " " (text(&hold.detail)) " (" (text(&hold.by)) ")"
                 @if let Some(until) = hold.until { ", " (view.until(until)) }
@@ -104,13 +108,13 @@ fn controls(view: &View, board: &Board) -> Markup {
         div.row {
             @if live { (button("/ui/stop-all", view.t("Stop all"), "bad")) }
             (button("/ui/start-all", view.t("Start everything"), "ok"))
-            @if board.held().is_some() { (button("/ui/resume", view.t("Resume"), "ok")) }
+            @if board.active_hold().is_some() { (button("/ui/resume", view.t("Resume"), "ok")) }
             @else { (button("/ui/hold", view.t("Hold"), "")) }
         }
     }
 }
 
-fn needs(view: &View, board: &Board) -> Markup {
+fn needs(view: &PageContext, board: &Board) -> Markup {
     let asked: Vec<_> = board.open_approvals().collect();
     let failed = |process: &crate::domain::board::Process| process.status == ProcessStatus::Failed;
     let broken: Vec<_> = board.processes().into_iter().filter(failed).collect();
@@ -123,8 +127,8 @@ fn needs(view: &View, board: &Board) -> Markup {
     };
     let open = board.tasks().rev().filter(|task| !task.status.is_final());
     let waiting: Vec<&Task> = open.take(LOOKED_AT).filter(waits).take(SHOWN + 1).collect();
-    let proposed = |plan: &&Plan| plan.status == PlanStatus::Proposed;
-    let plans: Vec<&Plan> = board.plans().rev().filter(proposed).collect();
+    let proposed = |plan: &&RequirementPlan| plan.status == PlanStatus::Proposed;
+    let plans: Vec<&RequirementPlan> = board.plans().rev().filter(proposed).collect();
     html! {
         @if asked.is_empty() && plans.is_empty() && waiting.is_empty() && broken.is_empty() { (nothing(view)) }
         @for approval in asked.iter().take(SHOWN) { (question(view, board, approval)) }
@@ -141,7 +145,7 @@ fn needs(view: &View, board: &Board) -> Markup {
             }
         }
         @for task in waiting.iter().take(SHOWN) {
-            div.item { (link(task)) " " (standing(view, task)) p { (text(&reason(view, board, task))) } }
+            div.item { (link(task)) " " (status_badge(view, task)) p { (text(&reason(view, board, task))) } }
         }
         @if waiting.len() > SHOWN || asked.len() > SHOWN {
             p { a href="/ui/board?status=blocked" { (view.t("All of them")) } }
@@ -150,7 +154,7 @@ fn needs(view: &View, board: &Board) -> Markup {
 }
 
 /// Returns why a task waits, in one sentence, with what to do.
-fn reason(view: &View, board: &Board, task: &Task) -> String {
+fn reason(view: &PageContext, board: &Board, task: &Task) -> String {
     let why = board.why(task.id, view.now).ok();
     let first = why.and_then(|why| why.sentences.into_iter().next());
     first.map_or_else(
@@ -162,7 +166,7 @@ fn reason(view: &View, board: &Board, task: &Task) -> String {
     )
 }
 
-fn at_work(view: &View, board: &Board) -> Markup {
+fn at_work(view: &PageContext, board: &Board) -> Markup {
     let runs: Vec<_> = board.live_runs().collect();
     let judgements: Vec<_> = board.live_judgements().collect();
     html! {
@@ -187,7 +191,7 @@ fn at_work(view: &View, board: &Board) -> Markup {
     }
 }
 
-fn changed_last(view: &View, board: &Board) -> Markup {
+fn changed_last(view: &PageContext, board: &Board) -> Markup {
     let mut tasks: Vec<&Task> = board.tasks().collect();
     let newest = |task: &&Task| std::cmp::Reverse((task.updated_at, task.id));
     if tasks.len() > SHOWN {
@@ -198,7 +202,7 @@ fn changed_last(view: &View, board: &Board) -> Markup {
     html! {
         @if tasks.is_empty() { p { (view.t("There are no tasks yet.")) " " a href="/ui/board" { (view.t("Add a task")) } } }
         @for task in tasks {
-            div.item { (link(task)) " " (standing(view, task)) p.faint { (view.moment(task.updated_at)) } }
+            div.item { (link(task)) " " (status_badge(view, task)) p.faint { (view.moment(task.updated_at)) } }
         }
     }
 }

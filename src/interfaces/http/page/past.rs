@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use crate::{
     interfaces::{
-        http::{error::ApiError, state::Service},
+        http::{error::ApiError, state::HttpState},
         report::page::text,
     },
     ports::board::{PastKind, PastWork},
@@ -18,7 +18,7 @@ use crate::{
 use super::{
     frame::{empty, page},
     session,
-    view::View,
+    view::PageContext,
 };
 
 /// What begins a night.
@@ -26,12 +26,12 @@ const NIGHTS: &str = "`tos night start LIST` and `tos task run LIST` hand a list
 
 /// The page of nights.
 pub(super) async fn nights(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
-    let view = View::of(&service, &headers, &uri);
+    let view = PageContext::of(&service, &headers, &uri);
     let entries = service.board().past(PastKind::Nights).await?;
     let open: Vec<_> = board.open_sessions().collect();
     // What is under way is shown as it is, not as the ledger has it so far.
@@ -53,7 +53,7 @@ pub(super) async fn nights(
 
 /// The page of gates.
 pub(super) async fn gates(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Html<String>, ApiError> {
@@ -61,14 +61,14 @@ pub(super) async fn gates(
 }
 
 async fn shown(
-    service: &Service,
+    service: &HttpState,
     headers: &HeaderMap,
     uri: &Uri,
     kind: PastKind,
     title: &'static str,
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
-    let view = View::of(service, headers, uri);
+    let view = PageContext::of(service, headers, uri);
     let entries = service.board().past(kind).await?;
     let body = html! {
         section id="entries" data-live {
@@ -80,7 +80,7 @@ async fn shown(
 }
 
 /// One thing of the past.
-pub(super) fn entry(view: &View, work: &PastWork, is_alone: bool) -> Markup {
+pub(super) fn entry(view: &PageContext, work: &PastWork, is_alone: bool) -> Markup {
     let title = html! { (text(&work.id)) @if !work.title.is_empty() { " " (text(&work.title)) } };
     html! {
         article.card {

@@ -10,18 +10,18 @@ use axum::{
 use maud::{Markup, html};
 
 use crate::{
-    domain::board::{Board, Plan, PlanStatus, Task, TaskId, TaskStatus},
+    domain::board::{Board, PlanStatus, RequirementPlan, Task, TaskId, TaskStatus},
     interfaces::{
-        http::{error::ApiError, state::Service},
+        http::{error::ApiError, state::HttpState},
         report::page::{badge, text},
     },
     ports::board::PastKind,
 };
 
 use super::{
-    frame::{empty, link, nothing, page, standing},
+    frame::{empty, link, nothing, page, status_badge},
     past::entry,
-    view::View,
+    view::PageContext,
 };
 
 /// Width and height of a box, and the gaps between boxes.
@@ -30,12 +30,12 @@ const GAP: (usize, usize) = (44, 12);
 
 /// The page of plans.
 pub(super) async fn show(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
-    let view = View::of(&service, &headers, &uri);
+    let view = PageContext::of(&service, &headers, &uri);
     let runs = service.board().past(PastKind::PlanRuns).await?;
     let body = html! {
         section id="plans" data-live aria-labelledby="requirements" {
@@ -55,7 +55,7 @@ pub(super) async fn show(
     Ok(Html(page(&view, Some(&board), view.t("Plans"), &body)))
 }
 
-pub(super) fn shown(view: &View, board: &Board, plan: &Plan) -> Markup {
+pub(super) fn shown(view: &PageContext, board: &Board, plan: &RequirementPlan) -> Markup {
     let (class, word) = match plan.status {
         PlanStatus::Planning => ("RUNNING", view.t("planning")),
         PlanStatus::Planned => ("SUCCESS", view.t("planned")),
@@ -78,7 +78,7 @@ pub(super) fn shown(view: &View, board: &Board, plan: &Plan) -> Markup {
             @if plan.status == PlanStatus::Proposed { (proposal(view, board, plan)) }
             @if !tasks.is_empty() {
                 div.scroll tabindex="0" role="region" aria-label=(view.t("Graph")) { (graph(&tasks)) }
-                ul { @for task in &tasks { li { (link(task)) " " (standing(view, task)) } } }
+                ul { @for task in &tasks { li { (link(task)) " " (status_badge(view, task)) } } }
             }
             details id={ "text-" (plan.id.0) } { summary { (view.t("The text")) } pre tabindex="0" { (text(&plan.requirement)) } }
         }
@@ -86,8 +86,8 @@ pub(super) fn shown(view: &View, board: &Board, plan: &Plan) -> Markup {
 }
 
 /// Tasks that are made when a person says so.
-fn proposal(view: &View, board: &Board, plan: &Plan) -> Markup {
-    let known = board.known_of_plan(&plan.requirement, &plan.proposal);
+fn proposal(view: &PageContext, board: &Board, plan: &RequirementPlan) -> Markup {
+    let known = board.existing_plan_tasks(&plan.requirement, &plan.proposal);
     let id = plan.id.0;
     html! {
         ol id={ "proposal-" (id) } {

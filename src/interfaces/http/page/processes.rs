@@ -8,26 +8,26 @@ use axum::{
 use maud::{Markup, html};
 
 use crate::{
-    domain::board::{AgentStatus, Board, Process, ProcessName, ProcessStatus},
+    domain::board::{AgentAvailability, Board, Process, ProcessName, ProcessStatus},
     interfaces::{
-        http::state::Service,
+        http::state::HttpState,
         report::page::{badge, table, text},
     },
 };
 
 use super::{
     frame::{button, link, page},
-    view::View,
+    view::PageContext,
 };
 
 /// The page of agents and processes.
 pub(super) async fn show(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Html<String> {
     let board = service.snapshot();
-    let view = View::of(&service, &headers, &uri);
+    let view = PageContext::of(&service, &headers, &uri);
     let cluster = service.board().cluster().await;
     let body = html! {
         section id="processes" data-live {
@@ -53,7 +53,7 @@ pub(super) async fn show(
     ))
 }
 
-fn hatch(view: &View, board: &Board) -> Markup {
+fn hatch(view: &PageContext, board: &Board) -> Markup {
     let hatch = board.hatch();
     html! {
         p {
@@ -70,7 +70,7 @@ fn hatch(view: &View, board: &Board) -> Markup {
     }
 }
 
-fn rows(view: &View, board: &Board) -> Markup {
+fn rows(view: &PageContext, board: &Board) -> Markup {
     let columns = [
         (view.t("Process"), false),
         (view.t("Do"), false),
@@ -86,10 +86,10 @@ fn rows(view: &View, board: &Board) -> Markup {
     )
 }
 
-fn row(view: &View, board: &Board, process: &Process) -> Markup {
+fn row(view: &PageContext, board: &Board, process: &Process) -> Markup {
     let name = process.name.to_string();
     let agent = board.agent(process.name);
-    let idle = agent.is_some_and(|agent| agent.status == AgentStatus::Idle);
+    let idle = agent.is_some_and(|agent| agent.status == AgentAvailability::Idle);
     let class = match process.status {
         ProcessStatus::Running => "SUCCESS",
         ProcessStatus::Starting | ProcessStatus::Stopping => "RUNNING",

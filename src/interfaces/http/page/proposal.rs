@@ -12,30 +12,30 @@ use axum::{
 use maud::{Markup, html};
 
 use crate::{
-    domain::board::{Input, Plan, PlanId, PlanStatus, ProposalEdit, TaskSpec},
+    domain::board::{Input, PlanId, PlanStatus, PlanTaskEdit, RequirementPlan, TaskSpec},
     interfaces::{
         http::{
-            api::plans::change,
+            api::plans::apply_plan_edits,
             error::ApiError,
-            extract::{ApiForm, ApiPath, number},
-            state::Service,
+            extract::{ApiForm, ApiPath, parse_id},
+            state::HttpState,
         },
         report::page::text,
     },
 };
 
-use super::{frame::page, plans::shown, view::View};
+use super::{frame::page, plans::shown, view::PageContext};
 
 /// The page of one plan.
 pub(super) async fn show(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     uri: Uri,
     ApiPath(id): ApiPath,
 ) -> Result<Html<String>, ApiError> {
-    let id: PlanId = number(&id)?;
+    let id: PlanId = parse_id(&id)?;
     let board = service.snapshot();
-    let view = View::of(&service, &headers, &uri);
+    let view = PageContext::of(&service, &headers, &uri);
     let plan = board.plan(id);
     let plan = plan.ok_or_else(|| ApiError::not_found(format!("there is no {id}")))?;
     let body = html! {
@@ -46,7 +46,7 @@ pub(super) async fn show(
     Ok(Html(page(&view, Some(&board), &id.to_string(), &body)))
 }
 
-fn form(view: &View, plan: &Plan) -> Markup {
+fn form(view: &PageContext, plan: &RequirementPlan) -> Markup {
     let id = plan.id.0;
     html! {
         h2 { (view.t("Change the tasks before they are made")) }
@@ -66,7 +66,7 @@ fn form(view: &View, plan: &Plan) -> Markup {
     }
 }
 
-fn fields(view: &View, place: u64, task: &TaskSpec) -> Markup {
+fn fields(view: &PageContext, place: u64, task: &TaskSpec) -> Markup {
     let needs: Vec<String> = task
         .dependencies
         .iter()
@@ -88,11 +88,11 @@ fn fields(view: &View, place: u64, task: &TaskSpec) -> Markup {
 
 /// Changes a proposal, and accepts it when that is asked for.
 pub(super) async fn edit(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
     ApiForm(form): ApiForm<BTreeMap<String, String>>,
 ) -> Result<Redirect, ApiError> {
-    let id: PlanId = number(&id)?;
+    let id: PlanId = parse_id(&id)?;
     let accepts = match form.get("then").map(String::as_str) {
         Some("keep") => false,
         Some("accept") => true,
@@ -103,7 +103,7 @@ pub(super) async fn edit(
     let tasks = board.plan(id).map_or(0, |plan| plan.proposal.len() as u64);
     let edits = (1..=tasks).map(|place| read(&form, place));
     let edits = edits.collect::<Result<Vec<_>, _>>()?;
-    change(&service, id, version, edits, "page").await?;
+    apply_plan_edits(&service, id, version, edits, "page").await?;
     if !accepts {
         return Ok(Redirect::to(&format!("/ui/plans/{}", id.0)));
     }
@@ -123,7 +123,7 @@ fn count(form: &BTreeMap<String, String>, name: &str) -> Result<u32, ApiError> {
 }
 
 /// Reads what the form says of one task.
-fn read(form: &BTreeMap<String, String>, place: u64) -> Result<ProposalEdit, ApiError> {
+fn read(form: &BTreeMap<String, String>, place: u64) -> Result<PlanTaskEdit, ApiError> {
     // Browsers end lines with two characters.
     let field = |name: &str| {
         let value = form.get(&format!("{name}-{place}"));
@@ -147,7 +147,7 @@ fn read(form: &BTreeMap<String, String>, place: u64) -> Result<ProposalEdit, Api
         });
         numbers.collect::<Result<Vec<u64>, _>>()
     };
-    Ok(ProposalEdit {
+    Ok(PlanTaskEdit {
         place,
         remove: field("remove").is_some_and(|value| value == "yes"),
         title: field("title"),

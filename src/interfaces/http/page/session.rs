@@ -8,17 +8,17 @@ use crate::{
     interfaces::{
         http::{
             error::ApiError,
-            extract::{ApiPath, number},
-            state::Service,
+            extract::{ApiPath, parse_id},
+            state::HttpState,
         },
         report::page::text,
     },
 };
 
-use super::{frame::button, view::View};
+use super::{frame::button, view::PageContext};
 
 /// Shows a session that is not over.
-pub(super) fn live(view: &View, board: &Board, session: &Session) -> Markup {
+pub(super) fn live(view: &PageContext, board: &Board, session: &Session) -> Markup {
     let id = session.id;
     html! {
         article.card id={ "session-" (id.0) } {
@@ -54,7 +54,7 @@ pub(super) fn live(view: &View, board: &Board, session: &Session) -> Markup {
 }
 
 /// The tasks in their order: how each came out, who works, since when.
-fn timeline(view: &View, board: &Board, session: &Session) -> Markup {
+fn timeline(view: &PageContext, board: &Board, session: &Session) -> Markup {
     html! {
         ol {
             @for (place, item) in session.spec.items.iter().enumerate() {
@@ -79,7 +79,7 @@ fn timeline(view: &View, board: &Board, session: &Session) -> Markup {
     }
 }
 
-fn at_work(view: &View, board: &Board, session: &Session, place: usize) -> Markup {
+fn at_work(view: &PageContext, board: &Board, session: &Session, place: usize) -> Markup {
     let run = session
         .turn
         .filter(|turn| turn.place == place)
@@ -104,11 +104,11 @@ pub(super) fn failed(session: &Session) -> Option<String> {
 
 /// Ends a session.
 pub(super) async fn cancel(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     ApiPath(id): ApiPath,
 ) -> Result<Redirect, ApiError> {
     let cancel = Input::Session(SessionInput::Cancel {
-        session: number(&id)?,
+        session: parse_id(&id)?,
         reason: String::new(),
         by: "page".to_owned(),
     });

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::{
     domain::board::{PlanStatus, ProcessName, TaskStatus},
     interfaces::{
-        http::{error::ApiError, extract::ApiQuery, state::Service},
+        http::{error::ApiError, extract::ApiQuery, state::HttpState},
         report::page::text,
     },
     ports::board::ConfigEntry,
@@ -19,7 +19,7 @@ use crate::{
 
 use super::{
     frame::{button, page},
-    view::View,
+    view::PageContext,
 };
 
 /// What a change led to.
@@ -31,13 +31,13 @@ pub(super) struct SettingsQuery {
 
 /// The page of settings.
 pub(super) async fn show(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     uri: Uri,
     ApiQuery(query): ApiQuery<SettingsQuery>,
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
-    let view = View::of(&service, &headers, &uri);
+    let view = PageContext::of(&service, &headers, &uri);
     let entries = service.board().configuration().await?;
     let restart: Vec<ProcessName> = query
         .restart
@@ -59,7 +59,7 @@ pub(super) async fn show(
     Ok(Html(page(&view, Some(&board), view.t("Settings"), &body)))
 }
 
-fn field(view: &View, entry: &ConfigEntry) -> Markup {
+fn field(view: &PageContext, entry: &ConfigEntry) -> Markup {
     let restart: Vec<String> = entry.restart.iter().map(ToString::to_string).collect();
     let hint = if entry.is_set {
         view.t("set; write a new one to change it")
@@ -87,12 +87,12 @@ fn field(view: &View, entry: &ConfigEntry) -> Markup {
 
 /// The page of the requirement.
 pub(super) async fn requirement(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
-    let view = View::of(&service, &headers, &uri);
+    let view = PageContext::of(&service, &headers, &uri);
     let content = service.board().requirement().await?;
     let backlog: usize = TaskStatus::ALL
         .into_iter()

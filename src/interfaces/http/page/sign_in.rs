@@ -15,31 +15,31 @@ use crate::interfaces::{
         extract::{ApiForm, ApiQuery},
         security::{
             credentials::SESSION_LIFE,
-            guard::{session, too_often},
+            guard::{rate_limited, session_cookie},
         },
-        state::Service,
+        state::HttpState,
     },
     report::page::text,
 };
 
-use super::{frame::page, view::View};
+use super::{frame::page, view::PageContext};
 
 /// A code in the address, or in the form.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Code {
+pub(super) struct SignInCode {
     code: String,
 }
 
 /// Signs in with the code of the address; without one, asks for it.
 pub(super) async fn show(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     uri: Uri,
-    ApiQuery(query): ApiQuery<Code>,
+    ApiQuery(query): ApiQuery<SignInCode>,
 ) -> Result<Response, ApiError> {
     if query.code.is_empty() {
-        let view = View::of(&service, &headers, &uri);
+        let view = PageContext::of(&service, &headers, &uri);
         let body = form(&view, None);
         return Ok(Html(page(&view, None, view.t("Sign in"), &body)).into_response());
     }
@@ -48,27 +48,27 @@ pub(super) async fn show(
 
 /// Signs in with the code of the form.
 pub(super) async fn enter(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     uri: Uri,
-    ApiForm(given): ApiForm<Code>,
+    ApiForm(given): ApiForm<SignInCode>,
 ) -> Result<Response, ApiError> {
     sign_in(&service, &headers, &uri, &given.code)
 }
 
 fn sign_in(
-    service: &Service,
+    service: &HttpState,
     headers: &HeaderMap,
     uri: &Uri,
     code: &str,
 ) -> Result<Response, ApiError> {
     let now = service.now();
     // Only what is wrong uses the bucket up, and an empty one lets nobody guess on.
-    service.strangers.peek(now).map_err(too_often)?;
+    service.strangers.peek(now).map_err(rate_limited)?;
     let good = service.credentials.use_code(code, now) || service.credentials.is_token(code.trim());
     if !good {
-        service.strangers.take(now).map_err(too_often)?;
-        let view = View::of(service, headers, uri);
+        service.strangers.take(now).map_err(rate_limited)?;
+        let view = PageContext::of(service, headers, uri);
         let wrong = view.t("This code is wrong, used or too old. `tos open` makes a new one.");
         let body = form(&view, Some(wrong));
         let page = page(&view, None, view.t("Sign in"), &body);
@@ -94,7 +94,7 @@ fn entered() -> String {
     page.into_string()
 }
 
-fn set_cookie(service: &Service, headers: &mut HeaderMap, value: &str, seconds: u64) {
+fn set_cookie(service: &HttpState, headers: &mut HeaderMap, value: &str, seconds: u64) {
     let secure = if service.options.is_tls {
         "; Secure"
     } else {
@@ -109,8 +109,8 @@ fn set_cookie(service: &Service, headers: &mut HeaderMap, value: &str, seconds: 
 }
 
 /// Signs this browser out.
-pub(super) async fn leave(State(service): State<Service>, headers: HeaderMap) -> Response {
-    if let Some(session) = session(&service, &headers) {
+pub(super) async fn sign_out(State(service): State<HttpState>, headers: HeaderMap) -> Response {
+    if let Some(session) = session_cookie(&service, &headers) {
         service.credentials.end_session(session, service.now());
     }
     let mut response = Redirect::to("/sign-in").into_response();
@@ -118,7 +118,7 @@ pub(super) async fn leave(State(service): State<Service>, headers: HeaderMap) ->
     response
 }
 
-fn form(view: &View, wrong: Option<&str>) -> Markup {
+fn form(view: &PageContext, wrong: Option<&str>) -> Markup {
     html! {
         @if let Some(wrong) = wrong { p class="note error" role="alert" { (wrong) } }
         p { (view.t("Run `tos open` on the machine of the service: it opens this page signed in, or shows a code for another device.")) }
@@ -131,7 +131,7 @@ fn form(view: &View, wrong: Option<&str>) -> Markup {
 }
 
 /// What a person sees when something is not done.
-pub(in crate::interfaces::http) fn error_page(view: &View, error: &ApiError) -> String {
+pub(in crate::interfaces::http) fn error_page(view: &PageContext, error: &ApiError) -> String {
     if error.status == StatusCode::UNAUTHORIZED {
         return page(view, None, view.t("Sign in"), &form(view, None));
     }

@@ -11,10 +11,10 @@ use crate::{
     domain::board::{Board, Judgement, Run, RunStatus, Task, TaskId, TaskStatus},
     interfaces::{
         http::{
-            api::{logs::last_lines, runs::tail, tasks::known, wire::word},
+            api::{logs::last_lines, runs::tail, tasks::find_task, wire::word},
             error::ApiError,
-            extract::{ApiPath, number},
-            state::Service,
+            extract::{ApiPath, parse_id},
+            state::HttpState,
         },
         report::page::{badge, text},
     },
@@ -22,9 +22,9 @@ use crate::{
 
 use super::{
     approvals::question,
-    frame::{button, link, nothing, page, standing},
+    frame::{button, link, nothing, page, status_badge},
     money::dollars,
-    view::View,
+    view::PageContext,
 };
 
 /// How much of a log and of a diff is shown.
@@ -33,15 +33,15 @@ const DIFF_LINES: usize = 2000;
 
 /// The page of a task.
 pub(super) async fn show(
-    State(service): State<Service>,
+    State(service): State<HttpState>,
     headers: HeaderMap,
     uri: Uri,
     ApiPath(id): ApiPath,
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
-    let view = View::of(&service, &headers, &uri);
-    let id: TaskId = number(&id)?;
-    let task = known(&board, id)?;
+    let view = PageContext::of(&service, &headers, &uri);
+    let id: TaskId = parse_id(&id)?;
+    let task = find_task(&board, id)?;
     let last = task.run.and_then(|id| board.run(id));
     let log = match last {
         Some(run) => tail(&service, run.id, LOG)
@@ -75,7 +75,7 @@ pub(super) async fn show(
         }
         section id="diff-part" data-live aria-labelledby="diff" {
             h2 id="diff" { (view.t("Change")) }
-            @if diff.is_empty() { (nothing(&view)) } @else { (coloured(&view, &diff)) }
+            @if diff.is_empty() { (nothing(&view)) } @else { (colored_diff(&view, &diff)) }
         }
         section id="history" data-live aria-labelledby="attempts" {
             h2 id="attempts" { (view.t("Attempts and judgements")) }
@@ -89,7 +89,7 @@ pub(super) async fn show(
     Ok(Html(page(&view, Some(&board), &title, &body)))
 }
 
-fn standing_of(view: &View, board: &Board, task: &Task) -> Markup {
+fn standing_of(view: &PageContext, board: &Board, task: &Task) -> Markup {
     let countdown = board.countdown(task, view.now);
     let id = task.id.0;
     let may_return = matches!(
@@ -97,7 +97,7 @@ fn standing_of(view: &View, board: &Board, task: &Task) -> Markup {
         TaskStatus::Failed | TaskStatus::Blocked | TaskStatus::Cancelled
     );
     html! {
-        p { (standing(view, task)) " " (text(&task.detail)) }
+        p { (status_badge(view, task)) " " (text(&task.detail)) }
         @if let Some(countdown) = &countdown {
             @if let Some(at) = countdown.at { p { (view.t("goes on in")) " " (view.until(at)) } }
             @if countdown.count > 0 {
@@ -127,7 +127,7 @@ fn standing_of(view: &View, board: &Board, task: &Task) -> Markup {
     }
 }
 
-fn why(view: &View, board: &Board, task: &Task) -> Result<Markup, ApiError> {
+fn why(view: &PageContext, board: &Board, task: &Task) -> Result<Markup, ApiError> {
     let why = board.why(task.id, view.now)?;
     let asked = board
         .open_approvals()
@@ -148,7 +148,7 @@ fn why(view: &View, board: &Board, task: &Task) -> Result<Markup, ApiError> {
 }
 
 /// A diff with its lines in the colours of what they are.
-pub(super) fn coloured(view: &View, diff: &str) -> Markup {
+pub(super) fn colored_diff(view: &PageContext, diff: &str) -> Markup {
     let class = |line: &str| {
         if line.starts_with("+++") || line.starts_with("---") || line.starts_with("diff ") {
             "file"
@@ -171,7 +171,7 @@ pub(super) fn coloured(view: &View, diff: &str) -> Markup {
     }
 }
 
-fn history(view: &View, board: &Board, task: &Task) -> Markup {
+fn history(view: &PageContext, board: &Board, task: &Task) -> Markup {
     let runs = board
         .runs()
         .rev()
@@ -189,7 +189,7 @@ fn history(view: &View, board: &Board, task: &Task) -> Markup {
     }
 }
 
-fn attempt(view: &View, run: &Run) -> Markup {
+fn attempt(view: &PageContext, run: &Run) -> Markup {
     let class = match run.status {
         RunStatus::Running => "RUNNING",
         RunStatus::Success => "SUCCESS",
@@ -212,7 +212,7 @@ fn attempt(view: &View, run: &Run) -> Markup {
     }
 }
 
-fn judged(view: &View, judgement: &Judgement) -> Markup {
+fn judged(view: &PageContext, judgement: &Judgement) -> Markup {
     let verdict = judgement.verdict.as_ref();
     let class = match verdict.map(crate::domain::board::Verdict::as_str) {
         None => "RUNNING",
@@ -230,7 +230,7 @@ fn judged(view: &View, judgement: &Judgement) -> Markup {
     }
 }
 
-fn wishes(view: &View, board: &Board, task: &Task) -> Markup {
+fn wishes(view: &PageContext, board: &Board, task: &Task) -> Markup {
     let spec = &task.spec;
     html! {
         pre tabindex="0" aria-labelledby="wish" { (text(&spec.goal)) }

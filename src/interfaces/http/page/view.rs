@@ -5,13 +5,13 @@ use maud::{Markup, html};
 
 use crate::{
     domain::board::Millis,
-    interfaces::http::{api::wire::time, security::guard::cookie, state::Service},
+    interfaces::http::{api::wire::time, security::guard::cookie, state::HttpState},
 };
 
 use super::words::japanese;
 
 /// The name of the cookie that keeps the choice of language.
-pub(super) const LANGUAGE: &str = "tos_lang";
+pub(super) const LANGUAGE_COOKIE: &str = "tos_lang";
 
 /// The language of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,21 +22,21 @@ pub(in crate::interfaces::http) enum Lang {
 
 /// What a page has to know of its reader.
 #[derive(Debug, Clone)]
-pub(in crate::interfaces::http) struct View {
+pub(in crate::interfaces::http) struct PageContext {
     pub(super) lang: Lang,
     /// The path that was asked for.
     pub(super) path: String,
     pub(super) now: Millis,
 }
 
-impl View {
+impl PageContext {
     /// Reads it from a request.
     pub(in crate::interfaces::http) fn of(
-        service: &Service,
+        service: &HttpState,
         headers: &HeaderMap,
         uri: &Uri,
     ) -> Self {
-        let chosen = match cookie(headers, LANGUAGE) {
+        let chosen = match cookie(headers, LANGUAGE_COOKIE) {
             Some("ja") => Some(Lang::Ja),
             Some("en") => Some(Lang::En),
             _ => None,
@@ -76,13 +76,13 @@ impl View {
 
     /// How long it is until a moment; the script of the page counts on.
     pub(super) fn until(&self, at: Millis) -> Markup {
-        let left = span(at.saturating_sub(self.now));
+        let left = format_duration(at.saturating_sub(self.now));
         html! { time datetime=(time(at)) data-until=(at) { (left) } }
     }
 
     /// How long ago a moment was.
     pub(super) fn ago(&self, at: Millis) -> Markup {
-        let passed = span(self.now.saturating_sub(at));
+        let passed = format_duration(self.now.saturating_sub(at));
         html! { time datetime=(time(at)) data-since=(at) { (passed) } }
     }
 }
@@ -113,7 +113,7 @@ fn preferred(accepted: &str) -> Lang {
 }
 
 /// Writes a length of time in its two largest units.
-pub(super) fn span(ms: Millis) -> String {
+pub(super) fn format_duration(ms: Millis) -> String {
     let seconds = ms.div_ceil(1000);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     if days > 0 {
@@ -149,10 +149,10 @@ mod tests {
 
     #[test]
     fn lengths_of_time_have_two_units() {
-        assert_eq!(span(0), "0 s");
-        assert_eq!(span(1), "1 s");
-        assert_eq!(span(61_000), "1 min 1 s");
-        assert_eq!(span(3_660_000), "1 h 1 min");
-        assert_eq!(span(90_000_000), "1 d 1 h");
+        assert_eq!(format_duration(0), "0 s");
+        assert_eq!(format_duration(1), "1 s");
+        assert_eq!(format_duration(61_000), "1 min 1 s");
+        assert_eq!(format_duration(3_660_000), "1 h 1 min");
+        assert_eq!(format_duration(90_000_000), "1 d 1 h");
     }
 }

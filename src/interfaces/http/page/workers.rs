@@ -3,15 +3,15 @@
 use maud::{Markup, html};
 
 use crate::{
-    domain::cluster::{ClusterView, WorkerCard},
+    domain::cluster::{ClusterView, WorkerInfo},
     interfaces::report::page::{badge, table, text},
-    ports::board::AccessError,
+    ports::board::BoardError,
 };
 
-use super::view::View;
+use super::view::PageContext;
 
 /// The section about workers.
-pub(super) fn section(view: &View, cluster: &Result<ClusterView, AccessError>) -> Markup {
+pub(super) fn section(view: &PageContext, cluster: &Result<ClusterView, BoardError>) -> Markup {
     html! {
         section id="workers" data-live aria-labelledby="workers-title" {
             h2 id="workers-title" { (view.t("Workers")) }
@@ -27,11 +27,11 @@ pub(super) fn section(view: &View, cluster: &Result<ClusterView, AccessError>) -
     }
 }
 
-fn figures(view: &View, cluster: &ClusterView) -> Markup {
+fn figures(view: &PageContext, cluster: &ClusterView) -> Markup {
     let figures = [
         (
             "Slots in use",
-            format!("{} / {}", cluster.busy(), cluster.slots()),
+            format!("{} / {}", cluster.running_attempts(), cluster.slots()),
         ),
         ("Orders that wait", cluster.queued.to_string()),
         ("Orders under way", cluster.under_way.to_string()),
@@ -42,7 +42,7 @@ fn figures(view: &View, cluster: &ClusterView) -> Markup {
     }
 }
 
-fn rows(view: &View, cluster: &ClusterView) -> Markup {
+fn rows(view: &PageContext, cluster: &ClusterView) -> Markup {
     let columns = [
         (view.t("Worker"), false),
         (view.t("State"), false),
@@ -58,13 +58,13 @@ fn rows(view: &View, cluster: &ClusterView) -> Markup {
     )
 }
 
-fn row(view: &View, card: &WorkerCard) -> Markup {
+fn row(view: &PageContext, card: &WorkerInfo) -> Markup {
     let roles: Vec<&str> = card.roles.iter().map(|role| role.as_str()).collect();
     html! {
         tr {
             th scope="row" { (text(&card.name)) }
             td.wrap {
-                @match card.idle_because() {
+                @match card.unschedulable_reason() {
                     Some(why) => { (badge("SKIPPED", view.t("no work"))) " " span.faint { (text(&why)) } }
                     None => { (badge("SUCCESS", view.t("there"))) }
                 }

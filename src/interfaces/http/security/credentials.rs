@@ -11,7 +11,7 @@ use std::{
 
 use crate::domain::{
     board::Millis,
-    hash::{digest, hex, hmac_sha256, same},
+    hash::{constant_time_eq, digest, hex, hmac_sha256},
     ledger::chain::sha256,
 };
 
@@ -30,7 +30,7 @@ const CODE_LENGTH: usize = 12;
 
 /// Knows who may ask.
 #[derive(Debug)]
-pub(in crate::interfaces::http) struct Credentials {
+pub(in crate::interfaces::http) struct Authenticator {
     token: [u8; 32],
     key: Vec<u8>,
     cookie: String,
@@ -39,7 +39,7 @@ pub(in crate::interfaces::http) struct Credentials {
     ended: Mutex<BTreeSet<String>>,
 }
 
-impl Credentials {
+impl Authenticator {
     pub(in crate::interfaces::http) fn new(token: &str) -> Self {
         let digest = sha256(format!("cookie of {token}").as_bytes());
         Self {
@@ -59,7 +59,7 @@ impl Credentials {
 
     /// Returns whether this is the token.
     pub(in crate::interfaces::http) fn is_token(&self, text: &str) -> bool {
-        !text.is_empty() && same(&digest(text.as_bytes()), &self.token)
+        !text.is_empty() && constant_time_eq(&digest(text.as_bytes()), &self.token)
     }
 
     /// Makes a code out of a secret.
@@ -111,7 +111,7 @@ impl Credentials {
         };
         let until = said.split('.').next().and_then(|until| until.parse().ok());
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        same(
+        constant_time_eq(
             &digest(signed.as_bytes()),
             &digest(self.sign(said).as_bytes()),
         ) && until.is_some_and(|until: Millis| until > now)
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_code_is_good_once_and_for_two_minutes() {
-        let known = Credentials::new("token");
+        let known = Authenticator::new("token");
         let code = known.new_code("secret", 1000);
         assert_eq!(code.len(), CODE_LENGTH);
         assert!(!known.use_code("abcdefghjkmn", 1000));
@@ -160,11 +160,11 @@ mod tests {
 
     #[test]
     fn a_session_ends_by_time_by_signing_out_and_with_the_token() {
-        let known = Credentials::new("token");
+        let known = Authenticator::new("token");
         let session = known.new_session("secret", 1000);
         assert!(known.is_session(&session, 2000));
         assert!(!known.is_session(&session, 1001 + SESSION_LIFE));
-        assert!(!Credentials::new("other").is_session(&session, 2000));
+        assert!(!Authenticator::new("other").is_session(&session, 2000));
         let longer = session.replacen("259200", "959200", 1);
         assert!(longer != session && !known.is_session(&longer, 2000));
         assert!(!known.is_session("", 0) && !known.is_session("...", 0));
@@ -174,11 +174,11 @@ mod tests {
 
     #[test]
     fn the_token_is_taken_whole() {
-        let known = Credentials::new("token");
+        let known = Authenticator::new("token");
         assert!(known.is_token("token"));
         for wrong in ["", "toke", "token ", "tokenx"] {
             assert!(!known.is_token(wrong), "{wrong}");
         }
-        assert!(!Credentials::new("").is_token(""));
+        assert!(!Authenticator::new("").is_token(""));
     }
 }

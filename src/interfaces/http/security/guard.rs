@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::interfaces::http::{error::ApiError, extract::too_large, state::Service};
+use crate::interfaces::http::{error::ApiError, extract::too_large, state::HttpState};
 
 /// Everything a page needs comes from here, and nothing that is written into a page runs.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -35,8 +35,8 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 const WEBHOOK: &str = "/webhooks/github";
 
 /// Lets a request through, or says why not.
-pub(in crate::interfaces::http) async fn guard(
-    State(service): State<Service>,
+pub(in crate::interfaces::http) async fn security_middleware(
+    State(service): State<HttpState>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -72,7 +72,7 @@ fn too_slow(seconds: u64) -> ApiError {
     )
 }
 
-fn admit(service: &Service, request: &Request) -> Result<(), ApiError> {
+fn admit(service: &HttpState, request: &Request) -> Result<(), ApiError> {
     let headers = request.headers();
     let host = check_host(service, headers, request.uri())?;
     let by_token = shown_token(headers).is_some();
@@ -88,9 +88,9 @@ fn admit(service: &Service, request: &Request) -> Result<(), ApiError> {
     }
     let now = service.now();
     if is_signed_in(service, headers) {
-        return service.requests.take(now).map_err(too_often);
+        return service.requests.take(now).map_err(rate_limited);
     }
-    service.strangers.take(now).map_err(too_often)?;
+    service.strangers.take(now).map_err(rate_limited)?;
     Err(ApiError::new(
         StatusCode::UNAUTHORIZED,
         "unauthorized",
@@ -103,14 +103,14 @@ fn admit(service: &Service, request: &Request) -> Result<(), ApiError> {
     ))
 }
 
-pub(in crate::interfaces::http) fn too_often(seconds: u64) -> ApiError {
+pub(in crate::interfaces::http) fn rate_limited(seconds: u64) -> ApiError {
     ApiError::new(
         StatusCode::TOO_MANY_REQUESTS,
         "too_often",
         "too many requests",
         format!("try again in {seconds} s; follow `/events` instead of asking again and again"),
     )
-    .after(seconds)
+    .retry_after(seconds)
 }
 
 /// What needs no token: whether the service lives, how to sign in, how it looks, and what is signed.
@@ -128,7 +128,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 }
 
 /// Returns the host as the client wrote it, when it is a name of this machine.
-fn check_host(service: &Service, headers: &HeaderMap, uri: &Uri) -> Result<String, ApiError> {
+fn check_host(service: &HttpState, headers: &HeaderMap, uri: &Uri) -> Result<String, ApiError> {
     let mut given = headers.get_all(header::HOST).iter();
     let first = given.next().and_then(|value| value.to_str().ok());
     let host = uri
@@ -209,17 +209,17 @@ fn shown_token(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Returns whether the token or a session is shown.
-pub(in crate::interfaces::http) fn is_signed_in(service: &Service, headers: &HeaderMap) -> bool {
+pub(in crate::interfaces::http) fn is_signed_in(service: &HttpState, headers: &HeaderMap) -> bool {
     if let Some(token) = shown_token(headers) {
         return service.credentials.is_token(token);
     }
-    session(service, headers)
+    session_cookie(service, headers)
         .is_some_and(|session| service.credentials.is_session(session, service.now()))
 }
 
 /// Returns the value of the session's cookie.
-pub(in crate::interfaces::http) fn session<'a>(
-    service: &Service,
+pub(in crate::interfaces::http) fn session_cookie<'a>(
+    service: &HttpState,
     headers: &'a HeaderMap,
 ) -> Option<&'a str> {
     cookie(headers, service.credentials.cookie())

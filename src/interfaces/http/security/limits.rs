@@ -6,13 +6,13 @@ use crate::domain::board::Millis;
 
 /// A bucket of permissions.
 #[derive(Debug)]
-pub(in crate::interfaces::http) struct Bucket {
+pub(in crate::interfaces::http) struct TokenBucket {
     per_ms: f64,
     most: f64,
     level: Mutex<(f64, Millis)>,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// A bucket that is full.
     pub(in crate::interfaces::http) fn new(per_second: f64, burst: u32, now: Millis) -> Self {
         let most = f64::from(burst.max(1));
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_bucket_gives_what_is_in_it_and_fills_up_again() {
-        let bucket = Bucket::new(1.0, 2, 1000);
+        let bucket = TokenBucket::new(1.0, 2, 1000);
         assert_eq!(bucket.take(1000), Ok(()));
         assert_eq!(bucket.take(1000), Ok(()));
         assert_eq!(bucket.peek(1000), Err(1));

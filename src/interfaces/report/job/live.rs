@@ -12,7 +12,7 @@ use crate::{
         job::{
             event::{EventKind, RunLogEvent},
             history::exit_words,
-            outcome::StepPhase,
+            outcome::StepOutcome,
             state::{JobLoopState, StepState},
         },
         model::ModelRole,
@@ -107,15 +107,15 @@ impl LiveJobView {
         }
     }
 
-    fn step_ended(&self, state: &JobLoopState, phase: StepPhase, reason: &str) {
+    fn step_ended(&self, state: &JobLoopState, phase: StepOutcome, reason: &str) {
         let tone = match phase {
-            StepPhase::Done | StepPhase::JobLoopComplete => TextStyle::Good,
-            StepPhase::Execute | StepPhase::Paused => TextStyle::Faint,
-            StepPhase::Deny
-            | StepPhase::ReviewRejected
-            | StepPhase::Cancelled
-            | StepPhase::Unknown => TextStyle::Warn,
-            StepPhase::FatalError | StepPhase::MaxStepsReached | StepPhase::NoProgress => {
+            StepOutcome::Done | StepOutcome::JobLoopComplete => TextStyle::Good,
+            StepOutcome::Execute | StepOutcome::Paused => TextStyle::Faint,
+            StepOutcome::Deny
+            | StepOutcome::ReviewRejected
+            | StepOutcome::Cancelled
+            | StepOutcome::Unknown => TextStyle::Warn,
+            StepOutcome::FatalError | StepOutcome::MaxStepsReached | StepOutcome::NoProgress => {
                 TextStyle::Bad
             }
         };

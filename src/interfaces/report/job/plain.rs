@@ -6,8 +6,8 @@ use crate::{
         job::{
             event::{EventKind, RunLogEvent},
             history::exit_words,
-            outcome::{RunOutcome, StepPhase},
-            record::{RecordFiles, VerifyReport, display_index, step_file, strip_phase_name},
+            outcome::{RunOutcome, StepOutcome},
+            record::{RecordFiles, VerifyReport, display_job_index, step_file, strip_phase_name},
             state::{CommandDisposition, JobLoopState},
         },
         model::ModelRole,
@@ -20,9 +20,9 @@ use crate::{
 
 /// Says in a pipe or log that a question waits, and how it is answered.
 #[derive(Debug)]
-pub struct WaitingApprovalNotice(pub Printer);
+pub struct ApprovalReporter(pub Printer);
 
-impl EventReporter for WaitingApprovalNotice {
+impl EventReporter for ApprovalReporter {
     fn event(&mut self, event: &RunLogEvent, state: &JobLoopState) {
         let EventKind::ApprovalAsked { index, id } = &event.event else {
             return;
@@ -38,13 +38,13 @@ impl EventReporter for WaitingApprovalNotice {
 
 /// Says in a pipe or log what a run is doing, one line each, on stderr.
 #[derive(Debug)]
-pub struct Progress {
+pub struct ProgressReporter {
     printer: Printer,
     /// The step that began last: events come in groups, and the state is that at the end of the group.
     step: u32,
 }
 
-impl Progress {
+impl ProgressReporter {
     /// Begins to follow a run.
     pub const fn new(printer: Printer) -> Self {
         Self { printer, step: 0 }
@@ -70,7 +70,7 @@ impl Progress {
     }
 }
 
-impl EventReporter for Progress {
+impl EventReporter for ProgressReporter {
     fn event(&mut self, event: &RunLogEvent, state: &JobLoopState) {
         let number = self.step;
         match &event.event {
@@ -123,7 +123,7 @@ const fn python(truth: bool) -> &'static str {
 }
 
 /// Prints what the original's launcher prints after a run, in its order.
-pub fn after_run(
+pub fn print_run_end(
     printer: &Printer,
     state: &JobLoopState,
     disk: &RecordFiles,
@@ -131,7 +131,8 @@ pub fn after_run(
 ) {
     let phase = outcome.phase();
     let step = state.last.step;
-    let experimental = if crate::domain::job::record::sprint_before_and_now(state).0 == "S-5" {
+    let experimental = if crate::domain::job::record::current_and_previous_sprint(state).0 == "S-5"
+    {
         " (experimental)"
     } else {
         ""
@@ -147,7 +148,7 @@ pub fn after_run(
         printer.line(&format!(
             "job_loop enabled=True job_name={} job_index={} max_jobs={max_jobs} completed={}",
             state.facts.job_name,
-            display_index(state),
+            display_job_index(state),
             python(completed)
         ));
     }
@@ -180,8 +181,8 @@ pub fn after_run(
 fn ending(printer: &Printer, state: &JobLoopState, disk: &RecordFiles, outcome: &RunOutcome) {
     let reason = strip_phase_name(outcome.reason(), outcome.phase());
     match outcome.phase() {
-        StepPhase::Done | StepPhase::Execute => {}
-        StepPhase::JobLoopComplete => {
+        StepOutcome::Done | StepOutcome::Execute => {}
+        StepOutcome::JobLoopComplete => {
             printer.line(&format!("job_loop_complete {reason}"));
             printer.line(&format!("job_index {}", state.job_index));
             match &disk.job_result {
@@ -197,7 +198,7 @@ fn ending(printer: &Printer, state: &JobLoopState, disk: &RecordFiles, outcome: 
 }
 
 /// Shows what the last step of a finished job printed and why the goal counts as reached.
-pub fn result(printer: &Printer, state: &JobLoopState) {
+pub fn print_result(printer: &Printer, state: &JobLoopState) {
     let Some(step) = state.closed.as_deref() else {
         return;
     };

@@ -5,14 +5,14 @@ use maud::{Markup, html};
 use crate::{
     domain::{
         ledger::TaskOutcome,
-        night::{NightSummary, TaskSummary, dollars},
+        night::{NightSummary, TaskHistoryEntry, format_usd},
         tasks::StopReason,
         time::duration_words,
     },
     interfaces::report::{
         night::{count_lines, headline, time_and_cost_lines},
         page,
-        page::{Bar, badge, lane, table, text},
+        page::{TimelineBar, badge, table, text, timeline_row},
     },
 };
 
@@ -43,7 +43,7 @@ const fn class(outcome: TaskOutcome) -> &'static str {
 }
 
 fn cost(micro_usd: Option<u64>) -> String {
-    micro_usd.map_or_else(|| "–".to_owned(), dollars)
+    micro_usd.map_or_else(|| "–".to_owned(), format_usd)
 }
 
 fn head(summary: &NightSummary) -> Markup {
@@ -51,7 +51,7 @@ fn head(summary: &NightSummary) -> Markup {
     let counted = count_lines(summary);
     let figures = [
         (
-            format!("{} of {}", counts.success, summary.all()),
+            format!("{} of {}", counts.success, summary.task_count()),
             "tasks passed",
         ),
         (counts.failed.to_string(), "failed"),
@@ -87,8 +87,8 @@ fn top(summary: &NightSummary) -> Markup {
 
 fn timeline(summary: &NightSummary) -> Markup {
     let worked =
-        |one: &&TaskSummary| one.end.attempts > 0 || one.end.outcome == TaskOutcome::Blocked;
-    let ends: Vec<&TaskSummary> = summary.history.iter().filter(worked).collect();
+        |one: &&TaskHistoryEntry| one.end.attempts > 0 || one.end.outcome == TaskOutcome::Blocked;
+    let ends: Vec<&TaskHistoryEntry> = summary.history.iter().filter(worked).collect();
     let (Some(begin), Some(end)) = (
         ends.iter().map(|one| one.from).min(),
         ends.iter().map(|one| one.to).max(),
@@ -98,11 +98,11 @@ fn timeline(summary: &NightSummary) -> Markup {
     let all = (end - begin).num_milliseconds();
     let lanes = summary.tasks.iter().filter_map(|task| {
         let own = ends.iter().filter(|one| one.end.task == task.task);
-        let bars: Vec<Bar> = own.clone().map(|one| bar(one)).collect();
+        let bars: Vec<TimelineBar> = own.clone().map(|one| bar(one)).collect();
         let seconds = own.map(|one| one.end.seconds).sum();
         let start = begin.timestamp_millis();
         let took = duration_words(seconds);
-        (!bars.is_empty()).then(|| lane(&task.task, &bars, start, all, &took))
+        (!bars.is_empty()).then(|| timeline_row(&task.task, &bars, start, all, &took))
     });
     html! {
         div class="card scroll" {
@@ -112,9 +112,9 @@ fn timeline(summary: &NightSummary) -> Markup {
     }
 }
 
-fn bar(one: &TaskSummary) -> Bar {
+fn bar(one: &TaskHistoryEntry) -> TimelineBar {
     let end = &one.end;
-    Bar {
+    TimelineBar {
         from: one.from.timestamp_millis(),
         to: one.to.timestamp_millis(),
         class: class(end.outcome),

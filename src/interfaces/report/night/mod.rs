@@ -4,11 +4,11 @@ pub mod html;
 
 use crate::{
     domain::{
-        night::{NightSummary, dollars},
+        night::{NightSummary, format_usd},
         tasks::StopReason,
         time::duration_words,
     },
-    interfaces::report::plan::clean,
+    interfaces::report::plan::replace_control_chars,
 };
 
 /// Returns the summary.
@@ -32,7 +32,10 @@ pub fn text(summary: &NightSummary) -> String {
         if !all.is_empty() {
             lines.push(String::new());
             lines.push(title.to_owned());
-            lines.extend(all.iter().map(|line| format!("  {}", clean(line))));
+            lines.extend(
+                all.iter()
+                    .map(|line| format!("  {}", replace_control_chars(line))),
+            );
         }
     }
     lines.join("\n")
@@ -43,7 +46,7 @@ pub fn headline(summary: &NightSummary) -> String {
     format!(
         "{} of {} tasks passed: {}",
         summary.counts.success,
-        summary.all(),
+        summary.task_count(),
         StopReason::label_of(summary.last_session_end())
     )
 }
@@ -65,13 +68,13 @@ pub fn time_and_cost_lines(summary: &NightSummary) -> Vec<String> {
     ));
     facts.push(summary.micro_usd.map_or_else(
         || "cost unknown".to_owned(),
-        |micro| format!("{} spent", dollars(micro)),
+        |micro| format!("{} spent", format_usd(micro)),
     ));
     if let Some(first) = summary.sessions.first()
         && !first.start.shared_files.is_empty()
     {
         let names = first.start.shared_files.join(", ");
-        facts.push(format!("shared {}", clean(&names)));
+        facts.push(format!("shared {}", replace_control_chars(&names)));
     }
     facts
 }

@@ -15,8 +15,10 @@ use crate::{
     },
     interfaces::report::{
         page,
-        page::{Bar, badge, lane, table, text},
-        plan::{duration, exit_code_text, last_attempt_seconds, svg::graph_svg, task_output},
+        page::{TimelineBar, badge, table, text, timeline_row},
+        plan::{
+            exit_code_text, format_duration, last_attempt_seconds, svg::graph_svg, task_output,
+        },
     },
     ports::plan_store::{LogStream, RunDir},
 };
@@ -68,9 +70,9 @@ fn head(plan: &Plan, state: &RunState) -> Markup {
         (state.count(TaskStatus::Failed).to_string(), "failed"),
         (state.count(TaskStatus::Skipped).to_string(), "skipped"),
         (attempts.to_string(), "attempts"),
-        (duration(elapsed), "from start to end"),
+        (format_duration(elapsed), "from start to end"),
         (
-            duration(critical),
+            format_duration(critical),
             if path.len() == 1 {
                 "critical path of 1 task"
             } else {
@@ -89,7 +91,7 @@ fn head(plan: &Plan, state: &RunState) -> Markup {
                 " · " (text(&created.workdir))
             }
         }
-        @if let Some(allowed) = explain::allowed(plan, state) { p.faint { (text(&allowed)) } }
+        @if let Some(allowed) = explain::allowed_failures(plan, state) { p.faint { (text(&allowed)) } }
         @if let Some(sentence) = confinement { p.faint { (text(sentence)) } }
         (page::facts(&figures))
     }
@@ -165,29 +167,29 @@ fn timeline(state: &RunState, attempts: &[Attempt]) -> Markup {
     let end = attempts.iter().map(|one| one.to).max().unwrap_or(begin);
     // In the order in which they began.
     let mut order: Vec<TaskIndex> = Vec::new();
-    let mut bars: BTreeMap<TaskIndex, Vec<Bar>> = BTreeMap::new();
+    let mut bars: BTreeMap<TaskIndex, Vec<TimelineBar>> = BTreeMap::new();
     for one in attempts {
         let own = bars.entry(one.task).or_default();
         if own.is_empty() {
             order.push(one.task);
         }
-        own.push(Bar {
+        own.push(TimelineBar {
             from: one.from,
             to: one.to,
             class: one.class,
-            title: format!("{} {}", state.id(one.task), one.class),
+            title: format!("{} {}", state.task_id(one.task), one.class),
         });
     }
     let took = |task| {
         state
             .task(task)
             .and_then(|task| task.took_us)
-            .map_or_else(String::new, duration)
+            .map_or_else(String::new, format_duration)
     };
     html! {
         div class="card scroll" {
             @for task in order.iter().take(MOST_LANES) {
-                (lane(state.id(*task), bars.get(task).map_or(&[], Vec::as_slice), begin, end - begin, &took(*task)))
+                (timeline_row(state.task_id(*task), bars.get(task).map_or(&[], Vec::as_slice), begin, end - begin, &took(*task)))
             }
         }
         (more(order.len(), MOST_LANES))

@@ -11,12 +11,12 @@ use crate::{
         graph::PlanGraph,
         state::{RunState, TaskStatus},
     },
-    interfaces::report::plan::{clean, duration, push_fmt},
+    interfaces::report::plan::{format_duration, push_fmt, replace_control_chars},
 };
 
 /// What the picture shows besides the state.
 #[derive(Debug, Clone, Default)]
-pub struct LivePlanContext {
+pub struct LiveFrameInput {
     /// Now.
     pub now: Millis,
     /// Columns and rows.
@@ -32,7 +32,7 @@ pub struct LivePlanContext {
 }
 
 /// Returns the lines of the picture, none wider than the terminal and not more than it has rows.
-pub fn frame_lines(plan: &Plan, state: &RunState, scene: &LivePlanContext) -> Vec<String> {
+pub fn frame_lines(plan: &Plan, state: &RunState, scene: &LiveFrameInput) -> Vec<String> {
     let (columns, rows) = scene.size;
     let mut lines = vec![heading(plan, state, scene), bar(state, columns)];
     let task_folder = rows.saturating_sub(4);
@@ -45,12 +45,12 @@ pub fn frame_lines(plan: &Plan, state: &RunState, scene: &LivePlanContext) -> Ve
         &mut lines,
     );
     if let Some((task, end)) = &scene.log {
-        lines.push(format!("--- {} ---", state.id(*task)));
+        lines.push(format!("--- {} ---", state.task_id(*task)));
         let skip = end.len().saturating_sub(log.saturating_sub(1));
         lines.extend(
             end.iter()
                 .skip(skip)
-                .map(|line| format!("  {}", clean(line))),
+                .map(|line| format!("  {}", replace_control_chars(line))),
         );
     }
     let keys =
@@ -69,7 +69,7 @@ fn fitted(line: &str, columns: usize) -> String {
     short
 }
 
-fn heading(plan: &Plan, state: &RunState, scene: &LivePlanContext) -> String {
+fn heading(plan: &Plan, state: &RunState, scene: &LiveFrameInput) -> String {
     let goal = state.created.goal.as_deref().unwrap_or("plan");
     let began = state
         .opened
@@ -82,12 +82,15 @@ fn heading(plan: &Plan, state: &RunState, scene: &LivePlanContext) -> String {
     };
     let mut line = format!(
         "{}  {}  {}",
-        clean(goal),
+        replace_control_chars(goal),
         state.status.name(),
         span(end - began)
     );
     if let Some(left) = left(plan, state, scene).filter(|_| state.status == TaskStatus::Running) {
-        push_fmt(&mut line, format_args!("  about {} left", duration(left)));
+        push_fmt(
+            &mut line,
+            format_args!("  about {} left", format_duration(left)),
+        );
     }
     if state.cancel_requested {
         line.push_str("  canceling");
@@ -96,7 +99,7 @@ fn heading(plan: &Plan, state: &RunState, scene: &LivePlanContext) -> String {
 }
 
 /// Returns how long the rest will take if every task takes what it took before.
-fn left(plan: &Plan, state: &RunState, scene: &LivePlanContext) -> Option<u64> {
+fn left(plan: &Plan, state: &RunState, scene: &LiveFrameInput) -> Option<u64> {
     if scene.earlier.is_empty() {
         return None;
     }
@@ -157,7 +160,7 @@ fn awaited(plan: &Plan, state: &RunState, index: TaskIndex) -> String {
     let open: Vec<&str> = needs
         .iter()
         .filter(is_open)
-        .map(|up| state.id(*up))
+        .map(|up| state.task_id(*up))
         .collect();
     match open.as_slice() {
         [] => String::new(),
@@ -169,7 +172,7 @@ fn awaited(plan: &Plan, state: &RunState, index: TaskIndex) -> String {
 fn tasks(
     plan: &Plan,
     state: &RunState,
-    scene: &LivePlanContext,
+    scene: &LiveFrameInput,
     task_folder: usize,
     lines: &mut Vec<String>,
 ) {
@@ -182,7 +185,10 @@ fn tasks(
     for (number, (index, id, task)) in (1..).zip(with(TaskStatus::Running)) {
         let spent = span(scene.now - task.started_at.unwrap_or(scene.now));
         let said = scene.last_lines.get(&index).map_or("", String::as_str);
-        shown.push(format!("{number:>2} > {id}  {spent}  {}", clean(said)));
+        shown.push(format!(
+            "{number:>2} > {id}  {spent}  {}",
+            replace_control_chars(said)
+        ));
     }
     for (_, id, task) in with(TaskStatus::Ready) {
         let wait = span(task.due_at.unwrap_or(scene.now) - scene.now);
@@ -215,7 +221,7 @@ fn tasks(
         let took = if task.cached {
             "cached".to_owned()
         } else {
-            task.took_us.map_or_else(String::new, duration)
+            task.took_us.map_or_else(String::new, format_duration)
         };
         shown.push(format!("   + {id}  {took}"));
     }
@@ -228,7 +234,7 @@ fn tasks(
 }
 
 fn span(millis: Millis) -> String {
-    duration(u64::try_from(millis).unwrap_or(0).saturating_mul(1000))
+    format_duration(u64::try_from(millis).unwrap_or(0).saturating_mul(1000))
 }
 
 #[cfg(test)]
@@ -288,11 +294,11 @@ mod tests {
         state.apply(&ended(0, TaskStatus::Success, None));
         state.apply(&ended(1, TaskStatus::Failed, None));
         state.apply(&ended(2, TaskStatus::Ready, Some(2000)));
-        let scene = LivePlanContext {
+        let scene = LiveFrameInput {
             now: 3000,
             size: (60, 20),
             last_lines: BTreeMap::from([(3, "half\u{1b}[2J way".to_owned())]),
-            ..LivePlanContext::default()
+            ..LiveFrameInput::default()
         };
         let lines = frame_lines(&Plan::default(), &state, &scene);
         assert_eq!(
@@ -335,10 +341,10 @@ mod tests {
             tasks: vec![task("a", &[]), task("b", &[0]), task("c", &[0, 1])],
             ..Plan::default()
         };
-        let scene = LivePlanContext {
+        let scene = LiveFrameInput {
             now: 1000,
             size: (80, 20),
-            ..LivePlanContext::default()
+            ..LiveFrameInput::default()
         };
         let lines = frame_lines(&plan, &state, &scene);
         assert_eq!(
@@ -364,11 +370,11 @@ mod tests {
             }));
         }
         let log = Some((3, vec!["line".to_owned(); 100]));
-        let scene = LivePlanContext {
+        let scene = LiveFrameInput {
             now: 10,
             size: (40, 12),
             log,
-            ..LivePlanContext::default()
+            ..LiveFrameInput::default()
         };
         let lines = frame_lines(&Plan::default(), &state, &scene);
         assert!(lines.len() < 12, "{lines:?}");

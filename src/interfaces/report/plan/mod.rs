@@ -24,7 +24,7 @@ const STDERR_LINES: usize = 50;
 const SHOWN_FAILURES: usize = 100;
 
 /// Returns a duration for people.
-pub fn duration(us: u64) -> String {
+pub fn format_duration(us: u64) -> String {
     let whole = us / 1_000_000;
     match whole {
         0..60 => format!("{:.2}s", micros_to_seconds(us)),
@@ -34,7 +34,7 @@ pub fn duration(us: u64) -> String {
 }
 
 /// Returns text without control characters, which could move the cursor or change colours.
-pub fn clean(text: &str) -> String {
+pub fn replace_control_chars(text: &str) -> String {
     text.chars()
         .map(|c| {
             if c.is_control() && c != '\t' {
@@ -57,7 +57,7 @@ pub fn task_output(bytes: &[u8]) -> String {
 /// Returns text for a cell of a table.
 fn cell(text: &str) -> String {
     let mut escaped = String::new();
-    for c in clean(text).chars() {
+    for c in replace_control_chars(text).chars() {
         if matches!(c, '|' | '<' | '>' | '`' | '*' | '_' | '[' | ']' | '\\') {
             escaped.push('\\');
         }
@@ -91,7 +91,7 @@ pub fn markdown(plan: &Plan, state: &RunState, run: &dyn RunDir) -> String {
 fn overview(plan: &Plan, state: &RunState, text: &mut String) {
     let created = &state.created;
     let opened = state.opened.clone().unwrap_or_default();
-    let status = match explain::allowed(plan, state) {
+    let status = match explain::allowed_failures(plan, state) {
         Some(allowed) => format!("{} ({})", state.status.name(), cell(&allowed)),
         None => state.status.name().to_owned(),
     };
@@ -211,7 +211,7 @@ fn troubles(plan: &Plan, state: &RunState, run: &dyn RunDir, text: &mut String) 
         if tail.is_empty() || why.as_deref().is_some_and(|why| why.ends_with(&tail)) {
             continue;
         }
-        let lines: Vec<String> = tail.lines().map(clean).collect();
+        let lines: Vec<String> = tail.lines().map(replace_control_chars).collect();
         let fence = fence(&tail);
         push_fmt(
             text,
@@ -256,12 +256,16 @@ fn path(plan: &Plan, state: &RunState, text: &mut String) {
     let (path, total) = PlanGraph::of(plan).critical_path(cost);
     push_fmt(
         text,
-        format_args!("\n## Critical path ({})\n\n", duration(total)),
+        format_args!("\n## Critical path ({})\n\n", format_duration(total)),
     );
     for task in path.iter().take(200) {
         push_fmt(
             text,
-            format_args!("1. {} {}\n", cell(state.id(*task)), duration(cost(*task))),
+            format_args!(
+                "1. {} {}\n",
+                cell(state.task_id(*task)),
+                format_duration(cost(*task))
+            ),
         );
     }
 }
@@ -280,13 +284,13 @@ mod tests {
     fn what_a_task_prints_stays_text() {
         assert_eq!(fence("a ```` b"), "`````");
         assert_eq!(cell("a|b\n# c"), "a\\|b\u{fffd}# c");
-        assert_eq!(clean("\u{1b}[31mred"), "\u{fffd}[31mred");
+        assert_eq!(replace_control_chars("\u{1b}[31mred"), "\u{fffd}[31mred");
     }
 
     #[test]
     fn durations_are_short() {
-        assert_eq!(duration(1_234_000), "1.23s");
-        assert_eq!(duration(61_000_000), "1m01s");
-        assert_eq!(duration(7_300_000_000), "2h01m");
+        assert_eq!(format_duration(1_234_000), "1.23s");
+        assert_eq!(format_duration(61_000_000), "1m01s");
+        assert_eq!(format_duration(7_300_000_000), "2h01m");
     }
 }

@@ -9,14 +9,14 @@ fn a_failure_skips_everything_behind_it_and_nothing_else() {
     assert_eq!(started(&mut schedule), [0, 3]);
     assert_eq!(
         schedule.finish(0, FAILS, NOW),
-        AttemptVerdict {
+        TaskTransition {
             status: TaskStatus::Failed,
             wait: None
         }
     );
     assert_eq!(
         schedule.drain_settled(),
-        [Settlement {
+        [UnstartedTasks {
             tasks: vec![1, 2],
             status: TaskStatus::Skipped,
             reason: StatusReason::DependencyNotSuccess
@@ -24,7 +24,7 @@ fn a_failure_skips_everything_behind_it_and_nothing_else() {
     );
     assert!(!schedule.is_over());
     assert_eq!(
-        schedule.finish(3, AttemptEnd::Success, NOW).status,
+        schedule.finish(3, AttemptResult::Success, NOW).status,
         TaskStatus::Success
     );
     assert!(schedule.is_over());
@@ -40,7 +40,7 @@ fn a_wait_for_the_next_attempt_blocks_nobody() {
     let wait = Some(Duration::from_secs(4));
     assert_eq!(
         schedule.finish(0, FAILS, NOW),
-        AttemptVerdict {
+        TaskTransition {
             status: TaskStatus::Ready,
             wait
         }
@@ -48,13 +48,13 @@ fn a_wait_for_the_next_attempt_blocks_nobody() {
     assert_eq!(started(&mut schedule), [1]);
     assert_eq!(schedule.next_wake(), None);
     assert_eq!(
-        schedule.finish(1, AttemptEnd::Success, NOW).status,
+        schedule.finish(1, AttemptResult::Success, NOW).status,
         TaskStatus::Success
     );
     assert_eq!(schedule.next_wake(), wait);
     assert_eq!(started(&mut schedule), [2]);
     assert_eq!(
-        schedule.finish(2, AttemptEnd::Success, NOW).status,
+        schedule.finish(2, AttemptResult::Success, NOW).status,
         TaskStatus::Success
     );
     assert_eq!(schedule.next(Duration::from_secs(4)), Some(0));
@@ -70,7 +70,7 @@ fn fail_fast_lets_a_waiting_retry_fail_and_skips_what_never_began() {
     assert_eq!(started(&mut schedule), [0, 1]);
     assert_eq!(schedule.finish(0, FAILS, NOW).status, TaskStatus::Ready);
     assert_eq!(schedule.finish(1, FAILS, NOW).status, TaskStatus::Failed);
-    let of = |tasks: &[u32], status| Settlement {
+    let of = |tasks: &[u32], status| UnstartedTasks {
         tasks: tasks.to_vec(),
         status,
         reason: StatusReason::FailFast,
@@ -89,14 +89,14 @@ fn cancel_settles_what_waits_and_what_runs_ends_canceled_whatever_its_code() {
     assert_eq!(started(&mut schedule), [0]);
     schedule.cancel();
     schedule.cancel();
-    let canceled = Settlement {
+    let canceled = UnstartedTasks {
         tasks: vec![1],
         status: TaskStatus::Canceled,
         reason: StatusReason::RunCanceled,
     };
     assert_eq!(schedule.drain_settled(), [canceled]);
     assert_eq!(
-        schedule.finish(0, AttemptEnd::Success, NOW).status,
+        schedule.finish(0, AttemptResult::Success, NOW).status,
         TaskStatus::Canceled
     );
     assert!(schedule.is_over());
@@ -125,12 +125,12 @@ fn a_resource_is_never_overdrawn_and_nobody_overtakes_in_its_queue() {
     let mut schedule = fresh(&plan, 4, false);
     assert_eq!(started(&mut schedule), [0, 3]);
     assert_eq!(
-        schedule.finish(0, AttemptEnd::Success, NOW).status,
+        schedule.finish(0, AttemptResult::Success, NOW).status,
         TaskStatus::Success
     );
     assert_eq!(started(&mut schedule), [1]);
     assert_eq!(
-        schedule.finish(1, AttemptEnd::Success, NOW).status,
+        schedule.finish(1, AttemptResult::Success, NOW).status,
         TaskStatus::Success
     );
     assert_eq!(started(&mut schedule), [2]);
@@ -168,7 +168,7 @@ fn a_condition_decides_instead_of_success_and_its_skips_are_harmless() {
 
 #[test]
 fn handlers_run_after_a_failure_only() {
-    for (end, wanted) in [(FAILS, vec![1]), (AttemptEnd::Success, vec![])] {
+    for (end, wanted) in [(FAILS, vec![1]), (AttemptResult::Success, vec![])] {
         let mut plan = plan(&[&[], &[]]);
         plan.handlers = 1;
         let mut schedule = fresh(&plan, 4, true);
@@ -212,7 +212,7 @@ fn a_handler_waits_for_the_handler_it_depends_on() {
     assert_eq!(started(&mut schedule), [0]);
     let _failed = schedule.finish(0, FAILS, NOW);
     assert_eq!(started(&mut schedule), [1]);
-    let _good = schedule.finish(1, AttemptEnd::Success, NOW);
+    let _good = schedule.finish(1, AttemptResult::Success, NOW);
     assert_eq!(started(&mut schedule), [2]);
 }
 
@@ -225,7 +225,7 @@ fn a_task_that_was_not_wanted_is_no_failure_for_handlers() {
     }));
     let mut schedule = fresh(&plan, 4, false);
     assert_eq!(started(&mut schedule), [0]);
-    let _good = schedule.finish(0, AttemptEnd::Success, NOW);
+    let _good = schedule.finish(0, AttemptResult::Success, NOW);
     assert_eq!(started(&mut schedule), Vec::<u32>::new());
     assert!(schedule.is_over());
 }
@@ -247,7 +247,7 @@ fn a_resumed_run_runs_its_handlers_for_failures_of_the_plan_proper_only() {
             max_parallel: 4,
             fail_fast: false,
         };
-        let mut schedule = Schedule::new(&plan, PlanGraph::of(&plan), &states, rules);
+        let mut schedule = TaskScheduler::new(&plan, PlanGraph::of(&plan), &states, rules);
         assert_eq!(started(&mut schedule), wanted, "{before:?}");
         assert_eq!(schedule.is_over(), wanted.is_empty(), "{before:?}");
     }
@@ -267,11 +267,11 @@ fn a_resumed_run_remembers_how_and_why_its_tasks_ended() {
         max_parallel: 4,
         fail_fast: false,
     };
-    let mut schedule = Schedule::new(&plan, PlanGraph::of(&plan), &states, rules);
+    let mut schedule = TaskScheduler::new(&plan, PlanGraph::of(&plan), &states, rules);
     assert_eq!(started(&mut schedule), [1]);
     assert_eq!(
         schedule.drain_settled(),
-        [Settlement {
+        [UnstartedTasks {
             tasks: vec![3],
             status: TaskStatus::Skipped,
             reason: StatusReason::DependencySkipped
@@ -287,7 +287,7 @@ fn who_waits_for_one_resource_is_woken_by_how_much_of_that_one_it_needs() {
     plan.tasks[1].extra = Some(extras(|extras| extras.resources = vec![(1, 8), (0, 1)]));
     let mut schedule = fresh(&plan, 4, false);
     assert_eq!(started(&mut schedule), [0]);
-    let _good = schedule.finish(0, AttemptEnd::Success, NOW);
+    let _good = schedule.finish(0, AttemptResult::Success, NOW);
     assert_eq!(started(&mut schedule), [1]);
 }
 

@@ -43,9 +43,9 @@ fn plan(edges: &[&[u32]]) -> Plan {
     }
 }
 
-fn fresh(plan: &Plan, max_parallel: u32, fail_fast: bool) -> Schedule<'_> {
+fn fresh(plan: &Plan, max_parallel: u32, fail_fast: bool) -> TaskScheduler<'_> {
     let states = vec![TaskState::default(); plan.tasks.len()];
-    Schedule::new(
+    TaskScheduler::new(
         plan,
         PlanGraph::of(plan),
         &states,
@@ -56,13 +56,13 @@ fn fresh(plan: &Plan, max_parallel: u32, fail_fast: bool) -> Schedule<'_> {
     )
 }
 
-const FAILS: AttemptEnd = AttemptEnd::Failure {
+const FAILS: AttemptResult = AttemptResult::Failure {
     code: Some(1),
     can_retry: true,
 };
 const NOW: Duration = Duration::ZERO;
 
-fn started(schedule: &mut Schedule<'_>) -> Vec<u32> {
+fn started(schedule: &mut TaskScheduler<'_>) -> Vec<u32> {
     std::iter::from_fn(|| schedule.next(NOW)).collect()
 }
 
@@ -188,7 +188,7 @@ fn passage(
         max_parallel: story.max_parallel,
         fail_fast: story.fail_fast,
     };
-    let mut schedule = Schedule::new(&story.plan, graph.clone(), states, rules);
+    let mut schedule = TaskScheduler::new(&story.plan, graph.clone(), states, rules);
     let mut running: Vec<u32> = Vec::new();
     let mut now = Duration::ZERO;
     let mut in_passage = 0;
@@ -227,14 +227,14 @@ fn passage(
         let nth = tries.entry(task).or_default();
         let ends = &story.ends[task as usize];
         let end = if ends[(*nth).min(ends.len() - 1)] {
-            AttemptEnd::Success
+            AttemptResult::Success
         } else {
             FAILS
         };
         *nth += 1;
         let verdict = schedule.finish(task, end, now);
         states[task as usize].status = verdict.status;
-        states[task as usize].exit_code = Some(i32::from(end != AttemptEnd::Success));
+        states[task as usize].exit_code = Some(i32::from(end != AttemptResult::Success));
         *finished += 1;
         in_passage += 1;
     }
@@ -267,7 +267,12 @@ fn may_start(story: &Story, states: &[TaskState], graph: &PlanGraph, task: u32) 
 }
 
 /// Writes settlements into the states and checks that every reason is true.
-fn record(schedule: &mut Schedule<'_>, states: &mut [TaskState], plan: &Plan, graph: &PlanGraph) {
+fn record(
+    schedule: &mut TaskScheduler<'_>,
+    states: &mut [TaskState],
+    plan: &Plan,
+    graph: &PlanGraph,
+) {
     for settlement in schedule.drain_settled() {
         for task in settlement.tasks {
             assert!(!states[task as usize].status.is_over());

@@ -6,11 +6,11 @@ use crate::{
     domain::{
         guard::{
             GuardOutcome, HookAgent, HookAnswer, Presence, ToolAction, ToolCall, answer,
-            checkpoint::CheckpointCause, log::LogEntry, tool_call,
+            checkpoint::CheckpointCause, log::LogEntry, parse_tool_call,
         },
         policy::Decision,
     },
-    interfaces::cli::guard_services::{GuardPlace, GuardServiceFactory},
+    interfaces::cli::guard_services::{GuardProject, GuardServiceFactory},
     services::guard::Guard,
 };
 
@@ -18,23 +18,23 @@ use crate::{
 const LONGEST: usize = 2_000;
 
 /// Judges what an agent handed its hook; the error says why that was not possible.
-pub fn answer(
+pub fn answer_hook(
     agent: HookAgent,
     input: &[u8],
     observe: bool,
     services: &dyn GuardServiceFactory,
     seen: &dyn Fn(Presence, &str),
 ) -> Result<HookAnswer, String> {
-    let call = tool_call(agent, input).map_err(|error| error.to_string())?;
+    let call = parse_tool_call(agent, input).map_err(|error| error.to_string())?;
     seen(call.presence, &call.event);
     let folder = call.folder.as_deref().map(Path::new);
     if let Some(folder) = folder.filter(|folder| !folder.is_absolute()) {
         return Err(format!("its folder `{}` is not absolute", folder.display()));
     }
-    let place = services.guard_place(folder);
+    let place = services.guard_project(folder);
     // Removing secrets from a long text is the dearest part of a call, and it is needed in two places.
-    let subject = subject(&call, services);
-    let outcome = judged(&call, &subject, &place, observe, services)?;
+    let subject = redacted_subject(&call, services);
+    let outcome = judge_call(&call, &subject, &place, observe, services)?;
     let answered = answer::answer(&call, &outcome);
     if call.action != ToolAction::Other {
         let entry = entry(&call, subject, &outcome, &place, services);
@@ -45,10 +45,10 @@ pub fn answer(
 }
 
 /// Judges a call by the rules in force at its place.
-pub(super) fn judged(
+pub(super) fn judge_call(
     call: &ToolCall,
     subject: &str,
-    place: &GuardPlace,
+    place: &GuardProject,
     observe: bool,
     services: &dyn GuardServiceFactory,
 ) -> Result<GuardOutcome, String> {
@@ -60,7 +60,7 @@ pub(super) fn judged(
     let guard = Guard {
         project: Some(project.as_ref()),
         policy: &policy,
-        world: services.guard_world(place, &settings),
+        world: services.guard_context(place, &settings),
         // Who only looks on keeps nothing either.
         checkpoints: (!observe).then_some(checkpoints.as_ref()),
         most_files: settings.max_files,
@@ -77,8 +77,8 @@ pub(super) fn judged(
     Ok(guard.judge(call, &cause))
 }
 
-pub(super) fn subject(call: &ToolCall, services: &dyn GuardServiceFactory) -> String {
-    let text = services.without_secrets(&call.subject());
+pub(super) fn redacted_subject(call: &ToolCall, services: &dyn GuardServiceFactory) -> String {
+    let text = services.redact(&call.subject());
     if text.chars().count() <= LONGEST {
         return text;
     }
@@ -89,11 +89,11 @@ fn entry(
     call: &ToolCall,
     subject: String,
     outcome: &GuardOutcome,
-    place: &GuardPlace,
+    place: &GuardProject,
     services: &dyn GuardServiceFactory,
 ) -> LogEntry {
     let told = outcome.decision_for(call.presence);
-    let reason = services.without_secrets(&outcome.reason);
+    let reason = services.redact(&outcome.reason);
     LogEntry {
         time: services.time_stamp(),
         kind: "judged".to_owned(),
@@ -112,20 +112,20 @@ fn entry(
         rule: outcome.rule.clone(),
         checkpoint: outcome.checkpoint.as_ref().map(|(number, _)| *number),
         observe: outcome.observe,
-        micros: services.micros(),
+        micros: services.elapsed_micros(),
     }
 }
 
 /// Notes that a call could not be judged.
-pub fn note_failure(agent: HookAgent, why: &str, services: &dyn GuardServiceFactory) {
+pub fn log_failure(agent: HookAgent, why: &str, services: &dyn GuardServiceFactory) {
     // Agents start a hook in the folder they work in.
-    let place = services.guard_place(None);
+    let place = services.guard_project(None);
     let entry = LogEntry {
         root: place.root.display().to_string(),
         time: services.time_stamp(),
         kind: "failed".to_owned(),
         agent: agent.as_str().to_owned(),
-        reason: services.without_secrets(why),
+        reason: services.redact(why),
         ..LogEntry::default()
     };
     drop(services.guard_log().append(&entry));

@@ -62,7 +62,7 @@ pub(super) fn install(
     } else {
         args.agents.clone()
     };
-    let program = services.own_program()?;
+    let program = services.current_exe()?;
     let plan = |agent| planned(agent, project.as_deref(), &program, args.observe, services);
     if project.is_some() {
         printer.alert(&format!(
@@ -84,7 +84,7 @@ fn planned(
     let before = services.read_settings(&path)?;
     // A record is about the hook that stands there; a file made anew has another past.
     let has_own = before.as_deref().is_some_and(|text| has_own(text, agent));
-    let known = services.installed(&path).filter(|_| has_own);
+    let known = services.install_record(&path).filter(|_| has_own);
     let (after, inserted) = if agent == HookAgent::Opencode {
         (
             plugin(&path, before.as_deref(), program, observe)?,
@@ -109,7 +109,7 @@ fn planned(
             held: Vec::new(),
         },
         (None, Some(text)) => {
-            let mut held = vec![agent_hooks::FILE.to_owned()];
+            let mut held = vec![agent_hooks::WHOLE_FILE.to_owned()];
             held.extend(own_containers(text, agent));
             InstallRecord {
                 held,
@@ -150,7 +150,7 @@ fn has_own(text: &str, agent: HookAgent) -> bool {
     if agent == HookAgent::Opencode {
         return text.starts_with(PLUGIN_MARK);
     }
-    agent_hooks::found(text, agent).is_ok_and(|hooks| hooks.iter().any(|hook| hook.is_guard))
+    agent_hooks::find_hooks(text, agent).is_ok_and(|hooks| hooks.iter().any(|hook| hook.is_guard))
 }
 
 /// Returns what a file holds around hooks; where the guard's is in it already, nobody knows whose that is.
@@ -158,7 +158,7 @@ fn own_containers(text: &str, agent: HookAgent) -> Vec<String> {
     if agent == HookAgent::Opencode || has_own(text, agent) {
         return Vec::new();
     }
-    agent_hooks::containers(text, agent).unwrap_or_default()
+    agent_hooks::parent_keys(text, agent).unwrap_or_default()
 }
 
 fn left_alone(path: &Path, why: &str) -> String {
@@ -189,7 +189,7 @@ fn removal(
 ) -> Result<Change, String> {
     let path = settings_path(agent, project, services)?;
     let before = services.read_settings(&path)?;
-    let record = services.installed(&path).unwrap_or_default();
+    let record = services.install_record(&path).unwrap_or_default();
     let after = match &before {
         Some(text) if agent == HookAgent::Opencode => {
             Some(text.clone()).filter(|text| !text.starts_with(PLUGIN_MARK))
@@ -206,7 +206,7 @@ fn removal(
                 });
             let goes = is_bare
                 && without != *text
-                && !record.held.iter().any(|own| own == agent_hooks::FILE);
+                && !record.held.iter().any(|own| own == agent_hooks::WHOLE_FILE);
             Some(without).filter(|_| !goes)
         }
         None => None,
@@ -231,7 +231,7 @@ fn settings_path(
     services: &dyn ServiceFactory,
 ) -> Result<PathBuf, String> {
     services
-        .agent_settings(agent, project)
+        .agent_settings_path(agent, project)
         .map_err(|error| error.to_string())
 }
 
@@ -244,8 +244,8 @@ fn project(
     if !wanted {
         return Ok(None);
     }
-    let place = services.guard_place(folder);
-    if place.is_nowhere() {
+    let place = services.guard_project(folder);
+    if place.is_no_project() {
         return Err(CliError::usage(
             "`--project` means nothing here: the home folder is no project; leave it out, or go into one",
         ));
@@ -306,7 +306,7 @@ fn made(
         change.before.as_deref().unwrap_or(""),
         change.after.as_deref().unwrap_or(""),
     );
-    for line in agent_hooks::difference(old, new) {
+    for line in agent_hooks::diff_lines(old, new) {
         let tone = match line.chars().next() {
             Some('+') => TextStyle::Good,
             Some('-') => TextStyle::Bad,
@@ -335,7 +335,7 @@ fn made(
         change.after.as_deref(),
     )?;
     services.remove_empty_folders(&change.folders);
-    if let Err(why) = services.remember_installed(&change.path, change.record.as_ref()) {
+    if let Err(why) = services.save_install_record(&change.path, change.record.as_ref()) {
         printer.alert(&format!(
             "what was done to the file could not be noted ({why}); `tos guard uninstall` will take empty lists with it"
         ));
@@ -353,7 +353,7 @@ fn made(
 /// Says which other hooks there are, and in which order they run.
 fn others(change: &Change, printer: &Printer) {
     let text = change.after.as_deref().unwrap_or("");
-    let Ok(hooks) = agent_hooks::found(text, change.agent) else {
+    let Ok(hooks) = agent_hooks::find_hooks(text, change.agent) else {
         return;
     };
     let other: Vec<String> = hooks

@@ -19,7 +19,7 @@ use crate::{
         cli::{
             commands::policy,
             exit::{CliError, CliExit},
-            guard_services::GuardPlace,
+            guard_services::GuardProject,
             services::ServiceFactory,
         },
         report::{Printer, printer::TextStyle},
@@ -38,11 +38,11 @@ pub(super) fn explain(
         let why = "there is no command to judge: tos guard explain 'rm -rf build'";
         return Err(CliError::usage(why));
     }
-    let place = services.guard_place(folder);
+    let place = services.guard_project(folder);
     let settings = rules_here(&place, services, printer)?;
     let rules = settings.policy().map_err(CliError::Setup)?;
     let command = policy::command(&args.kind, &args.command)?;
-    let world = services.guard_world(&place, &settings);
+    let world = services.guard_context(&place, &settings);
     let losses = Policy::losses(&command, &world);
     let presence = if args.unattended {
         Presence::Nobody("nobody can be asked")
@@ -106,7 +106,7 @@ pub(super) fn explain(
 
 /// Reads the rules of a place, and warns of those that allow too much.
 fn rules_here(
-    place: &GuardPlace,
+    place: &GuardProject,
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<GuardSettings, CliError> {
@@ -153,7 +153,7 @@ const fn tone_of(decision: Decision) -> TextStyle {
 }
 
 fn entries(all: bool, folder: Option<&Path>, services: &dyn ServiceFactory) -> Vec<LogEntry> {
-    let root = services.guard_place(folder).root.display().to_string();
+    let root = services.guard_project(folder).root.display().to_string();
     let mut entries = services.guard_log().read();
     entries.retain(|entry| entry.session != PROBE_SESSION && (all || entry.root == root));
     entries

@@ -10,18 +10,18 @@ use crate::{
     config::{
         agent_hooks,
         guard::GuardSettings,
-        settings_dialect::{hooks_off, unread_because},
+        settings_dialect::{hooks_disabled_reason, unreadable_reason},
     },
     domain::guard::{
         HookAgent,
-        hook::{PLUGIN_MARK, hook_command, is_refusal, probe, program_of},
+        hook::{PLUGIN_MARK, hook_command, is_refusal, probe_call, program_of},
         log::{LogEntry, PROBE_SESSION},
     },
     interfaces::{
         cli::{
             args::GlobalArgs,
             exit::{CliError, CliExit},
-            guard_services::GuardPlace,
+            guard_services::GuardProject,
             services::ServiceFactory,
         },
         report::{Printer, printer::TextStyle},
@@ -35,7 +35,7 @@ struct HookStatus {
     /// `person` or `project`.
     scope: &'static str,
     file: PathBuf,
-    /// `proved`, `observes`, `missing`, `not proved`, `not effective`, `not trusted` or `unreadable`.
+    /// `proved`, `observes`, `missing_checkpoint`, `not proved`, `not effective`, `not trusted` or `unreadable`.
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     program: Option<String>,
@@ -50,7 +50,7 @@ pub(super) fn main(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let place = services.guard_place(global.root.as_deref());
+    let place = services.guard_project(global.root.as_deref());
     let agents = if args.agents.is_empty() {
         HookAgent::ALL.to_vec()
     } else {
@@ -59,9 +59,9 @@ pub(super) fn main(
     let settings = services.guard_settings(&place.root);
     let mut all = Vec::new();
     for agent in agents {
-        let person = services.agent_settings(agent, None)?;
-        let project = services.agent_settings(agent, Some(&place.root))?;
-        let project = (!place.is_nowhere()).then_some(("project", project));
+        let person = services.agent_settings_path(agent, None)?;
+        let project = services.agent_settings_path(agent, Some(&place.root))?;
+        let project = (!place.is_no_project()).then_some(("project", project));
         for (scope, file) in [("person", person)].into_iter().chain(project) {
             all.push(status_of(agent, scope, file, &place, services));
         }
@@ -131,8 +131,8 @@ fn rules_told(settings: &Result<GuardSettings, String>) -> String {
             };
             format!(
                 "rules: {} of your own, {} examples hold{observe}",
-                settings.count(),
-                settings.examples()
+                settings.rule_count(),
+                settings.example_count()
             )
         }
         Err(why) => format!(
@@ -146,7 +146,7 @@ fn status_of(
     agent: HookAgent,
     scope: &'static str,
     file: PathBuf,
-    place: &GuardPlace,
+    place: &GuardProject,
     services: &dyn ServiceFactory,
 ) -> HookStatus {
     let mut status = HookStatus {
@@ -170,7 +170,7 @@ fn status_of(
     let command = if agent == HookAgent::Opencode {
         plugin_command(&text)
     } else {
-        match agent_hooks::found(&text, agent) {
+        match agent_hooks::find_hooks(&text, agent) {
             Ok(hooks) => {
                 let others = hooks.iter().filter(|hook| !hook.is_guard);
                 status.others = others
@@ -192,7 +192,7 @@ fn status_of(
     let off = if agent == HookAgent::Opencode {
         None
     } else {
-        unread_because(&text, agent).or_else(|| switched_off(agent, place, services))
+        unreadable_reason(&text, agent).or_else(|| switched_off(agent, place, services))
     };
     match off {
         Some(why) => {
@@ -207,11 +207,13 @@ fn status_of(
 /// Returns what in other files of an agent keeps its hooks from being run.
 fn switched_off(
     agent: HookAgent,
-    place: &GuardPlace,
+    place: &GuardProject,
     services: &dyn ServiceFactory,
 ) -> Option<String> {
-    let person = services.agent_settings(agent, None).ok()?;
-    let project = services.agent_settings(agent, Some(&place.root)).ok()?;
+    let person = services.agent_settings_path(agent, None).ok()?;
+    let project = services
+        .agent_settings_path(agent, Some(&place.root))
+        .ok()?;
     let files = match agent {
         HookAgent::Claude => {
             let local = project.with_file_name("settings.local.json");
@@ -226,7 +228,7 @@ fn switched_off(
     };
     files.into_iter().find_map(|file| {
         let text = services.read_settings(&file).ok()??;
-        let why = hooks_off(&text, agent)?;
+        let why = hooks_disabled_reason(&text, agent)?;
         Some(format!("{}: {why}", file.display()))
     })
 }
@@ -261,7 +263,7 @@ fn tried(
         whose(program, services, status);
     }
     status.program = program;
-    let input = probe(agent, folder, PROBE_SESSION);
+    let input = probe_call(agent, folder, PROBE_SESSION);
     status.state = match services.try_hook(command, &input, folder) {
         // A refusal by status 2 alone may be the shell's, around a tos that is gone.
         Ok(end) if is_refusal(agent, end.code, &end.stdout) && end.code == Some(0) => "proved",
@@ -324,7 +326,7 @@ fn observing(command: &str, folder: &Path, services: &dyn ServiceFactory) -> Opt
     if command.contains(" --observe") {
         return Some("`--observe`".to_owned());
     }
-    let root = services.guard_place(Some(folder)).root;
+    let root = services.guard_project(Some(folder)).root;
     let settings = services.guard_settings(&root).ok();
     let settings = settings.filter(|settings| settings.observe)?;
     let files: Vec<String> = settings
@@ -353,7 +355,7 @@ fn whose(program: &str, services: &dyn ServiceFactory, status: &mut HookStatus) 
 
 /// Says whether Codex would run the hook: it skips what nobody has trusted, without a word.
 fn trust(services: &dyn ServiceFactory, status: &mut HookStatus) {
-    let config = services.agent_settings(HookAgent::Codex, None);
+    let config = services.agent_settings_path(HookAgent::Codex, None);
     let config = config.map(|file| file.with_file_name("config.toml"));
     let text = config
         .ok()

@@ -64,14 +64,14 @@ pub(super) fn main(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let place = services.guard_place(folder);
+    let place = services.guard_project(folder);
     let settings = services
         .guard_settings(&place.root)
         .map_err(CliError::Setup)?;
     let rules = settings.policy().map_err(CliError::Setup)?;
     let world = PolicyContext {
         attended: true,
-        ..services.guard_world(&place, &settings)
+        ..services.guard_context(&place, &settings)
     };
     let file = place.folder.join(&args.file);
     let text = services.read_settings(&file).map_err(CliError::Usage)?;

@@ -23,7 +23,7 @@ pub(super) fn main(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let place = services.guard_place(folder);
+    let place = services.guard_project(folder);
     match args.id {
         Some(number) if !args.list => restore(number, &place.root, services, printer),
         _ => list(&place.root, services, printer),
@@ -51,7 +51,7 @@ fn list(
             "{:>4}  {time}  {}: {}",
             one.number,
             cause.agent,
-            one.what()
+            one.describe()
         ));
         let command = cause.command.replace('\n', " ");
         let command: String = command.chars().take(100).collect();

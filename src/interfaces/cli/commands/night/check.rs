@@ -13,7 +13,7 @@ use crate::{
     interfaces::{
         cli::{
             args::GlobalArgs,
-            commands::{session_client::Engine, task},
+            commands::{session_client::SessionHost, task},
             exit::{CliError, CliExit},
             gate_services::GateServices,
             services,
@@ -33,15 +33,18 @@ pub(super) fn main(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let list = task::read(file, services)?;
-    let engine = Engine::find(global, services);
-    let (task_services, gate_services) = task::prepared(&engine, global, services, printer)?;
-    let confined = task::confined(&list, &task_services, services)?;
-    let Some(findings) = look(&list, &task_services, &gate_services, confined, services)? else {
+    let list = task::read_list(file, services)?;
+    let engine = SessionHost::find(global, services);
+    let (task_services, gate_services) =
+        task::prepare_services(&engine, global, services, printer)?;
+    let confined = task::list_confinement(&list, &task_services, services)?;
+    let Some(findings) =
+        health_findings(&list, &task_services, &gate_services, confined, services)?
+    else {
         return Ok(CliExit::Cancelled);
     };
     printer.line(&health::table(&findings));
-    let refusal = refusal(&findings);
+    let refusal = blocking_refusal(&findings);
     printer.document(&json!({ "healthy": refusal.is_none(), "findings": findings }));
     let Some(refusal) = refusal else {
         return Ok(CliExit::Success);
@@ -51,7 +54,7 @@ pub(super) fn main(
 }
 
 /// Looks at everything and judges it by what the phase asks for; `None` = a person did not want to wait.
-pub(super) fn look(
+pub(super) fn health_findings(
     list: &TaskList,
     task_services: &TaskServices,
     gate_services: &GateServices,
@@ -78,7 +81,7 @@ pub(super) fn look(
 }
 
 /// Returns the refusal that the first red finding stands for.
-pub(super) fn refusal(findings: &[HealthFinding]) -> Option<GateRefusal> {
+pub(super) fn blocking_refusal(findings: &[HealthFinding]) -> Option<GateRefusal> {
     let red = health::first_blocking_finding(findings)?;
     let remedy = if red.remedy.is_empty() {
         String::new()

@@ -39,7 +39,7 @@ enum Verb {
         /// The list: a plan (YAML), TOML or JSON; `-` reads TOML or JSON from standard input
         list: PathBuf,
         #[command(flatten)]
-        time: TimeOfDay,
+        time: DeadlineArgs,
         /// Somebody sits at the terminal; where the autonomy level wants it, `go` is asked for each task
         #[arg(long)]
         attended: bool,
@@ -52,7 +52,7 @@ enum Verb {
         /// The run; the newest night with open tasks if absent
         run: Option<String>,
         #[command(flatten)]
-        time: TimeOfDay,
+        time: DeadlineArgs,
         /// Somebody sits at the terminal
         #[arg(long)]
         attended: bool,
@@ -91,7 +91,7 @@ enum Verb {
 
 /// When a session has to be over.
 #[derive(Debug, Clone, Default, Args)]
-pub(super) struct TimeOfDay {
+pub(super) struct DeadlineArgs {
     /// Until this time of day, e.g. `07:00`
     #[arg(long, value_name = "HH:MM", conflicts_with = "time")]
     until: Option<String>,

@@ -8,7 +8,7 @@ use crate::interfaces::{
         commands::{
             service_client::ServiceClient,
             session_client,
-            task_screen::{TaskScreen, exit},
+            task_screen::{TaskScreen, exit_code},
         },
         exit::{CliError, CliExit},
         services::ServiceFactory,
@@ -24,7 +24,7 @@ pub(super) fn follow(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let client = ServiceClient::find(global, services)?;
-    let id = session_client::meant(&client, session)?;
+    let id = session_client::resolve_session(&client, session)?;
     let screen = TaskScreen {
         ask: |_| None,
         printer: printer.clone(),
@@ -38,7 +38,7 @@ pub(super) fn follow(
     ));
     printer
         .document(&json!({ "session": id, "run": report.run, "ended_by": report.stop.as_str() }));
-    Ok(exit(&report))
+    Ok(exit_code(&report))
 }
 
 /// `tos night cancel`: ends a session.
@@ -49,7 +49,7 @@ pub(super) fn cancel(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let client = ServiceClient::find(global, services)?;
-    let id = session_client::meant(&client, session)?;
+    let id = session_client::resolve_session(&client, session)?;
     let told = session_client::cancel(&client, id, "tos night cancel")?;
     let text = told["message"].as_str().map_or_else(
         || format!("session-{id} is ending: the task at work is undone, accepted work stays"),

@@ -11,7 +11,7 @@ use crate::{
     interfaces::{
         cli::{
             args::GlobalArgs,
-            commands::{session_client::Engine, task},
+            commands::{session_client::SessionHost, task},
             exit::{CliError, CliExit},
             services::ServiceFactory,
         },
@@ -20,21 +20,22 @@ use crate::{
 };
 
 use super::{
-    TimeOfDay, start,
+    DeadlineArgs, start,
     start::{NightRequest, digest},
 };
 
 /// Goes on with a night.
 pub(super) fn main(
     run: Option<&str>,
-    time: &TimeOfDay,
+    time: &DeadlineArgs,
     (attended, detach): (bool, bool),
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let engine = Engine::find(global, services);
-    let (task_services, gate_services) = task::prepared(&engine, global, services, printer)?;
+    let engine = SessionHost::find(global, services);
+    let (task_services, gate_services) =
+        task::prepare_services(&engine, global, services, printer)?;
     let records = &gate_services.chain.records;
     let stable = gate_services.report().permission.checkpoint_every > 0;
     let run = match run {
@@ -42,7 +43,7 @@ pub(super) fn main(
         None => newest_open(records, stable, &engine.runs_under_way()?, global, services)?
             .ok_or_else(|| CliError::NotDone("no night has open tasks".to_owned()))?,
     };
-    engine.refuse_twice("run", &run)?;
+    engine.require_not_running("run", &run)?;
     let list = kept(&run, records, global, services)?;
     let progress = RunProgress::of(records, &run);
     if !is_open(&list, &progress, stable) {
@@ -58,7 +59,7 @@ pub(super) fn main(
         attended,
         detach,
     };
-    start::carry_out(
+    start::run_night(
         &night,
         &engine,
         &task_services,
@@ -118,7 +119,7 @@ fn kept(
         ))
     })?;
     let name = format!("nights/{run}/list.json");
-    let text = services.read_state(global, &name).ok_or_else(|| {
+    let text = services.read_state_file(global, &name).ok_or_else(|| {
         CliError::NotDone(format!(
             "{run} was no night: its list was not kept; run the list again"
         ))
@@ -134,23 +135,23 @@ fn kept(
 
 /// Returns when the session has to be over: as asked, else as it was meant when the night began.
 fn time_left(
-    time: &TimeOfDay,
+    time: &DeadlineArgs,
     run: &str,
     now: Timestamp,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
-) -> TimeOfDay {
+) -> DeadlineArgs {
     if time.until.is_some() || time.time.is_some() {
         return time.clone();
     }
     let until = || {
-        let text = services.read_state(global, &format!("nights/{run}/night.json"))?;
+        let text = services.read_state_file(global, &format!("nights/{run}/night.json"))?;
         let facts: serde_json::Value = serde_json::from_str(&text).ok()?;
         let until: Timestamp = serde_json::from_value(facts.get("until")?.clone()).ok()?;
         let left = (until - now).num_seconds();
         (left > 0).then(|| format!("{left}s"))
     };
-    TimeOfDay {
+    DeadlineArgs {
         until: None,
         time: until(),
     }

@@ -6,13 +6,13 @@ use serde_json::json;
 
 use crate::{
     domain::{
-        night::{NightSummary, dollars, is_board_attempt, run_ids, summarise_run},
+        night::{NightSummary, format_usd, is_board_attempt, run_ids, summarise_run},
         tasks::StopReason,
     },
     interfaces::{
         cli::{
             args::GlobalArgs,
-            commands::session_client::Engine,
+            commands::session_client::SessionHost,
             exit::{CliError, CliExit},
             gate_services::GateServices,
             services::ServiceFactory,
@@ -53,7 +53,7 @@ pub(super) fn main(
 }
 
 /// Writes the summary of a run where it is kept, and shows it.
-pub(super) fn tell(
+pub(super) fn publish_summary(
     run: &str,
     gate_services: &GateServices,
     global: &GlobalArgs,
@@ -62,7 +62,7 @@ pub(super) fn tell(
 ) -> Result<(), CliError> {
     let summary = read(&*gate_services.ledger, Some(run))?;
     printer.line(&night::text(&summary));
-    keep(run, gate_services, global, services, printer);
+    write_summary_files(run, gate_services, global, services, printer);
     printer.document(&json!(summary));
     Ok(())
 }
@@ -83,7 +83,7 @@ pub(in crate::interfaces::cli::commands) fn summary_files(
 
 /// Writes the summary of a run where it is kept: as text, JSON and one page. It can be made again from the ledger at any
 /// time, so what cannot be written is told and stops nothing.
-pub(in crate::interfaces::cli::commands) fn keep(
+pub(in crate::interfaces::cli::commands) fn write_summary_files(
     run: &str,
     gate_services: &GateServices,
     global: &GlobalArgs,
@@ -92,7 +92,7 @@ pub(in crate::interfaces::cli::commands) fn keep(
 ) {
     let kept = || -> Result<(), CliError> {
         for (name, text) in summary_files(&*gate_services.ledger, run)? {
-            let path = services.write_state(global, &name, &text)?;
+            let path = services.write_state_file(global, &name, &text)?;
             if Path::new(&name)
                 .extension()
                 .is_some_and(|kind| kind == "html")
@@ -121,14 +121,14 @@ pub(super) fn list(
         .collect();
     for summary in &seen {
         let began = summary.sessions.first().map(|one| one.began);
-        let cost = summary.micro_usd.map(dollars).unwrap_or_default();
+        let cost = summary.micro_usd.map(format_usd).unwrap_or_default();
         let line = format!(
             "{}  {}  {:<16} {:>3} of {:<3} passed  {:<13} {cost}",
             summary.run,
             began.map_or_else(String::new, |at| at.format("%Y-%m-%d %H:%M").to_string()),
             summary.list,
             summary.counts.success,
-            summary.all(),
+            summary.task_count(),
             StopReason::label_of(summary.last_session_end()),
         );
         printer.line(line.trim_end());
@@ -147,10 +147,10 @@ pub(super) fn merge(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let engine = Engine::find(global, services);
+    let engine = SessionHost::find(global, services);
     let task_services = match &engine {
-        Engine::Here => services.task_desk(global)?,
-        Engine::Service(_) => services.task_desk_beside_service(global)?,
+        SessionHost::Here => services.lock_task_services(global)?,
+        SessionHost::Service(_) => services.unlocked_task_services(global)?,
     };
     let summary = read(&*task_services.tools.ledger, run)?;
     let run = &summary.run;
@@ -160,7 +160,7 @@ pub(super) fn merge(
         )));
     }
     // Nobody may be at work on what is taken over.
-    engine.refuse_twice("run", run)?;
+    engine.require_not_running("run", run)?;
     let tip = summary.tip.filter(|tip| Some(tip) != summary.base.as_ref());
     let tip = tip
         .filter(|_| summary.counts.success > 0)
@@ -168,7 +168,7 @@ pub(super) fn merge(
     let taken = task_services
         .tools
         .worktrees
-        .take_over(&tip, &format!("refs/tos/runs/{run}"));
+        .fast_forward(&tip, &format!("refs/tos/runs/{run}"));
     let branch = taken.map_err(|error| CliError::NotDone(error.to_string()))?;
     printer.line(&format!(
         "{branch} now has the work of {} tasks of {run}",

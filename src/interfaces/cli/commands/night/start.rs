@@ -4,14 +4,14 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use serde_json::json;
 
-use super::{TimeOfDay, check, show};
+use super::{DeadlineArgs, check, show};
 use crate::{
     domain::{
         gates,
-        gates::{GateRefusal, GatesReport, StartRequest},
+        gates::{AutonomyReport, GateRefusal, StartRequest},
         ledger::{SessionStart, chain::sha256},
         night::{health, health::HealthFinding, seconds_until},
-        notification::{Notification, NotificationEvent},
+        notify::{Notification, NotificationEvent},
         tasks::{RunProgress, TaskList},
         time::duration_words,
     },
@@ -20,9 +20,9 @@ use crate::{
             args::GlobalArgs,
             commands::{
                 session_client,
-                session_client::{Engine, Work},
+                session_client::{ListRun, SessionHost},
                 task,
-                task_screen::exit,
+                task_screen::exit_code,
             },
             exit::{CliError, CliExit},
             gate_services::GateServices,
@@ -49,7 +49,7 @@ pub(super) struct NightRequest {
     /// What earlier sessions have done.
     pub(super) progress: RunProgress,
     /// When it has to be over.
-    pub(super) time: TimeOfDay,
+    pub(super) time: DeadlineArgs,
     /// Somebody sits at the terminal.
     pub(super) attended: bool,
     /// Nobody follows what a service carries out.
@@ -60,7 +60,7 @@ impl NightRequest {
     /// Where the phase allows no night alone and a person sits at the terminal, offers to work with that person.
     fn offered(
         &self,
-        report: &GatesReport,
+        report: &AutonomyReport,
         services: &dyn ServiceFactory,
         printer: &Printer,
     ) -> Self {
@@ -81,16 +81,17 @@ impl NightRequest {
 /// Starts a night.
 pub(super) fn main(
     file: &Path,
-    time: &TimeOfDay,
+    time: &DeadlineArgs,
     (attended, detach): (bool, bool),
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let list = task::read(file, services)?;
-    let engine = Engine::find(global, services);
-    engine.refuse_twice("list", &list.id)?;
-    let (task_services, gate_services) = task::prepared(&engine, global, services, printer)?;
+    let list = task::read_list(file, services)?;
+    let engine = SessionHost::find(global, services);
+    engine.require_not_running("list", &list.id)?;
+    let (task_services, gate_services) =
+        task::prepare_services(&engine, global, services, printer)?;
     let night = NightRequest {
         list,
         run: None,
@@ -99,7 +100,7 @@ pub(super) fn main(
         attended,
         detach,
     };
-    carry_out(
+    run_night(
         &night,
         &engine,
         &task_services,
@@ -111,9 +112,9 @@ pub(super) fn main(
 }
 
 /// Carries a night out, from the question to the gate to the summary.
-pub(super) fn carry_out(
+pub(super) fn run_night(
     night: &NightRequest,
-    engine: &Engine,
+    engine: &SessionHost,
     task_services: &TaskServices,
     mut gate_services: GateServices,
     global: &GlobalArgs,
@@ -127,11 +128,14 @@ pub(super) fn carry_out(
         } else {
             "start it at a terminal; `tos autonomy status` shows the way to a night alone"
         };
-        return Err(refused("--attended needs a person at the terminal", next));
+        return Err(refusal_error(
+            "--attended needs a person at the terminal",
+            next,
+        ));
     }
-    let confined = task::confined(&night.list, task_services, services)?;
+    let confined = task::list_confinement(&night.list, task_services, services)?;
     gate_services.here.backend = Some(confined.backend.clone());
-    gate_services.here.agent_version = Some(task::version(task_services, &night.list.agent));
+    gate_services.here.agent_version = Some(task::agent_version(task_services, &night.list.agent));
     let report = gate_services.report();
     let night = &night.offered(&report, services, printer);
     let asked = task_services.tools.clock.boottime();
@@ -168,7 +172,7 @@ pub(super) fn carry_out(
         overridden: report.overridden.is_some(),
         sleep_guard: guard,
         list_digest: digest(&kept_text(&night.list)),
-        ..task::start(&gate_services, task_services, &night.list, confined)
+        ..task::session_start(&gate_services, task_services, &night.list, confined)
     };
     // The end was meant from the moment of asking; the checks have taken a part of the time.
     let checked = task_services.tools.clock.boottime().saturating_sub(asked);
@@ -180,7 +184,7 @@ pub(super) fn carry_out(
         ..SessionTerms::new(&run, start)
     };
     printer.note(&format!("night {run}: {} tasks", night.list.tasks.len()));
-    let work = Work {
+    let work = ListRun {
         list: &night.list,
         terms: &terms,
         kind: "night",
@@ -192,14 +196,14 @@ pub(super) fn carry_out(
 
 /// Carries the list out and tells what came of it.
 fn perform(
-    work: &Work<'_>,
-    engine: &Engine,
+    work: &ListRun<'_>,
+    engine: &SessionHost,
     task_services: &TaskServices,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let ended = session_client::carry_out(work, engine, task_services, global, services, printer)?;
+    let ended = session_client::run_list(work, engine, task_services, global, services, printer)?;
     let Some(summary) = ended else {
         return Ok(CliExit::Success);
     };
@@ -208,15 +212,15 @@ fn perform(
     }
     // A demotion that this session has caused is recorded before anything else can start.
     let gate_services = GateServices::load(services, global)?;
-    show::tell(&work.terms.run, &gate_services, global, services, printer)?;
-    Ok(exit(&summary))
+    show::publish_summary(&work.terms.run, &gate_services, global, services, printer)?;
+    Ok(exit_code(&summary))
 }
 
 /// Returns how long the session may take; `None` = as long as somebody watches.
 fn seconds(
     night: &NightRequest,
     gate_services: &GateServices,
-    report: &GatesReport,
+    report: &AutonomyReport,
 ) -> Result<Option<u64>, CliError> {
     let until = night.time.until.as_deref().map(|text| {
         seconds_until(text, gate_services.here.at)
@@ -265,11 +269,12 @@ fn healthy(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<bool, CliError> {
-    let Some(findings) = check::look(list, task_services, gate_services, confined, services)?
+    let Some(findings) =
+        check::health_findings(list, task_services, gate_services, confined, services)?
     else {
         return Ok(false);
     };
-    let Some(refusal) = check::refusal(&findings) else {
+    let Some(refusal) = check::blocking_refusal(&findings) else {
         // About sleep is spoken when the guard is really set.
         let told = |one: &&HealthFinding| !one.remedy.is_empty() && one.what != "sleep";
         for one in findings.iter().filter(told) {
@@ -281,12 +286,12 @@ fn healthy(
     let title = format!("{}: the night did not begin", list.id);
     let told = Notification::new(NotificationEvent::Unhealthy, title, &task_services.run)
         .text(&refusal.why)
-        .next(&refusal.next);
+        .next_command(&refusal.next);
     task_services.tools.notifications.send(told);
     let notifications = Arc::clone(&task_services.tools.notifications);
     // Whoever cannot be told is in the table already.
     services::block_on(services, move |_| {
-        Box::pin(async move { notifications.settle(SETTLE).await })
+        Box::pin(async move { notifications.flush(SETTLE).await })
     })?;
     Err(CliError::Refused(refusal))
 }
@@ -324,8 +329,8 @@ fn keep(
         seconds.map(|seconds| gate_services.here.at + std::time::Duration::from_secs(seconds));
     let facts = json!({ "version": 1, "run": run, "list": night.list.id, "until": until });
     let text = format!("{facts:#}\n");
-    services.write_state(global, &format!("nights/{run}/night.json"), &text)?;
-    services.write_state(
+    services.write_state_file(global, &format!("nights/{run}/night.json"), &text)?;
+    services.write_state_file(
         global,
         &format!("nights/{run}/list.json"),
         &kept_text(&night.list),
@@ -343,7 +348,7 @@ pub(super) fn digest(text: &str) -> String {
     sha256(text.as_bytes()).chars().take(16).collect()
 }
 
-pub(super) fn refused(why: &str, next: &str) -> CliError {
+pub(super) fn refusal_error(why: &str, next: &str) -> CliError {
     CliError::Refused(GateRefusal {
         why: why.to_owned(),
         next: next.to_owned(),

@@ -26,7 +26,7 @@ pub(super) fn run(
         )));
     }
     if args.enforce {
-        list.enforce().map_err(PlanCliError::Usage)?;
+        list.restrict_untrusted().map_err(PlanCliError::Usage)?;
     }
     let ended = task::run(
         &list,
@@ -40,7 +40,7 @@ pub(super) fn run(
 }
 
 /// Leaves the tasks of a plan that are still in its graph.
-pub(super) fn kept(plan: &mut Plan) {
+pub(super) fn drop_removed_tasks(plan: &mut Plan) {
     if let Some(list) = &mut plan.guarded {
         let known = |id: &str| plan.tasks.iter().any(|task| &*task.id == id);
         list.tasks.retain(|task| known(&task.id));

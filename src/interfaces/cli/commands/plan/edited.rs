@@ -9,7 +9,10 @@ use crate::{
 };
 
 /// Returns the files of the plan as they are now, where one of them is not what it was when the run began.
-pub(super) fn sources(context: PlanCommands<'_>, state: &RunState) -> Option<Vec<PlanSource>> {
+pub(super) fn changed_sources(
+    context: PlanCommands<'_>,
+    state: &RunState,
+) -> Option<Vec<PlanSource>> {
     let then = &state.created.sources;
     let now: Vec<PlanSource> = then
         .iter()
@@ -38,7 +41,7 @@ pub(super) fn announce(
 }
 
 /// Loads the edited plan in place of the old one; returns it with the tasks that have to run again for it.
-pub(super) fn take(
+pub(super) fn load_edited_plan(
     context: PlanCommands<'_>,
     run: &mut dyn RunDir,
     state: &RunState,

@@ -17,7 +17,7 @@ use crate::{
             task::{JobTask, PolicyMode, TaskAction, TaskStdin},
         },
     },
-    ports::plan_host::{TaskGuard, without_dots},
+    ports::plan_host::{TaskConfinement, normalize_path},
     services::plan::PlanConfinementFacts,
 };
 
@@ -25,7 +25,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct EnforcedPolicy {
     /// What stands around its tasks.
-    pub(super) guard: Option<TaskGuard>,
+    pub(super) guard: Option<TaskConfinement>,
     /// The same for the records.
     pub(super) confinement: Option<PlanConfinementFacts>,
     /// The tasks that are forbidden, and why.
@@ -53,13 +53,13 @@ pub(super) fn prepare(
         .map_err(|error| wrong(error.to_string()))?;
     let around = context
         .services
-        .plan_guard(&settings, home, workdir, sources)
+        .plan_confinement(&settings, home, workdir, sources)
         .map_err(|error| PlanCliError::Usage(error.to_string()))?;
     if let Some(folder) = &plan.artifacts_dir
         && !around
             .guard
             .reach
-            .may_write(&without_dots(&workdir.join(folder)))
+            .may_write(&normalize_path(&workdir.join(folder)))
     {
         return Err(PlanCliError::Usage(format!(
             "under `policy: enforce` `artifacts_dir` must lie in the working directory, outside of what tos and git keep \
@@ -159,7 +159,7 @@ fn job_fault(
         .cwd
         .as_deref()
         .map_or_else(|| workdir.to_owned(), |cwd| workdir.join(cwd));
-    let root: PathBuf = without_dots(&cwd.join(&job.root));
+    let root: PathBuf = normalize_path(&cwd.join(&job.root));
     let has_env_file = task
         .extra
         .as_ref()

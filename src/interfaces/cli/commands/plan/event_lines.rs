@@ -14,7 +14,7 @@ use crate::{
     },
     interfaces::report::{
         Printer,
-        plan::{clean, duration, push_fmt, task_output},
+        plan::{format_duration, push_fmt, replace_control_chars, task_output},
         printer::TextStyle,
     },
     ports::plan_store::{LogStream, RunDir},
@@ -25,19 +25,19 @@ use crate::{
 const LISTED: usize = 20;
 
 /// Prints events as they are recorded.
-pub(super) struct EventLines<'a> {
+pub(super) struct EventPrinter<'a> {
     printer: &'a Printer,
     is_quiet: bool,
 }
 
-impl<'a> EventLines<'a> {
+impl<'a> EventPrinter<'a> {
     pub(super) const fn new(printer: &'a Printer, is_quiet: bool) -> Self {
         Self { printer, is_quiet }
     }
 }
 
-impl PlanObserver for EventLines<'_> {
-    fn saw(&mut self, plan: &Plan, state: &RunState, events: &[PlanEvent]) {
+impl PlanObserver for EventPrinter<'_> {
+    fn on_events(&mut self, plan: &Plan, state: &RunState, events: &[PlanEvent]) {
         let is_json = self.printer.is_json();
         if self.is_quiet && !is_json {
             return;
@@ -45,7 +45,7 @@ impl PlanObserver for EventLines<'_> {
         let text = &mut String::new();
         for event in events {
             if is_json {
-                push_fmt(text, format_args!("{}\n", wire(state, event)));
+                push_fmt(text, format_args!("{}\n", event_json(state, event)));
             } else {
                 line(plan, state, event, text);
             }
@@ -63,7 +63,7 @@ impl PlanObserver for EventLines<'_> {
     }
 }
 
-impl EventLines<'_> {
+impl EventPrinter<'_> {
     /// Gives the first word of a line its colour.
     fn painted(&self, line: &str) -> String {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -79,7 +79,7 @@ impl EventLines<'_> {
 }
 
 /// Returns an event with the names of its tasks, as programs read it.
-pub(super) fn wire(state: &RunState, event: &PlanEvent) -> Value {
+pub(super) fn event_json(state: &RunState, event: &PlanEvent) -> Value {
     let mut value = json!({});
     let Ok(Value::Object(tagged)) = serde_json::to_value(event) else {
         return value;
@@ -107,7 +107,7 @@ fn name(state: &RunState, index: Option<u64>) -> Value {
     let index = index
         .and_then(|index| u32::try_from(index).ok())
         .unwrap_or(u32::MAX);
-    state.id(index).into()
+    state.task_id(index).into()
 }
 
 fn line(plan: &Plan, state: &RunState, event: &PlanEvent, text: &mut String) {
@@ -120,7 +120,7 @@ fn line(plan: &Plan, state: &RunState, event: &PlanEvent, text: &mut String) {
             };
             push_fmt(
                 text,
-                format_args!("start    {}{again}\n", state.id(started.task)),
+                format_args!("start    {}{again}\n", state.task_id(started.task)),
             );
         }
         PlanEvent::Ended(ended) => text.push_str(&ended_line(plan, state, ended)),
@@ -142,7 +142,11 @@ fn line(plan: &Plan, state: &RunState, event: &PlanEvent, text: &mut String) {
                 let why = why.unwrap_or_else(|| settled.reason.name().to_owned());
                 push_fmt(
                     text,
-                    format_args!("{status:<8} {}  {}\n", state.id(*task), clean(&why)),
+                    format_args!(
+                        "{status:<8} {}  {}\n",
+                        state.task_id(*task),
+                        replace_control_chars(&why)
+                    ),
                 );
             }
         }
@@ -163,7 +167,11 @@ fn ended_line(plan: &Plan, state: &RunState, ended: &AttemptEnded) -> String {
         _ if is_allowed => "allowed",
         _ => "FAILED",
     };
-    let mut line = format!("{word:<8} {}  {}", state.id(ended.task), duration(ended.us));
+    let mut line = format!(
+        "{word:<8} {}  {}",
+        state.task_id(ended.task),
+        format_duration(ended.us)
+    );
     if let Some(code) = ended.code.filter(|code| *code != 0) {
         let (kind, number) = if code < 0 {
             ("signal", code.unsigned_abs())
@@ -180,12 +188,18 @@ fn ended_line(plan: &Plan, state: &RunState, ended: &AttemptEnded) -> String {
         }
     }
     if let Some(message) = &ended.message {
-        push_fmt(&mut line, format_args!("  {}", clean(message)));
+        push_fmt(
+            &mut line,
+            format_args!("  {}", replace_control_chars(message)),
+        );
     }
     if let Some(wait) = ended.wait_ms {
         push_fmt(
             &mut line,
-            format_args!("  next attempt in {}", duration(wait.saturating_mul(1000))),
+            format_args!(
+                "  next attempt in {}",
+                format_duration(wait.saturating_mul(1000))
+            ),
         );
     }
     line.push('\n');
@@ -193,7 +207,7 @@ fn ended_line(plan: &Plan, state: &RunState, ended: &AttemptEnded) -> String {
 }
 
 /// Prints what a person wants to know at the end, on stderr.
-pub(super) fn summary(plan: &Plan, state: &RunState, run: &dyn RunDir) {
+pub(super) fn print_summary(plan: &Plan, state: &RunState, run: &dyn RunDir) {
     let text = &mut String::from("\n");
     let counts: Vec<String> = state
         .status_counts()
@@ -205,12 +219,12 @@ pub(super) fn summary(plan: &Plan, state: &RunState, run: &dyn RunDir) {
         format_args!("{} tasks: {}\n", plan.tasks.len(), counts.join(", ")),
     );
     let cost = |task| state.task(task).and_then(|task| task.took_us).unwrap_or(0);
-    if let Some(allowed) = explain::allowed(plan, state) {
-        push_fmt(text, format_args!("{}\n", clean(&allowed)));
+    if let Some(allowed) = explain::allowed_failures(plan, state) {
+        push_fmt(text, format_args!("{}\n", replace_control_chars(&allowed)));
     }
     let (path, total) = PlanGraph::of(plan).critical_path(cost);
     if path.len() > 1 {
-        let ids: Vec<&str> = path.iter().map(|task| state.id(*task)).collect();
+        let ids: Vec<&str> = path.iter().map(|task| state.task_id(*task)).collect();
         let shown = match ids.as_slice() {
             [first, .., last] if ids.len() > 8 => {
                 format!("{first} -> … {} more … -> {last}", ids.len() - 2)
@@ -219,7 +233,7 @@ pub(super) fn summary(plan: &Plan, state: &RunState, run: &dyn RunDir) {
         };
         push_fmt(
             text,
-            format_args!("critical path {}: {shown}\n", duration(total)),
+            format_args!("critical path {}: {shown}\n", format_duration(total)),
         );
     }
     let mut slow: Vec<(u64, &str)> = state
@@ -231,7 +245,7 @@ pub(super) fn summary(plan: &Plan, state: &RunState, run: &dyn RunDir) {
         let slowest: Vec<String> = slow
             .iter()
             .take(3)
-            .map(|(us, id)| format!("{id} {}", duration(*us)))
+            .map(|(us, id)| format!("{id} {}", format_duration(*us)))
             .collect();
         push_fmt(text, format_args!("slowest: {}\n", slowest.join(", ")));
     }
@@ -262,7 +276,7 @@ fn printed(state: &RunState, run: &dyn RunDir, text: &mut String) {
             format_args!("\n{id} failed; the end of its {from}:\n"),
         );
         for line in tail.lines() {
-            push_fmt(text, format_args!("  | {}\n", clean(line)));
+            push_fmt(text, format_args!("  | {}\n", replace_control_chars(line)));
         }
     }
 }

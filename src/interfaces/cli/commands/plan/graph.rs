@@ -74,7 +74,7 @@ fn document(plan: &Plan) -> serde_json::Value {
     let graph = PlanGraph::of(plan);
     let levels = graph.depths();
     let tasks: Vec<_> = graph
-        .order()
+        .topological_order()
         .into_iter()
         .filter_map(|index| {
             let task = plan.task(index)?;
@@ -92,7 +92,7 @@ fn document(plan: &Plan) -> serde_json::Value {
 fn text(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
     let graph = PlanGraph::of(plan);
     let levels = graph.depths();
-    for task in graph.order() {
+    for task in graph.topological_order() {
         let level = levels.get(task as usize).copied().unwrap_or(0) as usize;
         let upstream: Vec<&str> = graph
             .dependencies(task)

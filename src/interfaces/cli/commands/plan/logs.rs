@@ -21,12 +21,15 @@ pub(super) fn logs(args: &LogsArgs, context: PlanCommands<'_>) -> Result<CliExit
     let home = context.plan_store.home(args.name.home.home.as_deref())?;
     let mut run = context.plan_store.open(&home, &args.name.run)?;
     let state = run.state()?;
-    let status = standing::standing(run.as_mut(), &state);
+    let status = standing::settle_status(run.as_mut(), &state);
     let ids: Vec<&str> = match args.task.as_deref().filter(|id| !id.is_empty()) {
         None => state.created.tasks.iter().map(String::as_str).collect(),
         Some(id) => {
             let found = super::named(&state.created.tasks, id)?;
-            found.into_iter().map(|index| state.id(index)).collect()
+            found
+                .into_iter()
+                .map(|index| state.task_id(index))
+                .collect()
         }
     };
     if context.printer.is_json() {

@@ -33,6 +33,6 @@ pub(super) fn restricted(plan: Plan, only: &[String]) -> Result<Plan, PlanCliErr
         tasks.push(task);
     }
     let mut plan = Plan { tasks, ..plan };
-    agents::kept(&mut plan);
+    agents::drop_removed_tasks(&mut plan);
     Ok(plan)
 }

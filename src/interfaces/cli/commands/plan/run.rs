@@ -51,7 +51,7 @@ pub(super) fn run(args: &RunArgs, context: PlanCommands<'_>) -> Result<CliExit, 
     }
     let workdir = context.plan_store.workdir(&args.workdir)?;
     // What was read from standard input cannot be read again by a second process.
-    if watch::is_wanted(context) && args.plan.as_os_str() != "-" {
+    if watch::can_watch(context) && args.plan.as_os_str() != "-" {
         return watched(context, &home, run_words(args));
     }
     doubt(context, &plan);
@@ -79,7 +79,7 @@ pub(super) fn run(args: &RunArgs, context: PlanCommands<'_>) -> Result<CliExit, 
         only: args.only.clone(),
     };
     let mut run = loop {
-        created.run_id = run_id::create(now, context.clock.chance());
+        created.run_id = run_id::create(now, context.clock.random());
         match context.plan_store.create(&home, &plan, created.clone()) {
             Err(Error::Disk { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
             other => break other?,
@@ -91,7 +91,7 @@ pub(super) fn run(args: &RunArgs, context: PlanCommands<'_>) -> Result<CliExit, 
 }
 
 fn dry_run(plan: &Plan, context: PlanCommands<'_>) -> Result<CliExit, PlanCliError> {
-    let order = PlanGraph::of(plan).order();
+    let order = PlanGraph::of(plan).topological_order();
     if context.printer.is_json() {
         let ids: Vec<&str> = order
             .iter()
@@ -131,7 +131,7 @@ pub(super) fn resume(
 ) -> Result<CliExit, PlanCliError> {
     let began = context.clock.now().timestamp_millis();
     let home = context.plan_store.home(args.name.home.home.as_deref())?;
-    if watch::is_wanted(context) {
+    if watch::can_watch(context) {
         let mut words = vec!["resume".to_owned(), args.name.run.clone()];
         words.extend(args.failed_only.then(|| "--failed-only".to_owned()));
         words.extend(args.edited.then(|| "--edited".to_owned()));
@@ -151,9 +151,9 @@ pub(super) fn resume(
     }
     let mut passage = passage(&args.pace, &plan);
     passage.again = chosen(&plan, &state, args.failed_only);
-    match edited::sources(context, &state) {
+    match edited::changed_sources(context, &state) {
         Some(now) if args.edited => {
-            let (fresh, changed) = edited::take(context, run.as_mut(), &state, &plan)?;
+            let (fresh, changed) = edited::load_edited_plan(context, run.as_mut(), &state, &plan)?;
             plan = fresh;
             passage.again.extend(changed);
             passage.again.sort_unstable();
@@ -222,7 +222,7 @@ fn chosen(plan: &Plan, state: &RunState, failed_only: bool) -> Vec<TaskIndex> {
 pub(super) fn retry(args: &RetryArgs, context: PlanCommands<'_>) -> Result<CliExit, PlanCliError> {
     let began = context.clock.now().timestamp_millis();
     let home = context.plan_store.home(args.name.home.home.as_deref())?;
-    if watch::is_wanted(context) {
+    if watch::can_watch(context) {
         let mut words = vec!["retry".to_owned(), args.name.run.clone()];
         words.extend(["--task".to_owned(), args.task.clone()]);
         words.extend(args.downstream.then(|| "--downstream".to_owned()));
@@ -232,7 +232,7 @@ pub(super) fn retry(args: &RetryArgs, context: PlanCommands<'_>) -> Result<CliEx
     let mut run = context.plan_store.open(&home, &args.name.run)?;
     let (plan, mut state) = reopen(run.as_mut(), began)?;
     let tasks = super::named(&state.created.tasks, &args.task)?;
-    if let Some(now) = edited::sources(context, &state) {
+    if let Some(now) = edited::changed_sources(context, &state) {
         edited::announce(context, run.as_ref(), &state, &now);
     }
     let mut passage = passage(&args.pace, &plan);
@@ -307,7 +307,7 @@ fn watched(
         all.extend(["--set".to_owned(), pair.clone()]);
     }
     let tos = context.services.self_process();
-    let (runner, id) = watch::begin(tos.as_ref(), &all)?;
+    let (runner, id) = watch::spawn_runner(tos.as_ref(), &all)?;
     let mut run = context.plan_store.open(home, &id)?;
     let status = {
         let terminal = context.services.terminal();
@@ -331,7 +331,7 @@ fn watched(
     let (_, last_words) = runner
         .wait(Duration::from_secs(60))
         .map_err(PlanCliError::Usage)?;
-    event_lines::summary(&run.plan()?, &run.state()?, run.as_ref());
+    event_lines::print_summary(&run.plan()?, &run.state()?, run.as_ref());
     Printer::raw(&last_words);
     Ok(exit(status))
 }
@@ -345,7 +345,7 @@ fn finish(
     enforced: EnforcedPolicy,
 ) -> Result<CliExit, PlanCliError> {
     let is_json = context.printer.is_json();
-    let tellers = telling::begin(context)?;
+    let tellers = telling::open_notifiers(context)?;
     let telemetry = context.services.telemetry(context.global);
     let telemetry = telemetry.map_err(|error| PlanCliError::Usage(error.to_string()))?;
     let passage = &PlanRunRequest {
@@ -357,11 +357,11 @@ fn finish(
         context.printer.line(&format!("run_id: {}", run.id()));
     }
     let mut host = run.host(plan, state, enforced.guard)?;
-    let mut watcher = event_lines::EventLines::new(context.printer, context.is_quiet);
+    let mut watcher = event_lines::EventPrinter::new(context.printer, context.is_quiet);
     let mut watcher = PlanExporter::new(telemetry, run.id(), plan, &mut watcher);
     let status = plan::run_to_completion(plan, run, host.as_mut(), &mut watcher, state, passage)?;
     drop(host);
-    telling::end(context, &tellers, state, run.id());
+    telling::notify_run_end(context, &tellers, state, run.id());
     let report = report::markdown(plan, state, &*run);
     let written = run.write_report("final_report.md", &report);
     run.unlock();
@@ -379,7 +379,7 @@ fn finish(
         Printer::raw(&format!("{result}\n"));
     } else {
         if !context.is_quiet {
-            event_lines::summary(plan, state, &*run);
+            event_lines::print_summary(plan, state, &*run);
         }
         context.printer.line(&format!("state: {}", status.name()));
         context.printer.line(&format!("report: {path}"));

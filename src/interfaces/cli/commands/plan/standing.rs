@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Returns how a run stands. A run whose runner is dead is interrupted; what that runner left is ended here.
-pub(super) fn standing(run: &mut dyn RunDir, state: &RunState) -> TaskStatus {
+pub(super) fn settle_status(run: &mut dyn RunDir, state: &RunState) -> TaskStatus {
     let is_open = matches!(state.status, TaskStatus::Running | TaskStatus::Pending);
     if !is_open || run.is_live() {
         return state.status;

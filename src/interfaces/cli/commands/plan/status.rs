@@ -16,7 +16,7 @@ use crate::{
         view::{RunView, ViewDetail, format_timestamp, micros_to_seconds},
     },
     interfaces::{
-        cli::{commands::plan::standing::standing, exit::CliExit},
+        cli::{commands::plan::standing::settle_status, exit::CliExit},
         report::{Printer, plan as report, plan::html},
     },
 };
@@ -36,7 +36,7 @@ pub(super) fn list(args: &ListArgs, context: PlanCommands<'_>) -> Result<CliExit
             documents.push(serde_json::json!({"run_id": name, "status": "DAMAGED"}));
             continue;
         };
-        let status = standing(run.as_mut(), &state).name();
+        let status = settle_status(run.as_mut(), &state).name();
         let (tasks, good) = (state.tasks.len(), state.count(TaskStatus::Success));
         let created = format_timestamp(state.created.at, state.created.offset_minutes);
         let goal = state.created.goal.clone().unwrap_or_default();
@@ -49,7 +49,7 @@ pub(super) fn list(args: &ListArgs, context: PlanCommands<'_>) -> Result<CliExit
             tasks.to_string(),
             good.to_string(),
             created,
-            report::clean(&goal),
+            report::replace_control_chars(&goal),
         ]);
     }
     if context.printer.is_json() {
@@ -68,7 +68,7 @@ pub(super) fn status(
     let home = context.plan_store.home(args.name.home.home.as_deref())?;
     let mut run = context.plan_store.open(&home, &args.name.run)?;
     if args.watch
-        && watch::is_wanted(context)
+        && watch::can_watch(context)
         && let Some(mut terminal) = context.services.terminal()
     {
         watch::watch(context, run.as_mut(), terminal.as_mut(), None)?;
@@ -78,7 +78,7 @@ pub(super) fn status(
         // The plan first: what reading it takes is free again when the state is read.
         let plan = run.plan()?;
         let state = run.state()?;
-        let status = standing(run.as_mut(), &state);
+        let status = settle_status(run.as_mut(), &state);
         if context.printer.is_json() {
             let home = context
                 .services
@@ -123,22 +123,26 @@ fn table(
     let mut out = io::BufWriter::new(io::stdout().lock());
     let id = &state.created.run_id;
     writeln!(out, "run_id: {id}\nstate: {}", status.name())?;
-    if let Some(allowed) = explain::allowed(plan, state) {
-        writeln!(out, "allowed: {}", report::clean(&allowed))?;
+    if let Some(allowed) = explain::allowed_failures(plan, state) {
+        writeln!(out, "allowed: {}", report::replace_control_chars(&allowed))?;
     }
     if status == TaskStatus::Interrupted {
         writeln!(out, "next: tos plan resume {id}")?;
     }
     writeln!(out, "elapsed: {}", elapsed(state, status, now))?;
     if let Some(goal) = &state.created.goal {
-        writeln!(out, "goal: {}", report::clean(goal))?;
+        writeln!(out, "goal: {}", report::replace_control_chars(goal))?;
     }
     let confinement = state
         .opened
         .as_ref()
         .and_then(|opened| opened.confinement.as_deref());
     if let Some(sentence) = confinement {
-        writeln!(out, "confinement: {}", report::clean(sentence))?;
+        writeln!(
+            out,
+            "confinement: {}",
+            report::replace_control_chars(sentence)
+        )?;
     }
     let counted: Vec<String> = state
         .status_counts()
@@ -177,7 +181,7 @@ fn elapsed(state: &RunState, status: TaskStatus, now: Millis) -> String {
         state.updated_at
     };
     let millis = u64::try_from(end.saturating_sub(began)).unwrap_or(0);
-    report::duration(millis.saturating_mul(1000))
+    report::format_duration(millis.saturating_mul(1000))
 }
 
 /// Returns the rows of the table, and whether some are left out because there are too many.
@@ -231,7 +235,7 @@ fn rows(
             report::exit_code_text(task),
             explain::explain_status(plan, state, index).map_or_else(
                 || "-".to_owned(),
-                |explain_status| report::clean(&explain_status),
+                |explain_status| report::replace_control_chars(&explain_status),
             ),
         ]);
     }
@@ -276,7 +280,7 @@ pub(super) fn report(
     let mut run = context.plan_store.open(&home, &args.name.run)?;
     let plan = run.plan()?;
     let mut state = run.state()?;
-    state.status = standing(run.as_mut(), &state);
+    state.status = settle_status(run.as_mut(), &state);
     if args.html {
         let page = html::page(&plan, &state, run.as_ref());
         let path = run.write_report("report.html", &page)?;

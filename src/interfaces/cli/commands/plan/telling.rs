@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{PlanCliError, PlanCommands};
 use crate::{
-    domain::{notification::plan_notification, plan::state::RunState},
+    domain::{notify::plan_notification, plan::state::RunState},
     interfaces::cli::{services, task_services::EventNotifiers},
 };
 
@@ -12,9 +12,9 @@ use crate::{
 const SETTLE: Duration = Duration::from_secs(5);
 
 /// Builds what tells people; a wrong configuration is said before anything runs.
-pub(super) fn begin(context: PlanCommands<'_>) -> Result<EventNotifiers, PlanCliError> {
+pub(super) fn open_notifiers(context: PlanCommands<'_>) -> Result<EventNotifiers, PlanCliError> {
     let root = context.services.root(context.global);
-    let tellers = context.services.told_of(&root);
+    let tellers = context.services.event_notifiers(&root);
     let tellers = tellers.map_err(|trouble| PlanCliError::Usage(trouble.to_string()))?;
     for warning in &tellers.warnings {
         context.printer.alert(&format!("warning: {warning}"));
@@ -23,7 +23,7 @@ pub(super) fn begin(context: PlanCommands<'_>) -> Result<EventNotifiers, PlanCli
 }
 
 /// Tells people; whatever comes of it, the run stands as it stands.
-pub(super) fn end(
+pub(super) fn notify_run_end(
     context: PlanCommands<'_>,
     tellers: &EventNotifiers,
     state: &RunState,
@@ -35,7 +35,7 @@ pub(super) fn end(
     let notifications = Arc::clone(&tellers.notifications);
     notifications.send(notification);
     let told = services::block_on(context.services, move |_| {
-        Box::pin(async move { notifications.settle(SETTLE).await })
+        Box::pin(async move { notifications.flush(SETTLE).await })
     });
     for line in told.map(|told| told.failed).unwrap_or_default() {
         context.printer.alert(&format!("warning: {line}"));

@@ -17,9 +17,8 @@ use crate::{
     interfaces::{
         cli::commands::plan::standing,
         report::plan::{
-            clean,
-            live::{LivePlanContext, frame_lines},
-            task_output,
+            live::{LiveFrameInput, frame_lines},
+            replace_control_chars, task_output,
         },
     },
     ports::{
@@ -47,12 +46,12 @@ struct Watch<'a> {
 }
 
 /// Returns whether a person watches, who has not asked for anything else.
-pub(super) fn is_wanted(context: PlanCommands<'_>) -> bool {
+pub(super) fn can_watch(context: PlanCommands<'_>) -> bool {
     context.printer.is_terminal() && std::io::stdin().is_terminal()
 }
 
 /// Starts this program again with the same words, as a process that outlives the terminal; returns it and its run.
-pub(super) fn begin(
+pub(super) fn spawn_runner(
     tos: &dyn SelfProcess,
     words: &[String],
 ) -> Result<(Box<dyn StartedChild>, String), PlanCliError> {
@@ -131,7 +130,7 @@ impl Watch<'_> {
         if is_new {
             return Ok(TaskStatus::Pending);
         }
-        Ok(standing::standing(self.run, &self.state))
+        Ok(standing::settle_status(self.run, &self.state))
     }
 
     fn opened_by(&self) -> Option<u32> {
@@ -200,21 +199,21 @@ impl Watch<'_> {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let last = |id: &str| {
             let (bytes, _) = self.run.log_tail(id, LogStream::Out, 1);
-            clean(&task_output(&bytes))
+            replace_control_chars(&task_output(&bytes))
         };
         let shown: BTreeSet<TaskIndex> =
             self.running().take(LINES).map(|(index, _)| index).collect();
         let last_lines = shown
             .iter()
-            .map(|index| (*index, last(self.state.id(*index))))
+            .map(|index| (*index, last(self.state.task_id(*index))))
             .collect();
         let log = self.followed.map(|index| {
-            let id = self.state.id(index);
+            let id = self.state.task_id(index);
             let mut end = text(self.run.log_tail(id, LogStream::Out, size.1).0);
             end.push_str(&text(self.run.log_tail(id, LogStream::Err, size.1 / 4).0));
             (index, end.lines().map(str::to_owned).collect())
         });
-        let scene = LivePlanContext {
+        let scene = LiveFrameInput {
             now: self.context.clock.now().timestamp_millis(),
             size,
             last_lines,

@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 
-use super::{ScheduleCommands, edit::seen, trouble};
+use super::{ScheduleCommands, edit::first_seen_record, trouble};
 use crate::{
     domain::{
-        notification::{Notification, NotificationEvent},
-        schedule::{Due, Record, Schedule, What, due},
+        notify::{Notification, NotificationEvent},
+        schedule::{DueAction, Schedule, SlotEvent, SlotRecord, due},
         time::Timestamp,
     },
     interfaces::cli::{
@@ -21,11 +21,11 @@ use crate::{
 /// How long the end of a run waits for notifications that nobody has tried to deliver yet.
 const SETTLE: Duration = Duration::from_secs(5);
 
-fn record(what: What, slot: Timestamp, at: Timestamp) -> Record {
-    Record {
+fn record(what: SlotEvent, slot: Timestamp, at: Timestamp) -> SlotRecord {
+    SlotRecord {
         at,
         what,
-        ..seen(slot)
+        ..first_seen_record(slot)
     }
 }
 
@@ -51,20 +51,20 @@ pub(super) fn run_due(
         let records = task_services.records(&schedule.name)?;
         let decision = due(schedule, &records, now, task_services.renewal(schedule));
         let word = match decision {
-            Due::NotYet { .. } => continue,
-            Due::FirstSight => {
-                append(task_services, schedule, &seen(now))?;
+            DueAction::NotYet { .. } => continue,
+            DueAction::FirstSight => {
+                append(task_services, schedule, &first_seen_record(now))?;
                 continue;
             }
-            Due::Skip { slot, missed } => {
-                let record = Record {
+            DueAction::Skip { slot, missed } => {
+                let record = SlotRecord {
                     missed,
-                    ..record(What::Missed, slot, now)
+                    ..record(SlotEvent::Missed, slot, now)
                 };
                 append(task_services, schedule, &record)?;
                 "left out: nobody was there in time".to_owned()
             }
-            Due::Run { slot, missed } => {
+            DueAction::Run { slot, missed } => {
                 match begin(task_services, schedule, slot, missed, now, wait)? {
                     Begun::Started => {
                         started.push((schedule, slot));
@@ -104,7 +104,7 @@ pub(super) fn run_due(
 fn append(
     task_services: &ScheduleCommands<'_>,
     schedule: &Schedule,
-    record: &Record,
+    record: &SlotRecord,
 ) -> Result<(), CliError> {
     task_services
         .store
@@ -131,10 +131,10 @@ fn begin(
     match task_services.store.lock_run(&schedule.name) {
         Ok(free) => drop(free),
         Err(Error::Busy(holder)) => {
-            let skipped = Record {
+            let skipped = SlotRecord {
                 missed,
                 why: holder.clone(),
-                ..record(What::Overlap, slot, now)
+                ..record(SlotEvent::Overlap, slot, now)
             };
             append(task_services, schedule, &skipped)?;
             return Ok(Begun::Overlap(holder));
@@ -142,9 +142,9 @@ fn begin(
         Err(error) => return Err(trouble(error)),
     }
     // Before the start: whatever happens then, this slot is not started twice.
-    let begun = Record {
+    let begun = SlotRecord {
         missed,
-        ..record(What::Started, slot, now)
+        ..record(SlotEvent::Started, slot, now)
     };
     append(task_services, schedule, &begun)?;
     if wait {
@@ -200,9 +200,9 @@ fn carry_out(
     let _lock = match task_services.store.lock_run(name) {
         Ok(lock) => lock,
         Err(Error::Busy(holder)) => {
-            let skipped = Record {
+            let skipped = SlotRecord {
                 why: holder.clone(),
-                ..record(What::Overlap, slot, task_services.now())
+                ..record(SlotEvent::Overlap, slot, task_services.now())
             };
             append(task_services, schedule, &skipped)?;
             return Err(CliError::NotDone(format!(
@@ -211,16 +211,16 @@ fn carry_out(
         }
         Err(error) => return Err(trouble(error)),
     };
-    let log = match task_services.store.log(name, slot) {
+    let log = match task_services.store.prepare_log(name, slot) {
         Ok(log) => log,
         Err(error) => {
             failed(task_services, schedule, slot, &error.to_string())?;
             return Err(trouble(error));
         }
     };
-    let begun = Record {
+    let begun = SlotRecord {
         log: Some(log.clone()),
-        ..record(What::Started, slot, task_services.now())
+        ..record(SlotEvent::Started, slot, task_services.now())
     };
     append(task_services, schedule, &begun)?;
     let code = match task_services.store.run(&schedule.command_args(), &log) {
@@ -230,10 +230,10 @@ fn carry_out(
             return Err(trouble(error));
         }
     };
-    let ended = Record {
+    let ended = SlotRecord {
         exit_code: Some(code),
         log: Some(log.clone()),
-        ..record(What::Ended, slot, task_services.now())
+        ..record(SlotEvent::Ended, slot, task_services.now())
     };
     append(task_services, schedule, &ended)?;
     if code != 0 {
@@ -253,9 +253,9 @@ fn failed(
     slot: Timestamp,
     why: &str,
 ) -> Result<(), CliError> {
-    let record = Record {
+    let record = SlotRecord {
         why: why.to_owned(),
-        ..record(What::Failed, slot, task_services.now())
+        ..record(SlotEvent::Failed, slot, task_services.now())
     };
     append(task_services, schedule, &record)?;
     tell(task_services, schedule, slot, why);
@@ -283,10 +283,10 @@ fn tell(task_services: &ScheduleCommands<'_>, schedule: &Schedule, slot: Timesta
     );
     let notification = Notification::new(NotificationEvent::ScheduleFailed, title, "")
         .text(text)
-        .next(format!("tos schedule show {name}"));
+        .next_command(format!("tos schedule show {name}"));
     let tellers = match task_services
         .services
-        .told_of(&task_services.services.root(task_services.global))
+        .event_notifiers(&task_services.services.root(task_services.global))
     {
         Ok(tellers) => tellers,
         Err(trouble) => return task_services.printer.alert(&format!("warning: {trouble}")),
@@ -297,7 +297,7 @@ fn tell(task_services: &ScheduleCommands<'_>, schedule: &Schedule, slot: Timesta
     let notifications = Arc::clone(&tellers.notifications);
     notifications.send(notification);
     let told = services::block_on(task_services.services, move |_| {
-        Box::pin(async move { notifications.settle(SETTLE).await })
+        Box::pin(async move { notifications.flush(SETTLE).await })
     });
     for line in told.map(|told| told.failed).unwrap_or_default() {
         task_services.printer.alert(&format!("warning: {line}"));

@@ -6,7 +6,9 @@ use serde_json::json;
 use super::{ScheduleCommands, trouble, unknown};
 use crate::{
     config::{schedules, schedules::FILE},
-    domain::schedule::{Expression, Missed, Record, Schedule, Target, What, When},
+    domain::schedule::{
+        Expression, MissedPolicy, Schedule, ScheduleTarget, SlotEvent, SlotRecord, Trigger,
+    },
     interfaces::cli::exit::{CliError, CliExit},
 };
 
@@ -47,11 +49,11 @@ pub(super) struct AddArgs {
 }
 
 impl AddArgs {
-    fn target(&self) -> Option<Target> {
-        let job = self.job.clone().map(Target::Job);
-        job.or_else(|| self.plan.clone().map(Target::Plan))
-            .or_else(|| self.tasks.clone().map(Target::Tasks))
-            .or_else(|| self.night.clone().map(Target::Night))
+    fn target(&self) -> Option<ScheduleTarget> {
+        let job = self.job.clone().map(ScheduleTarget::Job);
+        job.or_else(|| self.plan.clone().map(ScheduleTarget::Plan))
+            .or_else(|| self.tasks.clone().map(ScheduleTarget::Tasks))
+            .or_else(|| self.night.clone().map(ScheduleTarget::Night))
     }
 }
 
@@ -60,11 +62,11 @@ fn wanted(args: &AddArgs, task_services: &ScheduleCommands<'_>) -> Result<Schedu
     let when = match &args.cron {
         Some(text) => {
             let expression = Expression::parse(text);
-            When::Cron(Box::new(
+            Trigger::Cron(Box::new(
                 expression.map_err(|why| CliError::Usage(format!("--cron: {why}")))?,
             ))
         }
-        None => When::QuotaRenewed,
+        None => Trigger::QuotaRenewed,
     };
     let zone = args
         .zone
@@ -79,8 +81,9 @@ fn wanted(args: &AddArgs, task_services: &ScheduleCommands<'_>) -> Result<Schedu
     let target = args
         .target()
         .ok_or_else(|| CliError::usage("give one of --plan, --job, --tasks, --night"))?;
-    if let Target::Plan(file) | Target::Tasks(file) | Target::Night(file) = &target
-        && !task_services.store.has(file)
+    if let ScheduleTarget::Plan(file) | ScheduleTarget::Tasks(file) | ScheduleTarget::Night(file) =
+        &target
+        && !task_services.store.file_exists(file)
     {
         return Err(CliError::Usage(format!(
             "there is no file {file} in the root {}",
@@ -92,9 +95,9 @@ fn wanted(args: &AddArgs, task_services: &ScheduleCommands<'_>) -> Result<Schedu
         when,
         zone,
         missed: if args.missed == "never" {
-            Missed::Never
+            MissedPolicy::Never
         } else {
-            Missed::Once
+            MissedPolicy::Once
         },
         target,
         args: args.args.clone(),
@@ -120,7 +123,7 @@ pub(super) fn add(
         .text()
         .map_err(trouble)?
         .unwrap_or_default();
-    let text = schedules::with(&text, &schedule);
+    let text = schedules::append_schedule(&text, &schedule);
     let parsed =
         schedules::parse(&text, FILE).map_err(|error| CliError::Usage(error.to_string()))?;
     if parsed.last() != Some(&schedule) {
@@ -132,7 +135,7 @@ pub(super) fn add(
     let now = task_services.now();
     task_services
         .store
-        .append(&schedule.name, &seen(now))
+        .append(&schedule.name, &first_seen_record(now))
         .map_err(trouble)?;
     let next = super::look::upcoming(task_services, &schedule, now, 1).pop();
     let next_text = super::look::time_text(next, &schedule);
@@ -151,11 +154,11 @@ pub(super) fn add(
 }
 
 /// The record of the first sight of a schedule.
-pub(super) fn seen(now: crate::domain::time::Timestamp) -> Record {
-    Record {
+pub(super) fn first_seen_record(now: crate::domain::time::Timestamp) -> SlotRecord {
+    SlotRecord {
         slot: now,
         at: now,
-        what: What::Seen,
+        what: SlotEvent::Seen,
         missed: 0,
         exit_code: None,
         log: None,

@@ -7,8 +7,8 @@ use crate::{
     domain::{
         ledger::chain::sha256,
         schedule::{
-            Record, Schedule, What, When, unit,
-            unit::{Call, System},
+            Schedule, SlotEvent, SlotRecord, Trigger, unit,
+            unit::{SystemScheduler, UnitCommand},
         },
         time::Timestamp,
     },
@@ -26,8 +26,8 @@ pub(super) fn upcoming(
     count: usize,
 ) -> Vec<Timestamp> {
     match &schedule.when {
-        When::Cron(expression) => expression.after(now, schedule.zone).take(count).collect(),
-        When::QuotaRenewed => {
+        Trigger::Cron(expression) => expression.after(now, schedule.zone).take(count).collect(),
+        Trigger::QuotaRenewed => {
             let renewal = task_services.renewal(schedule);
             renewal.into_iter().filter(|at| *at > now).collect()
         }
@@ -41,15 +41,15 @@ pub(super) fn time_text(at: Option<Timestamp>, schedule: &Schedule) -> String {
             .with_timezone(&schedule.zone)
             .format("%Y-%m-%d %H:%M %Z")
             .to_string(),
-        (None, When::QuotaRenewed) => "when a quota has stopped it and is renewed".to_owned(),
-        (None, When::Cron(_)) => "never".to_owned(),
+        (None, Trigger::QuotaRenewed) => "when a quota has stopped it and is renewed".to_owned(),
+        (None, Trigger::Cron(_)) => "never".to_owned(),
     }
 }
 
 fn when_text(schedule: &Schedule) -> String {
     match &schedule.when {
-        When::Cron(expression) => format!("{} {}", expression.as_str(), schedule.zone.name()),
-        When::QuotaRenewed => "quota renewed".to_owned(),
+        Trigger::Cron(expression) => format!("{} {}", expression.as_str(), schedule.zone.name()),
+        Trigger::QuotaRenewed => "quota renewed".to_owned(),
     }
 }
 
@@ -57,39 +57,39 @@ fn when_text(schedule: &Schedule) -> String {
 fn outcome(
     task_services: &ScheduleCommands<'_>,
     schedule: &Schedule,
-    records: &[Record],
+    records: &[SlotRecord],
     at: usize,
 ) -> String {
     let Some(record) = records.get(at) else {
         return "-".to_owned();
     };
     match record.what {
-        What::Seen => "never run".to_owned(),
-        What::Started => {
+        SlotEvent::Seen => "never run".to_owned(),
+        SlotEvent::Started => {
             let is_newest = records
                 .iter()
                 .skip(at + 1)
-                .all(|later| later.what != What::Started);
+                .all(|later| later.what != SlotEvent::Started);
             if is_newest && task_services.store.is_running(&schedule.name) {
                 "running".to_owned()
             } else {
                 "started, and died before its end".to_owned()
             }
         }
-        What::Ended => match record.exit_code {
+        SlotEvent::Ended => match record.exit_code {
             Some(0) => "succeeded".to_owned(),
             Some(code) => format!("exit code {code}"),
             None => "ended".to_owned(),
         },
-        What::Failed => format!("could not begin: {}", record.why),
-        What::Overlap => "skipped: the run before was still going".to_owned(),
-        What::Missed => "left out: nobody was there in time".to_owned(),
+        SlotEvent::Failed => format!("could not begin: {}", record.why),
+        SlotEvent::Overlap => "skipped: the run before was still going".to_owned(),
+        SlotEvent::Missed => "left out: nobody was there in time".to_owned(),
     }
 }
 
 /// The newest record of each slot, oldest slot first, as places in `records`.
-fn newest(records: &[Record]) -> Vec<usize> {
-    let is_newest = |at: usize, record: &Record| {
+fn newest(records: &[SlotRecord]) -> Vec<usize> {
+    let is_newest = |at: usize, record: &SlotRecord| {
         let mut later = records.iter().skip(at + 1);
         !later.any(|other| other.slot == record.slot)
     };
@@ -102,17 +102,17 @@ fn newest(records: &[Record]) -> Vec<usize> {
 fn document(
     task_services: &ScheduleCommands<'_>,
     schedule: &Schedule,
-    records: &[Record],
+    records: &[SlotRecord],
     now: Timestamp,
 ) -> Value {
     let next = upcoming(task_services, schedule, now, 1).pop();
-    let (key, target) = schedule.target.pair();
+    let (key, target) = schedule.target.key_and_value();
     let last = newest(records).pop().and_then(|at| records.get(at));
     json!({
         "name": schedule.name,
         "cron": match &schedule.when {
-            When::Cron(expression) => Some(expression.as_str()),
-            When::QuotaRenewed => None,
+            Trigger::Cron(expression) => Some(expression.as_str()),
+            Trigger::QuotaRenewed => None,
         },
         "zone": schedule.zone.name(),
         "missed": schedule.missed.as_str(),
@@ -170,7 +170,11 @@ pub(super) fn show(name: &str, task_services: &ScheduleCommands<'_>) -> Result<C
     line(format!("next:    {}", time_text(next, &schedule)));
     let places: Vec<usize> = newest(&records)
         .into_iter()
-        .filter(|at| records.get(*at).is_some_and(|one| one.what != What::Seen))
+        .filter(|at| {
+            records
+                .get(*at)
+                .is_some_and(|one| one.what != SlotEvent::Seen)
+        })
         .collect();
     for at in places.iter().rev().take(SHOWN) {
         let Some(record) = records.get(*at) else {
@@ -232,10 +236,10 @@ pub(super) fn next(
 
 /// Prints what makes a system call `tos schedule run-due`.
 pub(super) fn unit(
-    system: System,
+    system: SystemScheduler,
     task_services: &ScheduleCommands<'_>,
 ) -> Result<CliExit, CliError> {
-    let (program, root) = task_services.store.places().map_err(trouble)?;
+    let (program, root) = task_services.store.program_and_root().map_err(trouble)?;
     let (Some(program), Some(root)) = (program.to_str(), root.to_str()) else {
         return Err(CliError::NotDone(
             "the program or the root has a name that is not UTF-8".to_owned(),
@@ -243,8 +247,8 @@ pub(super) fn unit(
     };
     // Two roots on one machine get two names.
     let id: String = sha256(root.as_bytes()).chars().take(8).collect();
-    let path = task_services.services.variable("PATH").unwrap_or_default();
-    let call = Call {
+    let path = task_services.services.env_var("PATH").unwrap_or_default();
+    let call = UnitCommand {
         program,
         root,
         id: &id,

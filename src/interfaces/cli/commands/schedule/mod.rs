@@ -9,7 +9,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::{
     config::{schedules, schedules::FILE},
     domain::{
-        schedule::{Record, Schedule, Target, When, quota_renewal_time, unit::System},
+        schedule::{
+            Schedule, ScheduleTarget, SlotRecord, Trigger, quota_renewal_time,
+            unit::SystemScheduler,
+        },
         time::Timestamp,
     },
     interfaces::{
@@ -98,7 +101,7 @@ impl UnitKind {
     }
 }
 
-impl From<UnitKind> for System {
+impl From<UnitKind> for SystemScheduler {
     fn from(kind: UnitKind) -> Self {
         match kind {
             UnitKind::Systemd => Self::Systemd,
@@ -159,27 +162,27 @@ impl ScheduleCommands<'_> {
         found.ok_or_else(|| unknown(name, &all))
     }
 
-    fn records(&self, name: &str) -> Result<Vec<Record>, CliError> {
+    fn records(&self, name: &str) -> Result<Vec<SlotRecord>, CliError> {
         self.store.records(name).map_err(trouble)
     }
 
     /// Returns when the quota that stopped the last run of this schedule's target is renewed.
     fn renewal(&self, schedule: &Schedule) -> Option<Timestamp> {
-        if schedule.when != When::QuotaRenewed {
+        if schedule.when != Trigger::QuotaRenewed {
             return None;
         }
         match &schedule.target {
-            Target::Job(_) => {
+            ScheduleTarget::Job(_) => {
                 let settings = self.services.settings(self.global).ok()?;
                 let store = self.services.store(&settings, None);
                 let (state, _, _) = run::recover_read_only(store.as_ref()).ok()?;
                 state.parked.map(|parked| parked.until)
             }
-            Target::Tasks(_) | Target::Night(_) => {
+            ScheduleTarget::Tasks(_) | ScheduleTarget::Night(_) => {
                 let ledger = self.services.ledger(self.global).ok()?;
                 quota_renewal_time(&ledger.read().ok()?.records)
             }
-            Target::Plan(_) => None,
+            ScheduleTarget::Plan(_) => None,
         }
     }
 }

@@ -159,14 +159,14 @@ impl Notification {
 
     /// Adds the command to type next.
     #[must_use]
-    pub fn next(mut self, command: impl Into<String>) -> Self {
+    pub fn next_command(mut self, command: impl Into<String>) -> Self {
         self.next = command.into();
         self
     }
 
     /// Returns it without secrets.
     #[must_use]
-    pub fn clean(&self, redactor: &Redactor) -> Self {
+    pub fn redacted(&self, redactor: &Redactor) -> Self {
         Self {
             title: redactor.clean(&self.title),
             text: redactor.clean(&self.text),
@@ -192,8 +192,8 @@ impl Notification {
         }
         let tail = shortened(&tail.join("\n"), most / 2);
         let text = self.text.trim_end();
-        let task_folder = most.saturating_sub(tail.chars().count() + 1);
-        let text = shortened(text, task_folder);
+        let room = most.saturating_sub(tail.chars().count() + 1);
+        let text = shortened(text, room);
         [text.as_str(), tail.as_str()]
             .into_iter()
             .filter(|part| !part.is_empty())
@@ -204,8 +204,8 @@ impl Notification {
     /// Returns the whole message, at most `most` characters.
     pub fn message(&self, most: usize) -> String {
         let title = shortened(&self.title, most / 4);
-        let task_folder = most.saturating_sub(title.chars().count() + 1);
-        let body = self.body(task_folder);
+        let room = most.saturating_sub(title.chars().count() + 1);
+        let body = self.body(room);
         if body.is_empty() {
             title
         } else {
@@ -221,52 +221,49 @@ pub fn shortened(text: &str, most: usize) -> String {
         return text.to_owned();
     }
     let mark = format!("\n... {count} characters, cut ...\n");
-    let task_folder = most.saturating_sub(mark.chars().count());
-    if task_folder < 2 {
+    let room = most.saturating_sub(mark.chars().count());
+    if room < 2 {
         return text.chars().take(most).collect();
     }
-    let head: String = text.chars().take(task_folder / 2).collect();
-    let tail: String = text
-        .chars()
-        .skip(count - (task_folder - task_folder / 2))
-        .collect();
+    let head: String = text.chars().take(room / 2).collect();
+    let tail: String = text.chars().skip(count - (room - room / 2)).collect();
     format!("{head}{mark}{tail}")
 }
 
 /// Why a notification did not arrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct NotificationError {
     /// What the other side said, without secrets.
     pub why: String,
     /// What a person can do about it; empty where nobody knows.
     pub remedy: String,
     /// Whether it makes sense to try again.
-    pub again: Again,
+    pub again: RetryHint,
 }
 
-impl Refusal {
+impl NotificationError {
     /// Makes one that another try may overcome.
     pub fn transient(why: impl Into<String>, remedy: &str) -> Self {
         Self {
             why: why.into(),
             remedy: remedy.to_owned(),
-            again: Again::Later(None),
+            again: RetryHint::Later(None),
         }
     }
 
     /// Makes one that no other try overcomes.
-    pub fn lasting(why: impl Into<String>, remedy: &str) -> Self {
+    pub fn permanent(why: impl Into<String>, remedy: &str) -> Self {
         Self {
             why: why.into(),
             remedy: remedy.to_owned(),
-            again: Again::Never,
+            again: RetryHint::Never,
         }
     }
 }
 
 /// Whether another try makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Again {
+pub enum RetryHint {
     /// No: a person has to change something.
     Never,
     /// Yes; after so many milliseconds where the other side says so.
@@ -274,19 +271,21 @@ pub enum Again {
 }
 
 /// The pauses before the second and every further try, in seconds; the number of tries is bounded by it.
-pub const PAUSES: [u64; 4] = [2, 10, 60, 300];
+pub const RETRY_DELAYS_SEC: [u64; 4] = [2, 10, 60, 300];
 
 /// No pause that a server asks for is longer than this, in milliseconds.
-pub const LONGEST_PAUSE_MS: u64 = 900_000;
+pub const MAX_RETRY_DELAY_MS: u64 = 900_000;
 
 /// Returns how long to wait before the next try, in milliseconds; `None` = it is given up. `tries` have failed;
-/// `unit_ms` is the length of a second of [`PAUSES`].
-pub fn pause_after(tries: usize, again: Again, unit_ms: u64) -> Option<u64> {
-    let Again::Later(asked) = again else {
+/// `unit_ms` is the length of a second of [`RETRY_DELAYS_SEC`].
+pub fn retry_delay_ms(tries: usize, again: RetryHint, unit_ms: u64) -> Option<u64> {
+    let RetryHint::Later(asked) = again else {
         return None;
     };
-    let own = PAUSES.get(tries.checked_sub(1)?)?.saturating_mul(unit_ms);
-    Some(asked.map_or(own, |asked| asked.min(LONGEST_PAUSE_MS)))
+    let own = RETRY_DELAYS_SEC
+        .get(tries.checked_sub(1)?)?
+        .saturating_mul(unit_ms);
+    Some(asked.map_or(own, |asked| asked.min(MAX_RETRY_DELAY_MS)))
 }
 
 #[cfg(test)]
@@ -305,7 +304,7 @@ mod tests {
     fn a_message_keeps_title_run_and_command_however_long_the_details_are() {
         let long = Notification::new(NotificationEvent::PlanFailed, "plan `p` failed", "r-1")
             .text("x".repeat(10_000))
-            .next("tos plan resume r-1");
+            .next_command("tos plan resume r-1");
         let message = long.message(2000);
         assert!(message.chars().count() <= 2000, "{}", message.len());
         assert!(message.starts_with("plan `p` failed\nxxx"), "{message}");
@@ -322,13 +321,16 @@ mod tests {
 
     #[test]
     fn tries_are_bounded_and_a_server_may_ask_for_a_pause_but_not_for_a_day() {
-        let later = Again::Later(None);
-        assert_eq!(pause_after(1, later, 1000), Some(2000));
-        assert_eq!(pause_after(4, later, 1000), Some(300_000));
-        assert_eq!(pause_after(5, later, 1000), None);
-        assert_eq!(pause_after(1, Again::Never, 1000), None);
-        assert_eq!(pause_after(1, Again::Later(Some(1500)), 1000), Some(1500));
-        let day = Again::Later(Some(86_400_000));
-        assert_eq!(pause_after(1, day, 1000), Some(LONGEST_PAUSE_MS));
+        let later = RetryHint::Later(None);
+        assert_eq!(retry_delay_ms(1, later, 1000), Some(2000));
+        assert_eq!(retry_delay_ms(4, later, 1000), Some(300_000));
+        assert_eq!(retry_delay_ms(5, later, 1000), None);
+        assert_eq!(retry_delay_ms(1, RetryHint::Never, 1000), None);
+        assert_eq!(
+            retry_delay_ms(1, RetryHint::Later(Some(1500)), 1000),
+            Some(1500)
+        );
+        let day = RetryHint::Later(Some(86_400_000));
+        assert_eq!(retry_delay_ms(1, day, 1000), Some(MAX_RETRY_DELAY_MS));
     }
 }

@@ -19,7 +19,7 @@ pub fn plan_notification(state: &RunState, run: &str) -> Option<Notification> {
                 run,
             )
             .text(counts(state))
-            .next(format!("tos plan report {run}")),
+            .next_command(format!("tos plan report {run}")),
         ),
         TaskStatus::Failed | TaskStatus::Interrupted | TaskStatus::Skipped => Some(
             Notification::new(
@@ -28,7 +28,7 @@ pub fn plan_notification(state: &RunState, run: &str) -> Option<Notification> {
                 run,
             )
             .text(failures(state))
-            .next(format!("tos plan resume {run}")),
+            .next_command(format!("tos plan resume {run}")),
         ),
         TaskStatus::Canceled | TaskStatus::Pending | TaskStatus::Ready | TaskStatus::Running => {
             None

@@ -30,7 +30,7 @@ fn asked(index: u32, id: &str, event: &RunLogEvent, state: &JobLoopState) -> Not
     let title = format!("job `{}` waits for a yes", state.facts.job_name);
     Notification::new(What::ApprovalWaiting, title, &event.run)
         .text(format!("{command}\n{reason}"))
-        .next(format!("tos answer {id} yes   (or: tos answer {id} no)"))
+        .next_command(format!("tos answer {id} yes   (or: tos answer {id} no)"))
 }
 
 fn ended(outcome: &RunOutcome, event: &RunLogEvent, state: &JobLoopState) -> Notification {
@@ -75,7 +75,7 @@ fn ended(outcome: &RunOutcome, event: &RunLogEvent, state: &JobLoopState) -> Not
     };
     Notification::new(what, title, &event.run)
         .text(outcome.reason())
-        .next(next)
+        .next_command(next)
 }
 
 /// The mode to type again; what an automatic test after a rollback ran as is no mode of its own.
@@ -89,11 +89,11 @@ fn again(state: &JobLoopState) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{job::event::VERSION, time::Timestamp};
+    use crate::domain::{job::event::RUN_LOG_VERSION, time::Timestamp};
 
     fn event(kind: EventKind) -> RunLogEvent {
         RunLogEvent {
-            v: VERSION,
+            v: RUN_LOG_VERSION,
             seq: 1,
             at: at(),
             run: "r-1".to_owned(),
