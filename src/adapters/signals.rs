@@ -2,14 +2,18 @@
 
 use tokio::sync::watch;
 
-/// Waits for a signal that may not be listened to; `None` = it never comes.
+/// Signals that would end this process where nobody listens; under `nohup` and the like some are ignored, and stay so.
 #[cfg(unix)]
-async fn next(signal: &mut Option<tokio::signal::unix::Signal>) -> Option<()> {
-    match signal {
-        Some(signal) => signal.recv().await,
-        None => std::future::pending().await,
-    }
-}
+pub(crate) const ENDING: &[i32] = {
+    use signal_hook::consts::{
+        SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM,
+        SIGXCPU,
+    };
+    &[
+        SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGPROF, SIGIO,
+        SIGXCPU,
+    ]
+};
 
 /// Counts requests to stop: 0 none, 1 stop politely, 2 stop now. Starts listening at once.
 ///
@@ -18,23 +22,24 @@ pub fn stop_requests() -> std::io::Result<watch::Receiver<u8>> {
     let (sender, receiver) = watch::channel(0_u8);
     #[cfg(unix)]
     {
+        use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
         use tokio::signal::unix::{SignalKind, signal};
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        // Under `nohup` a terminal that goes away is no reason to stop.
-        let mut hangup = (!is_ignored(SignalKind::hangup().as_raw_value()))
-            .then(|| signal(SignalKind::hangup()))
-            .transpose()?;
-        tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                    Some(()) = next(&mut hangup) => {}
-                }
-                sender.send_modify(|count| *count = count.saturating_add(1));
+        let sender = std::sync::Arc::new(sender);
+        for number in ENDING {
+            // These two are asked for by name; whoever sends them means it.
+            if !matches!(*number, SIGINT | SIGTERM) && is_ignored(*number) {
+                continue;
             }
-        });
+            let mut heard = signal(SignalKind::from_raw(*number))?;
+            let sender = std::sync::Arc::clone(&sender);
+            // To quit is not to wait.
+            let least = if *number == SIGQUIT { 2 } else { 1 };
+            tokio::spawn(async move {
+                while heard.recv().await.is_some() {
+                    sender.send_modify(|count| *count = count.saturating_add(1).max(least));
+                }
+            });
+        }
     }
     #[cfg(not(unix))]
     tokio::spawn(async move {

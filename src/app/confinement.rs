@@ -33,11 +33,12 @@ pub(super) fn build(
 }
 
 /// Builds the same wall for a command that is git's own write, with the repository open to it; the error says why it stays
-/// closed. `None` = there is no repository, or no wall that closes it.
+/// closed. `None` = there is no repository, or no wall that closes it. `with_others` opens what belongs to other work trees, too.
 pub(super) fn build_with_git(
     settings: &Settings,
     environment: &Environment,
     report: &SandboxReport,
+    with_others: bool,
 ) -> Result<Option<(Arc<BackendSandbox>, git::write_access::RepositoryMounts)>, String> {
     if !closes_repository(report, &settings.root) {
         return Ok(None);
@@ -48,7 +49,7 @@ pub(super) fn build_with_git(
     if report.level == ConfinementLevel::ReadOnly {
         return Err("at the level `read_only` nothing is written".to_owned());
     }
-    let open = git::write_access::blocking_plan_mounts(&settings.root)?;
+    let open = git::write_access::blocking_plan_mounts(&settings.root, with_others)?;
     let program = program().map_err(|error| error.to_string())?;
     let usual = options(settings, environment, program);
     let wall = BackendSandbox::new(sandbox::Options {

@@ -26,6 +26,7 @@ use crate::{
             unjudged_answer,
         },
         policy::{GitUse, PolicyContext},
+        sandbox::SandboxBackend,
     },
     interfaces::cli::{
         args::GlobalArgs,
@@ -44,9 +45,20 @@ const BUDGET_VARIABLE: &str = "TOS_GUARD_BUDGET_MS";
 /// The most bytes of a call.
 const LONGEST: u64 = 64 << 20;
 /// Why a command that writes settings of git cannot do that behind a wall.
-const SETTINGS_ARE_CLOSED: &str = "it writes into `.git/config`, too, which is read-only behind the wall, for programs are started from it";
+const SETTINGS_ARE_CLOSED: &str = "it writes settings of git (`.git/config`), other work trees or submodules, which are \
+     read-only behind the wall, for programs are started from them";
 /// Why one that runs other programs cannot write with git.
 const NOT_ONLY_GIT: &str = "other programs run in the same command; run git by itself";
+/// Who commits, as variables say it: no secrets, and without them a commit would be another person's.
+const GIT_IDENTITY: &[&str] = &[
+    "GIT_AUTHOR_NAME",
+    "GIT_AUTHOR_EMAIL",
+    "GIT_AUTHOR_DATE",
+    "GIT_COMMITTER_NAME",
+    "GIT_COMMITTER_EMAIL",
+    "GIT_COMMITTER_DATE",
+    "EMAIL",
+];
 /// What a hook gets for its stack: texts nest.
 const STACK: usize = 32 << 20;
 
@@ -340,12 +352,16 @@ impl GuardServiceFactory for AppContext {
     ) -> Result<ExecServices, CliError> {
         let mut settings = self.settings(global)?;
         settings.root.clone_from(&place.root);
+        let identity = GIT_IDENTITY.iter().map(|name| (*name).to_owned());
+        settings.environment_allow.extend(identity);
         let (usual_wall, report) = confinement::build(&settings, &self.environment)?;
         let (mut wall, mut open, mut closed) = (usual_wall, None, None);
         let is_closed = || confinement::closes_repository(&report, &place.root);
         match use_of_git {
-            GitUse::Only => {
-                match confinement::build_with_git(&settings, &self.environment, &report) {
+            GitUse::Only | GitUse::Upkeep => {
+                let tidies_up = use_of_git == GitUse::Upkeep;
+                let environment = &self.environment;
+                match confinement::build_with_git(&settings, environment, &report, tidies_up) {
                     Ok(None) => {}
                     Ok(Some((opened, repository))) => (wall, open) = (opened, Some(repository)),
                     Err(why) => closed = Some(why),
@@ -371,6 +387,7 @@ impl GuardServiceFactory for AppContext {
         Ok(ExecServices {
             runner: Arc::new(runner),
             is_proved: confinement::is_proved(&report),
+            wall: report.choice.backend().unwrap_or(SandboxBackend::None),
             notice: confinement::notice(&report),
             closed,
             take_back: Box::new(move || {

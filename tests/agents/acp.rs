@@ -335,9 +335,7 @@ fn the_question_before_a_night_is_asked_over_acp_too() {
     }
 }
 
-/// Not part of the tests that have to pass: it is not installed for them. `cargo test --test agents -- --ignored`
 #[test]
-#[ignore = "needs gemini beside the other agents"]
 fn gemini_does_a_task_through_acp_and_is_refused() {
     let agent = Agent::GeminiAcp;
     let Some(bench) = Bench::new(agent) else {

@@ -94,6 +94,7 @@ fn agents() -> Option<PathBuf> {
             "claude-agent-acp",
             "codex-acp",
             "opencode",
+            "gemini",
         ] {
             let program = folder.join(name);
             assert!(
@@ -392,12 +393,9 @@ impl Bench {
         command
     }
 
-    /// Returns an agent that lies beside the two, as a person starts it; `None` = it does not.
-    pub(crate) fn other_agent(&self, name: &str) -> Option<Command> {
+    /// Returns an agent that lies beside the two, as a person starts it.
+    pub(crate) fn other_agent(&self, name: &str) -> Command {
         let program = self.agents.join(name);
-        if !program.exists() {
-            return None;
-        }
         let tos = self.command(&[]);
         let variables = tos
             .get_envs()
@@ -408,7 +406,7 @@ impl Bench {
             .env_clear()
             .envs(variables)
             .stdin(Stdio::null());
-        Some(command)
+        command
     }
 
     /// Starts the list in the background; whatever happens, it is over within `seconds`.

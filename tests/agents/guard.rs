@@ -122,9 +122,9 @@ fn a_hook_that_is_gone_keeps_the_tools_from_running() {
             _ => bench.home().join(".codex/hooks.json"),
         };
         let text = fs::read_to_string(&settings).unwrap();
-        let own = env!("CARGO_BIN_EXE_tos");
-        assert!(text.contains(own), "{text}");
-        fs::write(&settings, text.replace(own, "/nowhere/tos")).unwrap();
+        let own = crate::bench::program().display().to_string();
+        assert!(text.contains(&own), "{text}");
+        fs::write(&settings, text.replace(&own, "/nowhere/tos")).unwrap();
         let said = asked(&bench, "DO: echo made > made.txt", trusted(agent));
         assert!(!bench.root.join("made.txt").exists(), "{agent:?}: {said}");
         let results = bench.results();
@@ -148,14 +148,9 @@ fn codex_skips_a_hook_that_nobody_has_trusted_as_status_says() {
     assert!(list.said.contains("no checkpoint"), "{}\n{said}", list.said);
 }
 
-/// Runs an agent that is not always installed, with these variables; `None` = it is not here.
-fn other(
-    bench: &Bench,
-    word: &str,
-    arguments: &[&str],
-    variables: &[(&str, String)],
-) -> Option<String> {
-    let mut command = bench.other_agent(word)?;
+/// Runs an agent with these words and variables, as a person does, and returns what it said.
+fn other(bench: &Bench, word: &str, arguments: &[&str], variables: &[(&str, String)]) -> String {
+    let mut command = bench.other_agent(word);
     let ended = bench.tos(&["guard", "install", word, "--yes"]);
     assert_eq!(ended.code, Some(0), "{}", ended.said);
     command.args(arguments);
@@ -164,7 +159,7 @@ fn other(
     }
     let output = command.output().unwrap();
     let text = [output.stdout, output.stderr].concat();
-    Some(String::from_utf8_lossy(&text).into_owned())
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 fn was_guarded(bench: &Bench, victim: &std::path::Path, said: &str) {
@@ -212,13 +207,12 @@ fn gemini_is_refused_and_what_it_deletes_comes_back() {
         ("GEMINI_API_KEY", "not-a-key".to_owned()),
         ("GOOGLE_GEMINI_BASE_URL", bench.server.url()),
     ];
-    if let Some(said) = other(&bench, "gemini", &words, &variables) {
-        was_guarded(&bench, &victim, &said);
-        assert!(
-            bench.results().contains("a hook of Gemini cannot ask"),
-            "{said}"
-        );
-    }
+    let said = other(&bench, "gemini", &words, &variables);
+    was_guarded(&bench, &victim, &said);
+    assert!(
+        bench.results().contains("a hook of Gemini cannot ask"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -237,13 +231,12 @@ fn opencode_is_refused_and_what_it_deletes_comes_back() {
         "models": { "m": {} },
     } } });
     let variables = [("OPENCODE_CONFIG_CONTENT", provider.to_string())];
-    if let Some(said) = other(&bench, "opencode", &words, &variables) {
-        was_guarded(&bench, &victim, &said);
-        assert!(
-            bench.results().contains("tos guard kept idea.txt first"),
-            "{said}"
-        );
-    }
+    let said = other(&bench, "opencode", &words, &variables);
+    was_guarded(&bench, &victim, &said);
+    assert!(
+        bench.results().contains("tos guard kept idea.txt first"),
+        "{said}"
+    );
 }
 
 /// Spoils a settings file with the hook in it, and holds what the agent does against what `status` says.

@@ -209,6 +209,26 @@ fn changes_that_are_not_committed_come_back_whatever_threw_them_away() {
 }
 
 #[test]
+fn a_conflict_that_was_solved_comes_back_when_it_is_given_up() {
+    let bench = Bench::new();
+    bench.git(&["checkout", "-q", "-b", "other"]);
+    bench.write("a.txt", "theirs\n");
+    bench.git(&["commit", "-qam", "theirs"]);
+    bench.git(&["checkout", "-q", "main"]);
+    bench.write("a.txt", "ours\n");
+    bench.git(&["commit", "-qam", "ours"]);
+    bench.run("git merge -q other || true");
+    bench.write("a.txt", "both, after an hour of thought\n");
+    let told = bench.claude("git merge --abort");
+    assert!(told.stdout.contains("tos guard undo 1"), "{told:?}");
+    bench.run("git merge --abort");
+    assert_eq!(bench.read("a.txt").as_deref(), Some("ours\n"));
+    assert_eq!(bench.tos(&["guard", "undo", "1"]).code, Some(0));
+    let back = bench.read("a.txt");
+    assert_eq!(back.as_deref(), Some("both, after an hour of thought\n"));
+}
+
+#[test]
 fn a_reset_keeps_what_it_throws_away_and_nothing_else() {
     let bench = Bench::new();
     bench.write("a.txt", "mine\n");

@@ -220,6 +220,27 @@ fn secrets_of_the_environment_do_not_reach_the_command_or_the_log() {
     assert_eq!(ended.stdout, "[]\n", "{ended:?}");
 }
 
+#[test]
+fn who_commits_is_who_the_environment_says() {
+    let bench = Bench::new();
+    let words = [
+        "exec",
+        "--set",
+        "sandbox.level=off",
+        "-c",
+        "echo $GIT_AUTHOR_NAME $GIT_AUTHOR_EMAIL $GIT_COMMITTER_NAME [$OTHER][$GIT_SSH_COMMAND]",
+    ];
+    let mut command = bench.command(&words);
+    command
+        .env("GIT_AUTHOR_NAME", "Ann")
+        .env("GIT_AUTHOR_EMAIL", "ann@example.org")
+        .env("GIT_COMMITTER_NAME", "Bob")
+        .env("GIT_SSH_COMMAND", "./evil")
+        .env("OTHER", "x");
+    let ended = crate::bench::ended(&mut command);
+    assert_eq!(ended.stdout, "Ann ann@example.org Bob [][]\n", "{ended:?}");
+}
+
 /// The search paths of this machine with which each wall made of mounts is chosen: with `bwrap` and without.
 fn paths(bench: &Bench) -> Vec<String> {
     let bare = bench.top().join("bare");
@@ -272,6 +293,11 @@ fn git_writes_behind_a_wall_and_nothing_else_does() {
                 "-c",
                 "git rm -q new.txt && git commit -qm gone && git branch -d feature && git tag -d v1",
             ],
+            &["--", "git", "gc", "-q"],
+            &[
+                "-c",
+                "git repack -adq && git pack-refs --all && git fsck && git bisect start && git bisect reset",
+            ],
         ] {
             let ended = behind(&bench, &path, words);
             assert_eq!(ended.code, Some(0), "{path} {words:?}: {ended:?}");
@@ -286,6 +312,8 @@ fn git_writes_behind_a_wall_and_nothing_else_does() {
         let head = bench.git(&["rev-parse", "HEAD"]);
         let ended = behind(&bench, &path, &["--", "sh", "evil.sh"]);
         assert_ne!(ended.code, Some(0), "{ended:?}");
+        // Nobody sees in its words that it calls git; what it met says so.
+        assert!(ended.stderr.contains("to all but git's own"), "{ended:?}");
         let ended = behind(
             &bench,
             &path,
@@ -320,16 +348,18 @@ fn what_git_would_do_by_half_is_not_begun_and_what_it_meets_is_said() {
     assert_eq!(ended.code, Some(125), "{ended:?}");
     assert!(ended.stderr.contains("sandbox.level=off"), "{ended:?}");
     assert_eq!(bench.git(&["branch", "--show-current"]), main);
-    // And what only settings hold back says so.
-    let ended = behind(
-        &bench,
-        "/usr/local/bin:/usr/bin:/bin",
-        &["--", "git", "config", "core.x", "y"],
-    );
-    assert!(
-        ended.code != Some(0) && ended.stderr.contains("sandbox.level=off"),
-        "{ended:?}"
-    );
+    for words in [
+        &["config", "core.x", "y"][..],
+        &["remote", "add", "origin", "/nowhere"],
+        &["worktree", "add", "sub"],
+    ] {
+        let path = "/usr/local/bin:/usr/bin:/bin";
+        let ended = behind(&bench, path, &[&["--", "git"][..], words].concat());
+        assert_eq!(ended.code, Some(125), "{words:?}: {ended:?}");
+        assert!(ended.stderr.contains("sandbox.level=off"), "{ended:?}");
+    }
+    let remotes = bench.git(&["remote"]);
+    assert_eq!(remotes, "");
 }
 
 #[test]
@@ -388,7 +418,8 @@ fn a_linked_work_tree_is_written_by_git_too() {
         "-b",
         "side",
     ]);
-    for path in paths(&bench) {
+    let both = paths(&bench);
+    for path in &both {
         let mut command = bench.command(&[
             "exec",
             "--set",
@@ -400,8 +431,32 @@ fn a_linked_work_tree_is_written_by_git_too() {
             "side",
             "--allow-empty",
         ]);
-        let ended = crate::bench::ended(command.env("PATH", &path).current_dir(&linked));
+        let ended = crate::bench::ended(command.env("PATH", path).current_dir(&linked));
         assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    // Tidying up reaches into all of them, and changes where none of them leads.
+    for path in &both {
+        let ended = behind(&bench, path, &["--", "git", "gc", "-q"]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    let hook = "#!/bin/sh\ncd .git/worktrees || exit\nfor f in gitdir commondir; do echo x > linked/$f; done\n\
+                mv linked other\necho y > linked/config.worktree\nexit 1\n";
+    bench.write(".git/hooks/pre-auto-gc", hook);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(bench.root.join(".git/hooks/pre-auto-gc"), mode).unwrap();
+    let leads = || {
+        ["gitdir", "commondir", "config.worktree"]
+            .map(|name| bench.read(&format!(".git/worktrees/linked/{name}")))
+    };
+    let before = leads();
+    // Two packs are too many.
+    bench.git(&["commit", "-q", "--allow-empty", "-m", "one more"]);
+    bench.git(&["repack", "-q"]);
+    bench.git(&["config", "gc.autoPackLimit", "1"]);
+    for path in &both {
+        let ended = behind(&bench, path, &["--", "git", "gc", "--auto"]);
+        assert!(ended.stderr.contains("Read-only file system"), "{ended:?}");
+        assert_eq!(leads(), before, "{ended:?}");
     }
     let count = bench.git(&["rev-list", "--count", "side"]);
     assert_eq!(count.trim(), "3");

@@ -113,7 +113,7 @@ fn memory_that_runs_out_is_a_refusal() {
 #[test]
 fn a_signal_is_a_refusal() {
     let bench = Bench::new();
-    for signal in ["TERM", "ABRT", "HUP", "INT"] {
+    for signal in ["TERM", "ABRT", "HUP", "INT", "QUIT", "USR1", "ALRM"] {
         let mut command = bench.command(&["guard", "hook", "claude"]);
         let mut child = command
             .stdin(Stdio::piped())

@@ -8,6 +8,7 @@
 
 mod bench;
 mod checkpoints;
+mod ends;
 mod exec;
 mod failing;
 mod hooks;

@@ -135,6 +135,48 @@ fn a_command_to_explain_needs_no_quotes_and_none_is_said_to_be_none() {
     assert!(none.stderr.contains("the least is 1"), "{none:?}");
 }
 
+/// The manual names these.
+#[test]
+fn what_is_ordinary_gets_no_answer_and_its_neighbours_do() {
+    let bench = Bench::new();
+    for command in [
+        "cat /etc/hosts",
+        "ls ~/Documents",
+        "git fetch",
+        "git pull",
+        "git ls-remote origin",
+        "gh pr list",
+        "gh issue view 3",
+        "rm -rf /tmp/build",
+        "rm -rf /var/tmp/x /dev/shm/x",
+        "rm -rf \"$TMPDIR/x\"",
+        "tos guard stats",
+        "echo key_abcdefghijklmnopqrstuvwxyz0123456789",
+    ] {
+        let told = bench.claude(command);
+        assert_eq!(
+            (told.code, told.stdout.as_str()),
+            (Some(0), ""),
+            "{command}: {told:?}"
+        );
+    }
+    for (command, answer) in [
+        ("cat ~/.ssh/id_rsa", "deny"),
+        ("git clone https://example.org/x", "ask"),
+        ("rm -rf /tmp", "deny"),
+        ("rm -rf /tmp/*", "deny"),
+        ("tos -q guard uninstall --yes", "ask"),
+        ("tos answer 3 yes", "ask"),
+        ("tos autonomy override --for 1h", "ask"),
+        ("git submodule update --force", "deny"),
+        ("svn revert -R .", "ask"),
+    ] {
+        let told = bench.claude(command).json();
+        let answered = &told["hookSpecificOutput"]["permissionDecision"];
+        assert_eq!(answered, answer, "{command}: {told}");
+    }
+}
+
 #[test]
 fn the_log_and_its_sums_are_those_of_the_project() {
     let (bench, other) = (Bench::new(), Bench::new());
@@ -164,6 +206,20 @@ fn the_log_and_its_sums_are_those_of_the_project() {
             .contains("nothing was judged here")
     );
     assert!(bench.tos(&["guard", "log"]).stdout.contains("failed"));
+    // What the document says is not said a second time.
+    for words in [&["guard", "stats"][..], &["guard", "log"]] {
+        let told = bench.tos(&[words, &["--json"]].concat());
+        assert_eq!(told.stderr, "", "{words:?}");
+    }
+    bench.write("n.txt", "n");
+    drop(bench.claude("rm n.txt"));
+    bench.run("rm n.txt");
+    assert_eq!(bench.tos(&["guard", "undo", "1"]).code, Some(0));
+    let blocked = bench.tos(&["guard", "log", "--blocked"]).stdout;
+    assert!(
+        blocked.contains("git push") && blocked.contains("failed") && !blocked.contains("undone"),
+        "{blocked}"
+    );
 }
 
 #[test]

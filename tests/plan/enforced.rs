@@ -368,7 +368,7 @@ fn without_a_proved_wall_nothing_runs_unless_the_configuration_says_so() {
     assert_eq!(seen.code, 0, "{}", seen.err);
     assert!(
         seen.err
-            .contains("warning: sandbox `workspace` by none is degraded"),
+            .contains("warning: no sandbox: commands have all rights of the user"),
         "{}",
         seen.err
     );

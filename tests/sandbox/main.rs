@@ -721,6 +721,32 @@ async fn a_trial_is_remembered_until_something_changes() {
 }
 
 #[tokio::test]
+async fn a_wall_that_held_before_is_not_gone_without_unasked() {
+    for mut bench in walls(ConfinementLevel::Workspace).await {
+        bench.options.allow_degraded = false;
+        bench.options.open_if_unproved = true;
+        let memory = bench.path("state/sandbox-trials.json");
+        let before = bench.report().await;
+        let BackendChoice::Proved { .. } = before.choice else {
+            continue;
+        };
+        let kept = fs::read(&memory).unwrap();
+        // Another tos, which builds no wall.
+        bench.options.program = "/bin/true".into();
+        for _ in 0..2 {
+            let report = bench.report().await;
+            assert_eq!(report.choice.backend(), None, "{report:?}");
+            let told = report.choice.describe(report.level);
+            assert!(told.contains("sandbox-trials.json"), "{told}");
+            assert_eq!(fs::read(&memory).unwrap(), kept);
+        }
+        fs::remove_file(&memory).unwrap();
+        let report = bench.report().await;
+        assert_eq!(report.choice.backend(), Some(SandboxBackend::None));
+    }
+}
+
+#[tokio::test]
 async fn ceilings_hold_and_are_proved() {
     for bench in walls(ConfinementLevel::Workspace).await {
         let report = bench.report().await;

@@ -503,6 +503,7 @@ mod tests {
             backend: SandboxBackend::Landlock,
             proofs: proofs.collect(),
             absent: None,
+            is_untried: false,
         };
         SandboxReport {
             level: ConfinementLevel::Workspace,

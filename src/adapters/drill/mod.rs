@@ -20,7 +20,7 @@ use std::{
 };
 
 use crate::{
-    adapters::state_folder,
+    adapters::{signals, state_folder},
     domain::drill::Drill,
     ports::drill_site::{DrillSite, DrillSites, Error},
 };
@@ -58,12 +58,8 @@ impl TempDirSites {
     pub fn new(options: Options) -> Result<Self, Error> {
         let stop = Arc::new(AtomicBool::new(false));
         let cannot = trouble("requests to stop cannot be heard");
-        for signal in [
-            signal_hook::consts::SIGINT,
-            signal_hook::consts::SIGTERM,
-            signal_hook::consts::SIGHUP,
-        ] {
-            signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(&cannot)?;
+        for signal in signals::ENDING {
+            signal_hook::flag::register(*signal, Arc::clone(&stop)).map_err(&cannot)?;
         }
         Ok(Self { options, stop })
     }

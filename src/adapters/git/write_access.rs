@@ -20,8 +20,9 @@ const CLOSED: &[&str] = &[
     "config.worktree",
     "info/attributes",
     "modules",
-    "worktrees",
 ];
+/// What belongs to the work trees beside the first one.
+const WORK_TREES: &str = "worktrees";
 /// The same in the folder of a linked work tree.
 const CLOSED_LINKED: &[&str] = &["commondir", "gitdir", "config.worktree"];
 /// Files that must not come into being.
@@ -52,8 +53,9 @@ pub fn blocking_is_inside(folder: &Path) -> bool {
     folder.ancestors().any(|top| top.join(".git").exists())
 }
 
-/// Finds out what of the repository of `root` can be opened to git; the error says why it stays closed.
-pub fn blocking_plan_mounts(root: &Path) -> Result<RepositoryMounts, String> {
+/// Finds out what of the repository of `root` can be opened to git; the error says why it stays closed. `with_others` opens
+/// what belongs to other work trees, too, except what leads git elsewhere from there.
+pub fn blocking_plan_mounts(root: &Path, with_others: bool) -> Result<RepositoryMounts, String> {
     let git = Repository::discover(root).map_err(|_| "there is no repository here".to_owned())?;
     let real = |path: &Path| {
         let real = path.canonicalize();
@@ -75,12 +77,36 @@ pub fn blocking_plan_mounts(root: &Path) -> Result<RepositoryMounts, String> {
     let mut parts = vec![(common.clone(), RepositoryAccess::Write)];
     close(&common, CLOSED, &mut parts)?;
     let mut absent = missing(&common);
-    if own != common {
-        parts.push((own.clone(), RepositoryAccess::Write));
-        close(&own, CLOSED_LINKED, &mut parts)?;
-        absent.extend(missing(&own));
+    let mut linked = Vec::new();
+    if with_others {
+        linked = work_trees(&common)?;
+    } else {
+        close(&common, &[WORK_TREES], &mut parts)?;
+        linked.extend((own != common).then_some(own));
+    }
+    for folder in linked {
+        parts.push((folder.clone(), RepositoryAccess::Write));
+        close(&folder, CLOSED_LINKED, &mut parts)?;
+        absent.extend(missing(&folder));
     }
     Ok(RepositoryMounts { parts, absent })
+}
+
+/// Returns the folders of all work trees beside the first one.
+fn work_trees(common: &Path) -> Result<Vec<PathBuf>, String> {
+    let folder = common.join(WORK_TREES);
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read.map_err(|error| format!("`{}`: {error}", folder.display()))?,
+    };
+    let found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    match found.iter().find(|path| path.is_symlink()) {
+        Some(link) => Err(format!(
+            "`{}` is a link, which cannot be closed",
+            link.display()
+        )),
+        None => Ok(found.into_iter().filter(|path| path.is_dir()).collect()),
+    }
 }
 
 fn missing(folder: &Path) -> Vec<PathBuf> {
@@ -158,7 +184,7 @@ mod tests {
     fn what_something_is_run_from_stays_closed() {
         let (_top, root) = repository();
         fs::remove_dir_all(root.join(".git/hooks")).ok();
-        let open = blocking_plan_mounts(&root).unwrap();
+        let open = blocking_plan_mounts(&root, false).unwrap();
         let git = root.join(".git");
         assert_eq!(open.parts[0], (git.clone(), RepositoryAccess::Write));
         for closed in ["hooks", "config"] {
@@ -170,7 +196,7 @@ mod tests {
         assert!(!git.join("commondir").exists());
         fs::create_dir(root.join("sub")).unwrap();
         assert!(
-            blocking_plan_mounts(&root.join("sub"))
+            blocking_plan_mounts(&root.join("sub"), false)
                 .unwrap_err()
                 .contains("--root")
         );
@@ -184,10 +210,14 @@ mod tests {
             .unwrap()
             .set_str("core.hooksPath", ".husky")
             .unwrap();
-        assert!(blocking_plan_mounts(&root).is_ok());
+        assert!(blocking_plan_mounts(&root, false).is_ok());
         fs::create_dir(root.join(".husky")).unwrap();
         fs::write(root.join(".husky/pre-commit"), "true").unwrap();
-        assert!(blocking_plan_mounts(&root).unwrap_err().contains(".husky"));
+        assert!(
+            blocking_plan_mounts(&root, false)
+                .unwrap_err()
+                .contains(".husky")
+        );
         let mut index = git.index().unwrap();
         index.add_path(Path::new(".husky/pre-commit")).unwrap();
         let tree = git.find_tree(index.write_tree().unwrap()).unwrap();
@@ -195,12 +225,16 @@ mod tests {
         let who = git2::Signature::now("t", "t@t").unwrap();
         git.commit(Some("HEAD"), &who, &who, "x", &tree, &[])
             .unwrap();
-        assert!(blocking_plan_mounts(&root).is_ok());
+        assert!(blocking_plan_mounts(&root, false).is_ok());
         fs::write(root.join(".husky/pre-commit"), "evil").unwrap();
-        assert!(blocking_plan_mounts(&root).is_err());
+        assert!(blocking_plan_mounts(&root, false).is_err());
         fs::write(root.join(".husky/pre-commit"), "true").unwrap();
         fs::remove_dir_all(root.join(".git/hooks")).ok();
         std::os::unix::fs::symlink("../shared", root.join(".git/hooks")).unwrap();
-        assert!(blocking_plan_mounts(&root).unwrap_err().contains("link"));
+        assert!(
+            blocking_plan_mounts(&root, false)
+                .unwrap_err()
+                .contains("link")
+        );
     }
 }

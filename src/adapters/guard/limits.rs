@@ -7,9 +7,11 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::{
-    consts::{SIGABRT, SIGALRM, SIGBUS, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU},
+    consts::{SIGABRT, SIGBUS, SIGSYS, SIGTRAP, SIGXFSZ},
     flag,
 };
+
+use crate::adapters::signals;
 
 /// What every agent takes as a refusal.
 const REFUSED: i32 = 2;
@@ -18,12 +20,11 @@ const MEMORY: u64 = 2 << 30;
 
 /// Makes every end of this process a refusal, and bounds its memory.
 pub fn refuse_on_any_end() {
-    for signal in [
-        SIGABRT, SIGALRM, SIGBUS, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU,
-    ] {
+    let faults = [SIGABRT, SIGBUS, SIGSYS, SIGTRAP, SIGXFSZ];
+    for signal in faults.iter().chain(signals::ENDING) {
         // A signal that cannot be caught leaves the shell around the hook, which refuses too.
         drop(flag::register_conditional_shutdown(
-            signal,
+            *signal,
             REFUSED,
             Arc::new(AtomicBool::new(true)),
         ));

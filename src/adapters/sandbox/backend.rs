@@ -14,7 +14,8 @@ use crate::{
     domain::{
         process::SpawnError,
         sandbox::{
-            BackendChoice, ConfinementLevel, NetworkAccess, SandboxBackend, SandboxReport, choose,
+            BackendChoice, BackendTest, ConfinementLevel, NetworkAccess, SandboxBackend,
+            SandboxReport, choose,
         },
     },
     ports::{
@@ -47,23 +48,24 @@ impl BackendSandbox {
         for backend in &self.options.backends {
             trials.push(self_test::run(&self.options, *backend).await);
         }
-        self.judged(trials)
+        self.judged(trials, None)
     }
 
     async fn in_force(&self) -> &SandboxReport {
         self.report
             .get_or_init(|| async {
                 if self.options.level == ConfinementLevel::Off {
-                    return self.judged(Vec::new());
+                    return self.judged(Vec::new(), None);
                 }
-                let report = self.judged(self_test::cached_or_run(&self.options).await);
+                let known = self_test::cached_or_run(&self.options).await;
+                let report = self.judged(known.trials, known.lost);
                 tracing::info!("{}", report.choice.describe(report.level));
                 report
             })
             .await
     }
 
-    fn judged(&self, trials: Vec<crate::domain::sandbox::BackendTest>) -> SandboxReport {
+    fn judged(&self, trials: Vec<BackendTest>, lost: Option<PathBuf>) -> SandboxReport {
         let options = &self.options;
         let choice = choose(
             options.level,
@@ -71,14 +73,19 @@ impl BackendSandbox {
             options.allow_degraded,
             &trials,
         );
-        let choice = match choice {
-            BackendChoice::Refused { missing } if options.open_if_unproved => {
+        let choice = match (choice, lost) {
+            // Whoever had a wall is not to go without one unasked.
+            (BackendChoice::Refused { missing }, Some(memory)) if options.open_if_unproved => {
+                let memory = memory.display().to_string();
+                BackendChoice::Lost { missing, memory }
+            }
+            (BackendChoice::Refused { missing }, _) if options.open_if_unproved => {
                 BackendChoice::Degraded {
                     backend: SandboxBackend::None,
                     missing,
                 }
             }
-            other => other,
+            (other, _) => other,
         };
         SandboxReport {
             level: options.level,

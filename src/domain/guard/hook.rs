@@ -52,8 +52,7 @@ pub fn hook_entries(agent: HookAgent, command: &str) -> Vec<HookEntry> {
     let run = json!({ "type": "command", "command": command, "timeout": HOOK_TIMEOUT_SECONDS });
     match agent {
         HookAgent::Claude => {
-            let matcher =
-                "Bash|PowerShell|Monitor|Write|Edit|MultiEdit|NotebookEdit|Read|Grep|Glob|mcp__.*";
+            let matcher = "Bash|PowerShell|Monitor|REPL|ExitWorktree|Write|Edit|MultiEdit|NotebookEdit|Read|Grep|Glob|mcp__.*";
             vec![entry(
                 "PreToolUse",
                 json!({ "matcher": matcher, "hooks": [run] }),

@@ -47,6 +47,17 @@ pub struct LogEntry {
     pub micros: u64,
 }
 
+impl LogEntry {
+    /// Says whether a call was refused, asked about, or could not be judged.
+    pub fn was_held_back(&self) -> bool {
+        match self.kind.as_str() {
+            "undone" => false,
+            "judged" => self.decision != "allow",
+            _ => true,
+        }
+    }
+}
+
 /// The session under which `tos guard status` tries a hook; it counts nowhere.
 pub const PROBE_SESSION: &str = "tos-guard-status";
 
@@ -128,6 +139,8 @@ mod tests {
             entry("judged", "deny", PROBE_SESSION),
             entry("undone", "", "a"),
         ];
+        let held: Vec<bool> = log.iter().map(LogEntry::was_held_back).collect();
+        assert_eq!(held, [true, false, true, false]);
         let stats = GuardStats::of(&log);
         assert_eq!((stats.judged, stats.undone, stats.median_us), (2, 1, 5));
         assert_eq!(stats.rules.get("guard/x"), Some(&1));

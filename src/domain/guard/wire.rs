@@ -211,7 +211,9 @@ fn command_action(
     arguments: &Map<String, Value>,
 ) -> Result<ToolAction, HookInputError> {
     // Tools of other servers have commands that are none of a shell; these say that they run one.
-    const RUNNERS: [&str; 6] = ["shell", "bash", "exec", "command", "terminal", "run"];
+    const RUNNERS: [&str; 9] = [
+        "shell", "bash", "exec", "command", "terminal", "run", "python", "eval", "repl",
+    ];
     const RUNS: [&str; 6] = [
         "bash",
         "powershell",
@@ -228,28 +230,112 @@ fn command_action(
     } else {
         CommandKind::Bash
     };
-    if let Some(code) = text(arguments, &["command", "cmd", "script"]) {
+    if name == "exitworktree" {
+        return Ok(left_work_tree(arguments));
+    }
+    if let Some(command) = code_of(name, arguments) {
+        return Ok(ToolAction::Command(command));
+    }
+    let is_typed = ["shell", "bash", "terminal"]
+        .iter()
+        .any(|word| name.contains(word));
+    let keys: &[&str] = if name.starts_with("mcp_") && is_typed {
+        &["command", "cmd", "script", "input"]
+    } else {
+        &["command", "cmd", "script"]
+    };
+    if let Some(code) = text(arguments, keys) {
         let starts = text(arguments, &["workdir", "dir_path", "directory"]);
         let starts = starts.filter(|_| agent != HookAgent::Claude);
-        return Ok(in_folder(starts, kind, code));
+        let code = match arguments.get("args") {
+            // The name of a program, and beside it what it is given.
+            Some(Value::Array(words)) => {
+                let words = words.iter().filter_map(Value::as_str);
+                let quoted = words.map(|word| format!(" '{}'", word.replace('\'', "'\\''")));
+                format!("{code}{}", quoted.collect::<String>())
+            }
+            _ => code.to_owned(),
+        };
+        return Ok(in_folder(starts, kind, &code));
     }
-    if let Some(Value::Array(words)) = arguments.get("command").or_else(|| arguments.get("argv")) {
+    if let Some(command) = words_of(arguments)? {
+        return Ok(ToolAction::Command(command));
+    }
+    if RUNS.contains(&name) {
+        return Err(HookInputError::Missing("`command`"));
+    }
+    Ok(named_files(name, arguments))
+}
+
+/// Returns the command that is given as its words.
+fn words_of(arguments: &Map<String, Value>) -> Result<Option<Command>, HookInputError> {
+    let are_words = |value: &&Value| {
+        let values = value.as_array();
+        values.is_some_and(|values| !values.is_empty() && values.iter().all(Value::is_string))
+    };
+    let words = arguments.get("command").or_else(|| arguments.get("argv"));
+    let words = words.or_else(|| arguments.get("args").filter(are_words));
+    if let Some(Value::Array(words)) = words {
         let argv: Option<Vec<String>> = words
             .iter()
             .map(|word| word.as_str().map(str::to_owned))
             .collect();
         let argv = argv.filter(|argv| !argv.is_empty());
         let argv = argv.ok_or(HookInputError::Missing("words of the command"))?;
-        return Ok(ToolAction::Command(Command {
+        return Ok(Some(Command {
             kind: CommandKind::Exec,
             code: String::new(),
             argv,
         }));
     }
-    if RUNS.contains(&name) {
-        return Err(HookInputError::Missing("`command`"));
+    Ok(None)
+}
+
+/// Leaving a work tree removes it with all that no commit holds, where that is said.
+fn left_work_tree(arguments: &Map<String, Value>) -> ToolAction {
+    let is_gone = arguments.get("discard_changes") == Some(&Value::Bool(true));
+    if !is_gone || text(arguments, &["action"]) != Some("remove") {
+        return ToolAction::Other;
     }
-    Ok(named_files(name, arguments))
+    let argv = ["git", "worktree", "remove", "--force", "."];
+    ToolAction::Command(exec(&argv))
+}
+
+/// Returns the program of another language that a tool runs, as a command.
+fn code_of(name: &str, arguments: &Map<String, Value>) -> Option<Command> {
+    const SCRIPTS: [&str; 4] = ["repl", "javascript", "node", "typescript"];
+    const SHELLS: [&str; 3] = ["shell", "bash", "terminal"];
+    const PYTHONS: [&str; 5] = [
+        "python",
+        "jupyter",
+        "kernel",
+        "notebook",
+        "ide__executecode",
+    ];
+    let code = text(arguments, &["code"])?;
+    let language = text(arguments, &["language"]).unwrap_or(name);
+    let language = language.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| language.contains(word));
+    if says(&SHELLS) || language == "sh" {
+        Some(Command {
+            kind: CommandKind::Bash,
+            code: code.to_owned(),
+            argv: Vec::new(),
+        })
+    } else if says(&SCRIPTS) || language == "js" {
+        Some(exec(&["node", "-e", code]))
+    } else {
+        // What else is called code, such as steps of a browser, is read by nobody here.
+        says(&PYTHONS).then(|| exec(&["python3", "-c", code]))
+    }
+}
+
+fn exec(argv: &[&str]) -> Command {
+    Command {
+        kind: CommandKind::Exec,
+        code: String::new(),
+        argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+    }
 }
 
 /// Returns the files that the arguments of a tool of another server name: what it does to them is told by its name, and where
@@ -278,18 +364,25 @@ fn named_files(name: &str, arguments: &Map<String, Value>) -> ToolAction {
     let mut files = Vec::new();
     for (key, value) in arguments {
         let key = key.to_ascii_lowercase();
-        let is_path = [
-            "path",
-            "paths",
-            "file",
-            "files",
-            "filename",
-            "source",
-            "destination",
-            "target",
-        ]
-        .iter()
-        .any(|word| key == *word || key.ends_with(&format!("_{word}")))
+        if matches!(&value, Value::Array(values) if values.iter().all(Value::is_object)) {
+            // A list of changes, each with its path.
+            paths_of(value, &mut |path| files.push((access, path.to_owned())));
+            continue;
+        }
+        let is_folder = ["directory", "dir", "folder"].contains(&key.as_str());
+        let is_path = (is_folder && access == FileAccess::Delete)
+            || [
+                "path",
+                "paths",
+                "file",
+                "files",
+                "filename",
+                "source",
+                "destination",
+                "target",
+            ]
+            .iter()
+            .any(|word| key == *word || key.ends_with(&format!("_{word}")))
             || ["path", "paths"].iter().any(|word| key.ends_with(word))
             || key == "uri";
         // Where it goes to is written, whatever becomes of what was there.
@@ -531,11 +624,60 @@ mod tests {
             let action = call(HookAgent::Claude, &text).unwrap().action;
             assert_eq!(action, ToolAction::Files(wanted.collect()), "{tool}");
         }
-        let own = r#"{"tool_name":"mcp__x__run","tool_input":{"command":"rm -rf /"}}"#;
+        let edits =
+            r#"{"tool_name":"mcp__fs__apply","tool_input":{"edits":[{"path":"a"}],"note":[]}}"#;
+        let files = vec![(FileAccess::Write, "a".to_owned())];
         assert_eq!(
-            command_of(&call(HookAgent::Claude, own).unwrap()),
-            "rm -rf /"
+            call(HookAgent::Claude, edits).unwrap().action,
+            ToolAction::Files(files)
         );
+    }
+
+    #[test]
+    fn commands_and_code_of_other_tools_are_commands() {
+        for (tool, input, wanted) in [
+            ("mcp__x__run", r#"{"command":"rm -rf /"}"#, "rm -rf /"),
+            (
+                "mcp__x__exec",
+                r#"{"command":"rm","args":["-rf","it's"]}"#,
+                "rm '-rf' 'it'\\''s'",
+            ),
+            ("mcp__x__exec", r#"{"args":["rm","-rf","/"]}"#, "rm -rf /"),
+            (
+                "mcp__ide__executeCode",
+                r#"{"code":"x()"}"#,
+                "python3 -c 'x()'",
+            ),
+            ("REPL", r#"{"code":"x()"}"#, "node -e 'x()'"),
+            ("mcp__x__terminal", r#"{"input":"ls"}"#, "ls"),
+            (
+                "mcp__x__run_code",
+                r#"{"code":"ls","language":"bash"}"#,
+                "ls",
+            ),
+            (
+                "ExitWorktree",
+                r#"{"action":"remove","discard_changes":true}"#,
+                "git worktree remove --force .",
+            ),
+        ] {
+            let text = format!(r#"{{"tool_name":"{tool}","tool_input":{input}}}"#);
+            assert_eq!(
+                command_of(&call(HookAgent::Claude, &text).unwrap()),
+                wanted,
+                "{tool}"
+            );
+        }
+        for (tool, input) in [
+            ("ExitWorktree", r#"{"action":"keep"}"#),
+            ("ExitWorktree", r#"{"action":"remove"}"#),
+            ("mcp__browser__run_code", r#"{"code":"page.click()"}"#),
+            ("mcp__tasks__run", r#"{"args":[{"id":1}]}"#),
+        ] {
+            let text = format!(r#"{{"tool_name":"{tool}","tool_input":{input}}}"#);
+            let action = call(HookAgent::Claude, &text).unwrap().action;
+            assert_eq!(action, ToolAction::Other, "{tool}");
+        }
     }
 
     #[test]

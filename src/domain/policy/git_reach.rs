@@ -395,6 +395,13 @@ pub(super) fn stays_at_head(step: &GitStep) -> bool {
     matches!(kind, Some(TreeChangeKind::Replace { words, .. }) if words.iter().all(|word| word == "HEAD" || word == "@"))
 }
 
+/// Returns whether a step gives up what was begun, with all that was done to bring it to an end.
+pub(super) fn gives_up(step: &GitStep) -> bool {
+    let begun = ["merge", "rebase", "cherry-pick", "revert"];
+    let is_end = |arg: &String| is_long(arg, "abort") || is_long(arg, "skip");
+    begun.contains(&step.verb.as_str()) && step.args.iter().any(is_end)
+}
+
 /// Returns whether a step puts changes into a stash.
 pub(super) fn stashes(step: &GitStep) -> bool {
     let verb = step.args.iter().find(|arg| !arg.starts_with('-'));

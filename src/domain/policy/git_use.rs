@@ -20,6 +20,8 @@ pub enum GitUse {
     None,
     /// Git writes, and nothing else runs but what prints and looks.
     Only,
+    /// The same, and it tidies up, which reaches into what belongs to other work trees.
+    Upkeep,
     /// The same, and it writes into the settings of the repository, too, which is half the work of such a command.
     Settings,
     /// Git writes, and other programs run beside it.
@@ -31,6 +33,19 @@ pub enum GitUse {
 /// Options of `git init` that bring nothing along; with `--template` hooks would come.
 const PLAIN_BEGINNINGS: &[&str] = &["-q", "--quiet", "-b", "--initial-branch"];
 
+/// What a command of git does to the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GitManner {
+    /// It looks.
+    Looks,
+    /// It writes what belongs to git.
+    Writes,
+    /// It writes where other programs are named, too: settings, other work trees, submodules.
+    Settings,
+    /// It is not known, or it starts programs.
+    Unknown,
+}
+
 /// Commands of git that write what belongs to it.
 const WRITES: &[&str] = &[
     "add",
@@ -40,13 +55,28 @@ const WRITES: &[&str] = &[
     "checkout",
     "cherry-pick",
     "commit",
+    "commit-graph",
+    "commit-tree",
     "fetch",
+    "gc",
+    "index-pack",
     "merge",
+    "mktag",
+    "mktree",
+    "multi-pack-index",
     "mv",
     "notes",
+    "pack-objects",
+    "pack-refs",
+    "prune",
+    "prune-packed",
     "pull",
     "push",
+    "read-tree",
     "rebase",
+    "repack",
+    "replace",
+    "rerere",
     "reset",
     "restore",
     "revert",
@@ -55,33 +85,61 @@ const WRITES: &[&str] = &[
     "stash",
     "switch",
     "tag",
+    "unpack-objects",
     "update-index",
     "update-ref",
     "write-tree",
 ];
 
-/// Commands of git that only look.
+/// Commands of git that only look, or change no more than the work tree.
 const LOOKS: &[&str] = &[
+    "annotate",
+    "archive",
     "blame",
     "cat-file",
+    "check-attr",
+    "check-ignore",
+    "cherry",
+    "clean",
+    "count-objects",
     "describe",
     "diff",
+    "diff-files",
+    "diff-index",
+    "diff-tree",
     "for-each-ref",
+    "format-patch",
     "grep",
     "log",
     "ls-files",
+    "ls-remote",
     "ls-tree",
     "merge-base",
-    "reflog",
+    "name-rev",
+    "range-diff",
     "rev-list",
     "rev-parse",
     "shortlog",
     "show",
     "show-ref",
     "status",
-    "symbolic-ref",
+    "var",
+    "verify-pack",
     "version",
     "--version",
+];
+
+/// Commands of git that tidy up.
+const TIDIES_UP: &[&str] = &["gc", "maintenance", "prune", "reflog", "repack"];
+
+/// Options of `git config` that ask for something.
+const ASKS: &[&str] = &[
+    "--get",
+    "--get-all",
+    "--get-regexp",
+    "--get-urlmatch",
+    "--list",
+    "-l",
 ];
 
 /// What may run beside git: it prints or looks, and starts nothing.
@@ -130,7 +188,10 @@ impl Policy {
             return GitUse::Begins;
         }
         let writes = |words: &&[String]| match verb(words) {
-            Some(verb) => WRITES.contains(&verb),
+            Some((verb, rest)) => {
+                let manner = manner(verb, &rest);
+                matches!(manner, GitManner::Writes | GitManner::Settings)
+            }
             // Behind an option that is not known it cannot be told from other words.
             None => words.iter().any(|word| WRITES.contains(&word.as_str())),
         };
@@ -144,7 +205,13 @@ impl Policy {
             && reading.acts.iter().all(|act| is_plain(&act.words))
             && !reading.effects.iter().any(is_opaque)
             && has_plain_variables(&command.text());
-        match (is_plain, git.iter().any(|words| writes_settings(words))) {
+        let writes_settings = |words: &&[String]| {
+            verb(words).is_some_and(|(verb, rest)| manner(verb, &rest) == GitManner::Settings)
+        };
+        let tidies_up =
+            |words: &&[String]| verb(words).is_some_and(|(verb, _)| TIDIES_UP.contains(&verb));
+        match (is_plain, git.iter().any(writes_settings)) {
+            (true, false) if git.iter().any(tidies_up) => GitUse::Upkeep,
             (true, false) => GitUse::Only,
             (true, true) => GitUse::Settings,
             (false, _) => GitUse::Mixed,
@@ -173,8 +240,8 @@ fn git_words(words: &[String]) -> Option<&[String]> {
         .then_some(rest)
 }
 
-/// Returns the command of git, behind options that may stand before it; `None` where one of them may not.
-fn verb(words: &[String]) -> Option<&str> {
+/// Returns the command of git, behind options that may stand before it, and its words; `None` where one of the options may not.
+fn verb(words: &[String]) -> Option<(&str, Vec<&str>)> {
     let mut words = words.iter().map(String::as_str);
     loop {
         match words.next()? {
@@ -190,9 +257,48 @@ fn verb(words: &[String]) -> Option<&str> {
             }
             option if PLAIN_OPTIONS.contains(&option) => {}
             option if option.starts_with('-') && option != "--version" => return None,
-            verb => return Some(verb),
+            verb => return Some((verb, words.collect())),
         }
     }
+}
+
+/// Says what a command of git does with these words.
+fn manner(verb: &str, rest: &[&str]) -> GitManner {
+    use GitManner::{Looks, Settings, Unknown, Writes};
+    let mut names = rest.iter().filter(|word| !word.starts_with('-'));
+    let first = names.next().copied().unwrap_or_default();
+    let has = |wanted: &[&str]| rest.iter().any(|word| wanted.contains(word));
+    let or_looks = |writes: bool| if writes { Writes } else { Looks };
+    match (verb, first) {
+        ("reflog", _) => or_looks(["expire", "delete", "drop"].contains(&first)),
+        ("symbolic-ref", _) => or_looks(names.next().is_some() || has(&["-d", "--delete"])),
+        ("hash-object", _) => or_looks(has(&["-w"])),
+        ("fsck", _) => or_looks(has(&["--lost-found"])),
+        ("maintenance", "run") | ("remote", "prune" | "update" | "set-head") => Writes,
+        ("bisect", "run" | "view" | "visualize") | ("submodule", "foreach") => Unknown,
+        ("bisect", _) => or_looks(!["", "log", "help"].contains(&first)),
+        ("maintenance", "is-needed")
+        | ("remote", "" | "show" | "get-url")
+        | ("worktree" | "sparse-checkout", "list")
+        | ("submodule", "" | "status" | "summary") => Looks,
+        ("config", "edit") => Unknown,
+        ("config", _) if has(&["-e", "--edit"]) => Unknown,
+        ("config", "get" | "list") => Looks,
+        ("config", _) if has(ASKS) || rest.iter().any(names_a_file) => Looks,
+        ("config", _) if names.next().is_none() && !has(&["--unset", "--unset-all"]) => Looks,
+        ("config" | "maintenance" | "remote" | "worktree" | "submodule" | "sparse-checkout", _) => {
+            Settings
+        }
+        ("branch" | "push", _) if writes_settings(verb, rest) => Settings,
+        _ if WRITES.contains(&verb) => Writes,
+        _ if LOOKS.contains(&verb) => Looks,
+        _ => Unknown,
+    }
+}
+
+/// Says whether an option of `git config` leads to another file than the settings of the repository.
+fn names_a_file(word: &&str) -> bool {
+    *word == "-f" || word.starts_with("--file") || word.starts_with("--blob")
 }
 
 fn is_plain(words: &[String]) -> bool {
@@ -202,10 +308,9 @@ fn is_plain(words: &[String]) -> bool {
     let Some(rest) = git_words(words) else {
         return HARMLESS.contains(&first.as_str()) || is_assignment(first);
     };
-    let Some(verb) = verb(rest) else {
+    let Some((verb, own)) = verb(rest) else {
         return false;
     };
-    let is_known = WRITES.contains(&verb) || LOOKS.contains(&verb);
     let starts = |word: &String| {
         let name = word.strip_prefix("--").unwrap_or_default();
         let name = name.split('=').next().unwrap_or_default();
@@ -215,14 +320,11 @@ fn is_plain(words: &[String]) -> bool {
         is_starter || is_short
     };
     let before = rest.iter().take_while(|word| *word != "--");
-    is_known && !before.into_iter().any(starts)
+    manner(verb, &own) != GitManner::Unknown && !before.into_iter().any(starts)
 }
 
 /// Says whether a command of git writes down which branch follows which, or renames what is written down.
-fn writes_settings(words: &[String]) -> bool {
-    let Some(verb) = verb(words) else {
-        return false;
-    };
+fn writes_settings(verb: &str, rest: &[&str]) -> bool {
     let (short, long): (&str, &[&str]) = match verb {
         "branch" => (
             "mMcCu",
@@ -234,10 +336,9 @@ fn writes_settings(words: &[String]) -> bool {
                 "--edit-description",
             ],
         ),
-        "push" => ("u", &["--set-upstream"]),
-        _ => return false,
+        _ => ("u", &["--set-upstream"]),
     };
-    words.iter().skip_while(|word| *word != verb).any(|word| {
+    rest.iter().any(|word| {
         let name = word.split('=').next().unwrap_or_default();
         let is_short = word.starts_with('-')
             && !word.starts_with("--")
@@ -293,6 +394,11 @@ mod tests {
             "git merge --no-ff other || echo failed",
             "git rebase main",
             "git log --oneline; git tag v1",
+            "git pack-refs --all",
+            "git symbolic-ref HEAD refs/heads/other",
+            "git bisect start && git bisect bad && git bisect reset",
+            "git remote prune origin",
+            "git fsck --lost-found",
         ] {
             assert_eq!(bash(code), GitUse::Only, "{code}");
         }
@@ -305,6 +411,19 @@ mod tests {
         };
         let world = PolicyContext::unattended("/srv/job/root");
         assert_eq!(Policy::git_use(&exec, &world), GitUse::Only);
+    }
+
+    #[test]
+    fn tidying_up_is_known() {
+        for code in [
+            "git gc --prune=now",
+            "git maintenance run --task=gc",
+            "git reflog expire --expire=now --all && git gc -q && git count-objects",
+            "git commit -m x; git repack -ad && git prune",
+        ] {
+            assert_eq!(bash(code), GitUse::Upkeep, "{code}");
+        }
+        assert_eq!(bash("git gc; ./x"), GitUse::Mixed);
     }
 
     #[test]
@@ -349,6 +468,9 @@ mod tests {
             "env X=1 git commit -m x",
             "bash -c 'git commit -m x'",
             "git bisect run ./t; git commit",
+            "git submodule foreach ./x; git commit",
+            "git config -e; git commit",
+            "git filter-branch --tree-filter ./x; git commit",
         ] {
             assert_eq!(bash(code), GitUse::Mixed, "{code}");
         }
@@ -362,6 +484,14 @@ mod tests {
             "git add . && git branch -u origin/x",
             "git push -u origin x",
             "git branch --move a b",
+            "git config user.name me",
+            "git config --unset core.x",
+            "git remote add origin https://example.org/x",
+            "git worktree add sub/x",
+            "git worktree prune",
+            "git submodule update --init",
+            "git sparse-checkout set src",
+            "git maintenance start",
         ] {
             assert_eq!(bash(code), GitUse::Settings, "{code}");
         }
@@ -382,7 +512,18 @@ mod tests {
             "git log -3",
             "ls",
             "make",
-            "git config core.x y",
+            "git config core.x",
+            "git config --get core.x",
+            "git config -l",
+            "git config -f .gitmodules submodule.x.branch main",
+            "git remote -v",
+            "git worktree list",
+            "git reflog",
+            "git fsck",
+            "git symbolic-ref --short HEAD",
+            "git bisect log",
+            "git hash-object a.txt",
+            "git submodule",
             "echo git commit",
         ] {
             assert_eq!(bash(code), GitUse::None, "{code}");

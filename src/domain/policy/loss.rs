@@ -145,6 +145,9 @@ fn tree_changes(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
     let none = SimpleCommand::default();
     let mut losses = Vec::new();
     for step in &reading.git {
+        if git_reach::gives_up(step) {
+            losses.push(PolicyLoss::Uncommitted);
+        }
         let Some(mut change) = git_reach::tree_change(step) else {
             continue;
         };
@@ -464,6 +467,15 @@ mod tests {
         assert_eq!(losses("git mv b.txt a.txt"), []);
         assert!(losses("git stash -u").contains(&PolicyLoss::Untracked { ignored: false }));
         assert!(losses("git stash").contains(&PolicyLoss::Uncommitted));
+        for code in [
+            "git merge --abort",
+            "git rebase --skip",
+            "git cherry-pick --abort",
+            "git revert --abort",
+        ] {
+            assert!(losses(code).contains(&PolicyLoss::Uncommitted), "{code}");
+        }
+        assert_eq!(losses("git merge --continue"), []);
         assert!(
             losses("git diff --no-index A B | git apply")
                 .contains(&PolicyLoss::Untracked { ignored: false })

@@ -251,6 +251,9 @@ pub struct BackendTest {
     pub backend: SandboxBackend,
     /// Why it cannot be used at all; then there are no proofs.
     pub absent: Option<String>,
+    /// Whether it could not even be tried, by a fault that says nothing about it: a full disk, no memory.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_untried: bool,
     /// One proof per capability.
     pub proofs: Vec<CapabilityProof>,
 }
@@ -302,6 +305,18 @@ pub enum BackendChoice {
         /// What is not proved, for the best backend there is.
         missing: Vec<SandboxCapability>,
     },
+    /// Nothing may run: nobody knows whether a wall would hold, for none could be tried.
+    Untried {
+        /// What was in the way.
+        why: String,
+    },
+    /// Nothing may run: a wall held here before, and none does now.
+    Lost {
+        /// What is not proved any more.
+        missing: Vec<SandboxCapability>,
+        /// The file that remembers the wall that held.
+        memory: String,
+    },
 }
 
 impl BackendChoice {
@@ -309,7 +324,7 @@ impl BackendChoice {
     pub fn backend(&self) -> Option<SandboxBackend> {
         match self {
             Self::Proved { backend } | Self::Degraded { backend, .. } => Some(*backend),
-            Self::Refused { .. } => None,
+            Self::Refused { .. } | Self::Untried { .. } | Self::Lost { .. } => None,
         }
     }
 
@@ -329,6 +344,15 @@ impl BackendChoice {
             Self::Proved { backend } => {
                 format!("sandbox `{}` by {}", level.as_str(), backend.as_str())
             }
+            Self::Degraded {
+                backend: SandboxBackend::None,
+                missing,
+            } => format!(
+                "no sandbox: commands have all rights of the user, for no wall of this machine is proved to hold `{}`; \
+                 `tos doctor --sandbox` says why; not proved: {}",
+                level.as_str(),
+                list(missing)
+            ),
             Self::Degraded { backend, missing } => format!(
                 "sandbox `{}` by {} is degraded, not proved: {}",
                 level.as_str(),
@@ -339,6 +363,15 @@ impl BackendChoice {
                 "sandbox level `{}` cannot be proved on this machine, missing: {}; see `tos doctor --sandbox`, \
                  install bubblewrap, or set `sandbox.allow_degraded` to true or `sandbox.level` to \"off\"",
                 level.as_str(),
+                list(missing)
+            ),
+            Self::Untried { why } => format!(
+                "no wall could be tried, so nothing runs: {why}; free some space (or memory, or file descriptors) and try again, or \
+                 set `sandbox.level` to \"off\"",
+            ),
+            Self::Lost { missing, memory } => format!(
+                "a wall held here before and none does now, so nothing runs: not proved: {}; `tos doctor --sandbox` says why; \
+                 where that is meant, remove {memory}, or set `sandbox.level` to \"off\"",
                 list(missing)
             ),
         }
@@ -364,7 +397,7 @@ pub fn apparmor_remedy(backend: SandboxBackend, setting: &str, program: &str) ->
 }
 
 /// Chooses the first backend that is proved to hold what the level needs; where there is none and
-/// `allow_degraded` is set, the one that lacks least.
+/// `allow_degraded` is set, the one that lacks least. Where one could not be tried, nobody knows what it lacks.
 pub fn choose(
     level: ConfinementLevel,
     network: NetworkAccess,
@@ -391,8 +424,12 @@ pub fn choose(
         || (SandboxBackend::None, required(level, network)),
         |(trial, missing)| (trial.backend, missing),
     );
+    let untried = trials.iter().find(|trial| trial.is_untried);
     if allow_degraded {
         BackendChoice::Degraded { backend, missing }
+    } else if let Some(trial) = untried {
+        let why = trial.absent.clone().unwrap_or_default();
+        BackendChoice::Untried { why }
     } else {
         BackendChoice::Refused { missing }
     }
@@ -449,6 +486,7 @@ mod tests {
         BackendTest {
             backend,
             absent: None,
+            is_untried: false,
             proofs: proofs.into(),
         }
     }
@@ -531,6 +569,39 @@ mod tests {
             .backend(),
             None
         );
+    }
+
+    #[test]
+    fn what_could_not_be_tried_is_not_said_to_be_missing() {
+        let full = BackendTest {
+            backend: SandboxBackend::Bubblewrap,
+            absent: Some("the disk is full".to_owned()),
+            is_untried: true,
+            proofs: Vec::new(),
+        };
+        let (level, network) = (ConfinementLevel::Workspace, NetworkAccess::None);
+        let chosen = choose(level, network, false, std::slice::from_ref(&full));
+        assert_eq!(chosen.backend(), None);
+        let told = chosen.describe(level);
+        assert!(
+            told.contains("the disk is full") && told.contains("nothing runs"),
+            "{told}"
+        );
+        // Another one that holds is as good as ever.
+        let other = trial(SandboxBackend::Namespaces, &[]);
+        let chosen = choose(level, network, false, &[full, other]);
+        assert_eq!(chosen.backend(), Some(SandboxBackend::Namespaces));
+    }
+
+    #[test]
+    fn nobody_takes_the_lack_of_a_wall_for_a_wall() {
+        let level = ConfinementLevel::Workspace;
+        let open = BackendChoice::Degraded {
+            backend: SandboxBackend::None,
+            missing: vec![SandboxCapability::Runs],
+        };
+        let told = open.describe(level);
+        assert!(told.starts_with("no sandbox: "), "{told}");
     }
 
     #[test]

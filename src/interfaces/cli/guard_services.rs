@@ -11,6 +11,7 @@ use crate::{
     domain::{
         guard::{HookAgent, NO_PROJECT, installed::InstallRecord, protected::ProjectView},
         policy::{GitUse, PolicyContext},
+        sandbox::SandboxBackend,
     },
     interfaces::cli::{args::GlobalArgs, exit::CliError},
     ports::{
@@ -52,6 +53,8 @@ pub struct ExecServices {
     pub runner: Arc<dyn CommandRunner>,
     /// Whether the wall proved what it promises.
     pub is_proved: bool,
+    /// What builds the wall.
+    pub wall: SandboxBackend,
     /// What has to be said where it did not.
     pub notice: Option<String>,
     /// Why a command that is git's own write finds the repository closed all the same.

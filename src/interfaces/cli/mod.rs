@@ -211,18 +211,33 @@ fn command_result(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let global = &cli.global;
-    // A wrong address is an error before anything runs, also where nothing would be sent.
-    services.check_collector(global)?;
-    let span = match command {
-        CliCommand::Exec(_) => telemetry::CommandSpan::begin("exec", global, services)?,
-        CliCommand::Mcp(_) => telemetry::CommandSpan::begin("mcp", global, services)?,
-        _ => None,
+    let span = match span_of(command, global, services) {
+        Ok(span) => span,
+        Err(error) if matches!(command, CliCommand::Exec(_)) => {
+            return commands::exec::not_begun(error, global, services, printer);
+        }
+        Err(error) => return Err(error),
     };
     let result = performed(command, cli, services, printer);
     if let Some(span) = span {
         span.end(&result, services);
     }
     result
+}
+
+/// Begins the span of a command that has one.
+fn span_of(
+    command: &CliCommand,
+    global: &args::GlobalArgs,
+    services: &dyn ServiceFactory,
+) -> Result<Option<telemetry::CommandSpan>, CliError> {
+    // A wrong address is an error before anything runs, also where nothing would be sent.
+    services.check_collector(global)?;
+    match command {
+        CliCommand::Exec(_) => telemetry::CommandSpan::begin("exec", global, services),
+        CliCommand::Mcp(_) => telemetry::CommandSpan::begin("mcp", global, services),
+        _ => Ok(None),
+    }
 }
 
 fn performed(

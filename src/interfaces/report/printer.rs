@@ -85,6 +85,13 @@ impl Printer {
         }
     }
 
+    /// Prints a line of what the JSON document holds as well, so that nothing is said twice.
+    pub fn shown(&self, text: &str) {
+        if !self.json {
+            self.line(text);
+        }
+    }
+
     /// Returns text as it may appear on a terminal: whatever commands one is escaped, but for tos's own colours.
     pub fn escape_for_terminal(&self, text: &str) -> String {
         let mut shown = String::with_capacity(text.len());

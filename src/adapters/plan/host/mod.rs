@@ -31,7 +31,7 @@ use rustix::{
     fs::inotify,
     process::{Pid, Signal},
 };
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::SIGCHLD;
 
 use crate::{
     adapters::{
@@ -168,9 +168,10 @@ impl<'plan> LocalTaskHost<'plan> {
             stream.set_nonblocking(true)?;
         }
         signal_hook::low_level::pipe::register(SIGCHLD, child_writer)?;
-        let heard = |signal: &i32| !signals::is_ignored(*signal);
-        for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(heard) {
-            signal_hook::low_level::pipe::register(signal, stop_writer.try_clone()?)?;
+        for signal in signals::ENDING {
+            if !signals::is_ignored(*signal) {
+                signal_hook::low_level::pipe::register(*signal, stop_writer.try_clone()?)?;
+            }
         }
         let inotify =
             inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)?;

@@ -6,6 +6,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    io,
     os::fd::AsRawFd,
     path::PathBuf,
 };
@@ -121,11 +122,15 @@ fn spec(
         .temporary
         .as_deref()
         .map(temporary::blocking_create_folder);
-    let temporary = temporary.transpose().map_err(|error| SpawnError {
-        message: format!(
-            "the temporary folder of the run cannot be made: {error}; free some space"
-        ),
-    })?;
+    let temporary = match temporary.transpose() {
+        // A root that nobody may write keeps no folder for the next command; this one has its own.
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => None,
+        made => made.map_err(|error| SpawnError {
+            message: format!(
+                "the temporary folder of the run cannot be made: {error}; free some space"
+            ),
+        })?,
+    };
     let own = launch.environment.iter().find(|(name, _)| name == "PATH");
     let mut search = vec![options.path.as_os_str()];
     search.extend(own.map(|(_, value)| value.as_os_str()));

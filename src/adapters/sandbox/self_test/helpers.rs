@@ -16,10 +16,6 @@ use crate::adapters::sandbox::jail::{JailError, hold_lifeline, leave};
 /// How long a process of a trial stays at most; a whole trial takes less than half of it.
 const LONGEST_STAY: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// What a trial starts is given this. An allocator that sets aside address space for each thread would use up the ceiling on
-/// memory before the one on processes is reached, sooner on a machine with more processors.
-pub(super) const ONE_ARENA: (&str, &str) = ("MALLOC_ARENA_MAX", "1");
-
 /// Runs what a trial starts, where `stage` is a part of one.
 pub(in super::super) fn run(
     stage: &str,

@@ -1,5 +1,4 @@
-//! Tries a wall with real probes and keeps what was seen until the machine, the kernel, tos or the
-//! wall itself changes.
+//! Tries a wall with real probes.
 
 use std::{
     ffi::OsString,
@@ -8,26 +7,23 @@ use std::{
     net::{Ipv4Addr, TcpListener, UdpSocket},
     os::{
         linux::net::SocketAddrExt,
-        unix::{
-            fs::MetadataExt,
-            net::{SocketAddr as LocalAddr, UnixDatagram, UnixListener},
-        },
+        unix::net::{SocketAddr as LocalAddr, UnixDatagram, UnixListener},
     },
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
-
 mod helpers;
+mod memory;
 mod probe;
 mod setup;
 
 pub(super) use self::helpers::run as run_helper;
 use self::{
+    memory::{KnownTrials, TrialMemory},
     probe::{Answers, DATAGRAM_SOCKET, ProbeSetup},
-    setup::{LIMITS, create_fixture, limits, sweep, with_tools},
+    setup::{LIMITS, create_fixture, is_of_the_moment, limits, trial_folder, with_tools},
 };
 use super::{
     jail::{confine, find_bubblewrap, is_counted_from_outside},
@@ -36,10 +32,7 @@ use super::{
     spec::{JAIL_WORD, ResourceLimits, TOS_IN_SANDBOX},
 };
 use crate::{
-    adapters::{
-        process::{LocalCommandRunner, Options as RunnerOptions},
-        state_folder,
-    },
+    adapters::process::{LocalCommandRunner, Options as RunnerOptions},
     domain::{
         command::{Command as Proposed, CommandKind},
         process::{CommandResult, ExitStatus, SpawnError},
@@ -63,78 +56,25 @@ const AFTER_DEATH: Duration = Duration::from_secs(5);
 /// What the kernel says about user namespaces of programs without a profile.
 const APPARMOR_SETTING: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
 
-/// What was seen, and on what machine.
-#[derive(Debug, Serialize, Deserialize)]
-struct SelfTestCache {
-    key: String,
-    trials: Vec<BackendTest>,
-}
-
 /// Returns trials good enough to choose by: those remembered, else new ones up to the first wall that
 /// holds everything.
-pub(super) async fn cached_or_run(options: &Options) -> Vec<BackendTest> {
-    let key = key(options);
-    let place = options.state.join("sandbox-trials.json");
-    if let Some(memory) = recalled(&place)
-        && memory.key == key
-    {
-        return memory.trials;
+pub(super) async fn cached_or_run(options: &Options) -> KnownTrials {
+    let memory = TrialMemory::of(options);
+    if let Some(known) = memory.trials() {
+        return known;
     }
+    let holds = |trial: &BackendTest| {
+        let missing = trial.missing_guarantees(options.level, options.network);
+        missing.is_empty()
+    };
     let mut trials = Vec::new();
     for backend in &options.backends {
-        let trial = run(options, *backend).await;
-        let holds = trial
-            .missing_guarantees(options.level, options.network)
-            .is_empty();
-        trials.push(trial);
-        if holds {
+        trials.push(run(options, *backend).await);
+        if trials.last().is_some_and(holds) {
             break;
         }
     }
-    let memory = SelfTestCache { key, trials };
-    if let Err(error) = remember(&place, &memory) {
-        tracing::warn!(path = %place.display(), %error, "sandbox trials could not be kept");
-    }
-    memory.trials
-}
-
-fn recalled(place: &Path) -> Option<SelfTestCache> {
-    serde_json::from_slice(&fs::read(place).ok()?).ok()
-}
-
-fn remember(place: &Path, memory: &SelfTestCache) -> io::Result<()> {
-    let folder = place.parent().unwrap_or(Path::new("/"));
-    state_folder::create_records(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    serde_json::to_writer(&mut file, memory)?;
-    file.persist(place)?;
-    Ok(())
-}
-
-/// What must not have changed for a trial to count: start of the machine, kernel, user, programs, wish.
-fn key(options: &Options) -> String {
-    let text = |path: &str| {
-        fs::read_to_string(path)
-            .unwrap_or_default()
-            .trim()
-            .to_owned()
-    };
-    let stamp = |path: &Path| {
-        let found = fs::metadata(path).ok();
-        found.map(|found| (found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
-    };
-    let bwrap = find_bubblewrap(&options.path);
-    format!(
-        "{} {} {} {:?} {:?} {:?} {} {}",
-        text("/proc/sys/kernel/random/boot_id"),
-        text("/proc/sys/kernel/osrelease"),
-        rustix::process::geteuid().as_raw(),
-        stamp(&options.program),
-        bwrap.as_deref().and_then(stamp),
-        options.backends,
-        options.level.as_str(),
-        options.network.as_str(),
-    )
+    memory.keep(trials, &holds)
 }
 
 /// Tries one backend.
@@ -147,11 +87,15 @@ pub(super) async fn run(options: &Options, backend: SandboxBackend) -> BackendTe
             Ok(proofs) => BackendTest {
                 backend,
                 absent: None,
+                is_untried: false,
                 proofs,
             },
             Err(fault) => absent(backend, with_remedy(options, backend, &fault)),
         },
-        Err(error) => absent(backend, format!("the trial could not be prepared: {error}")),
+        Err(error) => BackendTest {
+            is_untried: is_of_the_moment(&error),
+            ..absent(backend, format!("the trial could not be prepared: {error}"))
+        },
     }
 }
 
@@ -172,6 +116,7 @@ fn absent(backend: SandboxBackend, why: String) -> BackendTest {
     BackendTest {
         backend,
         absent: Some(why),
+        is_untried: false,
         proofs: Vec::new(),
     }
 }
@@ -189,12 +134,7 @@ struct SelfTestSetup {
 
 impl SelfTestSetup {
     fn set(options: &Options, backend: SandboxBackend) -> io::Result<Self> {
-        state_folder::create_records(&options.state)?;
-        let state = options.state.canonicalize()?;
-        sweep(&state);
-        let folder = tempfile::Builder::new()
-            .prefix("trial-")
-            .tempdir_in(state)?;
+        let folder = trial_folder(&options.state)?;
         let has_git = create_fixture(folder.path(), &options.path)?;
         let listeners = SelfTestListeners::open(&unique(&folder))?;
         let stranger = Command::new(&options.program)
@@ -344,7 +284,7 @@ impl SelfTestSetup {
             idle_deadline: None,
             grace: None,
             // Of the environment of tos only harmless names are passed on; this one is asked for.
-            environment: vec![(helpers::ONE_ARENA.0.into(), helpers::ONE_ARENA.1.into())],
+            environment: vec![(probe::ONE_ARENA.0.into(), probe::ONE_ARENA.1.into())],
             output_directory: self.folder.path().join("output"),
             index: 1,
             token: unique(&self.folder),

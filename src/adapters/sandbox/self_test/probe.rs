@@ -24,7 +24,6 @@ use super::super::{
     jail::JailError,
     spec::{JAIL_WORD, PROXY_PORT, ResourceLimits},
 };
-use super::helpers::ONE_ARENA;
 use crate::domain::sandbox::{CapabilityProof, ConfinementLevel, SandboxCapability};
 
 /// What the outside has prepared.
@@ -54,6 +53,9 @@ pub(super) struct ProbeSetup {
     pub(super) has_proxy: bool,
 }
 
+/// What a trial starts is given this. An allocator that sets aside address space for each thread would use up the ceiling on
+/// memory before the one on processes is reached, sooner on a machine with more processors.
+pub(super) const ONE_ARENA: (&str, &str) = ("MALLOC_ARENA_MAX", "1");
 /// Files of a home that no command may read: a key, the login of an agent, a file that is on no list, and a login beside
 /// a tool.
 pub(super) const DECOYS: [&str; 4] = [

@@ -12,14 +12,19 @@ use std::{
 use super::probe::{DECOY_TOOL, DECOY_TOOLS, DECOYS};
 use crate::{
     adapters::{
+        disk,
         process::find_program,
         sandbox::{jail::is_counted_from_outside, spec::ResourceLimits},
+        state_folder,
     },
     domain::sandbox::SandboxBackend,
 };
 
 /// Older folders of trials belong to nobody.
 const STALE: Duration = Duration::from_secs(600);
+
+/// Bytes that have to be free for a trial to tell anything: with less, a wall seems to lack what only the disk does.
+const ROOM: u64 = 256 << 10;
 
 /// How many processes the user may start elsewhere while a trial lasts.
 const RUNNING_MARGIN: u64 = 256;
@@ -57,6 +62,55 @@ pub(super) fn limits(backend: SandboxBackend) -> ResourceLimits {
         },
         ..LIMITS
     }
+}
+
+/// Says whether an error tells of a machine that has run out of something, and nothing of what it can do.
+pub(super) fn is_of_the_moment(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let exhausted = [
+        Errno::NOSPC,
+        Errno::DQUOT,
+        Errno::NOMEM,
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::AGAIN,
+        Errno::IO,
+    ];
+    let is_known = |number| exhausted.iter().any(|errno| errno.raw_os_error() == number);
+    error.kind() == io::ErrorKind::StorageFull || error.raw_os_error().is_some_and(is_known)
+}
+
+/// Makes the folder of one trial: among the state of tos, and where nobody may write that, among what is temporary.
+pub(super) fn trial_folder(state: &Path) -> io::Result<tempfile::TempDir> {
+    let among_state = || {
+        state_folder::create_records(state)?;
+        let state = state.canonicalize()?;
+        sweep(&state);
+        tempfile::Builder::new().prefix("trial-").tempdir_in(state)
+    };
+    let folder = match among_state() {
+        Err(error) if is_closed(&error) => tempfile::Builder::new().prefix("tos-trial-").tempdir(),
+        made => made,
+    }?;
+    let free = disk::free_bytes(folder.path())?;
+    if free < ROOM {
+        let why = format!(
+            "only {} KiB are free in {}, and a trial needs {} KiB",
+            free >> 10,
+            folder.path().parent().unwrap_or(state).display(),
+            ROOM >> 10
+        );
+        return Err(io::Error::new(io::ErrorKind::StorageFull, why));
+    }
+    Ok(folder)
+}
+
+/// Says whether a place cannot be written by this user at all.
+fn is_closed(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+    )
 }
 
 /// Counts the threads of this user.

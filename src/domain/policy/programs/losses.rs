@@ -117,7 +117,7 @@ pub(super) fn git_loses(verb: &str, args: &[String]) -> Option<&'static str> {
         "worktree" if first == "remove" && has(&["f", "force"]) => {
             Some("git worktree removes a folder with changes")
         }
-        "submodule" if first == "deinit" && has(&["f", "force"]) => {
+        "submodule" if ["deinit", "update"].contains(&first) && has(&["f", "force"]) => {
             Some("git submodule removes a folder with changes")
         }
         "push" => push_loses(&options, &rest),

@@ -30,7 +30,7 @@ const ANYWHERE: &str = "
 const INSIDE: &str = "
 .git/hooks/** .git/config .git/info/attributes .husky/** .envrc .vscode/tasks.json .vscode/settings.json
 .git/modules/*/hooks/** .git/modules/*/config .claude/** .codex/** .cursor/** .gemini/** .mcp.json .devcontainer/**
-.vscode/mcp.json .idea/workspace.xml .git/info/grafts .githooks/**
+.vscode/mcp.json .idea/workspace.xml .git/info/grafts .githooks/** .opencode/** opencode.json opencode.jsonc .claude-plugin/**
 ";
 
 /// Returns whether a path is one of those that run or take effect later by themselves.

@@ -223,6 +223,13 @@ impl Machine<'_, '_> {
             for code in options.values(&["c", "command"]) {
                 drop(self.run_text(code, name, String::new()));
             }
+            // The command goes on to the end of the words.
+            let is_command = |arg: &String| ["-c", "--command"].contains(&arg.as_str());
+            let at = args.iter().position(is_command);
+            let words = at.and_then(|at| args.get(at + 1..)).unwrap_or_default();
+            if words.len() > 1 {
+                drop(self.dispatch(words.to_vec(), String::new()));
+            }
         }
     }
 

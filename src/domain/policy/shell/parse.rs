@@ -161,12 +161,17 @@ fn breaks_the_parser(code: &str) -> bool {
 
 /// Returns whether a number that is too large stands directly in front of a redirection.
 fn has_large_number(code: &str) -> bool {
-    let heads = code.split(['<', '>']);
+    let mut heads: Vec<&str> = code.split(['<', '>']).collect();
+    // Behind the last redirection none follows.
+    heads.pop();
     let digits = |head: &str| {
         let head = head.chars().rev().filter(|c| !is_joined(*c));
         head.take_while(char::is_ascii_digit).count()
     };
-    heads.map(digits).any(|count| count > MOST_DIGITS)
+    heads
+        .into_iter()
+        .map(digits)
+        .any(|count| count > MOST_DIGITS)
 }
 
 /// A backslash and a line break between two characters join them.
@@ -299,6 +304,8 @@ mod tests {
             "cat <<< \"\"",
             "make 2>&1 | tee log",
             "echo 1234567890 > x",
+            "echo key_0123456789",
+            "echo > x key_0123456789",
         ];
         for text in texts {
             assert!(!breaks_the_parser(text) && parse(text).is_some(), "{text}");

@@ -71,7 +71,12 @@ fn sandbox(report: &SandboxReport, printer: &Printer) -> CliExit {
     for trial in &report.trials {
         printer.line(trial.backend.as_str());
         if let Some(why) = &trial.absent {
-            let verdict = printer.paint(TextStyle::Warn, "absent  ");
+            let word = if trial.is_untried {
+                "untried "
+            } else {
+                "absent  "
+            };
+            let verdict = printer.paint(TextStyle::Warn, word);
             printer.line(&format!("  {verdict} {why}"));
         }
         for proof in &trial.proofs {
@@ -98,7 +103,9 @@ fn sandbox(report: &SandboxReport, printer: &Printer) -> CliExit {
         BackendChoice::Proved { .. } | BackendChoice::Degraded { .. } => {
             (TextStyle::Warn, CliExit::Success)
         }
-        BackendChoice::Refused { .. } => (TextStyle::Bad, CliExit::NotDone),
+        BackendChoice::Refused { .. }
+        | BackendChoice::Untried { .. }
+        | BackendChoice::Lost { .. } => (TextStyle::Bad, CliExit::NotDone),
     };
     printer.line(&printer.paint(tone, &sentence));
     printer.document(&serde_json::json!({ "sandbox": report, "sentence": sentence }));

@@ -4,6 +4,7 @@
 //! does not exist, 128 + N a signal ended it.
 
 use std::{
+    cell::RefCell,
     io::Write,
     sync::{
         Arc,
@@ -81,25 +82,34 @@ pub fn main(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     match judge_and_run(args, global, services, printer) {
-        Err(error) if global.json => {
-            let (exit, why) = (error.exit(), error.to_string());
-            printer.error(&why, &[], None);
-            let report = ExecReport {
-                outcome: &GuardOutcome::passed(),
-                micros: services.elapsed_micros(),
-                most: 0,
-                printer,
-            };
-            report.document(
-                Decision::Deny,
-                "not_started",
-                (exit.code(), Some(&why)),
-                None,
-            );
-            Ok(exit)
-        }
-        other => other,
+        Err(error) => not_begun(error, global, services, printer),
+        ended => ended,
     }
+}
+
+/// Tells what kept a command from being judged at all: under `--json` with the keys of every other end.
+pub fn not_begun(
+    error: CliError,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    if !global.json {
+        return Err(error);
+    }
+    let (exit, why) = (error.exit(), error.to_string());
+    printer.error(&why, &[], None);
+    let report = ExecReport {
+        outcome: &GuardOutcome::passed(),
+        micros: services.elapsed_micros(),
+        most: 0,
+        wall: None,
+        notes: RefCell::default(),
+        printer,
+    };
+    let ended = (exit.code(), Some(why.as_str()));
+    report.document(Decision::Deny, "not_started", ended, None);
+    Ok(exit)
 }
 
 fn judge_and_run(
@@ -147,6 +157,8 @@ fn judge_and_run(
         outcome: &outcome,
         micros,
         most,
+        wall: Some(exec.wall.as_str()),
+        notes: RefCell::default(),
         printer,
     };
     if !allowed {
@@ -155,12 +167,7 @@ fn judge_and_run(
         report.document(Decision::Deny, "refused", (REFUSED, Some(&why)), None);
         return Ok(CliExit::Child(REFUSED));
     }
-    if let Some(note) = outcome.note() {
-        printer.progress(&note);
-    }
-    if let Some(notice) = &exec.notice {
-        printer.progress(notice);
-    }
+    report.told_before(exec.notice.as_deref());
     if let Some(code) = closed(&exec, git, &report) {
         return Ok(code);
     }
@@ -175,7 +182,7 @@ fn judge_and_run(
         return Ok(code);
     }
     let ended = run(args, command, &place, &exec, most, global.json, services)?;
-    after_git(&exec, &subject, &ended, printer);
+    after_git(&exec, &subject, &ended, &report);
     Ok(report.told(&ended))
 }
 
@@ -201,28 +208,28 @@ fn not_executable(
 fn closed(exec: &ExecServices, git: GitUse, report: &ExecReport<'_>) -> Option<CliExit> {
     let why = exec.closed.as_ref()?;
     if git == GitUse::Settings {
-        let why = format!("git would do it by half: {why}. {WITHOUT_WALL}");
+        let why = format!("git would do it by half or not at all: {why}. {WITHOUT_WALL}");
         report.printer.alert(&format!("tos exec: {why}"));
         let decision = report.outcome.decision;
         report.document(decision, "not_started", (NOT_RUN, Some(&why)), None);
         return Some(CliExit::Child(NOT_RUN));
     }
-    report.printer.alert(&format!(
+    report.noted(&format!(
         "tos exec: git writes to `.git`, which is read-only behind the wall: {why}. {WITHOUT_WALL}"
     ));
     None
 }
 
 /// Says what had to be taken away when a command has ended, and what it met that was closed to it.
-fn after_git(exec: &ExecServices, subject: &str, ended: &Ended, printer: &Printer) {
+fn after_git(exec: &ExecServices, subject: &str, ended: &Ended, report: &ExecReport<'_>) {
     for path in (exec.take_back)() {
-        printer.alert(&format!(
+        report.noted(&format!(
             "tos exec: the command made `{}`, through which git is led to other settings; it was removed",
             path.display()
         ));
     }
-    if subject.contains("git") && exec.closed.is_none() && meets_closed_parts(ended) {
-        printer.progress(&format!(
+    if exec.closed.is_none() && meets_closed_parts(subject, ended) {
+        report.noted(&format!(
             "tos exec: behind the wall `.git` is read-only to all but git's own writes, and to those its settings, hooks, \
              submodules and other work trees; `.tos` and the configuration are read-only, too. {WITHOUT_WALL}"
         ));
@@ -232,14 +239,18 @@ fn after_git(exec: &ExecServices, subject: &str, ended: &Ended, printer: &Printe
 /// What to do where a wall is in the way of git.
 const WITHOUT_WALL: &str = "`tos exec --set sandbox.level=off` runs it without a wall";
 
-/// Says whether a command met something that was closed to it; git goes on without some of it and ends well.
-fn meets_closed_parts(ended: &Ended) -> bool {
+/// Says whether git met something that was closed to it, also one that a script called; it goes on without some of it and
+/// ends well.
+fn meets_closed_parts(subject: &str, ended: &Ended) -> bool {
     let Ok(result) = &ended.result else {
         return false;
     };
-    let said = result.stderr.text();
+    let said = [result.stderr.text(), result.stdout.text()].concat();
     let signs = ["Read-only file system", "Device or resource busy"];
-    signs.iter().any(|sign| said.contains(sign))
+    said.lines().any(|line| {
+        let is_git = subject.contains("git") || line.contains(".git") || line.contains("fatal: ");
+        is_git && signs.iter().any(|sign| line.contains(sign))
+    })
 }
 
 /// What `timeout` and the like return when they could not run anything.
@@ -490,10 +501,31 @@ struct ExecReport<'a> {
     micros: u64,
     /// The most bytes of output.
     most: u64,
+    /// What built the wall; `None` where it did not come to that.
+    wall: Option<&'static str>,
+    /// What was said beside the output of the command.
+    notes: RefCell<Vec<String>>,
     printer: &'a Printer,
 }
 
 impl ExecReport<'_> {
+    /// Says something that must be noticed, and keeps it for the document.
+    fn noted(&self, text: &str) {
+        self.printer.alert(text);
+        self.notes.borrow_mut().push(text.to_owned());
+    }
+
+    /// Says what was kept first, and that no wall stands.
+    fn told_before(&self, notice: Option<&str>) {
+        if let Some(note) = self.outcome.note() {
+            self.printer.progress(&note);
+            self.notes.borrow_mut().push(note);
+        }
+        if let Some(notice) = notice {
+            self.noted(notice);
+        }
+    }
+
     /// Tells how a command ended that was allowed to run.
     fn told(&self, ended: &Ended) -> CliExit {
         let (code, end, why) = match &ended.result {
@@ -539,6 +571,8 @@ impl ExecReport<'_> {
             "elapsed_ms": result.map_or(0, |result| result.elapsed_ms),
             "micros": self.micros,
             "checkpoint": self.outcome.checkpoint.as_ref().map(|(number, _)| number),
+            "wall": self.wall.filter(|_| result.is_some()),
+            "notes": *self.notes.borrow(),
         }));
     }
 }
@@ -560,7 +594,10 @@ fn status(exit: &ExitStatus) -> (u8, &'static str, Option<String>) {
             let why = "it filled the disk and was ended".to_owned();
             (LATE, "disk_limit", Some(why))
         }
-        ExitStatus::Cancelled => (130, "cancelled", Some("cancelled".to_owned())),
+        ExitStatus::Cancelled => {
+            let why = "a signal told tos to end; the command was ended with everything it started";
+            (130, "cancelled", Some(why.to_owned()))
+        }
     }
 }
 

@@ -75,9 +75,9 @@ pub(super) fn explain(
     let word = printer.paint(tone, decision.as_str());
     let sentence = outcome.sentence(presence);
     let sentence = sentence.strip_prefix("tos guard: ").unwrap_or(&sentence);
-    printer.line(&format!("{word}  {sentence}"));
+    printer.shown(&format!("{word}  {sentence}"));
     for finding in &outcome.findings {
-        printer.line(&format!(
+        printer.shown(&format!(
             "  {:>3}. {}\n       {}: {} by {}",
             finding.at,
             finding.command(),
@@ -88,7 +88,7 @@ pub(super) fn explain(
     }
     let kept: Vec<String> = losses.iter().filter_map(said).collect();
     if decision != Decision::Deny && !kept.is_empty() {
-        printer.line(&format!(
+        printer.shown(&format!(
             "kept first, as far as it is there and no commit holds it: {}",
             kept.join("; ")
         ));
@@ -168,7 +168,7 @@ pub(super) fn log(
 ) -> CliExit {
     let mut entries = entries(args.all, folder, services);
     if args.blocked {
-        entries.retain(|entry| entry.kind != "judged" || entry.decision != "allow");
+        entries.retain(LogEntry::was_held_back);
     }
     let shown = &entries[entries.len().saturating_sub(args.last)..];
     for entry in shown {
@@ -186,19 +186,19 @@ pub(super) fn log(
         };
         let subject: String = entry.subject.replace('\n', " ").chars().take(120).collect();
         let word = printer.paint(tone, word);
-        printer.line(&format!(
+        printer.shown(&format!(
             "{time}  {word}  {} {}: {subject}",
             entry.agent, entry.tool
         ));
         if !entry.reason.is_empty() {
-            printer.line(&format!("                     {}", entry.reason));
+            printer.shown(&format!("                     {}", entry.reason));
         }
         if let Some(number) = entry.checkpoint {
-            printer.line(&format!("                     checkpoint {number}"));
+            printer.shown(&format!("                     checkpoint {number}"));
         }
     }
     if shown.is_empty() {
-        printer.line("nothing was judged here");
+        printer.shown("nothing was judged here");
     }
     printer.document(&json!({ "entries": shown }));
     CliExit::Success
@@ -214,7 +214,7 @@ pub(super) fn stats(
     let entries = entries(args.all, folder, services);
     let stats = GuardStats::of(&entries);
     let of = |word: &str| stats.decisions.get(word).copied().unwrap_or(0);
-    printer.line(&format!(
+    printer.shown(&format!(
         "{} calls judged: {} passed, {} asked, {} refused; {} could not be judged",
         stats.judged,
         of("allow"),
@@ -222,7 +222,7 @@ pub(super) fn stats(
         of("deny"),
         stats.failed
     ));
-    printer.line(&format!(
+    printer.shown(&format!(
         "{} checkpoints made, {} brought back; one judgement takes {:.1} ms (longest {:.1})",
         stats.checkpoints,
         stats.undone,
@@ -232,7 +232,7 @@ pub(super) fn stats(
     let mut rules: Vec<(&String, &u64)> = stats.rules.iter().collect();
     rules.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
     for (rule, count) in rules {
-        printer.line(&format!("  {count:>5}  {rule}"));
+        printer.shown(&format!("  {count:>5}  {rule}"));
     }
     printer.document(&json!(stats));
     CliExit::Success

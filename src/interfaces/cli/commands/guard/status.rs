@@ -77,10 +77,10 @@ pub(super) fn main(
         .filter(|status| status.state != "missing")
         .count();
     if installed == 0 {
-        printer.line("no agent asks the guard; `tos guard install` changes that");
+        printer.shown("no agent asks the guard; `tos guard install` changes that");
     }
     let rules = rules_told(&settings);
-    printer.line(&rules);
+    printer.shown(&rules);
     let told = settings.as_ref().ok();
     let observes = told.is_some_and(|settings| settings.observe);
     let ignored = told.and_then(|settings| settings.ignored.clone());
@@ -103,7 +103,7 @@ pub(super) fn main(
         ..LogEntry::default()
     });
     match &writable {
-        Ok(()) => printer.line(&format!("log: {}", log.place())),
+        Ok(()) => printer.shown(&format!("log: {}", log.place())),
         Err(why) => printer.alert(&format!("warning: nothing is logged: {why}")),
     }
     printer.document(&json!({
@@ -388,7 +388,7 @@ fn show(status: &HookStatus, printer: &Printer) {
         "unreadable" => "its settings cannot be read",
         _ => "installed, but it does not do its work",
     };
-    printer.line(&format!(
+    printer.shown(&format!(
         "{:<9} {:<8} {}  {}",
         status.agent,
         status.scope,
@@ -396,9 +396,9 @@ fn show(status: &HookStatus, printer: &Printer) {
         status.file.display()
     ));
     for note in &status.notes {
-        printer.line(&format!("          {note}"));
+        printer.shown(&format!("          {note}"));
     }
     for other in &status.others {
-        printer.line(&format!("          another hook: {other}"));
+        printer.shown(&format!("          another hook: {other}"));
     }
 }

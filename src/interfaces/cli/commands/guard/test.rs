@@ -105,7 +105,7 @@ pub(super) fn main(
         if !entry.accepts(verdict.decision) {
             wrong += 1;
             if !args.brief {
-                printer.line(&format!(
+                printer.shown(&format!(
                     "line {}: {} {} {} ({})",
                     at + 1,
                     verdict.decision.as_str(),
@@ -118,7 +118,7 @@ pub(super) fn main(
     }
     for (name, [passed, asked, refused]) in [("harmful", harmful), ("harmless", harmless)] {
         let all = passed + asked + refused;
-        printer.line(&format!(
+        printer.shown(&format!(
             "{name}: {all}; {refused} refused, {asked} asked, {passed} passed"
         ));
     }

@@ -47,7 +47,7 @@ fn list(
             .get(..19)
             .unwrap_or(&cause.time)
             .replace('T', " ");
-        printer.line(&format!(
+        printer.shown(&format!(
             "{:>4}  {time}  {}: {}",
             one.number,
             cause.agent,
@@ -55,10 +55,10 @@ fn list(
         ));
         let command = cause.command.replace('\n', " ");
         let command: String = command.chars().take(100).collect();
-        printer.line(&format!("      before `{command}`"));
+        printer.shown(&format!("      before `{command}`"));
     }
     if all.is_empty() {
-        printer.line("the guard has made no checkpoint in this project");
+        printer.shown("the guard has made no checkpoint in this project");
     } else {
         printer.note("`tos guard undo NUMBER` brings one back");
     }
@@ -80,13 +80,13 @@ fn restore(
     };
     let done = services.guard_checkpoints().restore(root, number, &cause)?;
     for file in &done.restored {
-        printer.line(&format!("restored {file}"));
+        printer.shown(&format!("restored {file}"));
     }
     for reference in &done.references {
-        printer.line(&format!("restored {reference}"));
+        printer.shown(&format!("restored {reference}"));
     }
     if done.restored.is_empty() && done.references.is_empty() {
-        printer.line("everything is as the checkpoint has it; nothing changed");
+        printer.shown("everything is as the checkpoint has it; nothing changed");
     }
     if let Some(replaced) = done.replaced {
         printer.note(&format!(
