@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     domain::validate::CollectedChange,
-    ports::worktrees::{Error, Shared, SharedWish, Worktree, Worktrees},
+    ports::worktrees::{Error, Shared, SharedWish, TakenWork, Worktree, Worktrees},
 };
 
 /// Work trees that let people and the merge queue move branches.
@@ -79,8 +79,8 @@ impl Worktrees for WatchedWorktrees {
         self.0.at(reference)
     }
 
-    fn take_over(&self, commit: &str, reference: &str) -> Result<String, Error> {
-        self.0.take_over(commit, reference)
+    fn take_over(&self, commit: &str, reference: &str, join: bool) -> Result<TakenWork, Error> {
+        self.0.take_over(commit, reference, join)
     }
 
     fn save(&self, place: &Worktree, message: &str, reference: &str) -> Result<String, Error> {

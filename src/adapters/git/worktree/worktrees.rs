@@ -25,7 +25,7 @@ use crate::{
         validate::changes,
     },
     domain::{checkpoint::CheckpointError, ledger::chain::sha256, validate::CollectedChange},
-    ports::worktrees::{Error, Shared, SharedWish, Worktree, Worktrees},
+    ports::worktrees::{Error, Shared, SharedWish, TakenWork, Worktree, Worktrees},
 };
 
 /// The work trees of one repository.
@@ -404,34 +404,8 @@ impl Worktrees for GitWorktrees {
             .ok()
     }
 
-    fn take_over(&self, commit: &str, reference: &str) -> Done<String> {
-        let branch = self.git(&["symbolic-ref", "--quiet", "--short", "HEAD"]);
-        let branch = branch.map_err(|_| {
-            Error("the checkout is on no branch; `git switch BRANCH` first".to_owned())
-        })?;
-        let dirty = self.git(&["status", "--porcelain", "--untracked-files=no"])?;
-        if !dirty.is_empty() {
-            let names: Vec<&str> = dirty
-                .lines()
-                .filter_map(|line| line.get(3..))
-                .take(5)
-                .collect();
-            return Err(Error(format!(
-                "the checkout has changes of its own ({}); commit or stash them first",
-                names.join(", ")
-            )));
-        }
-        if self.is_ancestor(commit, "HEAD")? {
-            return Err(Error(format!("{branch} has this work already")));
-        }
-        if !self.is_ancestor("HEAD", commit)? {
-            return Err(Error(format!(
-                "{branch} has moved since the run began; `git merge {reference}` joins the two, \
-                 or `git cherry-pick HEAD..{reference}` takes the commits one by one"
-            )));
-        }
-        self.git(&["merge", "--quiet", "--ff-only", commit])?;
-        Ok(branch)
+    fn take_over(&self, commit: &str, reference: &str, join: bool) -> Done<TakenWork> {
+        self.taken_over(commit, reference, join)
     }
 
     fn save(&self, place: &Worktree, message: &str, reference: &str) -> Done<String> {
@@ -555,7 +529,7 @@ impl GitWorktrees {
         self.git(&words)
     }
 
-    fn is_ancestor(&self, older: &str, newer: &str) -> Done<bool> {
+    pub(super) fn is_ancestor(&self, older: &str, newer: &str) -> Done<bool> {
         let base = self.git(&["merge-base", older, newer]);
         let older = self.git(&["rev-parse", "--verify", &format!("{older}^{{commit}}")])?;
         // Histories that have nothing in common have no base, which is an answer too.
