@@ -76,7 +76,8 @@ impl ServiceBoard {
         &self,
         changes: &[(String, String)],
     ) -> Result<BoardSettings, AccessError> {
-        let mut settings = self.handle.snapshot().settings().clone();
+        let before = self.handle.snapshot().settings().clone();
+        let mut settings = before.clone();
         let mut kept = service_config::kept_settings(&self.root);
         let secrets = self.secrets();
         let is_secret = |name: &str| secrets.iter().any(|(known, ..)| *known == name);
@@ -90,9 +91,13 @@ impl ServiceBoard {
             settings.set(name, value).map_err(AccessError::Invalid)?;
             kept.insert(name.clone(), value.clone());
         }
-        if let Some(why) = settings.contradiction() {
+        let wrong = settings
+            .contradiction()
+            .or_else(|| settings.unknown_executor(&self.agents));
+        if let Some(why) = wrong {
             return Err(AccessError::Invalid(why));
         }
+        self.refuse_missing_container(&before, &settings)?;
         for (name, file, _) in secrets {
             if let Some((_, value)) = changes.iter().rfind(|(known, _)| known == name) {
                 file.write(value).map_err(AccessError::Invalid)?;
@@ -101,5 +106,21 @@ impl ServiceBoard {
         let text = service_config::kept_text(&kept);
         files::write(&self.root.join(service_config::KEPT), &text).map_err(unavailable)?;
         Ok(settings)
+    }
+
+    /// Attempts cannot be let into a container that cannot be made here: every one of them would fail.
+    fn refuse_missing_container(
+        &self,
+        before: &BoardSettings,
+        settings: &BoardSettings,
+    ) -> Result<(), AccessError> {
+        let Some((image, network)) = settings.container() else {
+            return Ok(());
+        };
+        if before.container().as_ref() == Some(&(image.clone(), network.clone())) {
+            return Ok(());
+        }
+        let made = self.containers.runners(&image, &network);
+        made.map(drop).map_err(AccessError::Invalid)
     }
 }

@@ -237,6 +237,16 @@ pub const KEYS: &[SettingKey] = &[
         "the wait after a plan before it is planned again",
     ),
     key(
+        "LLM_EXECUTOR",
+        Impact::Execution,
+        "the agent of [agents] that works where a task names none; empty = [agent]",
+    ),
+    key(
+        "JUDGE_MODE",
+        Impact::Judges,
+        "review = tests, then the model of [judge.review] where there is one; tests = tests alone",
+    ),
+    key(
         "BASE_BRANCH",
         Impact::Judges,
         "the branch that tasks are merged into",
@@ -289,7 +299,6 @@ const BEGINNINGS: &[(&str, Impact)] = &[
     ("WORKER_", Impact::Agents(Role::Worker)),
     ("TESTER_", Impact::Agents(Role::Tester)),
     ("DOCSER_", Impact::Agents(Role::Docser)),
-    ("LLM_EXECUTOR", Impact::Execution),
     ("JUDGE_", Impact::Judges),
     ("AUTO_REPLAN", Impact::CycleManager),
     ("REPLAN_", Impact::CycleManager),

@@ -132,3 +132,9 @@ pub(super) fn empty(view: &View, what_helps: &'static str) -> Markup {
 pub(super) fn nothing(view: &View) -> Markup {
     html! { p.faint { (view.t("Nothing.")) } }
 }
+/// A log with its newest lines in sight, and further ones as they come; without a script as well.
+pub(super) fn log_box(view: &View, log: &str) -> Markup {
+    html! {
+        div.log id="log-text" tabindex="0" role="region" aria-label=(view.t("Log")) { pre { (text(log)) } }
+    }
+}
