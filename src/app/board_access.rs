@@ -41,6 +41,7 @@ use crate::{
         branch_merges::BranchMerges,
         clock::Clock,
         cluster::RunDispatcher,
+        containers::Containers,
         ledger::Ledger,
         plan_store::PlanStore as _,
         process_logs::ProcessLogs,
@@ -67,6 +68,10 @@ pub(super) struct ServiceBoard {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) gates: Arc<LoadedGates>,
     pub(super) here: GateContext,
+    /// What makes containers, to see whether settings can be obeyed.
+    pub(super) containers: Arc<dyn Containers>,
+    /// The names of the service's further agents.
+    pub(super) agents: Vec<String>,
     pub(super) redactor: Redactor,
     pub(super) environment: Vec<(String, String)>,
     pub(super) root: PathBuf,
@@ -304,6 +309,24 @@ impl ServiceBoard {
         Ok(past.collect())
     }
 
+    /// Says whether the board takes what it is told.
+    async fn database(&self) -> ReadinessCheck {
+        let detail = if self.handle.snapshot().globals().closed {
+            "it refuses writes since db-down; `tos proc start db-up` opens it".to_owned()
+        } else {
+            let tried = self.handle.probe().await;
+            tried.err().map_or_else(String::new, |error| match error {
+                board::SubmitError::Store(error) => error.to_string(),
+                other => other.to_string(),
+            })
+        };
+        ReadinessCheck {
+            name: "database".to_owned(),
+            ok: detail.is_empty(),
+            detail,
+        }
+    }
+
     fn checks(&self) -> Vec<ReadinessCheck> {
         let check = |name: &str, result: Result<(), String>| ReadinessCheck {
             name: name.to_owned(),
@@ -532,14 +555,17 @@ impl BoardAccess for ServiceBoard {
     fn readiness(&self) -> BoxFuture<'_, Vec<ReadinessCheck>> {
         let this = self.clone();
         Box::pin(async move {
+            let database = this.database().await;
             let checks = beside(move || Ok(this.checks())).await;
-            checks.unwrap_or_else(|error| {
+            let mut checks = checks.unwrap_or_else(|error| {
                 vec![ReadinessCheck {
                     name: "service".to_owned(),
                     ok: false,
                     detail: error.to_string(),
                 }]
-            })
+            });
+            checks.push(database);
+            checks
         })
     }
 }

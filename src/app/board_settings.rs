@@ -76,7 +76,8 @@ impl ServiceBoard {
         &self,
         changes: &[(String, String)],
     ) -> Result<BoardSettings, BoardError> {
-        let mut settings = self.handle.snapshot().settings().clone();
+        let before = self.handle.snapshot().settings().clone();
+        let mut settings = before.clone();
         let mut kept = service_config::load_runtime_settings(&self.root);
         let secrets = self.secrets();
         let is_secret = |name: &str| secrets.iter().any(|(known, ..)| *known == name);
@@ -90,9 +91,13 @@ impl ServiceBoard {
             settings.set(name, value).map_err(BoardError::Invalid)?;
             kept.insert(name.clone(), value.clone());
         }
-        if let Some(why) = settings.contradiction() {
+        let wrong = settings
+            .contradiction()
+            .or_else(|| settings.unknown_executor(&self.agents));
+        if let Some(why) = wrong {
             return Err(BoardError::Invalid(why));
         }
+        self.refuse_missing_container(&before, &settings)?;
         for (name, file, _) in secrets {
             if let Some((_, value)) = changes.iter().rfind(|(known, _)| known == name) {
                 file.write(value).map_err(BoardError::Invalid)?;
@@ -105,5 +110,21 @@ impl ServiceBoard {
         )
         .map_err(unavailable)?;
         Ok(settings)
+    }
+
+    /// Attempts cannot be let into a container that cannot be made here: every one of them would fail.
+    fn refuse_missing_container(
+        &self,
+        before: &BoardSettings,
+        settings: &BoardSettings,
+    ) -> Result<(), BoardError> {
+        let Some((image, network)) = settings.container() else {
+            return Ok(());
+        };
+        if before.container().as_ref() == Some(&(image.clone(), network.clone())) {
+            return Ok(());
+        }
+        let made = self.containers.runners(&image, &network);
+        made.map(drop).map_err(BoardError::Invalid)
     }
 }

@@ -20,8 +20,11 @@ use crate::{
     },
     config::service_models::ServiceModel,
     interfaces::cli::{
-        args::GlobalArgs, cluster_args::ClusterArgs, exit::CliError, services::ServiceFactory as _,
-        task_services::BoardServices,
+        args::GlobalArgs,
+        cluster_args::ClusterArgs,
+        exit::CliError,
+        services::ServiceFactory as _,
+        task_services::{AccessParts, BoardServices},
     },
     ports::{board::BoardAccess, board_store::BoardStore, cluster::ClusterMember},
 };
@@ -70,20 +73,22 @@ pub(super) fn board_services(
     let folder = state.clone();
     let access = {
         let (logs, merges) = (Arc::clone(&logs), Arc::clone(&worktrees));
-        move |handle, gates, ledger, here, remote| {
+        move |parts: AccessParts| {
             Arc::new(ServiceBoard {
-                handle,
+                handle: parts.handle,
                 logs,
                 merges,
-                ledger,
+                ledger: parts.ledger,
                 clock: Arc::new(SystemClock::new()),
-                gates: Arc::new(gates),
-                here,
+                gates: Arc::new(parts.gates),
+                here: parts.here,
+                containers: parts.containers,
+                agents: parts.agents,
                 redactor,
                 environment,
                 root,
                 token: token_file,
-                remote,
+                remote: parts.remote,
                 webhook,
                 deliveries,
             }) as Arc<dyn BoardAccess>

@@ -109,127 +109,152 @@ const LIST: &[Key] = &[
     ("task", Shape::Tables(TASK), true),
 ];
 
-/// Returns the first thing that is wrong with a list.
-pub(crate) fn check(list: &Value) -> Option<Fault> {
-    let mut path = Vec::new();
-    table(list, LIST, "the list", &mut path).err()
+/// Returns everything that is wrong with a list, in the order in which it is written.
+pub(crate) fn check(list: &Value) -> Vec<Fault> {
+    let mut look = Look::default();
+    look.table(list, LIST, "the list");
+    look.faults
 }
 
-type Checked = Result<(), Fault>;
-
-fn fault(path: &[PathSegment], message: String) -> Fault {
-    Fault {
-        path: path.to_vec(),
-        message,
-    }
-}
-
-/// Looks at a table; `owner` is whose it is, for messages.
-fn table(value: &Value, keys: &[Key], owner: &str, path: &mut Vec<PathSegment>) -> Checked {
-    let Value::Object(map) = value else {
-        let name = json_path(path);
-        let message = format!("`{name}` must be a table, found {}", shown(value));
-        return Err(fault(path, message));
-    };
-    let named = map.get("id").and_then(Value::as_str);
-    let owner = match named {
-        Some(id) if !path.is_empty() => format!("task `{id}`"),
-        _ => owner.to_owned(),
-    };
-    for (name, item) in map {
-        path.push(PathSegment::Key(name.clone()));
-        let Some((_, shape, _)) = keys.iter().find(|(known, ..)| known == name) else {
-            let near = nearest(name, keys.iter().map(|(known, ..)| *known));
-            return Err(fault(
-                path,
-                format!("unknown key `{name}` of {owner}{near}"),
-            ));
+/// Returns a list without what is wrong in it, so that the rest can be looked at as well.
+pub(crate) fn without(mut list: Value, faults: &[Fault]) -> Value {
+    for fault in faults {
+        let mut at = Some(&mut list);
+        let Some((PathSegment::Key(last), above)) = fault.path.split_last() else {
+            continue;
         };
-        // Absent and nothing are the same, as in plans.
-        if !item.is_null() {
-            one(item, *shape, name, &owner, path)?;
+        for segment in above {
+            at = at.and_then(|value| match segment {
+                PathSegment::Key(name) => value.get_mut(name),
+                PathSegment::Index(place) => value.get_mut(*place),
+            });
         }
-        path.pop();
+        if let Some(Value::Object(map)) = at {
+            map.remove(last);
+        }
     }
-    let is_there = |name: &str| map.get(name).is_some_and(|item| !item.is_null());
-    match keys.iter().find(|(name, _, must)| *must && !is_there(name)) {
-        None => Ok(()),
-        Some((name, shape, _)) => Err(fault(
-            path,
-            format!("{owner} has no `{name}`{}", example(name, *shape)),
-        )),
+    list
+}
+
+/// A look at a list: where it is, and what it found.
+#[derive(Default)]
+struct Look {
+    path: Vec<PathSegment>,
+    faults: Vec<Fault>,
+}
+
+impl Look {
+    fn fault(&mut self, message: String) {
+        self.faults.push(Fault {
+            path: self.path.clone(),
+            message,
+        });
+    }
+
+    /// Looks at a table; `owner` is whose it is, for messages.
+    fn table(&mut self, value: &Value, keys: &[Key], owner: &str) {
+        let Value::Object(map) = value else {
+            let name = json_path(&self.path);
+            self.fault(format!("`{name}` must be a table, found {}", shown(value)));
+            return;
+        };
+        let named = map.get("id").and_then(Value::as_str);
+        let owner = match named {
+            Some(id) if !self.path.is_empty() => format!("task `{id}`"),
+            _ => owner.to_owned(),
+        };
+        for (name, item) in map {
+            self.path.push(PathSegment::Key(name.clone()));
+            match keys.iter().find(|(known, ..)| known == name) {
+                None => {
+                    let near = nearest(name, keys.iter().map(|(known, ..)| *known));
+                    self.fault(format!("unknown key `{name}` of {owner}{near}"));
+                }
+                // Absent and nothing are the same, as in plans.
+                Some(_) if item.is_null() => {}
+                Some((_, shape, _)) => self.one(item, *shape, name, &owner),
+            }
+            self.path.pop();
+        }
+        let is_there = |name: &str| map.get(name).is_some_and(|item| !item.is_null());
+        for (name, shape, _) in keys
+            .iter()
+            .filter(|(name, _, must)| *must && !is_there(name))
+        {
+            self.fault(format!("{owner} has no `{name}`{}", example(name, *shape)));
+        }
+    }
+
+    fn one(&mut self, value: &Value, shape: Shape, name: &str, owner: &str) {
+        match (shape, value) {
+            (Shape::Table(keys), _) => self.table(value, keys, &format!("`{name}` of {owner}")),
+            (Shape::Tables(keys), Value::Array(items)) => {
+                for (at, item) in items.iter().enumerate() {
+                    self.path.push(PathSegment::Index(at));
+                    self.table(item, keys, &format!("the {}. `{name}`", at + 1));
+                    self.path.pop();
+                }
+            }
+            (Shape::Texts, Value::Array(items)) => self.texts(items, name, owner),
+            _ => {
+                if let Some((rule, more)) = broken_rule(value, shape, name) {
+                    let found = shown(value);
+                    self.fault(format!(
+                        "`{name}` of {owner} must be {rule}, found {found}{more}"
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Looks at a list of texts.
+    fn texts(&mut self, items: &[Value], name: &str, owner: &str) {
+        let other = items.iter().enumerate().find(|(_, item)| !item.is_string());
+        if let Some((at, item)) = other {
+            self.path.push(PathSegment::Index(at));
+            self.fault(format!(
+                "`{name}` of {owner} must be a list of texts, and one of them is {}",
+                shown(item)
+            ));
+            self.path.pop();
+        }
     }
 }
 
-fn one(
-    value: &Value,
-    shape: Shape,
-    name: &str,
-    owner: &str,
-    path: &mut Vec<PathSegment>,
-) -> Checked {
-    let wrong = |path: &[PathSegment], rule: &str, more: &str| {
-        let found = shown(value);
-        let message = format!("`{name}` of {owner} must be {rule}, found {found}{more}");
-        Err(fault(path, message))
-    };
+/// Returns what a single value has to be and is not, and what helps.
+fn broken_rule(value: &Value, shape: Shape, name: &str) -> Option<(String, String)> {
+    let rule = |rule: &str, more: &str| Some((rule.to_owned(), more.to_owned()));
     match (shape, value) {
-        (Shape::Text, Value::String(_)) | (Shape::Flag, Value::Bool(_)) => Ok(()),
-        (Shape::Amount, Value::Number(_) | Value::String(_)) => Ok(()),
-        (Shape::Text, _) => wrong(path, "text", "; put the value in quotes"),
-        (Shape::Flag, _) => wrong(path, "true or false", "; write it without quotes"),
-        (Shape::Amount, _) => wrong(path, "a number of dollars", ""),
+        (Shape::Text, Value::String(_))
+        | (Shape::Flag, Value::Bool(_))
+        | (Shape::Amount, Value::Number(_) | Value::String(_))
+        | (Shape::Table(_), _) => None,
+        (Shape::Text, _) => rule("text", "; put the value in quotes"),
+        (Shape::Flag, _) => rule("true or false", "; write it without quotes"),
+        (Shape::Amount, _) => rule("a number of dollars", ""),
         (Shape::Whole(least, most), _) => match value.as_u64() {
-            Some(number) if (least..=most).contains(&number) => Ok(()),
-            _ => wrong(path, &range(least, most), ""),
+            Some(number) if (least..=most).contains(&number) => None,
+            _ => rule(&range(least, most), ""),
         },
         (Shape::Seconds, _) => match value.as_u64() {
-            Some(0..=WEEK) => Ok(()),
-            _ => wrong(path, &range(1, WEEK), ""),
+            Some(0..=WEEK) => None,
+            _ => rule(&range(1, WEEK), ""),
         },
-        (Shape::Word(words), Value::String(word)) if words.contains(&word.as_str()) => Ok(()),
+        (Shape::Word(words), Value::String(word)) if words.contains(&word.as_str()) => None,
         (Shape::Word(words), _) => {
             let near = value
                 .as_str()
                 .map(|word| nearest(word, words.iter().copied()));
-            let near = near.unwrap_or_default();
-            wrong(path, &format!("one of {}", words.join(", ")), &near)
+            rule(
+                &format!("one of {}", words.join(", ")),
+                &near.unwrap_or_default(),
+            )
         }
-        (Shape::Texts, Value::Array(items)) => texts(items, name, owner, path),
-        (Shape::Texts, _) => wrong(
-            path,
-            "a list of texts",
-            r#"; write for example ["make", "test"]"#,
-        ),
-        (Shape::Table(keys), _) => table(value, keys, &format!("`{name}` of {owner}"), path),
-        (Shape::Tables(keys), Value::Array(items)) => {
-            for (at, item) in items.iter().enumerate() {
-                path.push(PathSegment::Index(at));
-                table(item, keys, &format!("the {}. `{name}`", at + 1), path)?;
-                path.pop();
-            }
-            Ok(())
-        }
-        (Shape::Tables(_), _) => wrong(
-            path,
+        (Shape::Texts, _) => rule("a list of texts", r#"; write for example ["make", "test"]"#),
+        (Shape::Tables(_), _) => rule(
             "a list of tables",
             &format!("; begin each with `[[{name}]]`"),
         ),
-    }
-}
-
-/// Looks at a list of texts.
-fn texts(items: &[Value], name: &str, owner: &str, path: &mut Vec<PathSegment>) -> Checked {
-    match items.iter().position(|item| !item.is_string()) {
-        None => Ok(()),
-        Some(at) => {
-            path.push(PathSegment::Index(at));
-            let found = items.get(at).map(shown).unwrap_or_default();
-            Err(fault(
-                path,
-                format!("`{name}` of {owner} must be a list of texts, and one of them is {found}"),
-            ))
-        }
     }
 }
 
@@ -300,19 +325,20 @@ mod tests {
     fn told(change: impl FnOnce(&mut Value)) -> String {
         let mut list = list();
         change(&mut list);
-        let fault = check(&list).unwrap();
+        let faults = check(&list);
+        let fault = faults.first().unwrap();
         format!("{}: {}", json_path(&fault.path), fault.message)
     }
 
     #[test]
     fn the_table_knows_every_key_that_a_list_has() {
-        assert_eq!(check(&list()), None);
+        assert_eq!(check(&list()), []);
         let whole: tasks::TaskList = serde_json::from_value(list()).unwrap();
         let mut written = serde_json::to_value(&whole).unwrap();
         let agent = written["agent"].clone();
         written["task"][0]["agent"] = agent;
         written["task"][0]["limits"] = written["limits"].clone();
-        assert_eq!(check(&written), None, "{written:#}");
+        assert_eq!(check(&written), [], "{written:#}");
         let known: Vec<&str> = LIST.iter().map(|(name, ..)| *name).collect();
         for name in written.as_object().unwrap().keys() {
             assert!(known.contains(&name.as_str()), "{name}");

@@ -164,7 +164,10 @@ fn parse(
             told.map_err(|why| format!("{why} (a variable of the environment)"))?;
         }
     }
-    if let Some(why) = settings.contradiction() {
+    let wrong = settings
+        .contradiction()
+        .or_else(|| settings.unknown_executor(file.agents.keys()));
+    if let Some(why) = wrong {
         return Err(why);
     }
     let list = serde_json::json!({ "schema": 1, "id": BOARD_LIST_NAME, "agent": null, "task": [] });

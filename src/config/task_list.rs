@@ -46,29 +46,58 @@ pub fn parse(text: &str, name: &str) -> Result<TaskList, Error> {
     } else {
         from_toml(text, name)?
     };
-    let wrong = |path: &[PathSegment], message: &str| {
-        let place = if is_json {
+    let place = |path: &[PathSegment]| {
+        if is_json {
             json::locate(text, path)
         } else {
             locate(text, path)
-        };
-        let place = place.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"));
-        Error::Wrong {
-            file: format!("{name}{place}"),
-            message: message.to_owned(),
         }
     };
-    if let Some(fault) = list_shape::check(&value) {
-        return Err(wrong(&fault.path, &fault.message));
+    let shape = list_shape::check(&value);
+    let list: Result<TaskList, _> = serde_json::from_value(list_shape::without(value, &shape));
+    let mut faults: Vec<ListFault> = shape
+        .iter()
+        .map(|fault| (place(&fault.path), fault.message.clone()))
+        .collect();
+    match list {
+        Ok(list) => {
+            let wrong = list.validation_errors();
+            if faults.is_empty() && wrong.is_empty() {
+                return Ok(list);
+            }
+            let wrong = wrong.into_iter();
+            faults.extend(wrong.map(|fault| (place(&place_of(&fault, &list)), fault)));
+        }
+        // The table has named everything that this could stumble over; what is left is a price.
+        Err(error) if faults.is_empty() => {
+            faults.push((place(&[]), format!("a value cannot be used: {error}")));
+        }
+        // What it stumbles over is named.
+        Err(_) => {}
     }
-    let list: Result<TaskList, _> = serde_json::from_value(value);
-    // The table has named everything that this could stumble over; what is left is a price.
-    let list = list.map_err(|error| wrong(&[], &format!("a value cannot be used: {error}")))?;
-    let faults = list.validation_errors();
-    let Some(first) = faults.first() else {
-        return Ok(list);
+    Err(all_of(faults, name))
+}
+
+/// Line and column of a fault, where it has a place, and what is wrong there.
+type ListFault = (Option<(usize, usize)>, String);
+
+/// Makes one error of all faults, each with its place on a line of its own, from the top to the end of the file.
+fn all_of(mut faults: Vec<ListFault>, name: &str) -> Error {
+    faults.sort_by_key(|(place, _)| *place);
+    let with_place = |place: Option<(usize, usize)>| {
+        let place = place.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"));
+        format!("{name}{place}")
     };
-    Err(wrong(&place_of(first, &list), &faults.join("; ")))
+    let mut faults = faults.into_iter();
+    let (first, mut message) = faults.next().unwrap_or_default();
+    for (place, fault) in faults {
+        let line = format!("\n{}: {fault}", with_place(place));
+        message.push_str(&line);
+    }
+    Error::Wrong {
+        file: with_place(first),
+        message,
+    }
 }
 
 /// Returns the way to what a sentence is about: a task that it names, or a key.
@@ -144,4 +173,50 @@ pub fn read_text(file: &Path) -> Result<String, Error> {
         file: file.display().to_string(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_wrong_with_a_list_is_told_at_once() {
+        let text = "schema = 1\nid = \"a b\"\nmax_usd = 0\ntsak = 1\n\n[agent]\nkind = \"cluade\"\n\n\
+                    [[task]]\nid = \"one\"\ngoal = \"g\"\nclass = \"fix\"\nmax_time_seconds = \"9\"\ntest_command = [\"true\"]\n";
+        let told = parse(text, "list.toml").unwrap_err().to_string();
+        let lines: Vec<&str> = told.lines().collect();
+        for (place, words) in [
+            ("list.toml:3:1: ", "`max_usd` of the list must be"),
+            ("list.toml:4:1: ", "unknown key `tsak`"),
+            ("list.toml:7:1: ", "did you mean `claude`?"),
+            ("list.toml:9:1: ", "task `one` has no `prompt`"),
+            ("list.toml:13:1: ", "`max_time_seconds` of task `one`"),
+        ] {
+            let is_told = |line: &&str| line.starts_with(place) && line.contains(words);
+            assert_eq!(
+                lines.iter().filter(|line| is_told(line)).count(),
+                1,
+                "{place}{words}: {told}"
+            );
+        }
+        assert_eq!(lines.len(), 5, "{told}");
+        assert!(
+            lines[0].contains(":3:1: ") && lines[4].contains(":13:1: "),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn what_a_list_says_is_looked_at_beside_unknown_keys() {
+        let text = "schema = 1\nid = \"a b\"\ntsak = 1\n[agent]\nkind = \"claude\"\n\
+                    [[task]]\nid = \"one\"\ngoal = \"g\"\nprompt = \"p\"\nclass = \"fix\"\ntest_command = []\n";
+        let told = parse(text, "list.toml").unwrap_err().to_string();
+        for words in [
+            "list.toml:3:1: unknown key `tsak`",
+            "list.toml:2:1: `id` \"a b\" must be",
+            "list.toml:7:1: task `one`: ",
+        ] {
+            assert!(told.contains(words), "{words}: {told}");
+        }
+    }
 }

@@ -28,6 +28,11 @@ pub trait BoardStore: Send {
 
     /// Returns events after a number, oldest first.
     fn events_after(&mut self, seq: u64, most: usize) -> Result<Vec<(u64, Event)>, Error>;
+
+    /// Tries whether something can be written now, and changes nothing; says what is wrong.
+    fn probe(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// Looks after a board's store beside its writer. Both may take a while.

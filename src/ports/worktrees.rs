@@ -42,6 +42,17 @@ pub struct SharedFiles {
     pub secrets: Vec<String>,
 }
 
+/// Work that the user's branch has now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenWork {
+    /// The branch.
+    pub branch: String,
+    /// Where it is now.
+    pub commit: String,
+    /// Where it was, if the two had to be joined.
+    pub joined: Option<String>,
+}
+
 /// Makes and keeps work trees. The user's checkout, branches, hooks and configuration are never touched.
 pub trait Worktrees: Send + Sync {
     /// Returns the commit that new work starts from.
@@ -97,8 +108,9 @@ pub trait Worktrees: Send + Sync {
     fn resolve_ref(&self, reference: &str) -> Option<String>;
 
     /// Moves the user's branch and checkout forward to a commit, if nothing else is in the way; never anything but
-    /// forward. Returns the branch. This is done only when a person says so.
-    fn fast_forward(&self, commit: &str, reference: &str) -> Result<String, Error>;
+    /// forward. Where the branch has moved meanwhile, `join` makes a merge commit of the two. This is done only when a person
+    /// says so.
+    fn fast_forward(&self, commit: &str, reference: &str, join: bool) -> Result<TakenWork, Error>;
 
     /// Keeps everything in it where a person can look at it: under a reference, or, where git cannot hold
     /// it, as a folder out of the way. Returns where.

@@ -486,7 +486,7 @@ fn work_is_taken_over_forward_only_and_never_over_changes() {
     let (code, said) = root.tos(&["night", "merge"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(
-        said.contains("main has moved since the run began"),
+        said.contains("main has moved since the run began") && said.contains(" --join"),
         "{said}"
     );
     root.git(&["reset", "-q", "--hard", &head]);
@@ -616,4 +616,78 @@ fn a_list_that_was_changed_under_way_is_not_gone_on_with() {
     );
     let (code, said) = root.tos(&["night", "resume", "no-such-run"]);
     assert_eq!(code, Some(2), "{said}");
+}
+
+#[test]
+fn a_list_under_an_override_has_the_time_that_it_holds() {
+    let root = Root::watched(AGENT);
+    root.list("stop", &["T-01".to_owned()], "");
+    let words = [
+        "autonomy",
+        "override",
+        "--reason",
+        "a demo",
+        "--expires",
+        "2h",
+    ];
+    let (code, said) = root.at_terminal(&words, "override\n");
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = root.tos(&["task", "run", &root.list_file()]);
+    assert_eq!(code, Some(0), "{said}");
+    let records = root.records();
+    let start = of(&records, "session.start");
+    let planned = start[0]["entry"]["start"]["planned_s"].as_u64().unwrap();
+    assert!((3600..=7200).contains(&planned), "{planned}");
+}
+
+#[test]
+fn of_two_lists_from_one_commit_the_second_is_joined() {
+    let root = Root::new(AGENT);
+    let begin = |id: &str, task: &str| {
+        let text = root.list_text("stop", &[task.to_owned()], "");
+        let file = root.home.path().join("list.toml");
+        let named = text.replace("id = \"demo\"", &format!("id = \"{id}\""));
+        fs::write(&file, named).unwrap();
+        let (code, said) = root.tos(&["task", "run", &root.list_file()]);
+        assert_eq!(code, Some(0), "{said}");
+        let way = said.lines().find(|line| line.contains(" --join")).unwrap();
+        way.split(' ').rev().nth(1).unwrap().to_owned()
+    };
+    let runs = [
+        begin("one", "T-01"),
+        begin("two", "T-02"),
+        begin("three", "T-01"),
+    ];
+    let (code, said) = root.tos(&["night", "merge", &runs[0]]);
+    assert_eq!(code, Some(0), "{said}");
+    let before = root.git(&["rev-parse", "HEAD"]);
+    let (code, said) = root.tos(&["night", "merge", &runs[1]]);
+    assert!(code == Some(1) && said.contains(" --join"), "{said}");
+    let (code, said) = root.tos(&["night", "merge", &runs[1], "--join"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains(&format!("git reset --keep {before}")),
+        "{said}"
+    );
+    for file in ["T-01.py", "T-02.py"] {
+        assert!(root.root.join(file).exists(), "{file}");
+    }
+    assert_eq!(
+        root.git(&["log", "-1", "--format=%P"]).split(' ').count(),
+        2
+    );
+    // What both changed is left to a person, and nothing is touched.
+    root.write("T-01.py", "mine = True\n");
+    root.git(&["commit", "-qam", "mine"]);
+    let head = root.git(&["rev-parse", "HEAD"]);
+    let (code, said) = root.tos(&["night", "merge", &runs[2], "--join"]);
+    assert!(
+        code == Some(1) && said.contains("both changed T-01.py"),
+        "{said}"
+    );
+    assert_eq!(root.git(&["rev-parse", "HEAD"]), head);
+    assert_eq!(
+        root.git(&["status", "--porcelain", "--untracked-files=no"]),
+        ""
+    );
 }

@@ -13,12 +13,16 @@ use crate::root::Root;
 /// How often something is looked at before the test gives up.
 const PATIENCE: usize = 6000;
 
-/// What the agent does: T-02 and T-04 are not done, T-05 hangs once, everything else is.
+/// What the agent does: T-02 and T-04 are not done, T-05 hangs once, T-07 and T-08 meet a quota, everything else is done.
 const AGENT: &str = r##"
 here=$(dirname "$0")
 case "$TOS_TASK" in
   health) echo ready; exit 0 ;;
   T-02|T-04) echo "# not what was asked for" > "wrong-$TOS_TASK.py"; exit 0 ;;
+  T-07) echo 'usage limit reached; resets_in_seconds: 1000' >&2; exit 1 ;;
+  T-08) if [ ! -e "$here/quota" ]; then
+          touch "$here/quota"; echo 'usage limit reached; resets_in_seconds: 1' >&2; exit 1
+        fi ;;
   T-05) if [ ! -e "$here/hung" ]; then touch "$here/hung"; exec sleep 61409; fi ;;
 esac
 printf 'def made():\n    return "%s"\n' "$TOS_TASK" > "$TOS_TASK.py"
@@ -285,6 +289,58 @@ fn another_list_runs_beside_a_night_and_a_second_try_is_a_run_of_its_own() {
     until("the session is over", || {
         root.tos(&["night", "follow", "1"]).0 == Some(4)
     });
+}
+
+fn with_one_worker(tasks: &[&str]) -> Root {
+    let root = root(tasks, "stop");
+    let agent = root.home.path().join("agent.sh");
+    let one = SERVICE
+        .replace("WORKER_COUNT = 2", "WORKER_COUNT = 1")
+        .replace("../agent.sh", agent.to_str().unwrap());
+    root.write("config/service.toml", &one);
+    root.git(&["commit", "-qam", "one worker"]);
+    root
+}
+
+#[test]
+fn a_session_that_waits_for_a_quota_lets_its_worker_do_something_else() {
+    let root = with_one_worker(&["T-07"]);
+    let _service = Service::start(&root);
+    let list = root.list_file();
+    let start = ["night", "start", "--for", "1h", "--detach", list.as_str()];
+    let (code, said) = root.tos(&start);
+    assert_eq!(code, Some(0), "{said}");
+    until("it waits", || {
+        root.tos(&["why", "1"]).1.contains("session-1 waits: ")
+    });
+    let (code, said) = root.tos(&["board", "add", "write a note"]);
+    assert_eq!(code, Some(0), "{said}");
+    until("the only worker has done the note", || {
+        root.tos(&["why", "2"]).1.contains("merged as")
+    });
+    assert!(root.tos(&["why", "1"]).1.contains("session-1 waits: "));
+    // A wait is ended like everything else, and is no failure.
+    let (code, said) = root.tos(&["night", "cancel"]);
+    assert_eq!(code, Some(0), "{said}");
+    until("the session is over", || {
+        root.tos(&["night", "follow", "1"]).0 == Some(4)
+    });
+    let summary = root.json(&["night", "summary"]);
+    assert_eq!(summary["counts"]["blocked"], 1, "{summary}");
+    assert_eq!(summary["counts"]["failed"], 0, "{summary}");
+}
+
+#[test]
+fn a_session_goes_on_by_itself_once_its_quota_is_renewed() {
+    let root = with_one_worker(&["T-08", "T-01"]);
+    let _service = Service::start(&root);
+    let (code, said) = root.tos(&["task", "run", &root.list_file()]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("2 of 2 tasks passed"), "{said}");
+    let ends = outcomes(&root.records());
+    let good = ends.iter().filter(|(_, outcome)| outcome == "success");
+    assert_eq!(good.count(), 2, "{ends:?}");
+    assert!(root.tos(&["why", "1"]).1.contains("success in session-1"));
 }
 
 #[test]

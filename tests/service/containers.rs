@@ -3,9 +3,13 @@
 //! The second test needs podman, an image of the machine's own programs that it makes itself, and a machine on which
 //! containers can be started; where that is not so it says so and checks nothing (`TOS_TEST_CONTAINERS_REQUIRED=1` fails).
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     place::{Place, Service},
@@ -27,15 +31,7 @@ fn containers_without_their_program_or_their_image_are_refused_with_what_helps()
         format!("{text}SANDBOX_DOCKER_IMAGE = 'localhost/no-such-image:1'\n"),
     )
     .unwrap();
-    // A search path without such a program.
-    let programs = place.top.join(".tos/programs");
-    fs::create_dir_all(&programs).unwrap();
-    for name in ["git", "sh"] {
-        let found =
-            ["/usr/local/bin", "/usr/bin", "/bin"].map(|folder| Path::new(folder).join(name));
-        let found = found.iter().find(|path| path.exists()).unwrap();
-        std::os::unix::fs::symlink(found, programs.join(name)).unwrap();
-    }
+    let programs = without_containers(&place);
     let output = place
         .command(&["serve"])
         .env("PATH", &programs)
@@ -48,8 +44,47 @@ fn containers_without_their_program_or_their_image_are_refused_with_what_helps()
     );
 }
 
+#[test]
+fn a_running_service_takes_no_container_that_it_cannot_make() {
+    let place = Place::new("");
+    let programs = without_containers(&place);
+    let service = Service::start_with(&place, &[("PATH", programs.as_os_str())]);
+    let ask = |settings: Value| {
+        service.raw(
+            "PATCH",
+            "/config",
+            &service.token,
+            &service.address,
+            &settings.to_string(),
+        )
+    };
+    let wanted = json!({ "EXECUTION_ENVIRONMENT": "sandbox", "SANDBOX_DOCKER_IMAGE": "localhost/no-such-image:1" });
+    let (status, text) = ask(wanted);
+    assert_eq!(status, 400, "{text}");
+    assert!(text.contains("neither podman nor docker"), "{text}");
+    // Nothing of it is kept, and other settings are changed as ever.
+    let (status, text) =
+        ask(json!({ "SANDBOX_DOCKER_IMAGE": "localhost/other:1", "WORKER_COUNT": "2" }));
+    assert_eq!(status, 200, "{text}");
+    let kept = fs::read_to_string(place.top.join(".tos/service-settings.toml")).unwrap();
+    assert!(!kept.contains("EXECUTION_ENVIRONMENT"), "{kept}");
+}
+
+/// Makes a folder of programs for a search path on which nothing makes containers.
+fn without_containers(place: &Place) -> PathBuf {
+    let programs = place.top.join(".tos/programs");
+    fs::create_dir_all(&programs).unwrap();
+    for name in ["git", "sh"] {
+        let found =
+            ["/usr/local/bin", "/usr/bin", "/bin"].map(|folder| Path::new(folder).join(name));
+        let found = found.iter().find(|path| path.exists()).unwrap();
+        std::os::unix::fs::symlink(found, programs.join(name)).unwrap();
+    }
+    programs
+}
+
 /// Says how podman is used here, if it can start a container at all.
-fn podman(image: &str, folder: &Path) -> Option<std::path::PathBuf> {
+fn podman(image: &str, folder: &Path) -> Option<PathBuf> {
     let attempts = [
         "",
         "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1000:1000\"]\n[engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\n",

@@ -205,6 +205,37 @@ fn a_file_that_may_not_grow_is_told_and_loses_nothing() {
 }
 
 #[test]
+fn a_service_without_its_database_is_not_ready_and_acknowledges_nothing() {
+    let place = Place::new("");
+    let service = Service::start(&place);
+    let ready = || service.raw("GET", "/health/ready", &service.token, &service.address, "");
+    assert_eq!(ready().0, 200);
+    let _down = service.ask("POST", "/system/processes/db-down/start", &json!({}));
+    Place::until_true(|| ready().0 == 503);
+    assert!(ready().1.contains("tos proc start db-up"), "{}", ready().1);
+    let _up = service.ask("POST", "/system/processes/db-up/start", &json!({}));
+    Place::until_true(|| ready().0 == 200);
+    let (board, aside) = (
+        place.top.join(".tos/board.sqlite"),
+        place.top.join(".tos/aside"),
+    );
+    fs::rename(&board, &aside).unwrap();
+    let (status, text) = ready();
+    assert!(status == 503 && text.contains("it was removed"), "{text}");
+    let add = || {
+        let body = json!({ "title": "is it kept?" }).to_string();
+        service.raw("POST", "/tasks", &service.token, &service.address, &body)
+    };
+    let (status, text) = add();
+    assert!(
+        status == 503 && text.contains("nothing was changed"),
+        "{text}"
+    );
+    fs::rename(&aside, &board).unwrap();
+    assert_eq!((ready().0, add().0), (200, 201));
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_is_told_at_the_start() {
     let place = Place::new("");
     drop(Service::start(&place));

@@ -196,6 +196,50 @@ fn a_review_sends_work_back_with_its_reasons_and_the_next_attempt_hears_them() {
 }
 
 #[test]
+fn settings_say_who_works_and_whether_a_model_reviews() {
+    let server = Server::start(|_| Answer::Text("never asked".to_owned()));
+    let place = Place::new(&format!(
+        "LLM_EXECUTOR = 'other'\nJUDGE_MODE = 'tests'\n{}\n[agents.other]\nkind = 'command'\nargs = ['sh', 'other.sh', '{{prompt}}']\n",
+        review(&server)
+    ));
+    write(
+        &place.top,
+        "other.sh",
+        "printf '#!/bin/sh\\necho \"Hello, ${1:-world}\"\\n' > greet.sh\necho other > who.txt\n",
+    );
+    git(&place.top, &["add", "-A"]);
+    git(&place.top, &["commit", "-q", "-m", "own"]);
+    let service = Service::start(&place);
+    let id = service.add(json!({ "title": "fix the greeting", "class": "fix" }));
+    service.until(id, "done");
+    assert_eq!(git(&place.top, &["show", "main:who.txt"]), "other");
+    assert_eq!(server.prompts().len(), 0);
+    let judged = service.ask("GET", "/judgements", &Value::Null).to_string();
+    assert!(judged.contains("no model reviewed it"), "{judged}");
+    // A name that no agent has would fail every task.
+    let (status, text) = service.raw(
+        "PATCH",
+        "/config",
+        &service.token,
+        &service.address,
+        &json!({ "LLM_EXECUTOR": "codex" }).to_string(),
+    );
+    assert_eq!(status, 400, "{text}");
+    assert!(text.contains("[agents.codex]"), "{text}");
+    drop(service);
+    let output = place
+        .command(&["serve"])
+        .env("LLM_EXECUTOR", "codex")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && said.contains("[agents.codex]"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_review_that_fails_is_never_an_approval() {
     let server = Server::start(|_| Answer::Text("LGTM, merge it".to_owned()));
     let settings = format!("BLOCKED_TASK_RETRY_COOLDOWN_MS = 10\n{}", review(&server));

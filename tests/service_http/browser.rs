@@ -487,12 +487,7 @@ fn every_page_can_be_used_by_everybody_and_has_its_picture() {
         browser.size(1280);
         browser.open(&format!("{base}{path}"));
         browser.wait("document.getElementById('live').textContent === 'Up to date'");
-        let name = match path.rsplit('/').next().unwrap() {
-            "" => "now",
-            "1" if path.contains("plans") => "plan",
-            "1" => "task",
-            other => other,
-        };
+        let name = name_of(path);
         faults.extend(
             unnamed(&mut browser)
                 .into_iter()
@@ -529,9 +524,29 @@ fn every_page_can_be_used_by_everybody_and_has_its_picture() {
                 .map(|one| format!("{path}: too small: {one}")),
         );
     }
+    browser.open(&base);
+    browser.click("form[action='/ui/language'] button");
+    browser.wait("document.documentElement.lang === 'ja'");
+    for path in &pages {
+        browser.size(1280);
+        browser.open(&format!("{base}{path}"));
+        browser.wait("document.getElementById('live').textContent === '最新の状態を表示中'");
+        let file = folder.join(format!("ja-{}", name_of(path)));
+        faults.extend(pictures(&mut browser, path, &file));
+    }
     assert!(faults.is_empty(), "{faults:#?}");
     let told = &browser.faults;
     assert!(told.is_empty(), "{told:#?}");
+}
+
+/// Returns what the picture of a page is called.
+fn name_of(path: &str) -> &str {
+    match path.rsplit('/').next().unwrap() {
+        "" => "now",
+        "1" if path.contains("plans") => "plan",
+        "1" => "task",
+        other => other,
+    }
 }
 
 #[test]

@@ -130,8 +130,12 @@ fn sessions_are_seen_and_ended_on_the_page() {
             let ready = SessionInput::Ready { session };
             server.memory.tell(&Input::Session(ready)).unwrap();
         }
-        let wait = SessionInput::Wait {
+        let board = server.memory.snapshot();
+        let turn = board.session(SessionId(1)).unwrap().turn.unwrap();
+        let wait = SessionInput::StandAside {
             session: SessionId(1),
+            run: turn.run,
+            fence: board.run(turn.run).unwrap().lease.fence,
             until: None,
             detail: "the limit of the agent is reached".to_owned(),
         };
@@ -152,5 +156,36 @@ fn sessions_are_seen_and_ended_on_the_page() {
         let open = server.get("/sessions").json();
         assert_eq!(open["sessions"][1]["status"], "ending", "{open}");
         assert_eq!(open["sessions"][0]["status"], "running", "{open}");
+    });
+}
+
+#[test]
+fn a_log_shows_its_newest_lines_and_follows_them() {
+    let line = |number: usize| format!("2026-11-29T01:00:00Z worker-1 line {number}\n");
+    let last_is_seen = |number: usize| {
+        format!(
+            "(() => {{ const box = document.getElementById('log-text'); return box && box.scrollTop === 0 \
+             && box.scrollHeight > box.clientHeight + 100 && box.innerText.trimEnd().endsWith('line {number}'); }})()"
+        )
+    };
+    in_both_ways(|server, browser, base, has_script| {
+        let log: String = (1..=300).map(line).collect();
+        server.memory.write_log("worker-1", &log);
+        browser.open(&format!("{base}/ui/logs?source=worker-1"));
+        browser.wait(&last_is_seen(300));
+        if !has_script {
+            return;
+        }
+        server.memory.write_log("worker-1", &line(301));
+        browser.wait(&last_is_seen(301));
+        // Who reads further above is left there.
+        let top = "document.getElementById('log-text').getBoundingClientRect().top";
+        let above = "[...document.querySelectorAll('#log-text')].map((box) => { box.scrollTop = -400; return box.scrollTop; })[0]";
+        browser.value(above).unwrap();
+        let before = browser.value(top).unwrap();
+        server.memory.write_log("worker-1", &line(302));
+        browser.wait("document.getElementById('log-text').innerText.includes('line 302')");
+        browser.wait("document.getElementById('log-text').scrollTop < -400");
+        assert_eq!(browser.value(top).unwrap(), before);
     });
 }

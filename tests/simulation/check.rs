@@ -234,6 +234,14 @@ impl Record {
                 // The run of this turn is there already.
                 broken(live.count() <= 1, || format!("two tasks of {id} run"))
             }
+            SessionEvent::StandsAside { .. } => {
+                let tasks = board.session(id).map(|session| session.tasks.clone());
+                let tasks = tasks.unwrap_or_default();
+                let mut live = board.live_runs();
+                broken(live.all(|run| !tasks.contains(&Some(run.task))), || {
+                    format!("{id} waits and keeps its worker")
+                })
+            }
             SessionEvent::Started { .. }
             | SessionEvent::Ready { .. }
             | SessionEvent::Waits { .. }

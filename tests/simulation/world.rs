@@ -358,6 +358,18 @@ impl World {
             }
             // The thread of a session dies with its service.
             Message::Tell(Input::Session(_)) if epoch < self.epoch => Ok(()),
+            Message::Tell(Input::Session(
+                ref aside @ SessionInput::StandAside {
+                    session,
+                    fence,
+                    until,
+                    ..
+                },
+            )) => {
+                self.submit(Input::Session(aside.clone()))?;
+                self.wait_aside(session, fence, until);
+                Ok(())
+            }
             Message::Tell(Input::Session(SessionInput::Again {
                 session,
                 run,
@@ -756,6 +768,16 @@ impl World {
         }))
     }
 
+    /// The thread of a session that waits asks for its turn again after the wait.
+    fn wait_aside(&mut self, session: SessionId, fence: Fence, until: Option<u64>) {
+        let waits = self.board.session(session).is_some_and(|one| one.aside);
+        if waits {
+            self.stopped_work.insert(fence.0);
+            let delay = until.unwrap_or_default().saturating_sub(self.now);
+            self.tell_session(delay + SECOND, SessionInput::Ready { session });
+        }
+    }
+
     /// The thread of a session goes on under the number of its second try, if there is one.
     fn second_try(&mut self, session: SessionId, first: Fence) -> Step {
         let turn = self.board.session(session).and_then(|one| one.turn);
@@ -833,6 +855,16 @@ impl World {
                         reason: "the tests fail".to_owned(),
                     };
                     self.tell_session(4 * SECOND, again);
+                }
+                if (80..86).contains(&dice) {
+                    let aside = SessionInput::StandAside {
+                        session,
+                        run,
+                        fence,
+                        until: Some(self.now + 10 * MINUTE),
+                        detail: "its quota is used up".to_owned(),
+                    };
+                    self.tell_session(3 * SECOND, aside);
                 }
                 let (verdict, outcome) = match dice {
                     0..60 => (TaskVerdict::Accepted, TaskOutcome::Success),

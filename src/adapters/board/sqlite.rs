@@ -3,7 +3,10 @@
 //! The write-ahead log is synchronised with each transaction: what was acknowledged survives a killed process and a lost
 //! power line. There is one writer; the lock of the service sees to that.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
@@ -21,6 +24,9 @@ type Done<T> = Result<T, Error>;
 pub struct SqliteBoard {
     database: Connection,
     name: String,
+    path: PathBuf,
+    /// Which file that was when it was opened.
+    file: Option<(u64, u64)>,
 }
 
 /// What a rebuild found.
@@ -52,7 +58,30 @@ impl SqliteBoard {
             .and_then(|()| database.pragma_update(None, "cache_size", -4096));
         prepared.map_err(|error| explain(&name, &error))?;
         schema::migrate(&mut database).map_err(|error| wrong(&error))?;
-        Ok(Self { database, name })
+        Ok(Self {
+            database,
+            name,
+            file: file_number(path),
+            path: path.to_owned(),
+        })
+    }
+
+    /// What is written into a file that nobody can find any more is lost, so it is refused.
+    fn refuse_gone(&self) -> Done<()> {
+        let there = file_number(&self.path);
+        if there.is_some() && there == self.file {
+            return Ok(());
+        }
+        let how = if there.is_some() {
+            "replaced by another file"
+        } else {
+            "removed"
+        };
+        Err(Error(format!(
+            "{}: it was {how} while the service had it open, and what is written would be lost; put it back, or take a \
+             copy of .tos/board-copies, and start `tos serve` again",
+            self.name
+        )))
     }
 
     fn explain(&self, error: &rusqlite::Error) -> Error {
@@ -183,6 +212,7 @@ impl BoardStore for SqliteBoard {
     }
 
     fn append(&mut self, batch: &BoardBatch) -> Done<()> {
+        self.refuse_gone()?;
         let name = &self.name;
         let change = self
             .database
@@ -214,6 +244,31 @@ impl BoardStore for SqliteBoard {
         });
         events.collect()
     }
+
+    fn probe(&mut self) -> Done<()> {
+        self.refuse_gone()?;
+        let name = &self.name;
+        let wrote = self.database.transaction().and_then(|change| {
+            change.pragma_update(None, "user_version", schema::SCHEMA_VERSION)?;
+            change.commit()
+        });
+        wrote.map_err(|error| explain(name, &error))
+    }
+}
+
+/// Returns what tells a file from every other; `None` = there is none.
+#[cfg(unix)]
+fn file_number(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let data = std::fs::metadata(path).ok()?;
+    Some((data.dev(), data.ino()))
+}
+
+/// Elsewhere files have no number to compare, and one that is open cannot be removed.
+#[cfg(not(unix))]
+fn file_number(path: &Path) -> Option<(u64, u64)> {
+    path.exists().then_some((0, 0))
 }
 
 fn write(change: &rusqlite::Transaction<'_>, batch: &BoardBatch) -> rusqlite::Result<()> {
@@ -313,6 +368,44 @@ mod tests {
             store.append(&batch).unwrap();
         }
         board
+    }
+
+    #[test]
+    fn a_database_that_is_gone_or_replaced_takes_nothing_that_would_be_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".tos/board.sqlite");
+        let mut store = SqliteBoard::open(&path).unwrap();
+        let mut board = filled(&mut store);
+        store.probe().unwrap();
+        let spec = TaskSpec {
+            title: "two".into(),
+            ..TaskSpec::default()
+        };
+        let input = Input::CreateTask {
+            spec: Box::new(spec),
+        };
+        let first = board.globals().events + 1;
+        let batch = batch(&mut board, first, &input);
+        let aside = folder.path().join("aside");
+        std::fs::rename(&path, &aside).unwrap();
+        assert!(store.probe().unwrap_err().0.contains("it was removed"));
+        assert!(
+            store
+                .append(&batch)
+                .unwrap_err()
+                .0
+                .contains("it was removed")
+        );
+        std::fs::write(&path, "").unwrap();
+        assert!(store.probe().unwrap_err().0.contains("replaced"));
+        std::fs::rename(&aside, &path).unwrap();
+        store.probe().unwrap();
+        store.append(&batch).unwrap();
+        let (read, last) = SqliteBoard::open(&path).unwrap().load().unwrap();
+        assert_eq!(
+            (board.difference(&read), last),
+            (None, board.globals().events)
+        );
     }
 
     #[test]

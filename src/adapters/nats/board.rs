@@ -156,4 +156,11 @@ impl BoardStore for NatsBoard {
     fn events_after(&mut self, seq: u64, most: usize) -> Result<Vec<(u64, Event)>, Error> {
         self.projection.events_after(seq, most)
     }
+
+    fn probe(&mut self) -> Result<(), Error> {
+        match &self.broken {
+            Some(why) => Err(Error(why.clone())),
+            None => self.projection.probe(),
+        }
+    }
 }

@@ -319,7 +319,7 @@ impl Board {
         if self.settings().ask_before_start && !task.approved {
             return Some(DispatchBlocker::Approval(task.approval));
         }
-        if let Some(pause) = self.pauses.get(&task.spec.agent) {
+        if let Some(pause) = self.pauses.get(self.agent_of(task)) {
             return Some(DispatchBlocker::Quota(pause.until));
         }
         if let Some(labels) = self.missing_labels(task) {

@@ -10,6 +10,15 @@ use super::{
 };
 
 impl Board {
+    /// Returns the name of the agent that works on a task: its own, or that of the settings; empty = the usual one.
+    pub fn agent_of<'a>(&'a self, task: &'a super::Task) -> &'a str {
+        if task.spec.agent.is_empty() {
+            &self.settings().executor
+        } else {
+            &task.spec.agent
+        }
+    }
+
     /// Returns what is there once: counters, settings, hatch, budget.
     pub fn globals(&self) -> &Globals {
         &self.globals

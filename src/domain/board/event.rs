@@ -83,6 +83,8 @@ pub enum RequeueCause {
     QuotaOver,
     /// A person ended its run.
     RunCancelled,
+    /// Its agent's quota or provider is waited for.
+    Waits,
 }
 
 /// Something about a task.

@@ -82,6 +82,7 @@ pub(super) fn count_requeue(task: &mut Task, cause: RequeueCause) {
         | RequeueCause::StopAll
         | RequeueCause::ServiceStarted
         | RequeueCause::QuotaOver
-        | RequeueCause::RunCancelled => {}
+        | RequeueCause::RunCancelled
+        | RequeueCause::Waits => {}
     }
 }

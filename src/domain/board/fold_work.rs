@@ -387,14 +387,19 @@ fn fold_published(
 ) {
     merge.until = None;
     merge.not_before = again_at;
+    // Without BASE_BRANCH it is the one that is checked out.
+    let branch = match merge.branch.as_str() {
+        "" => "the branch",
+        name => name,
+    };
     match outcome {
         MergeOutcome::Merged => {
             merge.status = MergeStatus::Merged;
-            merge.detail = format!("{} is on {}", merge.commit, merge.branch);
+            merge.detail = format!("{} is on {branch}", merge.commit);
         }
         MergeOutcome::BaseMoved { now } => {
             merge.status = MergeStatus::Cancelled;
-            merge.detail = format!("{} moved to {now}, so it is examined again", merge.branch);
+            merge.detail = format!("{branch} moved to {now}, so it is examined again");
         }
         MergeOutcome::DirtyCheckout { detail } => {
             merge.status = MergeStatus::Waiting;

@@ -71,7 +71,7 @@ pub struct SessionTaskRun {
     pub run: RunId,
 }
 
-/// What a session waits for while one of its tasks is at work.
+/// What a session waits for before the task whose turn it is goes on; no worker is busy with it meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SessionWait {
@@ -127,8 +127,11 @@ pub struct Session {
     pub ready: bool,
     /// What is at work.
     pub turn: Option<SessionTaskRun>,
-    /// What that waits for.
+    /// What the task whose turn it is waits for.
     pub wait: Option<SessionWait>,
+    /// That task has given its turn back and has it again after the wait.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub aside: bool,
     /// Why the first try of what is at work failed; `None` = it is the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<String>,
@@ -146,6 +149,25 @@ impl Session {
     /// Returns whether it is not over.
     pub const fn is_open(&self) -> bool {
         self.ended_at.is_none()
+    }
+
+    fn get_ready(&mut self) {
+        // Who comes back from a wait is at the try at which it left.
+        self.again = self.again.take().filter(|_| self.aside);
+        self.aside = false;
+        self.ready = true;
+        self.turn = None;
+        self.wait = None;
+    }
+
+    fn stand_aside(&mut self, until: Option<Millis>, detail: &str) {
+        self.ready = false;
+        self.turn = None;
+        self.aside = true;
+        self.wait = Some(SessionWait {
+            until,
+            detail: detail.to_owned(),
+        });
     }
 
     /// Returns the whole seconds in which tasks may still be under way.
@@ -218,9 +240,19 @@ pub enum SessionEvent {
         /// The run.
         run: RunId,
     },
-    /// The task at work waits, or, without words, works again.
+    /// The task at work waits, or, without words, works again. Written by earlier services, which kept its worker meanwhile.
     #[serde(rename = "session.waits")]
     Waits {
+        /// Which.
+        session: SessionId,
+        /// Until when.
+        until: Option<Millis>,
+        /// What for.
+        detail: String,
+    },
+    /// The task at work waits and gives its worker back; it has its turn again afterwards.
+    #[serde(rename = "session.stands_aside")]
+    StandsAside {
         /// Which.
         session: SessionId,
         /// Until when.
@@ -300,6 +332,7 @@ impl SessionEvent {
             Self::Ready { .. } => "session.ready",
             Self::Turn { .. } => "session.turn",
             Self::Waits { .. } => "session.waits",
+            Self::StandsAside { .. } => "session.stands_aside",
             Self::TriesAgain { .. } => "session.tries_again",
             Self::TaskEnded { .. } => "session.task_ended",
             Self::Reverted { .. } => "session.reverted",
@@ -316,6 +349,7 @@ impl SessionEvent {
             | Self::Ready { session }
             | Self::Turn { session, .. }
             | Self::Waits { session, .. }
+            | Self::StandsAside { session, .. }
             | Self::TriesAgain { session, .. }
             | Self::TaskEnded { session, .. }
             | Self::Reverted { session, .. }
@@ -364,12 +398,7 @@ impl Board {
             SessionEvent::Started { spec, tasks, .. } => {
                 self.fold_session_started(id, spec, tasks, at);
             }
-            SessionEvent::Ready { .. } => self.change_session(id, |session| {
-                session.ready = true;
-                session.turn = None;
-                session.wait = None;
-                session.again = None;
-            }),
+            SessionEvent::Ready { .. } => self.change_session(id, Session::get_ready),
             SessionEvent::Turn { place, run, .. } => self.change_session(id, |session| {
                 session.ready = false;
                 session.turn = Some(SessionTaskRun {
@@ -382,6 +411,9 @@ impl Board {
                     until: *until,
                     detail: detail.clone(),
                 });
+            }),
+            SessionEvent::StandsAside { until, detail, .. } => self.change_session(id, |session| {
+                session.stand_aside(*until, detail);
             }),
             SessionEvent::TriesAgain {
                 place, run, reason, ..
@@ -457,6 +489,7 @@ impl Board {
             ready: false,
             turn: None,
             wait: None,
+            aside: false,
             again: None,
             stop: None,
             ended_at: None,
@@ -510,6 +543,7 @@ impl Board {
             session.ready = false;
             session.turn = None;
             session.wait = None;
+            session.aside = false;
             session.again = None;
         });
         for (index, task, outcome) in changed {

@@ -1,10 +1,11 @@
-//! A second try of a session's task: a run of its own, with a number of its own.
+//! A session's task that goes on later: its second try, and its wait for a quota. Each goes on in a run of its own, with a
+//! number of its own.
 //!
 //! The first run ends as failed, so that it counts and is seen; its result cannot come any more, because its number is old. Danger: whoever
 //! performs the session goes on only under the new number, which the answer names.
 
 use super::{
-    Board, BoardResponse, DispatchBlocker, Draft, Fence, Lesson, Refusal, RefusalCode,
+    Board, BoardResponse, DispatchBlocker, Draft, Fence, Lesson, Millis, Refusal, RefusalCode,
     RequeueCause, Run, RunEvent, RunId, RunStatus, Session, SessionId, TaskEvent,
     session::SessionEvent,
     work::{check_fence, stale},
@@ -64,6 +65,46 @@ impl Board {
             reason: reason.to_owned(),
         });
         draft.answer(BoardResponse::Run { run: next, fence });
+        Ok(())
+    }
+
+    /// Lets the task at work give its worker back while its agent's quota or provider is waited for.
+    pub(super) fn stand_aside(
+        &self,
+        draft: &mut Draft,
+        session: SessionId,
+        (run, fence): (RunId, Fence),
+        (until, detail): (Option<Millis>, &str),
+    ) -> Result<(), Refusal> {
+        let session = self.require_open_session(session)?;
+        if session.stop.is_some() {
+            return Err(Refusal::new(
+                RefusalCode::Conflict,
+                format!("{} is ending", session.id),
+                "",
+            ));
+        }
+        let run = self.fenced_session_run(session, run, fence)?;
+        self.withdraw_questions(draft, run, "its run waits");
+        draft.event(RunEvent::Finished {
+            run: run.id,
+            status: RunStatus::Cancelled,
+            error: detail.to_owned(),
+            failure: None,
+            kept: None,
+            log: String::new(),
+        });
+        draft.event(TaskEvent::Requeued {
+            task: run.task,
+            cause: RequeueCause::Waits,
+            detail: format!("it waits in {}: {detail}", session.id),
+            lesson: None,
+        });
+        draft.event(SessionEvent::StandsAside {
+            session: session.id,
+            until,
+            detail: detail.to_owned(),
+        });
         Ok(())
     }
 

@@ -58,19 +58,13 @@ impl Board {
                 Ok(())
             }
             SessionInput::Ready { session } => self.ready_session(draft, *session),
-            SessionInput::Wait {
+            SessionInput::StandAside {
                 session,
+                run,
+                fence,
                 until,
                 detail,
-            } => {
-                self.require_open_session(*session)?;
-                draft.event(SessionEvent::Waits {
-                    session: *session,
-                    until: *until,
-                    detail: detail.clone(),
-                });
-                Ok(())
-            }
+            } => self.stand_aside(draft, *session, (*run, *fence), (*until, detail)),
             SessionInput::Again {
                 session,
                 run,

@@ -43,10 +43,15 @@ pub enum SessionInput {
         /// Which.
         session: SessionId,
     },
-    /// The task at work waits; without words it works again.
-    Wait {
+    /// The task at work waits for its agent's quota or provider: its worker is free meanwhile, and it has its turn again
+    /// once whoever performs the session is ready again.
+    StandAside {
         /// Which.
         session: SessionId,
+        /// The run, which is over with that.
+        run: RunId,
+        /// The number of its lease.
+        fence: Fence,
         /// Until when.
         until: Option<Millis>,
         /// What for.

@@ -43,6 +43,8 @@ impl Board {
                 ),
                 Resolver::OtherTask,
             ));
+        } else if session.aside {
+            return sentences;
         } else if session.ready {
             sentences.extend(self.why_turn(session, task, now));
         } else {

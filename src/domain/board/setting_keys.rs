@@ -241,6 +241,16 @@ pub const KEYS: &[SettingKey] = &[
         "the wait after a plan before it is planned again",
     ),
     key(
+        "LLM_EXECUTOR",
+        RestartScope::Execution,
+        "the agent of [agents] that works where a task names none; empty = [agent]",
+    ),
+    key(
+        "JUDGE_MODE",
+        RestartScope::Judges,
+        "review = tests, then the model of [judge.review] where there is one; tests = tests alone",
+    ),
+    key(
         "BASE_BRANCH",
         RestartScope::Judges,
         "the branch that tasks are merged into",
@@ -293,7 +303,6 @@ const BEGINNINGS: &[(&str, RestartScope)] = &[
     ("WORKER_", RestartScope::Agents(AgentRole::Worker)),
     ("TESTER_", RestartScope::Agents(AgentRole::Tester)),
     ("DOCSER_", RestartScope::Agents(AgentRole::Docser)),
-    ("LLM_EXECUTOR", RestartScope::Execution),
     ("JUDGE_", RestartScope::Judges),
     ("AUTO_REPLAN", RestartScope::CycleManager),
     ("REPLAN_", RestartScope::CycleManager),

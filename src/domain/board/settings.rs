@@ -9,6 +9,10 @@ use super::{
     setting_keys::RestartScope,
 };
 
+/// What a judge does: its tests and a model's review, or its tests alone.
+const REVIEW: &str = "review";
+const TESTS: &str = "tests";
+
 /// What becomes of an attempt that a judge accepted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -131,6 +135,10 @@ pub struct BoardSettings {
     pub hour_limit: SpendLimit,
     /// What a day may use up.
     pub day_limit: SpendLimit,
+    /// The agent of `[agents]` that works where a task names none; empty = `[agent]`.
+    pub executor: String,
+    /// A model reviews what passed its tests, where one is configured.
+    pub reviews: bool,
     /// The branch that tasks are merged into.
     pub branch: String,
     /// What becomes of an accepted attempt.
@@ -203,6 +211,8 @@ impl Default for BoardSettings {
             },
             hour_limit: SpendLimit::default(),
             day_limit: SpendLimit::default(),
+            executor: String::new(),
+            reviews: true,
             branch: String::new(),
             repo_mode: RepoMode::LocalGit,
             repo_url: String::new(),
@@ -302,6 +312,9 @@ impl BoardSettings {
             "AUTO_REPLAN" => self.auto_replan.to_string(),
             "REPLAN_MAX_COUNT" => self.replan_max.to_string(),
             "REPLAN_INTERVAL_MS" => self.replan_interval_ms.to_string(),
+            "LLM_EXECUTOR" => self.executor.clone(),
+            "JUDGE_MODE" if self.reviews => REVIEW.to_owned(),
+            "JUDGE_MODE" => TESTS.to_owned(),
             "BASE_BRANCH" => self.branch.clone(),
             _ => return self.get_outside(name),
         })
@@ -327,6 +340,25 @@ impl BoardSettings {
     pub fn container(&self) -> Option<(String, String)> {
         let both = (self.container_image.clone(), self.container_network.clone());
         self.in_containers.then_some(both)
+    }
+
+    /// Says that the agent that is to work is none of the service's.
+    pub fn unknown_executor<'a>(
+        &self,
+        known: impl IntoIterator<Item = &'a String>,
+    ) -> Option<String> {
+        let known: Vec<&str> = known.into_iter().map(String::as_str).collect();
+        let name = self.executor.as_str();
+        (!name.is_empty() && !known.contains(&name)).then(|| {
+            let others = match known.as_slice() {
+                [] => String::new(),
+                known => format!(", or name one of: {}", known.join(", ")),
+            };
+            format!(
+                "LLM_EXECUTOR is \"{name}\", and config/service.toml has no [agents.{name}]; write that, leave it empty for \
+                 [agent]{others}"
+            )
+        })
     }
 
     /// Says which settings need each other; each of them may be good for itself.
@@ -420,7 +452,7 @@ impl BoardSettings {
         Ok(())
     }
 
-    /// Questions and plans.
+    /// Questions, plans, and who works and reviews.
     fn set_planning(&mut self, name: &str, value: &str) -> Result<(), String> {
         match name {
             "APPROVAL_TIMEOUT_MS" => self.question_ms = millis(name, value)?.max(1000),
@@ -428,6 +460,14 @@ impl BoardSettings {
             "AUTO_REPLAN" => self.auto_replan = switch(name, value)?,
             "REPLAN_MAX_COUNT" => self.replan_max = count(name, value)?,
             "REPLAN_INTERVAL_MS" => self.replan_interval_ms = millis(name, value)?,
+            "LLM_EXECUTOR" => self.executor = word(name, value, 100)?,
+            "JUDGE_MODE" => {
+                self.reviews = match value {
+                    REVIEW => true,
+                    TESTS => false,
+                    _ => return Err(format!("{name} is \"{value}\"; write {REVIEW} or {TESTS}")),
+                }
+            }
             _ => return self.set_outside(name, value),
         }
         Ok(())

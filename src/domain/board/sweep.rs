@@ -93,14 +93,14 @@ impl Board {
 
     /// A task that waits for a quota comes back with the pause, as long as there is one.
     fn is_paused(&self, task: &Task) -> bool {
-        task.block == Some(BlockReason::QuotaWait) && self.pauses.contains_key(&task.spec.agent)
+        task.block == Some(BlockReason::QuotaWait) && self.pauses.contains_key(self.agent_of(task))
     }
 
     /// Brings back what waits for a pause, then ends it: until then its end is the shown time.
     fn end_pause(&self, draft: &mut Draft, agent: &str) {
         let waiting = self.index.waiting.iter().filter_map(|id| self.task(*id));
         for task in waiting {
-            if task.block == Some(BlockReason::QuotaWait) && task.spec.agent == agent {
+            if task.block == Some(BlockReason::QuotaWait) && self.agent_of(task) == agent {
                 draft.event(comes_back(task));
             }
         }
@@ -206,7 +206,8 @@ fn comes_back(task: &Task) -> TaskEvent {
         | RequeueCause::LeaseExpired
         | RequeueCause::AgentLost
         | RequeueCause::ServiceStarted
-        | RequeueCause::RunCancelled => "tried again",
+        | RequeueCause::RunCancelled
+        | RequeueCause::Waits => "tried again",
     };
     TaskEvent::Requeued {
         task: task.id,

@@ -473,7 +473,11 @@ impl Board {
                 )
             });
         }
-        let merges = waits_for(Resolver::Judge) || waits_for(Resolver::MergeQueue);
+        let is_queued = task
+            .merge
+            .and_then(|id| self.merge(id))
+            .is_some_and(|merge| merge.status.is_open());
+        let merges = is_queued || waits_for(Resolver::Judge) || waits_for(Resolver::MergeQueue);
         if merges && !self.is_up(ProcessName::Dispatcher) {
             faults.push(self.process_words(
                 ProcessName::Dispatcher,
@@ -495,7 +499,10 @@ impl Board {
 
     /// Returns when a task comes back by itself, all gates considered.
     fn wait_end(&self, task: &Task) -> Option<Millis> {
-        let pause = self.pauses.get(&task.spec.agent).map(|pause| pause.until);
+        let pause = self
+            .pauses
+            .get(self.agent_of(task))
+            .map(|pause| pause.until);
         if task.block == Some(BlockReason::QuotaWait) {
             pause.or(task.not_before)
         } else {

@@ -260,7 +260,7 @@ impl Board {
 
     fn pause(&self, draft: &mut Draft, task: &Task, until: Option<Millis>, detail: &str) {
         let settings = self.settings();
-        let agent = task.spec.agent.clone();
+        let agent = self.agent_of(task).to_owned();
         let waits = task.counters.quota_waits.min(20);
         let backoff = settings
             .quota_base_ms

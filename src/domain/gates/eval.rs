@@ -127,6 +127,18 @@ impl AutonomyReport {
             .iter()
             .find(|track| track.track == AUTONOMY_TRACK)
     }
+
+    /// Returns how long a session without a person may take where nobody says: as long as the level allows, or, where it
+    /// allows none and a person overrides it, as long as that holds.
+    pub fn usual_session_s(&self, now: Timestamp) -> u64 {
+        let allowed = self.permission.max_session_s;
+        match self.overridden {
+            Some(until) if allowed == 0 => {
+                u64::try_from((until - now).num_seconds()).unwrap_or_default()
+            }
+            Some(_) | None => allowed,
+        }
+    }
 }
 
 /// Evaluates the gates over a verified ledger.

@@ -162,18 +162,26 @@ pub trait TaskServiceFactory {
     fn probe_isolation(&self) -> (Vec<String>, bool);
 }
 
-/// Makes the view of a running service from its handle, from the gates, the ledger and the circumstances of the root, and
-/// from its workers elsewhere.
-pub type AccessMaker = Box<
-    dyn FnOnce(
-            BoardHandle,
-            LoadedGates,
-            Arc<dyn Ledger>,
-            GateContext,
-            Option<Arc<dyn RunDispatcher>>,
-        ) -> Arc<dyn BoardAccess>
-        + Send,
->;
+/// What the view of a running service is made of, beside what lies in its root.
+pub struct AccessParts {
+    /// Its board.
+    pub handle: BoardHandle,
+    /// The gates.
+    pub gates: LoadedGates,
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// The circumstances of the root.
+    pub here: GateContext,
+    /// What makes containers.
+    pub containers: Arc<dyn Containers>,
+    /// The names of its further agents.
+    pub agents: Vec<String>,
+    /// Its workers elsewhere.
+    pub remote: Option<Arc<dyn RunDispatcher>>,
+}
+
+/// Makes the view of a running service.
+pub type AccessMaker = Box<dyn FnOnce(AccessParts) -> Arc<dyn BoardAccess> + Send>;
 
 /// Builds a model of the service's file.
 pub type ModelMaker = Box<dyn Fn(&ServiceModel) -> Result<Arc<dyn Model>, CliError>>;

@@ -15,6 +15,8 @@ pub(super) struct JudgementRequest {
     pub(super) base: Option<String>,
     /// How often it was examined before.
     pub(super) before: u32,
+    /// A model reviews it, where one is configured.
+    pub(super) is_reviewed: bool,
     /// Who pays for a review.
     pub(super) payer: Payer,
     /// Where connections live.

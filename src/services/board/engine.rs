@@ -57,6 +57,7 @@ enum Request {
     Submit(Box<Input>, Reply),
     Alive(ProcessName),
     Read(u64, usize, oneshot::Sender<Events>),
+    Probe(oneshot::Sender<Result<(), StoreError>>),
 }
 
 /// The clock of a board: the wall clock when it began, and from then on time that never jumps.
@@ -123,6 +124,14 @@ impl BoardHandle {
     ) -> Result<Vec<(u64, Event)>, SubmitError> {
         let (sender, receiver) = oneshot::channel();
         let asked = self.requests.send(Request::Read(seq, most, sender));
+        asked.map_err(|_| SubmitError::Ending)?;
+        Ok(receiver.await.map_err(|_| SubmitError::Ending)??)
+    }
+
+    /// Tries whether the board could be written now.
+    pub async fn probe(&self) -> Result<(), SubmitError> {
+        let (sender, receiver) = oneshot::channel();
+        let asked = self.requests.send(Request::Probe(sender));
         asked.map_err(|_| SubmitError::Ending)?;
         Ok(receiver.await.map_err(|_| SubmitError::Ending)??)
     }
@@ -238,6 +247,7 @@ impl Engine {
                     // Whoever asked may have gone.
                     drop(reply.send(self.store.events_after(seq, most)));
                 }
+                Request::Probe(reply) => drop(reply.send(self.store.probe())),
             }
         }
         if let Err(error) = self.commit(&mut batch) {
@@ -346,6 +356,13 @@ mod tests {
             Ok(())
         }
 
+        fn probe(&mut self) -> Result<(), StoreError> {
+            let full = self.full.load(Ordering::Relaxed);
+            (!full)
+                .then_some(())
+                .ok_or_else(|| StoreError("the disk is full".to_owned()))
+        }
+
         fn events_after(&mut self, seq: u64, most: usize) -> Result<Vec<(u64, Event)>, StoreError> {
             let all = self.events.iter().cloned();
             let numbered = (1..).zip(all).filter(|(number, _)| *number > seq);
@@ -377,7 +394,9 @@ mod tests {
         let told = handle.submit(create("two")).await.unwrap_err();
         assert!(matches!(told, SubmitError::Store(_)), "{told}");
         assert_eq!(handle.snapshot().difference(&before), None);
+        assert!(handle.probe().await.is_err());
         full.store(false, Ordering::Relaxed);
+        handle.probe().await.unwrap();
         handle.submit(create("three")).await.unwrap();
         let events = handle.events_after(0, 10).await.unwrap();
         let mut folded = Board::default();

@@ -97,12 +97,16 @@ async fn examined(
     if !reasons.is_empty() {
         return Ok(Verdict::RequestChanges { reasons });
     }
-    let mut notes = vec![format!(
-        "{} files; the tests pass on the merge result",
-        files.len()
-    )];
+    let files = counted(files.len());
+    let mut notes = vec![format!("{files}; the tests pass on the merge result")];
     let with = (case.payer.clone(), case.runtime.clone());
-    match review(context, case, (&base, &merged), with, stop).await? {
+    let reviewed = if case.is_reviewed {
+        review(context, case, (&base, &merged), with, stop).await?
+    } else {
+        notes.push("JUDGE_MODE is tests, so no model reviewed it".to_owned());
+        None
+    };
+    match reviewed {
         None => {}
         Some(ReviewDecision::Approve { notes: said }) => {
             notes.push("reviewed".to_owned());
@@ -125,6 +129,13 @@ async fn examined(
         commit: merged,
         notes,
     })
+}
+
+fn counted(files: usize) -> String {
+    match files {
+        1 => "1 file".to_owned(),
+        count => format!("{count} files"),
+    }
 }
 
 /// Says which files may not be changed by this task.

@@ -19,6 +19,7 @@ mod remote;
 mod remote_worker;
 mod review;
 mod session;
+mod session_seat;
 mod supervisor;
 mod threads;
 mod wakes;

@@ -11,22 +11,19 @@ use std::{
     },
 };
 
-use tokio::{
-    runtime::Handle,
-    sync::{mpsc, watch},
-    task::JoinHandle,
-};
+use tokio::sync::{mpsc, watch};
 
 use super::{
     BoardHandle, ServicePorts, SubmitError,
-    threads::{HEARTBEAT_INTERVAL, spawn_thread},
+    session_seat::{Seat, Told, Turn},
+    threads::spawn_thread,
     watched_worktrees::RefTolerantWorktrees,
 };
 use crate::{
     domain::{
         board::{
-            BoardResponse, Fence, Input, RunId, Session, SessionEffect, SessionId, SessionInput,
-            SessionRequest, SessionStop, SessionTaskEnd, Spend,
+            BoardResponse, Fence, Input, Session, SessionEffect, SessionId, SessionInput,
+            SessionRequest, SessionTaskEnd, Spend,
         },
         ledger::{SessionStart, TaskEnd, TaskOutcome},
         tasks::{AgentTask, QueueAction, RunProgress, StopReason, TaskVerdict},
@@ -38,22 +35,6 @@ use crate::{
 
 /// The kind of session of which a summary is kept.
 const NIGHT: &str = "night";
-
-/// What the thread of a session is told.
-enum Told {
-    Turn(Turn),
-    Stop(SessionStop),
-}
-
-#[derive(Clone, Copy)]
-struct Turn {
-    place: usize,
-    run: RunId,
-    fence: Fence,
-}
-
-/// The turn under way; its run changes with a second try.
-type CurrentTurn = Arc<tokio::sync::Mutex<Option<Turn>>>;
 
 /// How the rest of the service reaches a session.
 struct Open {
@@ -140,7 +121,7 @@ impl Sessions {
         let (stop, stopped) = watch::channel(0_u8);
         if let Ok(mut open) = self.open.lock() {
             let one = Open {
-                told,
+                told: told.clone(),
                 stop: stop.clone(),
                 fence: None,
             };
@@ -150,12 +131,8 @@ impl Sessions {
         let order = BoardOrder {
             sessions: self.clone(),
             id,
-            runtime: Handle::current(),
-            inbox,
-            stop,
+            seat: Seat::new(id, self.handle.clone(), told, inbox, stop),
             stopped,
-            turn: Arc::default(),
-            renewal: None,
             end: None,
             reverts: Vec::new(),
         };
@@ -287,8 +264,7 @@ async fn perform(
     let observer = Observer {
         sessions: sessions.clone(),
         id,
-        runtime: order.runtime.clone(),
-        turn: Arc::clone(&order.turn),
+        seat: order.seat.clone(),
     };
     let stopped = order.stopped.clone();
     let ended = tasks::run_from_source(&request.list, &tools, &terms, &observer, stopped, order);
@@ -323,15 +299,14 @@ async fn restore(
 struct Observer {
     sessions: Sessions,
     id: SessionId,
-    runtime: Handle,
-    turn: CurrentTurn,
+    seat: Seat,
 }
 
 impl Observer {
     /// Asks the board for a second try, which is a run of its own with a number of its own.
     async fn try_again(&self, reason: &str) -> bool {
         // Nobody renews the old number while it changes.
-        let mut current = self.turn.lock().await;
+        let mut current = self.seat.turn.lock().await;
         let Some(turn) = *current else { return true };
         let input = SessionInput::Again {
             session: self.id,
@@ -368,17 +343,26 @@ impl SessionObserver for Observer {
         Box::pin(self.try_again(reason))
     }
 
-    fn waits(&self, until: Option<Timestamp>, detail: &str) {
-        let input = SessionInput::Wait {
-            session: self.id,
-            until: until.and_then(|at| u64::try_from(at.timestamp_millis()).ok()),
-            detail: detail.to_owned(),
-        };
-        let handle = self.sessions.handle.clone();
-        // Only shown; a board that refuses it has nothing to show.
-        drop(self.runtime.spawn(async move {
-            drop(handle.submit(Input::Session(input)).await);
-        }));
+    fn waits<'a>(&'a self, until: Timestamp, detail: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let until = u64::try_from(until.timestamp_millis()).ok();
+            match self.seat.stand_aside(until, detail).await {
+                Ok(true) => self.sessions.with(self.id, |open| open.fence = None),
+                Ok(false) => {}
+                // It waits with its worker, then.
+                Err(error) => self.line(&error.to_string()),
+            }
+        })
+    }
+
+    fn goes_on(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async move {
+            let came = self.seat.come_back().await;
+            came.unwrap_or_else(|error| {
+                self.line(&error.to_string());
+                false
+            })
+        })
     }
 }
 
@@ -386,12 +370,8 @@ impl SessionObserver for Observer {
 struct BoardOrder {
     sessions: Sessions,
     id: SessionId,
-    runtime: Handle,
-    inbox: mpsc::UnboundedReceiver<Told>,
-    stop: watch::Sender<u8>,
+    seat: Seat,
     stopped: watch::Receiver<u8>,
-    turn: CurrentTurn,
-    renewal: Option<JoinHandle<()>>,
     /// Why no further task starts, as far as that was decided here.
     end: Option<StopReason>,
     reverts: Vec<(Vec<usize>, String)>,
@@ -417,6 +397,12 @@ impl BoardOrder {
         if let Some(end) = self.end {
             return QueueAction::Stop(end);
         }
+        // What came instead of a turn that was given back.
+        let inbox = Arc::clone(&self.seat.inbox);
+        let mut inbox = inbox.lock().await;
+        if let Ok(told) = inbox.try_recv() {
+            return self.obey(told).await;
+        }
         if let Err(error) = self.submit(SessionInput::Ready { session: self.id }).await {
             // A board that was emptied knows no session any more.
             self.sessions.line(self.id, &error.to_string());
@@ -428,15 +414,9 @@ impl BoardOrder {
                 return self.over(StopReason::Operator);
             }
             tokio::select! {
-                told = self.inbox.recv() => match told {
-                    Some(Told::Turn(turn)) => return self.begin(turn).await,
-                    Some(Told::Stop(stop)) => {
-                        if !stop.detail.is_empty() {
-                            self.sessions.line(self.id, &stop.detail);
-                        }
-                        return self.over(stop.why);
-                    }
-                    None => return self.over(StopReason::Operator),
+                told = inbox.recv() => return match told {
+                    Some(told) => self.obey(told).await,
+                    None => self.over(StopReason::Operator),
                 },
                 changed = self.stopped.changed(), if hears => hears = changed.is_ok(),
             }
@@ -448,34 +428,25 @@ impl BoardOrder {
         QueueAction::Stop(why)
     }
 
-    /// Begins a turn; its lease is renewed until it is over.
-    async fn begin(&mut self, turn: Turn) -> QueueAction {
-        *self.turn.lock().await = Some(turn);
-        let (handle, stop) = (self.sessions.handle.clone(), self.stop.clone());
-        let current = Arc::clone(&self.turn);
-        self.renewal = Some(self.runtime.spawn(async move {
-            loop {
-                tokio::time::sleep(HEARTBEAT_INTERVAL).await;
-                let turn = current.lock().await;
-                let Some(Turn { run, fence, .. }) = *turn else {
-                    return;
-                };
-                let renew = Input::RenewRun { run, fence };
-                if let Err(SubmitError::Refused(refusal)) = handle.submit(renew).await {
-                    tracing::warn!("{refusal}");
-                    stop.send_replace(1);
-                    return;
-                }
+    /// Does what the board says: takes a turn, or ends.
+    async fn obey(&mut self, told: Told) -> QueueAction {
+        match told {
+            Told::Turn(turn) => {
+                self.seat.take(turn).await;
+                QueueAction::Start(turn.place)
             }
-        }));
-        QueueAction::Start(turn.place)
+            Told::Stop(stop) => {
+                if !stop.detail.is_empty() {
+                    self.sessions.line(self.id, &stop.detail);
+                }
+                self.over(stop.why)
+            }
+        }
     }
 
     /// Ends the renewal of the lease.
-    fn release(&mut self) {
-        if let Some(renewal) = self.renewal.take() {
-            renewal.abort();
-        }
+    fn release(&self) {
+        self.seat.release();
         self.sessions.with(self.id, |open| open.fence = None);
     }
 }
@@ -493,7 +464,7 @@ impl TaskSource for BoardOrder {
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             self.release();
-            let Some(turn) = self.turn.lock().await.take() else {
+            let Some(turn) = self.seat.turn.lock().await.take() else {
                 return;
             };
             let is_ending = self.sessions.ending.load(Ordering::SeqCst);

@@ -360,6 +360,9 @@ impl SupervisorState {
                         return (Input::RenewRun { run, fence }, Piece::Run(run, log, done));
                     }
                 };
+                let name = board.agent_of(&task).to_owned();
+                let mut task = task;
+                task.spec.agent = name;
                 let order = worker::WorkerRequest {
                     agent,
                     run,
@@ -388,6 +391,7 @@ impl SupervisorState {
                     branch,
                     base,
                     before: earlier(board, task_id),
+                    is_reviewed: board.settings().reviews,
                     payer: Payer::Judgement(self.handle.clone(), judgement, fence),
                     runtime: Handle::current(),
                 };

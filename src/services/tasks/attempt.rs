@@ -61,6 +61,7 @@ impl SessionState<'_> {
                 match waited {
                     WaitOutcome::Renewed => continue,
                     WaitOutcome::Stopped => tried = AttemptOutcome::Stopped,
+                    WaitOutcome::OutOfTime => tried = AttemptOutcome::OutOfTime,
                     WaitOutcome::InVain => {}
                 }
             }

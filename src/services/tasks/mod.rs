@@ -142,9 +142,15 @@ pub trait SessionObserver: Sync {
         Box::pin(std::future::ready(true))
     }
 
-    /// Tells what the task at work waits for, and until when; no words = it works again.
-    fn waits(&self, until: Option<Timestamp>, detail: &str) {
+    /// Tells what the task at work waits for, and until when; whoever lent a worker for it may have it back meanwhile.
+    fn waits<'a>(&'a self, until: Timestamp, detail: &'a str) -> BoxFuture<'a, ()> {
         let _ = (until, detail);
+        Box::pin(std::future::ready(()))
+    }
+
+    /// Tells that the wait is over, and waits for a worker where it was given back; `false` = the task may not go on.
+    fn goes_on(&self) -> BoxFuture<'_, bool> {
+        Box::pin(std::future::ready(true))
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) enum WaitOutcome {
     InVain,
     /// A person did not want to wait.
     Stopped,
+    /// It came too late for the session.
+    OutOfTime,
 }
 
 /// Time and money spent.
@@ -228,7 +230,8 @@ impl SessionState<'_> {
             "the agent's quota is used up ({reason}); waiting until {}",
             until.format("%a %Y-%m-%d %H:%M:%S")
         );
-        self.say_wait(task, "quota_wait", &line, seconds, until);
+        self.say_wait(task, "quota_wait", &line, seconds, until)
+            .await;
         Ok(self.sat_out(task, seconds).await)
     }
 
@@ -257,7 +260,8 @@ impl SessionState<'_> {
             self.list.provider_retries,
             until.format("%a %Y-%m-%d %H:%M:%S")
         );
-        self.say_wait(task, "provider_wait", &line, seconds, until);
+        self.say_wait(task, "provider_wait", &line, seconds, until)
+            .await;
         Ok(self.sat_out(task, seconds).await)
     }
 
@@ -267,7 +271,7 @@ impl SessionState<'_> {
             .is_some_and(|left| left < seconds.saturating_add(task.max_time_seconds))
     }
 
-    fn say_wait(
+    async fn say_wait(
         &self,
         task: &AgentTask,
         event: &'static str,
@@ -276,7 +280,7 @@ impl SessionState<'_> {
         until: Timestamp,
     ) {
         self.watcher.line(&format!("  {line}"));
-        self.watcher.waits(Some(until), line);
+        self.watcher.waits(until, line).await;
         self.emit_event(
             event,
             json!({ "task": task.id, "seconds": seconds, "until": until }),
@@ -291,14 +295,30 @@ impl SessionState<'_> {
 
     async fn sat_out(&mut self, task: &AgentTask, seconds: u64) -> WaitOutcome {
         let began = self.tools.clock.boottime();
-        let renewed = self.sit_out(&task.id, seconds).await;
-        self.watcher.waits(None, "");
+        let goes_on = self.sit_out(&task.id, seconds).await && self.goes_on(&task.id).await;
         self.pace.waited += self.tools.clock.boottime().saturating_sub(began);
-        if renewed {
+        if goes_on {
             WaitOutcome::Renewed
-        } else {
+        } else if *self.stop.borrow() > 0 {
             WaitOutcome::Stopped
+        } else {
+            WaitOutcome::OutOfTime
         }
+    }
+
+    /// Waits until the task may go on after its wait; `false` = it may not.
+    async fn goes_on(&self, task: &str) -> bool {
+        let mut goes_on = self.watcher.goes_on();
+        let mut stop = self.stop.clone();
+        let mut heard = true;
+        while *stop.borrow() == 0 {
+            tokio::select! {
+                may = &mut goes_on => return may,
+                () = self.tools.clock.sleep(HEARTBEAT_INTERVAL) => self.record_heartbeat(task),
+                asked = stop.changed(), if heard => heard = asked.is_ok(),
+            }
+        }
+        false
     }
 
     async fn sit_out(&mut self, task: &str, seconds: u64) -> bool {

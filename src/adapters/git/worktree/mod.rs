@@ -12,4 +12,5 @@ pub(in crate::adapters::git) mod reuse;
 pub(in crate::adapters::git) mod shared_files;
 pub(in crate::adapters::git) mod shared_folders;
 pub(in crate::adapters::git) mod submodules;
+pub(in crate::adapters::git) mod take_over;
 pub(in crate::adapters::git) mod worktrees;

@@ -25,7 +25,7 @@ use crate::{
         validate::changes,
     },
     domain::{checkpoint::CheckpointError, ledger::chain::sha256, validate::CollectedChange},
-    ports::worktrees::{Error, SharedFiles, SharedPaths, Worktree, Worktrees},
+    ports::worktrees::{Error, SharedFiles, SharedPaths, TakenWork, Worktree, Worktrees},
 };
 
 /// The work trees of one repository.
@@ -427,34 +427,8 @@ impl Worktrees for GitWorktrees {
             .ok()
     }
 
-    fn fast_forward(&self, commit: &str, reference: &str) -> WorktreeResult<String> {
-        let branch = self.git(&["symbolic-ref", "--quiet", "--short", "HEAD"]);
-        let branch = branch.map_err(|_| {
-            Error("the checkout is on no branch; `git switch BRANCH` first".to_owned())
-        })?;
-        let dirty = self.git(&["status", "--porcelain", "--untracked-files=no"])?;
-        if !dirty.is_empty() {
-            let names: Vec<&str> = dirty
-                .lines()
-                .filter_map(|line| line.get(3..))
-                .take(5)
-                .collect();
-            return Err(Error(format!(
-                "the checkout has changes of its own ({}); commit or stash them first",
-                names.join(", ")
-            )));
-        }
-        if self.is_ancestor(commit, "HEAD")? {
-            return Err(Error(format!("{branch} has this work already")));
-        }
-        if !self.is_ancestor("HEAD", commit)? {
-            return Err(Error(format!(
-                "{branch} has moved since the run began; `git merge {reference}` joins the two, \
-                 or `git cherry-pick HEAD..{reference}` takes the commits one by one"
-            )));
-        }
-        self.git(&["merge", "--quiet", "--ff-only", commit])?;
-        Ok(branch)
+    fn fast_forward(&self, commit: &str, reference: &str, join: bool) -> WorktreeResult<TakenWork> {
+        self.taken_over(commit, reference, join)
     }
 
     fn save(&self, place: &Worktree, message: &str, reference: &str) -> WorktreeResult<String> {
@@ -584,7 +558,7 @@ impl GitWorktrees {
         self.git(&words)
     }
 
-    fn is_ancestor(&self, older: &str, newer: &str) -> WorktreeResult<bool> {
+    pub(super) fn is_ancestor(&self, older: &str, newer: &str) -> WorktreeResult<bool> {
         let base = self.git(&["merge-base", older, newer]);
         let older = self.git(&["rev-parse", "--verify", &format!("{older}^{{commit}}")])?;
         // Histories that have nothing in common have no base, which is an answer too.

@@ -553,6 +553,7 @@ fn a_dirty_checkout_is_waited_for() {
         let why = bench.board.why(id, bench.now).unwrap();
         assert_eq!(why.sentences[0].resolver, Resolver::Person);
         assert!(why.sentences[0].remedy.contains("tos merge"));
+        assert_eq!(why.sentences.len(), 1);
         bench.wait(30 * SECOND);
     }
     bench.publish(
@@ -565,4 +566,27 @@ fn a_dirty_checkout_is_waited_for() {
     bench.settle();
     bench.publish(id, MergeOutcome::Merged);
     assert_eq!(bench.task(id).status, TaskStatus::Done);
+}
+
+#[test]
+fn why_of_a_waiting_merge_names_the_processes_that_are_idle() {
+    let mut bench = Bench::new();
+    let id = bench.add(TaskSpec::default());
+    bench.commit(id, "c");
+    bench.approve(id, "b", "m");
+    bench.publish(
+        id,
+        MergeOutcome::DirtyCheckout {
+            detail: "lib.rs is not committed".into(),
+        },
+    );
+    bench.tell(Input::StopAll { by: "eva".into() });
+    bench.settle();
+    let why = bench.board.why(id, bench.now).unwrap();
+    let idle = why.sentences.iter().find(|sentence| {
+        sentence.text.starts_with("dispatcher is ") && sentence.text.contains("merged")
+    });
+    let idle = idle.unwrap_or_else(|| panic!("{:?}", why.sentences));
+    assert_eq!(idle.resolver, Resolver::Person);
+    assert_eq!(idle.remedy, "tos proc start dispatcher");
 }

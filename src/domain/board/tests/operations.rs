@@ -264,6 +264,35 @@ fn a_used_up_quota_stops_its_agent_only() {
 }
 
 #[test]
+fn a_quota_stops_the_agent_of_the_settings_and_another_one_works_on() {
+    let mut bench = Bench::with(|settings| settings.executor = "claude".into());
+    let one = bench.add(TaskSpec::default());
+    bench.finish(
+        one,
+        RunOutcome::QuotaUsed {
+            until: None,
+            detail: "limit reached".into(),
+        },
+    );
+    let two = bench.add(TaskSpec {
+        agent: "claude".into(),
+        ..TaskSpec::default()
+    });
+    let three = bench.add(TaskSpec::default());
+    for id in [two, three] {
+        assert_eq!(bench.task(id).status, TaskStatus::Queued);
+    }
+    let mut settings = bench.board.settings().clone();
+    settings.executor = "codex".into();
+    bench.tell(Input::Configure {
+        settings: Box::new(settings),
+    });
+    bench.settle();
+    assert_eq!(bench.task(three).status, TaskStatus::Running);
+    assert_eq!(bench.task(two).status, TaskStatus::Queued);
+}
+
+#[test]
 fn budgets_hold_new_starts_until_they_renew() {
     let mut bench = Bench::with(|settings| settings.hour_limit.calls = Some(1));
     let one = bench.add(TaskSpec::default());

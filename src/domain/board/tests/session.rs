@@ -438,15 +438,113 @@ fn sessions_run_beside_each_other_and_the_same_list_only_once() {
     assert_eq!(bench.turn(), Some(0));
 }
 
+impl Bench {
+    fn stand_aside(&mut self, until: Millis) -> Result<BoardResponse, Refusal> {
+        let turn = self.board.session(ONE).unwrap().turn.unwrap();
+        let fence = self.board.run(turn.run).unwrap().lease.fence;
+        let told = self.try_tell(Input::Session(SessionInput::StandAside {
+            session: ONE,
+            run: turn.run,
+            fence,
+            until: Some(until),
+            detail: "the quota is used up".into(),
+        }));
+        self.settle();
+        told
+    }
+}
+
 #[test]
-fn what_a_task_at_work_waits_for_is_said_of_it_too() {
-    let mut bench = Bench::with(|settings| settings.workers = 1);
-    let tasks = bench.begin(spec(&[item("a", &[])]));
-    bench.session_tell(SessionInput::Wait {
+fn a_task_that_waits_for_a_quota_holds_no_worker_and_has_its_turn_again() {
+    let mut bench = Bench::new();
+    let tasks = bench.begin(spec(&[item("a", &[]), item("b", &[])]));
+    let first = bench.board.session(ONE).unwrap().turn.unwrap();
+    let until = bench.now + 30 * SECOND;
+    let other = bench.add(TaskSpec::default());
+    assert_eq!(bench.task(other).status, TaskStatus::Queued);
+    bench.stand_aside(until).unwrap();
+    // The only worker does something else, and the list keeps its order.
+    assert_eq!(bench.task(other).status, TaskStatus::Running);
+    assert_eq!(
+        (bench.turn(), bench.task(tasks[0]).status),
+        (None, TaskStatus::Queued)
+    );
+    assert_eq!(
+        bench.board.run(first.run).unwrap().status,
+        RunStatus::Cancelled
+    );
+    let why = bench.board.why(tasks[0], bench.now).unwrap();
+    assert_eq!(why.sentences[0].at, Some(until));
+    assert!(why.sentences[0].text.contains("the quota is used up"));
+    assert_eq!(why.sentences.len(), 1, "{why:?}");
+    let why = bench.board.why(tasks[1], bench.now).unwrap();
+    assert!(
+        why.sentences
+            .iter()
+            .any(|one| one.text.contains("a is before it"))
+    );
+    // Its old number is good for nothing any more.
+    let fence = bench.board.run(first.run).unwrap().lease.fence;
+    let renew = Input::RenewRun {
+        run: first.run,
+        fence,
+    };
+    assert_eq!(bench.try_tell(renew).unwrap_err().code, RefusalCode::Stale);
+    bench.now = until;
+    bench.ready();
+    assert_eq!(bench.turn(), None, "the worker is busy");
+    bench.commit(other, "c");
+    let again = bench.board.session(ONE).unwrap().turn.unwrap();
+    assert_eq!(
+        (again.place, bench.board.session(ONE).unwrap().wait.clone()),
+        (0, None)
+    );
+    assert!(again.run > first.run);
+    bench.verdict(TaskVerdict::Accepted).unwrap();
+    assert_eq!(bench.turn(), Some(1));
+}
+
+#[test]
+fn who_waits_in_the_second_try_comes_back_to_the_second_try() {
+    let mut bench = Bench::new();
+    bench.begin(spec(&[item("a", &[])]));
+    let turn = bench.board.session(ONE).unwrap().turn.unwrap();
+    let fence = bench.board.run(turn.run).unwrap().lease.fence;
+    bench.session_tell(SessionInput::Again {
         session: ONE,
-        until: Some(5_000_000),
-        detail: "the limit of the agent is reached".into(),
+        run: turn.run,
+        fence,
+        reason: "the tests fail".into(),
     });
-    let why = bench.why(tasks[0]);
-    assert!(why.contains("the limit of the agent is reached"), "{why}");
+    bench.stand_aside(bench.now + SECOND).unwrap();
+    let again = |bench: &Bench| bench.board.session(ONE).unwrap().again.clone();
+    assert_eq!(again(&bench).as_deref(), Some("the tests fail"));
+    bench.ready();
+    assert_eq!(
+        (bench.turn(), again(&bench).as_deref()),
+        (Some(0), Some("the tests fail"))
+    );
+    // A service that died meanwhile begins the task anew.
+    bench.stand_aside(bench.now + SECOND).unwrap();
+    bench.session_tell(SessionInput::Restore {
+        session: ONE,
+        outcomes: vec![None],
+        failures_in_a_row: 0,
+    });
+    bench.ready();
+    assert_eq!((bench.turn(), again(&bench)), (Some(0), None));
+}
+
+#[test]
+fn a_session_that_is_ending_waits_for_nothing() {
+    let mut bench = Bench::new();
+    bench.begin(spec(&[item("a", &[])]));
+    bench.session_tell(SessionInput::Cancel {
+        session: ONE,
+        reason: String::new(),
+        by: "eva".into(),
+    });
+    let refused = bench.stand_aside(bench.now + SECOND).unwrap_err();
+    assert_eq!(refused.code, RefusalCode::Conflict);
+    assert_eq!(bench.turn(), Some(0));
 }

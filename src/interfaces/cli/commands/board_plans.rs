@@ -135,14 +135,17 @@ fn show(plan: &Value, printer: &Printer) {
             for task in plan["proposal"].as_array().into_iter().flatten() {
                 let paths = task["paths"].as_array().into_iter().flatten();
                 let paths: Vec<&str> = paths.filter_map(Value::as_str).collect();
+                let paths = match paths.as_slice() {
+                    [] => String::new(),
+                    paths => format!(" [{}]", paths.join(", ")),
+                };
                 let known = task["knownAs"]
                     .as_u64()
                     .map_or_else(String::new, |id| format!("  (is there already: task-{id})"));
                 printer.line(&format!(
-                    "{}. {} [{}]{}{known}",
+                    "{}. {}{paths}{}{known}",
                     task["place"],
                     word(task, "title"),
-                    paths.join(", "),
                     after(task, "")
                 ));
             }
@@ -177,11 +180,16 @@ fn list(ask: RequestFn<'_>, printer: &Printer) -> Result<(), CliError> {
         let first = first.map(str::trim).find(|line| !line.is_empty());
         let again = plan["round"].as_u64().filter(|round| *round > 0);
         let again = again.map_or_else(String::new, |round| format!(", planned again {round}"));
+        let tasks = if word(plan, "status") == "proposed" {
+            &plan["proposal"]
+        } else {
+            &plan["tasks"]
+        };
         printer.line(&format!(
             "plan-{}  {:<12} {} tasks{again}  {}  {}",
             plan["id"],
             word(plan, "status"),
-            plan["tasks"].as_array().map_or(0, Vec::len),
+            tasks.as_array().map_or(0, Vec::len),
             first.unwrap_or_default(),
             word(plan, "detail")
         ));

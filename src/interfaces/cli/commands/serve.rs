@@ -34,7 +34,7 @@ use crate::{
             gate_services::GateServices,
             services,
             services::ServiceFactory,
-            task_services::{StateWriter, TaskServices},
+            task_services::{AccessParts, StateWriter, TaskServices},
         },
         http,
         report::Printer,
@@ -86,7 +86,7 @@ pub fn main(
         &board_services.logs,
     );
     let logs = Arc::clone(&board_services.logs);
-    let attempts = attempts(&config, start, &task_services, logs, containers);
+    let attempts = attempts(&config, start, &task_services, logs, &containers);
     let context = Arc::new(ServicePorts {
         attempts,
         brain,
@@ -98,13 +98,15 @@ pub fn main(
     });
     write_address(address, &board_services.token, global, services)?;
     announce(address, outer.as_ref(), &config.settings, printer)?;
-    let access = (board_services.access)(
-        handle.clone(),
-        gate_services.loaded,
-        gate_services.ledger,
-        gate_services.here,
+    let access = (board_services.access)(AccessParts {
+        handle: handle.clone(),
+        gates: gate_services.loaded,
+        ledger: gate_services.ledger,
+        here: gate_services.here,
+        containers,
+        agents: config.agents.keys().cloned().collect(),
         remote,
-    );
+    });
     let options = http::HttpOptions::new(board_services.token, board_services.fresh_secret);
     let options = http::HttpOptions {
         hosts: args.hosts.clone(),
@@ -136,7 +138,7 @@ fn attempts(
     start: SessionStart,
     task_services: &TaskServices,
     logs: Arc<dyn ProcessLogs>,
-    containers: Arc<dyn Containers>,
+    containers: &Arc<dyn Containers>,
 ) -> Arc<AttemptServices> {
     Arc::new(AttemptServices {
         instance: task_services.run.clone(),
@@ -146,7 +148,7 @@ fn attempts(
         start,
         tools: task_services.tools.clone(),
         logs,
-        containers,
+        containers: Arc::clone(containers),
     })
 }
 

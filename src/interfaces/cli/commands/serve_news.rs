@@ -50,6 +50,7 @@ fn line_of_session(event: &SessionEvent) -> Option<String> {
         SessionEvent::Ready { .. }
         | SessionEvent::Turn { .. }
         | SessionEvent::Waits { .. }
+        | SessionEvent::StandsAside { .. }
         | SessionEvent::TriesAgain { .. }
         | SessionEvent::TaskEnded { .. }
         | SessionEvent::Reverted { .. }

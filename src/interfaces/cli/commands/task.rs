@@ -51,7 +51,8 @@ enum Verb {
     Run {
         /// The list: a plan (YAML), TOML or JSON; `-` reads TOML or JSON from standard input
         list: PathBuf,
-        /// How long a session without a person may take, e.g. `45m`; as long as the autonomy level allows if absent
+        /// How long a session without a person may take, e.g. `45m`; if absent, as long as the autonomy level allows, or an
+        /// override of it holds
         #[arg(long = "for", value_name = "TIME")]
         time: Option<String>,
         /// Where a service carries the list out, do not follow it
@@ -206,7 +207,7 @@ pub(super) fn run(
     });
     let seconds = wanted
         .transpose()?
-        .unwrap_or(report.permission.max_session_s);
+        .unwrap_or_else(|| report.usual_session_s(gate_services.here.at));
     let ask = StartRequest {
         unattended: !attended,
         seconds,
@@ -455,6 +456,10 @@ fn shown(summary: &ListReport, printer: &Printer, list: &TaskList) {
     if let Some((_, reference)) = &summary.tip {
         printer.line(&format!("look: git log -p HEAD..{reference}"));
         printer.line(&format!("take: git merge --ff-only {reference}"));
+        let run = &summary.run;
+        printer.line(&format!(
+            "      or, where the branch has moved meanwhile: tos night merge {run} --join"
+        ));
     }
     for line in &summary.untold {
         printer.alert(&format!("warning: {line}"));

@@ -137,3 +137,9 @@ pub(super) fn empty(view: &PageContext, what_helps: &'static str) -> Markup {
 pub(super) fn nothing(view: &PageContext) -> Markup {
     html! { p.faint { (view.t("Nothing.")) } }
 }
+/// A log with its newest lines in sight, and further ones as they come; without a script as well.
+pub(super) fn log_box(view: &PageContext, log: &str) -> Markup {
+    html! {
+        div.log id="log-text" tabindex="0" role="region" aria-label=(view.t("Log")) { pre { (text(log)) } }
+    }
+}

@@ -10,20 +10,17 @@ use serde::Deserialize;
 
 use crate::{
     domain::board::ProcessName,
-    interfaces::{
-        http::{
-            api::{logs::last_lines, wire::time},
-            error::ApiError,
-            extract::ApiQuery,
-            state::HttpState,
-        },
-        report::page::text,
+    interfaces::http::{
+        api::{logs::last_lines, wire::time},
+        error::ApiError,
+        extract::ApiQuery,
+        state::HttpState,
     },
     ports::board::{BoardError, LogSource},
 };
 
 use super::{
-    frame::{button, empty, page},
+    frame::{button, empty, log_box, page},
     view::PageContext,
 };
 
@@ -66,7 +63,7 @@ pub(super) async fn show(
         }
         section id="log-part" data-live data-busy aria-label=(view.t("Log")) {
             @if log.trim().is_empty() { (empty(&view, "A process writes here once it was started; the page of processes starts them.")) }
-            @else { pre id="log-text" tabindex="0" aria-label=(view.t("Log")) { (text(&log)) } }
+            @else { (log_box(&view, &log)) }
         }
         (button("/ui/logs/clear", view.t("Clear all logs"), "bad"))
     };

@@ -41,11 +41,17 @@ function swap(fresh) {
     const focus = document.activeElement && node.contains(document.activeElement)
       ? document.activeElement.getAttribute("data-key") : null;
     const scrolls = [...node.querySelectorAll("pre[id]")].map((one) => [one.id, one.scrollTop, one.scrollTop + one.clientHeight >= one.scrollHeight - 8]);
+    // A log counts from its end: at 0 it follows, and above that the same lines stay in sight.
+    const logs = [...node.querySelectorAll(".log[id]")].map((one) => [one.id, one.scrollTop, one.scrollHeight]);
     node.replaceChildren(...other.childNodes);
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     for (const [id, top, atEnd] of scrolls) {
       const one = document.getElementById(id);
       if (one) one.scrollTop = atEnd ? one.scrollHeight : top;
+    }
+    for (const [id, top, height] of logs) {
+      const one = document.getElementById(id);
+      if (one && top < 0) one.scrollTop = top - (one.scrollHeight - height);
     }
     if (focus) node.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus();
     tick(node);

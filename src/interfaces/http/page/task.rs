@@ -22,7 +22,7 @@ use crate::{
 
 use super::{
     approvals::question,
-    frame::{button, link, nothing, page, status_badge},
+    frame::{button, link, log_box, nothing, page, status_badge},
     money::dollars,
     view::PageContext,
 };
@@ -69,9 +69,7 @@ pub(super) async fn show(
         }
         section id="log-part" data-live aria-labelledby="log" {
             h2 id="log" { (view.t("Log")) }
-            @if log.is_empty() { (nothing(&view)) } @else {
-                pre id="log-text" tabindex="0" aria-labelledby="log" { (text(last_lines(&log, 400))) }
-            }
+            @if log.is_empty() { (nothing(&view)) } @else { (log_box(&view, last_lines(&log, 400))) }
         }
         section id="diff-part" data-live aria-labelledby="diff" {
             h2 id="diff" { (view.t("Change")) }

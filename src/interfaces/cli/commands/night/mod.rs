@@ -82,6 +82,9 @@ enum Verb {
     Merge {
         /// The run; the newest if absent
         run: Option<String>,
+        /// Where the branch has moved since the run began, make a merge commit of the two
+        #[arg(long)]
+        join: bool,
     },
     /// List the runs on record
     List,
@@ -137,7 +140,7 @@ pub fn main(
         Verb::Summary { run, html } => {
             show::main(run.as_deref(), html.as_deref(), global, services, printer)
         }
-        Verb::Merge { run } => show::merge(run.as_deref(), global, services, printer),
+        Verb::Merge { run, join } => show::merge(run.as_deref(), *join, global, services, printer),
         Verb::List => show::list(global, services, printer),
         Verb::Sync => sync(global, services, printer),
     }

@@ -143,6 +143,7 @@ pub(super) fn list(
 /// Takes accepted work over.
 pub(super) fn merge(
     run: Option<&str>,
+    join: bool,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
@@ -165,16 +166,26 @@ pub(super) fn merge(
     let tip = tip
         .filter(|_| summary.counts.success > 0)
         .ok_or_else(|| CliError::NotDone(format!("{run} has no accepted work")))?;
-    let taken = task_services
-        .tools
-        .worktrees
-        .fast_forward(&tip, &format!("refs/tos/runs/{run}"));
-    let branch = taken.map_err(|error| CliError::NotDone(error.to_string()))?;
+    let taken =
+        task_services
+            .tools
+            .worktrees
+            .fast_forward(&tip, &format!("refs/tos/runs/{run}"), join);
+    let taken = taken.map_err(|error| CliError::NotDone(error.to_string()))?;
+    let branch = &taken.branch;
     printer.line(&format!(
         "{branch} now has the work of {} tasks of {run}",
         summary.counts.success
     ));
+    if let Some(before) = &taken.joined {
+        printer.alert(&format!(
+            "warning: {branch} had moved, so a merge commit joins the two, and nobody has tested them together; run the tests, \
+             and if they fail: git reset --keep {before}"
+        ));
+    }
     printer.note("what turns out to be wrong is rejected with: tos task reject TASK");
-    printer.document(&json!({ "run": run, "branch": branch, "commit": tip }));
+    printer.document(
+        &json!({ "run": run, "branch": branch, "commit": taken.commit, "joined": taken.joined }),
+    );
     Ok(CliExit::Success)
 }

@@ -234,7 +234,7 @@ fn seconds(
     Ok(if night.attended {
         wanted
     } else {
-        wanted.or(Some(report.permission.max_session_s))
+        wanted.or_else(|| Some(report.usual_session_s(gate_services.here.at)))
     })
 }
 
