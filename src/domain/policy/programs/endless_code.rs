@@ -63,6 +63,7 @@ impl Machine<'_, '_> {
     /// Looks at code as a whole: what it shows of the environment, and whether it takes more and more.
     pub(in crate::domain::policy) fn whole_code(&mut self, code: &str) {
         self.environment_in_code(code);
+        self.secrets_in_code(code);
         if grows_forever(code) || fills_memory(code) {
             let text = "code that takes more and more without end";
             self.reading.does(EffectTrait::System, text);

@@ -65,10 +65,18 @@ impl Machine<'_, '_> {
     }
 
     fn remove(&mut self, name: &str, args: &[String]) {
-        let values = if name == "shred" { "ns" } else { "" };
+        let values = if ["shred", "srm", "wipe"].contains(&name) {
+            "ns"
+        } else {
+            ""
+        };
         let options = Options::parse(args, values, &["iterations", "size", "random-source"]);
         for file in &options.rest {
             self.deletes(file);
+            // What stands in the file goes under all of its names.
+            if name == "shred" {
+                self.changes(file);
+            }
         }
         if options.rest.is_empty()
             && options.has(&["r", "recursive"])
@@ -298,6 +306,7 @@ impl Machine<'_, '_> {
         for file in &options.rest {
             if empties {
                 self.deletes(file);
+                self.changes(file);
             } else {
                 self.writes(file);
             }

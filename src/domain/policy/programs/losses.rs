@@ -121,7 +121,7 @@ pub(super) fn git_loses(verb: &str, args: &[String]) -> Option<&'static str> {
             Some("git submodule removes a folder with changes")
         }
         "push" => push_loses(&options, &rest),
-        "remote" if ["remove", "rm", "prune"].contains(&first) => {
+        "remote" if ["remove", "rm", "prune"].contains(&first) && !has(&["n", "dry-run"]) => {
             Some("git remote forgets what another machine holds")
         }
         "read-tree" if has(&["reset", "u"]) => Some("git read-tree throws changes away"),
