@@ -354,7 +354,10 @@ impl Machine<'_, '_> {
         if setting || any_in(ADDRESS_TEXT, &words) {
             return;
         }
-        if value.starts_with("0.0.0.0") || value.starts_with("[::]") || value.contains("://0.0.0.0")
+        if value == "::"
+            || value.starts_with("0.0.0.0")
+            || value.starts_with("[::]")
+            || value.contains("://0.0.0.0")
         {
             self.listens(name);
         }

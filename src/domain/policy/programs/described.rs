@@ -299,8 +299,20 @@ impl Machine<'_, '_> {
                 .opaque(format!("{name} with code for a program of the project"));
         }
         let is_live = |arg: &String| {
+            let live = [
+                "RAILS_ENV=production",
+                "RACK_ENV=production",
+                "APP_ENV=prod",
+                "APP_ENV=production",
+                "MIX_ENV=prod",
+            ];
             ["--env=production", "--env=prod", "--environment=production"].contains(&arg.as_str())
+                || live.contains(&arg.as_str())
         };
+        let is_set = ["RAILS_ENV", "RACK_ENV", "APP_ENV"].iter().any(|name| {
+            let value = self.lookup(name).unwrap_or_default().concat();
+            value == "production" || value == "prod"
+        });
         let pair = args.windows(2).any(|pair| {
             matches!(pair, [option, value] if ["-e", "--env", "--environment", "--database"].contains(&option.as_str()) && value == "production")
         });
@@ -310,7 +322,7 @@ impl Machine<'_, '_> {
                 || verb.starts_with("db:")
                 || loses.iter().any(|word| verb.contains(word))
         });
-        if acts && (pair || args.iter().any(is_live)) {
+        if acts && (pair || is_set || args.iter().any(is_live)) {
             self.reading
                 .opaque(format!("{name} acts on what is in production"));
         }

@@ -20,9 +20,9 @@ const LOOPS: [&str; 12] = [
     "while(1);",
 ];
 /// What takes more each time.
-const GROWS: [&str; 14] = [
+const GROWS: [&str; 15] = [
     ".push(", "append(", ".extend(", "+=", "<<\"", "<<'", "push@", "fork", "#t+1]", ".=", "[i++]",
-    "malloc(", ".concat(", ".add(",
+    "malloc(", ".concat(", ".add(", ".write(",
 ];
 /// Words of a loop that ends, waits or serves.
 const ENDS: [&str; 14] = [

@@ -200,7 +200,7 @@ impl Machine<'_, '_> {
             let unit = size.get(digits.len()..).unwrap_or("").to_uppercase();
             let number = digits.parse::<u64>().unwrap_or(0);
             number > 0 && unit.starts_with(['T', 'P', 'E', 'Z'])
-                || number >= 100 && unit.starts_with('G')
+                || number >= 20 && unit.starts_with('G')
                 || number >= 1 << 40
         };
         let endless = name == "dd"

@@ -194,7 +194,7 @@ impl Machine<'_, '_> {
             let listens = ["=0.0.0.0", " 0.0.0.0", "=[::]"]
                 .iter()
                 .any(|all| arg.contains(all));
-            if listens || arg.starts_with("0.0.0.0") {
+            if listens || arg == "::" || arg.starts_with("0.0.0.0") {
                 self.reading.does(
                     EffectTrait::Network,
                     format!("{name} listens to other machines"),
