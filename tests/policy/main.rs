@@ -461,6 +461,45 @@ fn a_judge_that_panics_has_refused() {
     );
 }
 
+/// A disk on which only `/srv/job/root/build` is.
+#[derive(Debug)]
+struct OneFolder;
+
+impl FilesystemView for OneFolder {
+    fn real_path(&self, path: &Path) -> Option<PathBuf> {
+        Some(path.to_owned())
+    }
+    fn program(&self, _: &Path) -> Option<String> {
+        None
+    }
+    fn is_there(&self, path: &Path) -> bool {
+        path == Path::new("/srv/job/root/build")
+    }
+}
+
+#[test]
+fn who_goes_to_a_folder_that_is_not_there_may_stay_where_they_are() {
+    let world = PolicyContext {
+        eyes: Some(Arc::new(OneFolder)),
+        ..world()
+    };
+    let decision = |code: &str| {
+        let command = command(CommandKind::Bash, code);
+        careful().judge(&command, &world).decision
+    };
+    for code in ["cd bulid; rm -rf ./*", "cd bulid 2>/dev/null\nrm -rf *"] {
+        assert_eq!(decision(code), Decision::Deny, "{code}");
+    }
+    for code in [
+        "cd build; rm -rf ./*",
+        "cd bulid && rm -rf ./*",
+        "mkdir -p out; cd out; rm -rf ./*",
+        "cd gone; make",
+    ] {
+        assert_eq!(decision(code), Decision::Allow, "{code}");
+    }
+}
+
 #[test]
 fn a_home_below_scratch_keeps_its_protection() {
     let harmful = [

@@ -57,6 +57,10 @@ impl FilesystemView for LocalFilesystemView {
         Some(twin(&real).unwrap_or(name))
     }
 
+    fn is_there(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
     fn try_parse(&self, code: &str) -> ParseAttempt {
         parse_child::try_parse(code)
     }

@@ -714,6 +714,22 @@ mod tests {
     }
 
     #[test]
+    fn a_second_name_cannot_be_emptied() {
+        let view = Project::default();
+        for code in [
+            "truncate -s 0 hard",
+            "shred -n 1 hard",
+            "python3 -c \"import os; os.truncate('hard', 0)\"",
+            "node -e \"require('fs').truncateSync('hard')\"",
+            "printf ',d\\nw\\nq\\n' | ed -s hard",
+            "printf '/deny/d\\nwq\\n' | ed -s hard",
+        ] {
+            assert!(found(&view, code).is_some(), "{code}");
+        }
+        assert_eq!(found(&view, "rm hard"), None);
+    }
+
+    #[test]
     fn what_leaves_them_alone_is_not_in_the_way() {
         let view = Project::default();
         for code in [

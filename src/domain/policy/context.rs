@@ -29,6 +29,12 @@ pub trait FilesystemView: Debug + Send + Sync {
     /// Returns the usual name of the program that this file really is, if it is a known one under another name.
     fn program(&self, path: &Path) -> Option<String>;
 
+    /// Returns whether something is at a path.
+    fn is_there(&self, path: &Path) -> bool {
+        let _ = path;
+        true
+    }
+
     /// Parses a shell text where a limit of time and memory ends the attempt, whatever the text does to the parser.
     fn try_parse(&self, _code: &str) -> ParseAttempt {
         ParseAttempt::NotTried

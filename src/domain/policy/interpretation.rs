@@ -222,6 +222,11 @@ impl<'w> Interpretation<'w> {
         self.spend()
     }
 
+    /// Returns whether the text of a file with this name is being read.
+    pub(super) fn is_inside(&self, file: &str) -> bool {
+        self.via.iter().any(|via| base_name(via) == file)
+    }
+
     /// Comes back from one level deeper.
     pub(super) fn leave(&mut self) {
         drop(self.via.pop());

@@ -260,10 +260,22 @@ fn read_after(command: &Command, reading: &mut Interpretation<'_>, written: &mut
     }
     let mut machine = Machine::after(reading, written);
     match command.kind {
-        CommandKind::Bash | CommandKind::Sh => drop(machine.run_top(&command.code, String::new())),
-        CommandKind::Exec => drop(machine.dispatch(command.argv.clone(), String::new())),
-        CommandKind::Powershell => powershell::read(&mut machine, &command.code),
-        CommandKind::Cmd => cmd::read(&mut machine, &command.code),
+        CommandKind::Bash | CommandKind::Sh => {
+            let printed = machine.run_top(&command.code, String::new());
+            machine.shows_secret(&printed);
+        }
+        CommandKind::Exec => {
+            let printed = machine.dispatch(command.argv.clone(), String::new());
+            machine.shows_secret(&printed);
+        }
+        CommandKind::Powershell => {
+            powershell::read(&mut machine, &command.code);
+            machine.secrets_on_windows(&command.code, "env:", ['\n', ';']);
+        }
+        CommandKind::Cmd => {
+            cmd::read(&mut machine, &command.code);
+            machine.secrets_on_windows(&command.code, "%", ['\n', '&']);
+        }
         CommandKind::Other(_) => {}
     }
     *written = machine.written();

@@ -18,9 +18,12 @@ pub(super) const SET: char = '\u{F0004}';
 /// A name that nothing had before: what `mktemp` makes up.
 pub(super) const FRESH: char = '\u{F0005}';
 
+/// Stands behind [`INHERITED`] where the name of the variable says that its value is a key or a password.
+pub(super) const SECRET: char = '\u{F0006}';
+
 /// Returns whether `c` is one of the marks.
 pub(super) const fn is_mark(c: char) -> bool {
-    matches!(c, '\u{F0000}'..='\u{F0005}')
+    matches!(c, '\u{F0000}'..='\u{F0006}')
 }
 
 /// Returns whether the text holds any mark, that is, whether it is not fully known.
@@ -39,6 +42,7 @@ pub(super) fn readable(text: &str) -> String {
         return text.to_owned();
     }
     text.chars()
+        .filter(|c| *c != SECRET)
         .map(|c| match c {
             UNKNOWN | INHERITED => '\u{2026}',
             NAME | FRESH => '*',

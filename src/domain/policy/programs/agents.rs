@@ -9,7 +9,7 @@ use crate::domain::policy::{programs::is_in, rule::EffectTrait, shell::Machine};
 /// Programs that are coding agents.
 const AGENTS: &str = "
 claude codex gemini opencode cursor-agent aider amp copilot qwen qwen-code crush cline droid auggie plandex kiro-cli openhands
-goose kilocode roo iflow kimi vibe cody swe-agent sweagent gptme claude-code gemini-cli
+goose kilocode roo iflow kimi vibe cody swe-agent sweagent gptme claude-code gemini-cli cn q agent
 ";
 /// What makes any of them act unasked, as a part of an option.
 const UNASKED: [&str; 10] = [
@@ -38,6 +38,8 @@ qwen-code -y
 crush -y
 cline -y
 aider --yes
+cn --auto --allow
+agent -f --force
 ";
 /// Options of which one value does the same: option, values.
 const UNBOUND_VALUES: &str = "
@@ -79,8 +81,35 @@ const TELLS: [&str; 22] = [
     "features list",
     "stats",
 ];
-/// Verbs with which the agent of this name is started; other programs have the name as well.
-const OF_GOOSE: [&str; 6] = ["run", "session", "recipe", "web", "acp", "configure"];
+/// Verbs with which the agents of these names are started; other programs have the names as well.
+const OF_GOOSE: &str = "run session recipe web acp configure";
+const OF_Q: &str = "chat agent translate";
+const OF_AGENT: &str = "chat resume";
+/// Options with which the agent of such a name is started.
+const OPTIONS_OF_AGENT: &str =
+    "-p --print -f --force --resume --model --yolo --output-format --background -b";
+/// Verbs of the other program with the name `copilot`.
+const NOT_OF_COPILOT: &str =
+    "app env svc job task pipeline deploy init run docs completion secret storage";
+
+/// Returns whether the program with this name is the agent, where others have the name as well.
+fn is_the_agent(name: &str, args: &[String]) -> bool {
+    let verb = args.iter().find(|arg| !arg.starts_with('-'));
+    let is_one_of = |verbs: &str| verb.is_none_or(|verb| is_in(verbs, verb));
+    match name {
+        "goose" => is_one_of(OF_GOOSE),
+        "q" => is_one_of(OF_Q),
+        "copilot" => !verb.is_some_and(|verb| is_in(NOT_OF_COPILOT, verb)),
+        "agent" => {
+            let is_started = |arg: &String| {
+                let option = arg.split('=').next().unwrap_or(arg);
+                is_in(OPTIONS_OF_AGENT, option)
+            };
+            is_one_of(OF_AGENT) || args.iter().any(is_started)
+        }
+        _ => true,
+    }
+}
 
 /// Returns whether a row of a list starts with a word and holds another behind it.
 fn has_row(list: &str, head: &str, word: &str) -> bool {
@@ -157,10 +186,7 @@ impl Machine<'_, '_> {
     pub(super) fn starts_agent(&mut self, name: &str, args: &[String]) -> bool {
         let name = name.strip_suffix(".exe").unwrap_or(name);
         let name = name.strip_suffix(".cmd").unwrap_or(name);
-        let verb = args.iter().find(|arg| !arg.starts_with('-'));
-        let is_other =
-            name == "goose" && !verb.is_none_or(|verb| OF_GOOSE.contains(&verb.as_str()));
-        if !is_in(AGENTS, name) || is_other {
+        if !is_in(AGENTS, name) || !is_the_agent(name, args) {
             return false;
         }
         if only_tells(args) {
@@ -221,6 +247,14 @@ mod tests {
             "goose run -t x",
             "amp -x y",
             "claude mcp add x y",
+            "copilot -p x",
+            "copilot",
+            "q chat x",
+            "q chat --no-interactive x",
+            "cn -p x",
+            "cn",
+            "agent -p x",
+            "agent --print --output-format text x",
             "claude -p 'what does --yolo mean'",
         ] {
             assert_eq!(
@@ -250,6 +284,10 @@ mod tests {
             "codex -c features.hooks=false exec x",
             "codex exec -s danger-full-access x",
             "cursor-agent -f -p x",
+            "copilot -p x --allow-all-tools",
+            "q chat --trust-all-tools x",
+            "agent -p --force x",
+            "cn --auto -p x",
             "aider --yes-always x",
             "timeout 60 claude --dangerously-skip-permissions -p x",
         ] {
@@ -271,6 +309,8 @@ mod tests {
             "claude mcp get x",
             "gemini -v",
             "goose -dir migrations up",
+            "copilot --version",
+            "./agent --config agent.toml",
             "cat .claude/CLAUDE.md",
         ] {
             assert_eq!(

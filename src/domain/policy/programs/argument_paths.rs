@@ -32,6 +32,9 @@ pub(in crate::domain::policy) fn is_path(text: &str) -> bool {
     drive
         || text.starts_with('/') && !text.starts_with("//") && text.len() > 1
         || text.starts_with("~/")
+        || text
+            .strip_prefix("./")
+            .is_some_and(|rest| rest.trim_start_matches("./").starts_with("../"))
         || text.starts_with("..") && matches!(text.as_bytes().get(2), None | Some(b'/' | b'\\'))
         || text.starts_with("\\\\") && text.len() > 3
 }

@@ -40,7 +40,7 @@ preview notes changelog log mock fake type types notification notifications sand
 const LOADS: &str = "
 config conf rc rcfile require import loader loaders plugin plugins init initscript setup globalsetup hook hooks script scripts
 module modules preset presets resolver runner exec executable python interpreter compiler cc cxx linker vettool toolexec filter
-filters lua rules rulesdir load extension extensions agent javaagent jvmargs bootstrap prepend startup makefile manifest
+listener listeners filters lua rules rulesdir load extension extensions agent javaagent jvmargs bootstrap prepend startup makefile manifest
 manifestpath project userconfig globalconfig working workdir app cwd vimrc wrapper toolchain settings environment transform
 processor theme template templates c C p r I f e u L x m S
 ";
@@ -48,6 +48,7 @@ processor theme template templates c C p r I f e u L x m S
 const RUNNERS: &str = "
 coverage pytest py.test jest vitest mocha ava tape tap bats rspec cucumber busted shellspec phpunit pest prove nose2 behave behat
 gunicorn uvicorn hypercorn flask celery gulp grunt invoke inv fab cypress playwright karma nyc c8 latexmk gem vim vi nvim ex emacs
+mypyc robot nose2 ward green pyinstaller nuitka cram scrut trycmd jupytext nbconvert
 groovy scala swift jshell kahlan codecept infection make just rake cmake ninja task
 ";
 /// Programs that run tasks which the project names.
@@ -61,7 +62,7 @@ const LOSES: &str = "drop reset wipe nuke destroy flush purge truncate fresh tea
 const STORES: &str = "db database databases ecto schema prod production migrate migration migrations data cluster stack infra";
 /// Tasks that throw a database away by a name of their own.
 const LOSING_TASKS: &str =
-    "flush purge reset_db dropdb reset_schema sqlflush-none nuke destroy teardown";
+    "downgrade flush purge reset_db dropdb reset_schema sqlflush-none nuke destroy teardown";
 /// Schemes of addresses that a program of the project would talk to.
 const SCHEMES: &str = "http https ftp ftps ssh git grpc grpcs tcp s3 gs ws wss sftp rsync ldap ldaps http2 redis amqp";
 /// Words in the names of options in whose values addresses are text.
@@ -74,6 +75,8 @@ const ADDRESSES_ARE_TEXT: &str = "
 sed gsed awk gawk mawk nawk ed vim vi nvim emacs gcc g++ cc c++ clang clang++ rustc m4 cpp ctags sqlite3 psql mysql mariadb pandoc
 addlicense reuse licensee commitlint hugo jekyll zola
 ";
+/// Languages whose `-eval` takes code of theirs.
+const OTHER_CODE: &str = "erl elixir iex guile racket sbcl clisp octave emacs julia";
 /// Servers of a project for which `--host` without a value means every address.
 const SERVERS: &str = "vite astro nuxt next svelte-kit storybook start-storybook vitepress ng";
 
@@ -314,7 +317,10 @@ impl Machine<'_, '_> {
                 format!("{name} with -{option} sends to another machine"),
             );
         }
-        if any_in(&format!("{RUNS} dangerously"), &words)
+        // Code of another language is looked at as that.
+        let is_code = is_in(OTHER_CODE, name) && words.iter().any(|word| word == "eval");
+        if !is_code
+            && any_in(&format!("{RUNS} dangerously"), &words)
             && (value.contains(['/', '`', '$']) || value.contains(char::is_whitespace))
         {
             drop(self.aside(|shell| shell.run_text(value, name, String::new())));
@@ -348,7 +354,10 @@ impl Machine<'_, '_> {
         if setting || any_in(ADDRESS_TEXT, &words) {
             return;
         }
-        if value.starts_with("0.0.0.0") || value.starts_with("[::]") || value.contains("://0.0.0.0")
+        if value == "::"
+            || value.starts_with("0.0.0.0")
+            || value.starts_with("[::]")
+            || value.contains("://0.0.0.0")
         {
             self.listens(name);
         }

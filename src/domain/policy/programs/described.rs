@@ -71,6 +71,37 @@ shards apple-swift-format svlint svls verible-verilog-lint verible-verilog-forma
 pip-audit pip-licenses pipdeptree vermin import-linter lint-imports xenon cohesion dodgy eradicate pydoclint ssort usort ufmt fixit pyrefly zuban
 cargo-hack cargo-semver-checks cargo-insta dioxus-cli leptosfmt rustywind biodiff ast-grep sg comby difftastic stylish eslint-config-inspector
 gulp grunt ember remix invoke inv fab mage celery dramatiq rq openapi-generator-cli openapi-generator swagger-cli ledger latexmk bibtex biber makeindex chktex lacheck tectonic typst
+drizzle-kit gersemi compiledb clang-query clang-apply-replacements clang-include-cleaner clang-doc clang-scan-deps ccls iwyu_tool iwyu_tool.py
+fix_includes.py abidiff abidw llvm-ar llvm-config llvm-lto llvm-objcopy llvm-strip llvm-lib llvm-link opt mlir-opt mlir-translate filecheck lit
+llvm-lit samu samurai muon tup sqruff sqlmesh nbconvert jupytext jupyter-book tinygo vlog vcom nextpnr-ecp5 cocotb-config kani esbmc klee
+afl-showmap mdformat write-good xcpretty xcbeautify xcodegen swiftgen sourcery periphery otool lipo dsymutil aapt aapt2 zipalign d8 bundletool
+protolint prototool flatc thrift capnp capnpc asn1c ksc kaitai-struct-compiler swagger-codegen oapi-codegen openapi-typescript orval quicktype
+json2ts graphql-inspector ldoc exdoc esdoc haddock pdoc pdoc3 pydoctor groff troff nroff mandoc ronn scdoc txt2man texi2any makeinfo
+context mtxrun arara latexdiff latexindent bibtool magick mogrify montage composite gm vips vipsthumbnail lame flac rsvg-convert resvg
+svgcleaner scour cairosvg potrace gifsicle gif2webp dwebp img2webp webpmux avifenc avifdec cjpeg djpeg jpegtran pngcrush zopflipng oxipng
+guetzli icotool png2icns iconutil soxi fonttools ttx pyftsubset woff2_compress pdfseparate pdfunite pdftoppm pdftocairo pdftk mutool
+ps2pdf pdfcrop tesseract ocrmypdf qrencode zbarimg callgrind_annotate cg_annotate ms_print heaptrack_print gprof2dot flamegraph.pl
+stackcollapse-perf.pl inferno-flamegraph inferno-collapse-perf csvclean csvjoin sqlite-utils cram scrut trycmd bats-core shunit2 gtest-parallel
+japa zora uvu ladle histoire styleguidist rolldown rspack rsbuild rslib pkgroll bunchee ncc sucrase unocss purgecss ts-standard neostandard
+dtslint source-map-explorer relay-compiler typeshare formatjs lingui i18next tsoa flynt pyroma mccabe nose2 ward green robot mypyc nuitka
+pyinstaller f2py sip stubgen stubtest brittany hindent stan hspec-discover happy hsc2hs c2hs hpc wit-bindgen uniffi-bindgen rust-analyzer gci
+gocognit dupl unparam unconvert nakedret prealloc nilaway gotests mockery counterfeiter moq gocov gocov-html gocover-cobertura enumer easyjson
+msgp protoc-gen-go-grpc gomodifytags impl godog gqlgen richgo swiftc sourcekit-lsp fasm lazbuild podchecker yath convco auto-changelog changie
+gitchangelog git-chglog onefetch gitstats lizard sloccount loc gocloc sloc complexity-report plato nvd nix-diff nickel dhall-to-json
+dhall-to-yaml kcl pkl cfn-lint cfn-guard promtool scalac scalafix native-image zprint fasterer flay flog typeprof rdoc ri slim-lint
+bundler-audit phploc phpcpd goss kotlin-language-server sd ugrep ugrep+ ug ack sift pt numdiff ydiff diff-so-fancy dyff json-diff jd jsondiff
+graphtage xmldiff daff csvdiff gitlint go-licenses cargo-about cargo-license scancode
+clang-refactor clang-move clang-rename clang-change-namespace pp-trace find-all-symbols git-clang-format clang-format-diff
+clang-format-diff.py clang-tidy-diff.py run-clang-tidy run-clang-tidy.py gyp dotnet-coverage
+reportgenerator minver gitversion nbgv stoplight redoc-cli asyncapi markdown-toc doctoc 
+js-beautify css-beautify html-beautify eslint-find-rules ts-unused-exports
+jscpd cspell-cli secretlint rousseau case-police
+tombi taplo-lsp yamlfmt yamlfix yaml-lint toml-sort pyproject-fmt tox-ini-fmt setup-cfg-fmt 
+blacken-docs add-trailing-comma reorder-python-imports seed-isort-config unify absolufy-imports unimport pycln removestar
+cargo-mutants cargo-bloat cargo-outdated cargo-hakari cargo-cyclonedx cargo-auditable cargo-sort cargo-readme cargo-rdme
+cargo-spellcheck cargo-msrv cargo-geiger cargo-vet cargo-careful cargo-public-api cargo-depgraph cargo-modules cargo-asm cargo-show-asm
+cargo-criterion cargo-flamegraph cargo-insta cargo-make cargo-minimal-versions cargo-shear cargo-dylint
+elixirc xmlstarlet metaflac vorbiscomment id3v2 exiv2 ansible-inventory ansible-doc keytool shadow nilness fieldalignment simctl
 ";
 /// Programs that show and convert what they are given, wherever it lies.
 const VIEWERS: &str = "
@@ -84,11 +115,19 @@ hostid dnsdomainname runlevel pr col colrm unexpand ul ptx look basenc base58 uu
 gdu broot htop btop iotop vmstat iostat mpstat lscpu lspci lsusb lsmod sensors inxi neofetch fastfetch pstree pidof pmap pwdx
 sync libtree cygpath wslpath nvidia-smi rocm-smi ldconfig-none glow mdcat chafa jp2a asciinema
 xdg-open true false test [ ] git-lfs gitk tig delta pwd watchman ulimit
+jql jaq gojq fq jless jnv datamash csvtk parquet-tools pqrs h5dump h5ls h5diff ncdump gdalinfo ogrinfo samtools bedtools seqkit sha3sum
+md5deep hashdeep cksfv jing enca chardetect uchardet zipinfo lsar pcregrep agrep pcre2grep fswatch inotifywait fblog humanlog
+pino-pretty bunyan lshw dmidecode hwinfo batcat toilet fortune dateadd datediff dateconv choose hck xml2 fc-list fc-match fc-query fc-scan
+otfinfo perldoc pod2text pod2man pod2html diffoscope most rainbow ccze grcat ncal colortest screenfetch cpuid numastat lstopo hwloc-ls
+tabulate termgraph asciigraph gnomon jtbl llvm-bcanalyzer llvm-undname llvm-cat eu-readelf eu-nm eu-size eu-strings lddtree
+checksec scanelf oggz-info ogginfo webpinfo pngcheck jpeginfo gifinfo tiffinfo tiffdump
+ zipgrep sqldiff sqlite3_analyzer
 ";
 /// Programs that change the files they are given, without being told to.
 const EDITORS: &str = "
 black isort rustfmt nbstripout pyupgrade stylua scalafmt optipng jpegoptim exiftool strip sort-package-json swiftformat dos2unix pint
-php-cs-fixer phpcbf google-java-format ormolu fourmolu buildifier refurb docformatter ranlib objcopy
+php-cs-fixer phpcbf google-java-format ormolu fourmolu buildifier refurb docformatter ranlib objcopy mogrify sd zipalign lipo dsymutil
+yamlfmt yamlfix toml-sort pyproject-fmt tombi js-beautify doctoc pycln unify absolufy-imports llvm-strip llvm-objcopy
 ";
 /// Options with which others do.
 const EDITS: &str = "-i -w -a -A -F --write --fix --in-place --inplace --autofix --autocorrect --auto-correct --overwrite --update";
@@ -260,8 +299,20 @@ impl Machine<'_, '_> {
                 .opaque(format!("{name} with code for a program of the project"));
         }
         let is_live = |arg: &String| {
+            let live = [
+                "RAILS_ENV=production",
+                "RACK_ENV=production",
+                "APP_ENV=prod",
+                "APP_ENV=production",
+                "MIX_ENV=prod",
+            ];
             ["--env=production", "--env=prod", "--environment=production"].contains(&arg.as_str())
+                || live.contains(&arg.as_str())
         };
+        let is_set = ["RAILS_ENV", "RACK_ENV", "APP_ENV"].iter().any(|name| {
+            let value = self.lookup(name).unwrap_or_default().concat();
+            value == "production" || value == "prod"
+        });
         let pair = args.windows(2).any(|pair| {
             matches!(pair, [option, value] if ["-e", "--env", "--environment", "--database"].contains(&option.as_str()) && value == "production")
         });
@@ -271,7 +322,7 @@ impl Machine<'_, '_> {
                 || verb.starts_with("db:")
                 || loses.iter().any(|word| verb.contains(word))
         });
-        if acts && (pair || args.iter().any(is_live)) {
+        if acts && (pair || is_set || args.iter().any(is_live)) {
             self.reading
                 .opaque(format!("{name} acts on what is in production"));
         }
@@ -322,6 +373,10 @@ impl Machine<'_, '_> {
             .collect();
         for (path, text) in files {
             let name = base_name(&path);
+            // A script that runs a tool of the project is read once.
+            if self.reading.is_inside(name) {
+                continue;
+            }
             let ending = name.rsplit_once('.').map_or(name, |(_, ending)| ending);
             let language = match ending {
                 "py" => Language::Python,

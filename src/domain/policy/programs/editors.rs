@@ -1,6 +1,7 @@
 //! Editors and debuggers, whose commands reach the shell.
 
 use crate::domain::policy::{
+    partial_text::is_vague,
     programs::{Language, Options, is_in, scan_code, vague_code},
     rule::EffectTrait,
     shell::Machine,
@@ -50,6 +51,23 @@ fn unknown_call(code: &str, known: &str, lisp: bool) -> Option<String> {
     let mut names =
         calls.filter(|name| !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()));
     names.find(|name| !is_in(known, name))
+}
+
+/// Returns a line of ed from its command on: numbers, marks and patterns in front say where.
+fn without_address(line: &str) -> &str {
+    let mut rest = line;
+    loop {
+        rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || ",;%$.+- ".contains(c));
+        let mut chars = rest.chars();
+        rest = match chars.next() {
+            Some('\'') => chars.as_str().get(1..).unwrap_or(""),
+            Some(sign @ ('/' | '?')) => match chars.as_str().split_once(sign) {
+                Some((_, behind)) => behind,
+                None => return rest,
+            },
+            _ => return rest,
+        };
+    }
 }
 
 impl Machine<'_, '_> {
@@ -167,20 +185,27 @@ impl Machine<'_, '_> {
 
     pub(super) fn ed(&mut self, args: &[String], stdin: &str) {
         vague_code(self, stdin, "ed");
+        let mut saves = is_vague(stdin);
         for line in stdin.lines() {
-            let line = line.trim_start_matches(|c: char| c.is_ascii_digit() || ",%$. ".contains(c));
+            let line = without_address(line);
             let code = line
                 .strip_prefix('!')
                 .or_else(|| line.strip_prefix("r !"))
                 .or_else(|| line.strip_prefix("w !"))
                 .or_else(|| line.strip_prefix("e !"));
+            let saved = ["wq", "w", "W"]
+                .iter()
+                .find_map(|verb| line.strip_prefix(verb));
             if let Some(code) = code {
                 drop(self.run_text(code, "ed", String::new()));
-            } else if let Some(file) = line.strip_prefix("w ") {
-                self.writes(file.trim());
+            } else if let Some(file) = saved.map(str::trim) {
+                saves |= file.is_empty();
+                if !file.is_empty() {
+                    self.writes(file);
+                }
             }
         }
-        if stdin.lines().any(|line| line == "w" || line == "wq") {
+        if saves {
             for file in args.iter().filter(|arg| !arg.starts_with('-')) {
                 self.writes(file);
             }

@@ -20,9 +20,9 @@ const LOOPS: [&str; 12] = [
     "while(1);",
 ];
 /// What takes more each time.
-const GROWS: [&str; 14] = [
+const GROWS: [&str; 15] = [
     ".push(", "append(", ".extend(", "+=", "<<\"", "<<'", "push@", "fork", "#t+1]", ".=", "[i++]",
-    "malloc(", ".concat(", ".add(",
+    "malloc(", ".concat(", ".add(", ".write(",
 ];
 /// Words of a loop that ends, waits or serves.
 const ENDS: [&str; 14] = [
@@ -63,6 +63,7 @@ impl Machine<'_, '_> {
     /// Looks at code as a whole: what it shows of the environment, and whether it takes more and more.
     pub(in crate::domain::policy) fn whole_code(&mut self, code: &str) {
         self.environment_in_code(code);
+        self.secrets_in_code(code);
         if grows_forever(code) || fills_memory(code) {
             let text = "code that takes more and more without end";
             self.reading.does(EffectTrait::System, text);

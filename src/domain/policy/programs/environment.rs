@@ -2,14 +2,21 @@
 //!
 //! Naming one variable is ordinary work, and so is picking a few by a pattern: what only goes through a filter counts as picked.
 
-use crate::domain::policy::{programs::is_in, shell::Machine};
+use crate::domain::policy::{partial_text::SECRET, programs::is_in, shell::Machine};
 
 /// Programs that pick lines or words.
 const FILTERS: &str =
     "grep egrep fgrep rg ag awk gawk sed wc cut select-string sls where-object where findstr find";
+/// Words in the name of a variable that say its value is a key or a password.
+const SECRETS: &str =
+    "TOKEN SECRET SECRETS PASSWORD PASSWD PASSPHRASE APIKEY CREDENTIAL CREDENTIALS PAT";
+/// Words in front of `KEY` that say the same.
+const KEYED: &str = "API ACCESS SECRET PRIVATE AUTH ENCRYPTION SIGNING MASTER SERVICE ACCOUNT ADMIN DEPLOY ROLE ANON LICENSE SSH GPG STORAGE APP";
+/// Words at the end of such a name with which its value is something about the key.
+const ABOUT: &str = "FILE PATH DIR URL URI NAME COUNT LIMIT LENGTH TTL EXPIRY TYPE HEADER FORMAT HELPER PUBLIC SIZE MAX TIMEOUT ENABLED ENDPOINT";
 /// Words of a pattern that picks the keys themselves.
 const KEYS: [&str; 8] = [
-    "token", "secret", "passw", "key", "cred", "auth", "aws_", ".",
+    "token", "secret", "pass", "key", "cred", "auth", "aws_", ".",
 ];
 
 /// Returns whether a command picks a few of the lines that it is given.
@@ -33,6 +40,43 @@ pub(in crate::domain::policy) fn narrows(name: &str, args: &[&str]) -> bool {
     is_filter && !inverts && !names_keys
 }
 
+/// Returns whether a variable of the environment holds a key or a password, by its name.
+pub(in crate::domain::policy) fn names_secret(name: &str) -> bool {
+    if name.contains(|c: char| c.is_ascii_lowercase()) || name.len() < 5 {
+        return false;
+    }
+    let words: Vec<&str> = name.split('_').filter(|word| !word.is_empty()).collect();
+    let is_about = words.last().is_some_and(|last| is_in(ABOUT, last));
+    let has_key = words.windows(2).any(|pair| {
+        matches!(pair, [before, "KEY" | "KEYS"] if is_in(KEYED, before))
+            || matches!(pair, [before, last @ ("PASS" | "PWD" | "PW")] if *before != "OLD" && words.last() == Some(last))
+    });
+    let last = name.strip_suffix("_KEY");
+    let other = last.is_some_and(|own| {
+        !is_in(
+            "PUBLIC PRIMARY FOREIGN CACHE SORT PARTITION GROUP HOT",
+            own.rsplit('_').next().unwrap_or(own),
+        )
+    });
+    let says = words
+        .iter()
+        .any(|word| is_in(SECRETS, word) || word.ends_with("PASSWORD"));
+    !is_about && words.len() > usize::from(!says) && (says || has_key || other)
+}
+
+/// Returns whether a program that reads secrets through a pipe hands them on: what only counts or compares does not.
+pub(in crate::domain::policy) fn hands_on(name: &str, args: &[String]) -> bool {
+    const COUNTS: &str = "wc cksum md5sum sha1sum sha224sum sha256sum sha384sum sha512sum b2sum shasum md5 true false test [ sleep ls cmp
+        diff seq date read";
+    let quiet = |arg: &String| {
+        arg == "--quiet"
+            || arg == "--count"
+            || arg.starts_with('-') && !arg.starts_with("--") && arg.contains(['q', 'c'])
+    };
+    let is_quiet = ["grep", "egrep", "fgrep", "rg"].contains(&name) && args.iter().any(quiet);
+    !is_in(COUNTS, name) && !is_quiet
+}
+
 /// Returns whether a text of one of the little languages names the environment without saying which variable.
 fn takes_all(text: &str, name: &str, picked: &[&str]) -> bool {
     text.match_indices(name).any(|(at, _)| {
@@ -42,6 +86,18 @@ fn takes_all(text: &str, name: &str, picked: &[&str]) -> bool {
         !before.is_some_and(is_name)
             && !after.starts_with(is_name)
             && !picked.iter().any(|start| after.starts_with(start))
+    })
+}
+
+/// Returns whether a filter of jq names a variable of the environment that holds a key.
+fn picks_secret(text: &str) -> bool {
+    let mut places = text
+        .match_indices("$ENV.")
+        .chain(text.match_indices("env."));
+    places.any(|(at, start)| {
+        let rest = text.get(at + start.len()..).unwrap_or("");
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        names_secret(rest.get(..end.unwrap_or(rest.len())).unwrap_or(""))
     })
 }
 
@@ -55,6 +111,15 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// Looks at what the command as a whole prints: the value of a key is nobody's to see.
+    pub(in crate::domain::policy) fn shows_secret(&mut self, printed: &str) {
+        if printed.contains(SECRET) {
+            let how =
+                "what it prints holds the value of a variable whose name says that it is a key";
+            self.reading.opaque(how);
+        }
+    }
+
     /// Looks at programs that can show the environment, by their words.
     pub(super) fn environment_words(&mut self, name: &str, args: &[String]) {
         let words: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -63,12 +128,7 @@ impl Machine<'_, '_> {
                 .iter()
                 .all(|word| ["-0", "--null", "-v"].contains(word)),
             ("printenv", rest) => {
-                let is_key = |word: &&str| {
-                    let word = word.to_lowercase();
-                    ["token", "secret", "passw", "_key", "cred"]
-                        .iter()
-                        .any(|key| word.contains(key))
-                };
+                let is_key = |word: &&str| names_secret(&word.to_uppercase());
                 rest.iter().all(|word| ["-0", "--null"].contains(word)) || rest.iter().any(is_key)
             }
             ("cmake", ["-E", "environment"]) | ("npm" | "pnpm" | "yarn", ["run", "env"]) => true,
@@ -80,6 +140,7 @@ impl Machine<'_, '_> {
             }
             ("jq" | "gojq" | "jaq", rest) => rest.iter().any(|text| {
                 *text == "env"
+                    || picks_secret(text)
                     || takes_all(text, "$ENV", &["."])
                     || takes_all(text, "env", &[".", ":", "="])
                         && !text.starts_with('-')
@@ -174,6 +235,39 @@ mod tests {
                 && !narrows("sort", &[])
         );
         assert!(!narrows("grep", &["."]) && !narrows("head", &["-5"]));
+    }
+
+    #[test]
+    fn variables_that_hold_keys_are_known_by_their_names() {
+        for name in [
+            "OPENAI_API_KEY",
+            "GITHUB_TOKEN",
+            "AWS_SECRET_ACCESS_KEY",
+            "DB_PASSWORD",
+            "PGPASSWORD",
+            "MYSQL_PWD",
+            "STRIPE_KEY",
+            "NPM_TOKEN",
+        ] {
+            assert!(names_secret(name), "{name}");
+        }
+        for name in [
+            "PATH",
+            "PWD",
+            "OLDPWD",
+            "KEY",
+            "token",
+            "SSH_PUBLIC_KEY",
+            "TOKEN_FILE",
+            "MAX_TOKENS",
+            "PRIMARY_KEY",
+            "SECRET_NAME",
+            "PASS",
+            "KEYS",
+            "HOTKEY",
+        ] {
+            assert!(!names_secret(name), "{name}");
+        }
     }
 
     #[test]

@@ -65,10 +65,18 @@ impl Machine<'_, '_> {
     }
 
     fn remove(&mut self, name: &str, args: &[String]) {
-        let values = if name == "shred" { "ns" } else { "" };
+        let values = if ["shred", "srm", "wipe"].contains(&name) {
+            "ns"
+        } else {
+            ""
+        };
         let options = Options::parse(args, values, &["iterations", "size", "random-source"]);
         for file in &options.rest {
             self.deletes(file);
+            // What stands in the file goes under all of its names.
+            if name == "shred" {
+                self.changes(file);
+            }
         }
         if options.rest.is_empty()
             && options.has(&["r", "recursive"])
@@ -192,7 +200,7 @@ impl Machine<'_, '_> {
             let unit = size.get(digits.len()..).unwrap_or("").to_uppercase();
             let number = digits.parse::<u64>().unwrap_or(0);
             number > 0 && unit.starts_with(['T', 'P', 'E', 'Z'])
-                || number >= 100 && unit.starts_with('G')
+                || number >= 20 && unit.starts_with('G')
                 || number >= 1 << 40
         };
         let endless = name == "dd"
@@ -298,6 +306,7 @@ impl Machine<'_, '_> {
         for file in &options.rest {
             if empties {
                 self.deletes(file);
+                self.changes(file);
             } else {
                 self.writes(file);
             }

@@ -52,13 +52,16 @@ const OUTPUTS: &str = "
 o out output outfile outdir outputfile outputdir outputpath outputdirectory reportfile reportdir logfile log junitxml junit basetemp
 targetdir builddir dest destination cachedir cachelocation coveragedir coveragedirectory coverprofile cpuprofile memprofile blockprofile
 mutexprofile trace outpath artifactdir artifactspath buildpath distpath workpath specpath declarationdir tsbuildinfofile packdestination
-junitoutput savepath exportpath outputformatfile scriptpath soutputfile bundledir recorddir reportsdirectory resultsdirectory htmldir
+work workdirectory junitoutput savepath exportpath outputformatfile scriptpath soutputfile bundledir recorddir reportsdirectory resultsdirectory htmldir
 ";
 /// Words in the name of an option that say the same.
 const OUTPUT_WORDS: &str = "out output outdir outfile dest destination";
 /// Programs that make the file which they are given last.
-const CONVERTERS: &str =
-    "ffmpeg convert magick gs cwebp pdftotext qpdf svgo optipng pngquant jpegoptim pandoc xxd";
+const CONVERTERS: &str = "
+ffmpeg convert magick gs cwebp pdftotext qpdf svgo optipng pngquant jpegoptim pandoc xxd gm montage composite vips vipsthumbnail tesseract
+pdftk pdfunite pdfseparate pdftoppm pdftocairo lame flac rsvg-convert resvg scour gif2webp dwebp pngcrush zopflipng oxipng guetzli ps2pdf
+pdfcrop
+";
 /// Programs with options that start with `/`.
 const WITH_SLASHES: &str = "
 msbuild dotnet cl link csc vbc fsc rc mt dumpbin editbin lib ildasm sn al undname vstest.console mstest devenv findstr where tasklist nuget fc comp sort more tree xcopy nmake

@@ -431,7 +431,9 @@ impl Machine<'_, '_> {
                 .strip_prefix("--open-files-in-pager=")
                 .or_else(|| arg.strip_prefix("-O").filter(|code| !code.is_empty()));
             if let Some(code) = code {
-                drop(self.run_text(code, "git grep", String::new()));
+                // It is given the names of the files that were found.
+                let whole = format!("{code} {UNKNOWN}");
+                drop(self.run_text(&whole, "git grep", String::new()));
             }
         }
     }

@@ -98,6 +98,16 @@ impl Machine<'_, '_> {
             self.reading
                 .does(EffectTrait::Network, "git is sent to another machine");
         }
+        let fetches = lower.starts_with("credential.") && lower.ends_with("helper");
+        if fetches && value.starts_with(['!', '/', '.', '~']) {
+            self.reading
+                .opaque("git hands passwords to a program that the command names");
+        }
+        let trusts = lower.starts_with("http.") && lower.ends_with("sslverify");
+        if trusts && ["false", "0", "no", "off"].contains(&value.to_lowercase().as_str()) {
+            self.reading
+                .opaque("git talks to machines without looking who they are");
+        }
         if lower == "protocol.ext.allow" {
             self.reading.opaque("git may run commands as a transport");
         }
@@ -110,6 +120,15 @@ impl Machine<'_, '_> {
             &["file", "blob", "type", "default", "get", "get-all"],
         );
         if options.has(&["get", "get-all", "list", "l", "get-regexp"]) {
+            let is_key = |arg: &String| {
+                let arg = arg.to_lowercase();
+                ["extraheader", "token", "password"]
+                    .iter()
+                    .any(|word| arg.contains(word))
+            };
+            if args.iter().any(is_key) {
+                self.reading.opaque("git config, which shows passwords");
+            }
             return;
         }
         let mut words: &[String] = &options.rest;

@@ -2,7 +2,7 @@
 
 use crate::domain::policy::{
     partial_text::UNKNOWN,
-    programs::{Language, Options, managers},
+    programs::{Language, Options, lock_file::is_of_the_lock, managers},
     rule::EffectTrait,
     shell::Machine,
 };
@@ -117,28 +117,17 @@ const OF_THE_MACHINE: &[&str] = &[
 impl Machine<'_, '_> {
     /// Looks at a package manager or project tool.
     pub(super) fn install(&mut self, name: &str, args: &[String], stdin: &str) -> String {
-        let options = Options::leading(
-            args,
-            "Cc",
-            &[
-                "prefix",
-                "cwd",
-                "dir",
-                "directory",
-                "config",
-                "manifest-path",
-                "registry",
-                "userconfig",
-                "loglevel",
-                "call",
-            ],
-        );
+        let options = leading_options(name, args);
         let verb = options.rest.first().map_or("", String::as_str);
         let rest = options.rest.get(1..).unwrap_or_default().to_vec();
         let dry = ["--dry-run", "--simulate", "--just-print"];
         self.tool_settings(name, args);
         let simulates = name.starts_with("apt") && args.iter().any(|arg| arg == "-s");
         if simulates || args.iter().any(|arg| dry.contains(&arg.as_str())) {
+            return UNKNOWN.to_string();
+        }
+        if is_of_the_lock(name, &options, &rest) && !self.changed_lock() {
+            self.runs_project();
             return UNKNOWN.to_string();
         }
         match name {
@@ -164,6 +153,18 @@ impl Machine<'_, '_> {
                 ]
                 .contains(&verb) => {}
             "uv" if verb == "pip" => drop(self.install("pip", &rest, stdin)),
+            "nix-env"
+                if !args
+                    .iter()
+                    .any(|arg| arg.starts_with("-q") || arg == "--query") =>
+            {
+                if !args.is_empty() {
+                    self.reading.does(
+                        EffectTrait::PackageInstall,
+                        "nix-env changes the installed programs",
+                    );
+                }
+            }
             "mvn" | "gradle" => self.tasks(name, args),
             "code" => self.code_editor(args),
             "stack" | "cabal" | "opam" if verb == "exec" => {
@@ -350,14 +351,6 @@ impl Machine<'_, '_> {
             })
     }
 
-    /// Looks at scripts that are written into the description of a package.
-    fn scripts_set(&mut self, name: &str, rest: &[String]) {
-        let scripts = rest.iter().filter_map(|word| word.strip_prefix("scripts."));
-        for (_, code) in scripts.filter_map(|word| word.split_once('=')) {
-            drop(self.aside(|shell| shell.run_text(code, name, String::new())));
-        }
-    }
-
     fn node_tool(
         &mut self,
         name: &str,
@@ -384,7 +377,8 @@ impl Machine<'_, '_> {
                         && !self.is_installed(tool)
                         && super::table::family(tool).is_none()
                 };
-                if inner.rest.first().is_some_and(fetches) {
+                // pnpm runs what is installed, or nothing.
+                if name != "pnpm" && inner.rest.first().is_some_and(fetches) {
                     self.reading.does(
                         EffectTrait::PackageInstall,
                         format!("{name} {verb} fetches and runs a foreign program"),
@@ -433,37 +427,6 @@ impl Machine<'_, '_> {
         }
     }
 
-    /// Runs a script of `package.json` that the command itself wrote.
-    fn package_script(&mut self, verb: &str, rest: &[String]) {
-        let Some(text) = self.remembered("package.json") else {
-            return;
-        };
-        let options = Options::parse(rest, "", &[]);
-        let wanted = if verb.starts_with("run") || verb == "rum" || verb == "urn" {
-            options.rest.first().cloned().unwrap_or_default()
-        } else {
-            verb.to_owned()
-        };
-        let scripts = serde_json::from_str::<serde_json::Value>(&text).ok();
-        let scripts = scripts
-            .as_ref()
-            .and_then(|value| value.get("scripts"))
-            .and_then(|value| value.as_object());
-        let Some(scripts) = scripts else {
-            self.reading.opaque("a package.json that cannot be read");
-            return;
-        };
-        for name in [
-            format!("pre{wanted}"),
-            wanted.clone(),
-            format!("post{wanted}"),
-        ] {
-            if let Some(code) = scripts.get(&name).and_then(|code| code.as_str()) {
-                drop(self.run_text(code, "npm run", String::new()));
-            }
-        }
-    }
-
     fn cargo(&mut self, verb: &str, options: &Options, rest: &[String]) {
         for setting in options.values(&["config"]) {
             if ["runner", "rustc-wrapper", "linker", "credential"]
@@ -502,6 +465,12 @@ impl Machine<'_, '_> {
             }
             _ => {
                 self.cargo_verb(verb);
+                for name in ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"] {
+                    let folder = self.lookup(name).unwrap_or_default().concat();
+                    if verb == "clean" && !folder.is_empty() {
+                        self.deletes(&folder);
+                    }
+                }
                 let inner = Options::parse(rest, "", &["target-dir", "out-dir"]);
                 for folder in inner.values(&["target-dir", "out-dir"]) {
                     self.writes(folder);
@@ -547,6 +516,29 @@ impl Machine<'_, '_> {
     }
 }
 
+/// Takes the options in front of the verb off.
+fn leading_options(name: &str, args: &[String]) -> Options {
+    // For pnpm the letter stands for the root of the workspace.
+    let letters = if name == "npm" { "Ccw" } else { "Cc" };
+    Options::leading(
+        args,
+        letters,
+        &[
+            "workspace",
+            "prefix",
+            "cwd",
+            "dir",
+            "directory",
+            "config",
+            "manifest-path",
+            "registry",
+            "userconfig",
+            "loglevel",
+            "call",
+        ],
+    )
+}
+
 /// Returns whether bun is told to run code or a file rather than one of its verbs.
 fn is_bun_file(verb: &str, args: &[String]) -> bool {
     let first = if verb == "run" {
@@ -571,7 +563,18 @@ fn after_options(words: &[String]) -> Vec<String> {
     Options::leading(
         words,
         "pn",
-        &["with", "python", "name", "prefix", "env-file"],
+        &[
+            "with",
+            "python",
+            "name",
+            "prefix",
+            "env-file",
+            "group",
+            "only-group",
+            "no-group",
+            "extra",
+            "package",
+        ],
     )
     .rest
 }

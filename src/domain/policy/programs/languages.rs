@@ -194,7 +194,7 @@ impl Machine<'_, '_> {
             let listens = ["=0.0.0.0", " 0.0.0.0", "=[::]"]
                 .iter()
                 .any(|all| arg.contains(all));
-            if listens || arg.starts_with("0.0.0.0") {
+            if listens || arg == "::" || arg.starts_with("0.0.0.0") {
                 self.reading.does(
                     EffectTrait::Network,
                     format!("{name} listens to other machines"),
@@ -260,6 +260,19 @@ impl Machine<'_, '_> {
     }
 
     fn python_module(&mut self, module: &str, options: &Options) {
+        let is_tool = matches!(
+            super::table::family(module),
+            Some(super::ProgramFamily::Remote | super::ProgramFamily::Install)
+        );
+        if is_tool && !["pip", "easy_install"].contains(&module) {
+            let words = std::iter::once(module.to_owned()).chain(options.rest.iter().cloned());
+            drop(self.dispatch(words.collect(), String::new()));
+            return;
+        }
+        self.module_of_python(module, options);
+    }
+
+    fn module_of_python(&mut self, module: &str, options: &Options) {
         if module == "ensurepip" {
             self.reading.does(
                 EffectTrait::PackageInstall,

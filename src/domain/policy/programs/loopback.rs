@@ -100,9 +100,12 @@ pub(super) fn stays_here(name: &str, args: &[String]) -> bool {
                         || word.contains(['=']) && !word.contains("://"));
                 !is_item
             });
-            let addresses: Vec<String> = words.cloned().chain(values).collect();
+            // Behind the address stands what the server is asked for.
+            let most = if name == "grpcurl" { 1 } else { usize::MAX };
+            let addresses: Vec<String> = words.take(most).cloned().chain(values).collect();
             !options.has(AWAY)
                 && !addresses.is_empty()
+                && !addresses.iter().any(|address| is_ruler(address))
                 && addresses.iter().all(|address| {
                     let port_only = address.starts_with(':') && name != "curl";
                     // The shell takes `[::1]` for a pattern.
@@ -123,9 +126,15 @@ pub(super) fn stays_here(name: &str, args: &[String]) -> bool {
                     || options.has(&["h"]))
         }
         "ping" | "ping6" => args.last().is_some_and(|host| is_loopback(host)),
-        "redis-cli" | "mongosh" | "mongo" | "mysqldump" | "pg_dump" | "grpc_cli" => {
-            is_local_host(args)
+        "mongosh" | "mongo" => {
+            // The first word is a database, or a machine with one behind it.
+            let first = args
+                .first()
+                .filter(|arg| !arg.starts_with('-') && !arg.contains("://"));
+            let machine = first.filter(|arg| arg.contains(['/', ':', '.']));
+            is_local_host(args) && machine.is_none_or(|arg| is_loopback(host(arg)))
         }
+        "redis-cli" | "mysqldump" | "pg_dump" | "grpc_cli" => is_local_host(args),
         _ => false,
     }
 }
@@ -145,6 +154,13 @@ pub(super) fn is_local_host(args: &[String]) -> bool {
     hosts
         .map(host)
         .all(|host| host.is_empty() || is_loopback(host) || named_socket(host))
+}
+
+/// Returns whether what listens at an address acts with the rights of the machine.
+fn is_ruler(address: &str) -> bool {
+    [":2375", ":2376", ":10250"]
+        .iter()
+        .any(|port| address.contains(port))
 }
 
 fn named_socket(host: &str) -> bool {

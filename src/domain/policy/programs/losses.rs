@@ -121,7 +121,10 @@ pub(super) fn git_loses(verb: &str, args: &[String]) -> Option<&'static str> {
             Some("git submodule removes a folder with changes")
         }
         "push" => push_loses(&options, &rest),
-        "remote" if ["remove", "rm", "prune"].contains(&first) => {
+        "fetch" | "pull" if rest.iter().any(|spec| forces_branch(spec)) => {
+            Some("git fetch moves branches away from their commits")
+        }
+        "remote" if ["remove", "rm", "prune"].contains(&first) && !has(&["n", "dry-run"]) => {
             Some("git remote forgets what another machine holds")
         }
         "read-tree" if has(&["reset", "u"]) => Some("git read-tree throws changes away"),
@@ -131,6 +134,12 @@ pub(super) fn git_loses(verb: &str, args: &[String]) -> Option<&'static str> {
         "rm" | "commit" => None,
         _ => None,
     }
+}
+
+/// Returns whether what is fetched replaces a branch of this repository, whatever commits it has.
+fn forces_branch(spec: &str) -> bool {
+    let target = spec.strip_prefix('+').and_then(|spec| spec.split_once(':'));
+    target.is_some_and(|(_, target)| !target.starts_with("refs/remotes/") && !target.is_empty())
 }
 
 fn checkout_loses(args: &[String], options: &Options, rest: &[&str]) -> Option<&'static str> {

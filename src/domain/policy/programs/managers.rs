@@ -46,6 +46,8 @@ fisher | list
 nuget | list locals verify help spec pack sources:list
 npm | run run-script test t start stop restart rum urn tst it pkg shrinkwrap prune dedupe ddp rebuild find-dupes query sbom init completion get
 npm | exec x edit create-none diff-none uninstall-none
+bun | pm:ls pm:bin pm:hash pm:version
+pnpm | store:path store:status env:list env:ls
 pnpm yarn bun | *
 composer | *
 mix | *

@@ -7,6 +7,7 @@ mod accepted;
 mod agents;
 mod argument_paths;
 mod arguments;
+mod cloud;
 mod code;
 mod described;
 mod editors;
@@ -18,14 +19,17 @@ mod git;
 mod git_settings;
 mod install;
 mod languages;
+mod lock_file;
 mod loopback;
 mod losses;
 mod managers;
 mod network;
 mod options;
 mod overrides;
+mod package_json;
 mod printers;
 mod remote;
+mod secrets;
 mod shells;
 mod side_doors;
 mod streams;
@@ -47,7 +51,8 @@ pub(in crate::domain::policy) use vague::vague_code;
 
 use crate::domain::policy::{
     partial_text::{
-        NAME, UNKNOWN, base_name, has_option, is_in, is_mark, is_unknown, is_vague, stripped,
+        NAME, SECRET, UNKNOWN, base_name, has_option, is_in, is_mark, is_unknown, is_vague,
+        stripped,
     },
     resolved_path,
     rule::EffectTrait,
@@ -238,10 +243,20 @@ impl Machine<'_, '_> {
         if let Some(code) = written {
             return self.run_script(&code, first, args, stdin);
         }
-        let Some(family) = table::family(&name) else {
-            if self.starts_agent(&name, args) {
-                return UNKNOWN.to_string();
+        if self.starts_agent(&name, args) {
+            return UNKNOWN.to_string();
+        }
+        // Editors that only people use: without one nothing happens, with one the file is changed.
+        if is_in("nano pico micro hx helix kak jed joe mcedit", &name) {
+            for file in args.iter().filter(|arg| !arg.starts_with(['-', '+'])) {
+                self.changes(file);
             }
+        }
+        if is_in("visudo vipw vigr", &name) {
+            let why = format!("{name} changes who may do what on the machine");
+            self.reading.does(EffectTrait::System, why);
+        }
+        let Some(family) = table::family(&name) else {
             self.side_doors(&name, args);
             self.accepted_options(&name, args);
             self.arguments(&name, args);
@@ -307,7 +322,16 @@ impl Machine<'_, '_> {
             }
             ProgramFamily::Shell => self.shell_program(name, args, stdin),
             ProgramFamily::Language(language) => self.language(language, name, args, &stdin),
-            ProgramFamily::Print => self.printer(name, args, &stdin),
+            ProgramFamily::Print => {
+                let mut printed = self.printer(name, args, &stdin);
+                if stdin.contains(SECRET)
+                    && !printed.contains(SECRET)
+                    && environment::hands_on(name, args)
+                {
+                    printed.push(SECRET);
+                }
+                printed
+            }
             ProgramFamily::Files => self.file_program(name, args, &stdin),
             ProgramFamily::Transfer => self.transfer(name, args, &stdin),
             ProgramFamily::Git => self.git(args, stdin),
@@ -421,11 +445,28 @@ impl Machine<'_, '_> {
 
     /// Reads a program nobody knows as a wrapper, when an argument is a program with consequences.
     fn unknown_wrapper(&mut self, name: &str, args: &[String]) {
+        // The words behind these are tasks: `./mvnw clean install`.
+        if ["mvnw", "gradlew", "sbt", "mill", "lein", "ant"].contains(&name) {
+            return;
+        }
         let mut before = "";
         let found = args.iter().position(|arg| {
-            let picked = picks(name, std::mem::replace(&mut before, arg));
+            let option = std::mem::replace(&mut before, arg);
+            // The name of a language is no program.
+            let is_kind = [
+                "-g",
+                "--generator",
+                "-l",
+                "--lang",
+                "--language",
+                "--target",
+            ]
+            .contains(&option);
+            let picked = picks(name, option) || is_kind;
             !picked
                 && !arg.starts_with('-')
+                && !arg.contains([':', '*', '{', '(', '=', ','])
+                && (!arg.contains('/') || arg.starts_with(['/', '.', '~']))
                 && table::has_consequences(base_name(arg))
                 && !self.reading_is_full()
         });

@@ -2,7 +2,7 @@
 
 use crate::domain::policy::{
     partial_text::{UNKNOWN, is_vague},
-    programs::{Options, is_in, vague_code},
+    programs::{Options, cloud, is_in, vague_code},
     rule::EffectTrait,
     shell::Machine,
 };
@@ -67,6 +67,15 @@ const LOCAL_VERBS: &[(&str, &[&str])] = &[
     ("tailscale", &["status"]),
     ("multipass", &["list", "ls", "info", "networks", "aliases"]),
     ("gh", &["status"]),
+    ("terraform", &["graph", "providers"]),
+    ("tofu", &["graph", "providers"]),
+    ("vagrant", &["status", "global-status", "validate"]),
+    (
+        "dvc",
+        &[
+            "status", "diff", "dag", "repro", "metrics", "params", "stage", "root",
+        ],
+    ),
 ];
 
 /// Returns whether a client of a database is told to empty it, or to run code that nobody reads.
@@ -399,11 +408,17 @@ fn asks_more(name: &str, words: &[String]) -> bool {
     }
 }
 
+/// Returns whether ssh only shows which settings it would use.
+fn is_dry_ssh(name: &str, args: &[String]) -> bool {
+    let options: Vec<&String> = args.iter().filter(|arg| arg.starts_with('-')).collect();
+    name == "ssh" && matches!(options.as_slice(), [only] if *only == "-G" || *only == "-V")
+}
+
 fn is_local(name: &str, args: &[String]) -> bool {
     let Some(first) = args.first() else {
         return true;
     };
-    if asks_forge(name, args) {
+    if asks_forge(name, args) || cloud::asks(name, args) || is_dry_ssh(name, args) {
         return true;
     }
     if args.iter().any(|arg| arg == "--help") && !args.iter().any(|arg| arg.contains("://")) {

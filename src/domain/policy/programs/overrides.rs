@@ -12,7 +12,7 @@ impl Machine<'_, '_> {
                 let mut parts = arg.split([';', '\n']);
                 parts.any(|part| part.trim_start().starts_with('!'))
             }),
-            "convert" | "magick" | "mogrify" | "identify" | "composite" => args
+            "convert" | "magick" | "mogrify" | "identify" | "composite" | "montage" | "gm" => args
                 .iter()
                 .find(|arg| CODERS.iter().any(|start| arg.starts_with(start))),
             "latex" | "pdflatex" | "xelatex" | "lualatex" => args
@@ -70,7 +70,8 @@ fn has_ending(word: &str, ending: &str) -> bool {
 }
 
 /// Beginnings of names of pictures that are scripts, addresses, other files or go away when they were read.
-const CODERS: [&str; 9] = [
+const CODERS: [&str; 10] = [
+    "|",
     "msl:",
     "ephemeral:",
     "mvg:",
@@ -90,6 +91,7 @@ fn replaces_java(arg: &str) -> bool {
         "-Dmaven.ext.class.path=",
         "-Dorg.gradle.java.home=",
         "-Dmaven.repo.remote=",
+        "-Dexec.executable=",
     ];
     loads.iter().any(|word| arg.contains(word))
         || replaces.iter().any(|start| arg.starts_with(start))

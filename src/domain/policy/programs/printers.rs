@@ -1,8 +1,8 @@
 //! Programs that only print: what they print is worked out where that is possible, because it may be run.
 
 use crate::domain::policy::{
-    partial_text::{FRESH, NAME, UNKNOWN, base_name, is_vague},
-    programs::{Options, is_stream},
+    partial_text::{FRESH, NAME, SECRET, UNKNOWN, base_name, is_vague},
+    programs::{Options, environment::names_secret, is_stream},
     rule::EffectTrait,
     shell::{Machine, ansi_text},
 };
@@ -101,6 +101,21 @@ impl Machine<'_, '_> {
                     .collect();
             }
             "openssl" => return self.openssl(args, stdin),
+            "envsubst" => {
+                let names = |text: &String| {
+                    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+                        .any(names_secret)
+                };
+                let holds = names(&stdin_line) || args.iter().any(names);
+                return format!(
+                    "{UNKNOWN}{}",
+                    if holds {
+                        SECRET.to_string()
+                    } else {
+                        String::new()
+                    }
+                );
+            }
             "rg" | "less" | "more" | "bat" | "xmllint" => self.previewer(name, args),
             "xxd"
                 if args

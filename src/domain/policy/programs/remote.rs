@@ -71,14 +71,25 @@ impl Machine<'_, '_> {
             .map(String::as_str)
             .filter(|word| !word.starts_with('-'))
             .collect();
-        let asks = args.iter().any(|arg| arg == "--help" || arg == "--version")
+        let looks = [
+            "--help",
+            "--version",
+            "--syntax-check",
+            "--list-tasks",
+            "--list-hosts",
+            "--list-tags",
+        ];
+        let asks = args.iter().any(|arg| looks.contains(&arg.as_str()))
             || args.last().is_some_and(|arg| arg == "-h");
         let stays = words.first().is_some_and(|verb| is_local_verb(name, verb));
         let builds = |word: &&str| ["run", "list", "ls", "changed", "test"].contains(word);
         let is_local = name == "lerna" && words.first().is_some_and(builds);
         if is_local {
             self.runs_project();
-        } else if is_client(name) && super::loopback::is_local_host(args) && named_host(args) {
+        } else if is_client(name)
+            && super::loopback::is_local_host(args)
+            && (named_host(args) || ["createdb", "pgbench"].contains(&name))
+        {
             // A server on this machine, named so.
         } else if !asks && !is_question(args) && !stays {
             self.remote_verb(name, &words);

@@ -6,7 +6,7 @@
 use crate::domain::policy::{
     interpretation::CommandEffect,
     partial_text::is_unknown,
-    programs::{Options, is_in, leads_here},
+    programs::{Options, environment::names_secret, is_in, leads_here},
     resolved_path::ResolvedPath,
     rule::EffectTrait,
     shell::Machine,
@@ -134,7 +134,28 @@ P | forge spago haxelib shards | install update
 X | forge | --ffi
 X | python python3 | -mpdb
 L | gradle gradlew mvn mvnw | --init-script -I -s --settings -gs --global-settings
+L | gradle gradlew | -b --build-file -c --settings-file
+L | cmake | -P
+L | lit llvm-lit | --path --config-prefix
+L | latexindent | -l -c
+X | go | -modcache
+X | simctl | erase delete
+X | keytool | -importpass -providerpath -providerclass
+W | keytool | -file -destkeystore
 L | java | -agentpath -XX:OnError -XX:OnOutOfMemoryError
+X | batcat | --pager
+X | ugrep ug ugrep+ | --filter --view --pager --query -Q --config --save-config
+L | ack | --ackrc --pager
+X | pcregrep pcre2grep | --callouts
+X | sqlite-utils | install --load-extension memory-eval convert plugins
+W | zipalign lipo dsymutil qrencode fonttools pyftsubset | -o -output --output --output-file
+N | drizzle-kit | push migrate studio drop
+L | fq jaq gojq jql jnv | -L --library-path -f --from-file
+X | context mtxrun arara | --script --execute --shell -S
+X | groff troff | -U --pipeline
+X | latexindent pdfcrop ps2pdf pdftk | -dNOSAFER --gscmd --tex
+X | magick mogrify montage composite gm vips | -script batch
+X | nuitka pyinstaller | --run --runtime-hook
 ";
 
 /// Addresses of databases and queues.
@@ -261,15 +282,7 @@ impl Machine<'_, '_> {
             "xdg-open" if args.iter().any(|arg| arg.contains("://")) => self
                 .reading
                 .does(EffectTrait::Network, "xdg-open opens a page"),
-            "nix" => {
-                let foreign = |arg: &String| arg.contains('#') && !arg.starts_with(['.', '#', '/']);
-                if args.iter().skip(1).any(foreign) {
-                    self.reading.does(
-                        EffectTrait::PackageInstall,
-                        "nix fetches what is none of the project",
-                    );
-                }
-            }
+            "nix" => self.nix_fetches(args),
             "swift" => {
                 let brings =
                     |verb: &String| ["update", "resolve", "reset"].contains(&verb.as_str());
@@ -308,8 +321,79 @@ impl Machine<'_, '_> {
                     self.reading.opaque("parallel with commands from a file");
                 }
             }
+            "yq" | "xmlstarlet" | "meson" => self.files_named(name, args),
             "psql" | "mysql" | "mariadb" | "sqlite3" => self.database_files(name, args),
             _ => self.overrides(name, args),
+        }
+    }
+
+    /// Looks at flakes of nix that lie elsewhere.
+    fn nix_fetches(&mut self, args: &[String]) {
+        let foreign = |arg: &String| {
+            let away = [
+                "github:",
+                "gitlab:",
+                "sourcehut:",
+                "git+",
+                "tarball+",
+                "https:",
+                "flake:",
+            ];
+            arg.contains('#') && !arg.starts_with(['.', '#', '/'])
+                || away.iter().any(|start| arg.starts_with(start))
+        };
+        if args.iter().skip(1).any(foreign) {
+            self.reading.does(
+                EffectTrait::PackageInstall,
+                "nix fetches what is none of the project",
+            );
+        }
+    }
+
+    /// Looks at files that these programs change or load by words of their own.
+    fn files_named(&mut self, name: &str, args: &[String]) {
+        match name {
+            "yq" => self.loaded_by_yq(args),
+            "xmlstarlet"
+                if args
+                    .iter()
+                    .any(|arg| ["-L", "--inplace"].contains(&arg.as_str())) =>
+            {
+                if let Some(file) = args.last() {
+                    self.changes(file);
+                }
+            }
+            "meson" => {
+                let folders = args.iter().skip(1).filter(|arg| !arg.starts_with('-'));
+                let folders: Vec<String> = folders
+                    .filter(|arg| arg.starts_with(['/', '~', '.']))
+                    .cloned()
+                    .collect();
+                if args.first().is_some_and(|verb| verb == "setup") {
+                    for folder in &folders {
+                        self.changes(folder);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Looks at what an expression of yq loads, and which variables it shows.
+    fn loaded_by_yq(&mut self, args: &[String]) {
+        for text in args {
+            for (at, call) in text.match_indices("load").chain(text.match_indices("env(")) {
+                let rest = text.get(at + call.len()..).unwrap_or("");
+                let inside = rest
+                    .split(['"', '\'', '(', ')'])
+                    .find(|part| part.len() > 1 && !part.starts_with('_'));
+                let inside = inside.unwrap_or("").to_owned();
+                if call == "load" && rest.contains('(') {
+                    self.reads(&inside);
+                } else if call == "env(" && names_secret(&inside) {
+                    self.shows_environment("yq");
+                }
+            }
         }
     }
 

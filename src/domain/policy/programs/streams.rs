@@ -74,6 +74,7 @@ impl Machine<'_, '_> {
                 }
                 SedCommand::Run(code) => drop(self.run_text(&code, "sed", String::new())),
                 SedCommand::Write(file) => self.writes(&file),
+                SedCommand::Read(file) => self.reads(&file),
             }
         }
     }
@@ -159,6 +160,7 @@ impl Machine<'_, '_> {
 enum SedCommand {
     Run(String),
     Write(String),
+    Read(String),
 }
 
 /// Finds the commands of a sed script that run or write something.
@@ -176,7 +178,10 @@ fn sed_commands(script: &str) -> Vec<SedCommand> {
             'w' | 'W' => found.push(SedCommand::Write(
                 scan.take_while(|c| c != '\n').trim().to_owned(),
             )),
-            'r' | 'R' | 'a' | 'i' | 'c' | ':' | 'b' | 't' | 'T' | '#' => {
+            'r' | 'R' => found.push(SedCommand::Read(
+                scan.take_while(|c| c != '\n').trim().to_owned(),
+            )),
+            'a' | 'i' | 'c' | ':' | 'b' | 't' | 'T' | '#' => {
                 scan.take_while(|c| c != '\n');
             }
             's' | 'y' => found.extend(substitution(&mut scan, c)),

@@ -298,6 +298,11 @@ impl Machine<'_, '_> {
     fn key_file(&mut self, args: &[String]) {
         let options = Options::parse(args, "fNCtbPVIOzsnDWmwrYEGJjMSAeRQ", &[]);
         if options.has(&["l", "F", "y", "e", "B"]) && !options.has(&["R"]) {
+            // The public half comes from the private one.
+            let file = options.value("f").filter(|_| options.has(&["y"]));
+            if let Some(file) = file.map(str::to_owned) {
+                self.reads(&file);
+            }
             return;
         }
         match options.value("f") {

@@ -71,7 +71,7 @@ perf run-parts cmd wsl
 env | uC | unset chdir | 0 |  | assigns
 nice | n | adjustment | 0
 ionice | cnpPu | class classdata | 0
-time | fo | format output | 0
+time gtime | fo | format output | 0
 timeout | sk | signal kill-after | 1
 gtimeout | sk | signal kill-after | 1
 stdbuf | ioe | input output error | 0
@@ -118,7 +118,7 @@ watchexec | ewfdsiIo | exts watch filter delay signal ignore shell | 0 |  | join
 chokidar | c | command initial | 0 | c command
 concurrently | ncsmplt | names name-separator success max-processes prefix prefix-colors prefix-length timestamp-format restart-tries restart-after default-input-target hide cwd teardown | 0 | teardown | each
 onchange | dk | delay | 0
-wait-on start-server-and-test |  |  | 0 |  | each
+start-server-and-test |  |  | 0 |  | each
 cross-env cross-env-shell env-cmd | f |  | 0 |  | assigns
 tini dumb-init catatonit s6-setuidgid setuidgid chpst softlimit envuidgid | geup |  | 0
 shx |  |  | 0
@@ -127,7 +127,7 @@ ansible | miaebuUlfTtBP | module-name args inventory extra-vars become-user user
 pssh parallel-ssh pdsh dsh | hHlptowe | hosts host user par | 0 |  | joined
 arch |  |  | 0
 xcrun |  | sdk toolchain | 0
-rr heaptrack samply flamegraph py-spy scalene kcov | o | output | 0
+rr heaptrack samply flamegraph py-spy scalene kcov pyinstrument viztracer austin | o | output | 0
 guix distrobox | n | name | 0
 ";
 
@@ -160,7 +160,7 @@ ls basename dirname realpath readlink mktemp date seq which whereis whoami id ho
 nproc wc stat file diff cmp md5sum sha1sum sha256sum cksum strings man info apropos whatis
 tput tty jq yq column fold fmt nl expand uniq comm paste join expr yes sleep df du ps
 top free uptime printenv pidof locale less more bat pgrep lsof openssl uudecode zcat iconv factor
-numfmt shuf getconf groups pwd tree lsblk cal bc dc logger clear reset stty tsort xmllint
+numfmt shuf envsubst getconf groups pwd tree lsblk cal bc dc logger clear reset stty tsort xmllint
 shellcheck eza exa delta
 ";
 

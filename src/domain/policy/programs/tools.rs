@@ -2,7 +2,10 @@
 
 use crate::domain::policy::{
     partial_text::{TextScanner, UNKNOWN},
-    programs::{Language, Options, is_in, is_stream, scan_code, vague_code},
+    programs::{
+        Language, Options, arguments::words_of, base_name, is_in, is_stream, scan_code, table,
+        vague_code,
+    },
     rule::EffectTrait,
     shell::Machine,
 };
@@ -90,7 +93,12 @@ impl Machine<'_, '_> {
         // A recipe may run any variable but one that names a folder for what is installed.
         let is_folder = ["DESTDIR", "PREFIX", "prefix"].contains(&name)
             && !value.contains([' ', '$', '`', ';', '|', '&']);
-        if !is_folder && value.contains([' ', '$', '`', ';', '|', '&', '/']) {
+        // Names of tests and files are words of a command, and begin none.
+        let first = value.split_whitespace().next().unwrap_or("");
+        let is_name = words_of(name).iter().any(|word| is_in(NAMING, word))
+            && !value.contains(['$', '`', ';', '|', '&'])
+            && !table::has_consequences(base_name(first));
+        if !is_folder && !is_name && value.contains([' ', '$', '`', ';', '|', '&', '/']) {
             // What starts with a sign is options of some program.
             let options = if value.starts_with('-') { ": " } else { "" };
             let code = format!("{options}{value}");
@@ -400,6 +408,9 @@ impl Machine<'_, '_> {
                 "\\o |",
                 ".output |",
                 ".once |",
+                ".import |",
+                ".import '|",
+                ".import \"|",
             ];
             if let Some(code) = words.iter().find_map(|word| line.strip_prefix(word)) {
                 drop(self.run_text(code, name, String::new()));
@@ -503,17 +514,26 @@ impl Machine<'_, '_> {
     }
 }
 
+/// Words in the names of make's variables that hold names.
+const NAMING: &str = "test tests file files src srcs target targets name names pkg pkgs package packages module modules tag tags suite suites
+    spec specs case cases msg message pattern filter dir dirs path version";
+
 /// Returns whether code of a little language only computes and prints: it calls nothing but a few well known names.
 fn is_printing(code: &str) -> bool {
     const NAMES: &str = "
 display newline print format write princ terpri io format halt init stop + - * / = < > list car cdr cons map lambda define let if
 not and or length append reverse sqrt expt max min string-append number->string disp printf fprintf lists seq sum quit exit
-erlang display version lisp-implementation-version
+erlang display version lisp-implementation-version system_info otp_release integer_to_list tuple_to_list element timer now
 ";
     let names = code.split(|c: char| c.is_whitespace() || "()[]{}',;:\".~".contains(c));
-    let texts = code.contains(['/', '~']) && code.contains('"');
+    let code = &code
+        .replace("\"~p", "")
+        .replace("\"~s", "")
+        .replace("\"~w", "");
+    let texts = (code.contains('/') || code.contains("\"~")) && code.contains('"');
+    // A letter is a variable, or says how something is printed: `~p`.
     !texts
         && names
-            .filter(|name| name.starts_with(|c: char| c.is_alphabetic()))
+            .filter(|name| name.len() > 1 && name.starts_with(|c: char| c.is_alphabetic()))
             .all(|name| is_in(NAMES, name))
 }

@@ -2,7 +2,7 @@
 
 use crate::domain::policy::{
     partial_text::UNKNOWN,
-    programs::{Options, table::WrapperSpec},
+    programs::{Options, is_in, table::WrapperSpec},
     rule::EffectTrait,
     shell::Machine,
 };
@@ -72,6 +72,9 @@ impl Machine<'_, '_> {
             spec.skip
         };
         words = words.get(skip..).unwrap_or_default();
+        if let Some(text) = typed(name, words) {
+            return self.run_text(&text, name, stdin);
+        }
         let inner = inner_command(name, words);
         if inner.is_empty() && !words.is_empty() {
             self.managed(name, words);
@@ -284,13 +287,39 @@ fn behind(words: &[String], marks: &[&str]) -> Option<usize> {
     at.map(|at| at + 1)
 }
 
+/// Skips the options of a subcommand of tmux, those with a value of their own too.
+fn behind_options(words: &[String]) -> &[String] {
+    let mut words = words;
+    while let [option, rest @ ..] = words
+        && option.starts_with('-')
+    {
+        let takes = option.ends_with(|last| "sntcxyeFfl".contains(last));
+        words = rest.get(usize::from(takes)..).unwrap_or_default();
+    }
+    words
+}
+
+/// Returns the text that keys make which tmux sends to a shell.
+fn typed(name: &str, words: &[String]) -> Option<String> {
+    const KEYS: &str = "Enter C-m C-c C-l Escape KPEnter";
+    let (verb, rest) = words.split_first()?;
+    let sends = name == "tmux" && ["send-keys", "send"].contains(&verb.as_str());
+    let keys = behind_options(rest).iter().map(String::as_str);
+    let text: Vec<&str> = keys.filter(|word| !is_in(KEYS, word)).collect();
+    sends.then(|| text.join(" "))
+}
+
 /// Skips the options of perf that have a value of their own.
 fn behind_values(words: &[String]) -> &[String] {
     let mut words = words;
-    while let [option, _, rest @ ..] = words
-        && ["-e", "-o", "-p", "-r", "-C", "-I", "-F", "-t", "-D"].contains(&option.as_str())
+    while let [option, rest @ ..] = words
+        && option.starts_with('-')
+        && option != "--"
     {
-        words = rest;
+        let values = "-e -o -p -r -C -I -F -t -D --call-graph --event --output --repeat --freq --count --delay --cgroup --cpu";
+        words = rest
+            .get(usize::from(is_in(values, option))..)
+            .unwrap_or_default();
     }
     words
 }
@@ -324,10 +353,10 @@ fn inner_command<'a>(name: &str, words: &'a [String]) -> &'a [String] {
         };
     // Options of the subcommand itself.
     let words = at.and_then(|at| words.get(at..)).unwrap_or_default();
-    let words = if name == "perf" {
-        behind_values(words)
-    } else {
-        words
+    let words = match name {
+        "perf" => behind_values(words),
+        "tmux" => behind_options(words),
+        _ => words,
     };
     let own = matches!(
         name,

@@ -76,3 +76,43 @@ fn sum(text: &str) -> Option<i64> {
         };
     }
 }
+
+/// Returns whether what stands in double brackets can be nothing but an expression: it begins with a length or a counter, or an
+/// operator follows its first word.
+pub(super) fn is_expression(text: &str) -> bool {
+    let text = text.trim();
+    let first = text.split_whitespace().next().unwrap_or("");
+    let second = text.get(first.len()..).unwrap_or("").trim_start();
+    let operators = [
+        "=", "<", ">", "+", "*", "/", "%", "!=", "&&", "||", "?", "^", "|", "&",
+    ];
+    text.starts_with("${#")
+        || is_compared(text)
+        || first.ends_with("++")
+        || first.ends_with("--")
+        || first.contains("+=")
+        || text.starts_with("++")
+        || operators
+            .iter()
+            .any(|operator| second.starts_with(operator) && !text.contains(';'))
+            && !text.contains("$(")
+}
+
+/// Returns whether an expression compares what a command prints with a number: `$(wc -l < x) > 300`.
+fn is_compared(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("$(") else {
+        return false;
+    };
+    let mut depth = 1_u32;
+    let end = rest.find(|c| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        depth == 0
+    });
+    let behind = end.and_then(|end| rest.get(end + 1..)).unwrap_or("").trim();
+    let number = behind.trim_start_matches(['<', '>', '=', '!', '+', '-', '*', '%']);
+    number.len() < behind.len() && number.trim().parse::<u64>().is_ok()
+}

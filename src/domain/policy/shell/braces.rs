@@ -3,38 +3,57 @@
 use crate::domain::policy::partial_text::TextScanner;
 
 const MOST: usize = 256;
+/// How many members of each sequence stand for all: the first of these with which there are not too many words.
+const SOME: [usize; 4] = [MOST, 64, 8, 2];
+/// Words a shell can be trusted to hold in memory.
+pub(super) const MOST_WORDS: u64 = 2_000_000;
 
-/// Returns the words a raw word stands for; the word itself when it has no braces to expand.
-pub(super) fn expanded(word: &str) -> Vec<String> {
+/// Returns the words a raw word stands for, and how many a shell would make; the word itself when it has no braces to expand.
+/// Where there are too many, the first members of each sequence stand for it; `None` where that does not help.
+pub(super) fn expanded(word: &str) -> (Option<Vec<String>>, u64) {
     if !word.contains('{') || !(word.contains(',') || word.contains("..")) {
-        return vec![word.to_owned()];
+        return (Some(vec![word.to_owned()]), 1);
     }
-    let mut left = MOST;
-    expand(word, &mut left)
+    let mut found = SOME.iter().map(|most| expand(word, &mut { MOST }, *most));
+    (found.find_map(|found| found), counted(word))
 }
 
-fn expand(word: &str, left: &mut usize) -> Vec<String> {
+/// Returns how many words a raw word stands for.
+fn counted(word: &str) -> u64 {
+    let Some((_, inner, tail)) = first_group(word) else {
+        return 1;
+    };
+    let parts = members(inner);
+    let middles = if parts.len() > 1 {
+        let each = parts.iter().map(|part| counted(part));
+        each.fold(0, u64::saturating_add)
+    } else {
+        length(inner).unwrap_or(0)
+    };
+    middles.saturating_mul(counted(tail))
+}
+
+/// Expands a word, with at most so many members of each sequence; `None` where it is more than is left.
+fn expand(word: &str, left: &mut usize, most: usize) -> Option<Vec<String>> {
     let Some((head, inner, tail)) = first_group(word) else {
-        return vec![word.to_owned()];
+        return Some(vec![word.to_owned()]);
     };
     let parts = members(inner);
     let middles: Vec<String> = if parts.len() > 1 {
-        parts.iter().flat_map(|part| expand(part, left)).collect()
+        let each = parts.iter().map(|part| expand(part, left, most));
+        each.collect::<Option<Vec<_>>>()?.concat()
     } else {
-        sequence(inner).unwrap_or_default()
+        sequence(inner, most).unwrap_or_default()
     };
-    let tails = expand(tail, left);
+    let tails = expand(tail, left, most)?;
     let mut found = Vec::new();
     for middle in &middles {
         for tail in &tails {
-            if *left == 0 {
-                return found;
-            }
-            *left -= 1;
+            *left = left.checked_sub(1)?;
             found.push(format!("{head}{middle}{tail}"));
         }
     }
-    found
+    Some(found)
 }
 
 /// Finds the first group that really expands: the text before it, inside it and behind it.
@@ -49,7 +68,7 @@ fn first_group(word: &str) -> Option<(&str, &str, &str)> {
         let Some(inner) = group(scan.rest()) else {
             continue;
         };
-        if members(inner).len() > 1 || sequence(inner).is_some() {
+        if members(inner).len() > 1 || length(inner).is_some() {
             let tail = scan.rest().get(inner.len() + 1..).unwrap_or("");
             return Some((word.get(..at)?, inner, tail));
         }
@@ -139,34 +158,40 @@ fn members(inner: &str) -> Vec<&str> {
     found
 }
 
-/// Returns the members of `1..9`, `a..z` and the same with a step.
-fn sequence(inner: &str) -> Option<Vec<String>> {
+/// A sequence: its ends, how far apart its members are, and whether they are letters.
+type Sequence = (i64, i64, u64, bool);
+
+/// Reads `1..9`, `a..z` and the same with a step.
+fn ends(inner: &str) -> Option<Sequence> {
     let mut parts = inner.split("..");
     let (from, to) = (parts.next()?, parts.next()?);
     let step = match parts.next() {
         Some(step) => step.parse::<i64>().ok()?.unsigned_abs().max(1),
         None => 1,
     };
-    let step = usize::try_from(step).ok()?;
     if let (Ok(from), Ok(to)) = (from.parse::<i64>(), to.parse::<i64>()) {
-        return Some(
-            numbers(from, to)
-                .step_by(step)
-                .take(MOST)
-                .map(|n| n.to_string())
-                .collect(),
-        );
+        return Some((from, to, step, false));
     }
-    let (from, to) = (single(from)?, single(to)?);
-    let numbers = numbers(i64::from(u32::from(from)), i64::from(u32::from(to)));
-    Some(
-        numbers
-            .step_by(step)
-            .take(MOST)
-            .filter_map(|n| u32::try_from(n).ok().and_then(char::from_u32))
-            .map(String::from)
-            .collect(),
-    )
+    let letter = |text: &str| single(text).map(|c| i64::from(u32::from(c)));
+    Some((letter(from)?, letter(to)?, step, true))
+}
+
+/// Returns how many members a sequence has, if it is one.
+fn length(inner: &str) -> Option<u64> {
+    let (from, to, step, _) = ends(inner)?;
+    Some((from.abs_diff(to) / step).saturating_add(1))
+}
+
+/// Returns the members of a sequence, the first ones where there are more than `most`.
+fn sequence(inner: &str, most: usize) -> Option<Vec<String>> {
+    let (from, to, step, letters) = ends(inner)?;
+    let shown = |n: i64| match u32::try_from(n).ok().and_then(char::from_u32) {
+        Some(letter) if letters => letter.to_string(),
+        _ => n.to_string(),
+    };
+    let step = usize::try_from(step).ok()?;
+    let members = numbers(from, to).step_by(step).take(most);
+    Some(members.map(shown).collect())
 }
 
 fn numbers(from: i64, to: i64) -> Box<dyn Iterator<Item = i64>> {
@@ -186,6 +211,26 @@ fn single(text: &str) -> Option<char> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn expanded(word: &str) -> Vec<String> {
+        super::expanded(word).0.unwrap()
+    }
+
+    #[test]
+    fn the_words_of_a_shell_are_counted_though_few_are_made() {
+        let count = |word: &str| super::expanded(word).1;
+        assert_eq!(count("{1..99999}{1..99999}{1..99999}"), 99_999_u64.pow(3));
+        assert_eq!(count("a{b,{1..10}}{x,y}"), 22);
+        assert_eq!(
+            count("{-9223372036854775808..9223372036854775807}"),
+            u64::MAX
+        );
+        assert_eq!(expanded("{1..1000}").len(), MOST);
+        assert_eq!(expanded("{1..50}{1..50}").len(), 64);
+        // What stands behind a long sequence is not lost.
+        assert!(expanded("x/{{1..1000},../../etc}").contains(&"x/../../etc".to_owned()));
+        assert!(super::expanded(&"{a,b}".repeat(9)).0.is_none());
+    }
 
     #[test]
     fn groups_multiply_and_quotes_protect() {

@@ -183,7 +183,7 @@ impl Machine<'_, '_> {
 }
 
 /// More bytes than any file of a project has.
-const DISK: u64 = 100 << 30;
+const DISK: u64 = 20 << 30;
 
 /// Returns how many bytes a size with a unit means; none for what is no size.
 fn bytes(text: &str) -> u64 {

@@ -3,10 +3,11 @@
 use crate::domain::policy::{
     partial_text::{ANY_CHAR, NAME, SET, TextScanner, UNKNOWN},
     resolved_path,
+    rule::EffectTrait,
     shell::{
         Machine, ansi_text, braces,
         quoting::{bracketed, double_quoted, until},
-        state::inherited,
+        state::{inherited, inherited_as, unknown},
     },
 };
 
@@ -54,7 +55,16 @@ impl Machine<'_, '_> {
             return vec![word.to_owned()];
         }
         let mut found = Vec::with_capacity(1);
-        for word in braces::expanded(word) {
+        let (words, count) = braces::expanded(word);
+        if count > braces::MOST_WORDS {
+            let why = "it makes more words than the memory holds";
+            self.reading.does(EffectTrait::System, why);
+        }
+        let Some(words) = words else {
+            self.reading.given_up = Some("it has too many parts");
+            return vec![unknown()];
+        };
+        for word in words {
             let mut fields = FieldBuilder::default();
             self.fields(&word, &mut fields);
             fields.end();
@@ -270,7 +280,9 @@ impl Machine<'_, '_> {
             let value = self.state.parameters.get(number.saturating_sub(1));
             return vec![value.cloned().unwrap_or_else(inherited)];
         }
-        let value = self.lookup(name).unwrap_or_else(|| vec![inherited()]);
+        let value = self
+            .lookup(name)
+            .unwrap_or_else(|| vec![inherited_as(name)]);
         vec![value.first().cloned().unwrap_or_default()]
     }
 

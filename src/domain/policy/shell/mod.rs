@@ -10,6 +10,7 @@
 mod arithmetic;
 mod braces;
 mod builtins;
+mod documents;
 mod endless;
 mod expand;
 mod parameter;

@@ -4,7 +4,7 @@ use crate::domain::policy::{
     partial_text::{NAME, TextScanner, UNKNOWN, is_vague},
     shell::{
         Machine, ansi_text,
-        state::{inherited, unknown},
+        state::{inherited_as, unknown},
         wild_fits,
     },
 };
@@ -113,7 +113,9 @@ impl Machine<'_, '_> {
         let Some(index) = index else {
             return self.parameter(name);
         };
-        let list = self.lookup(name).unwrap_or_else(|| vec![inherited()]);
+        let list = self
+            .lookup(name)
+            .unwrap_or_else(|| vec![inherited_as(name)]);
         if index == "@" || index == "*" {
             return list;
         }

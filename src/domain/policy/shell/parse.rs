@@ -14,7 +14,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use brush_parser::{Parser, ParserOptions, ast};
 
-use crate::domain::policy::{context::ParseAttempt, interpretation::Interpretation};
+use crate::domain::policy::{
+    context::ParseAttempt, interpretation::Interpretation, shell::documents,
+};
 
 /// Digits in front of `<` or `>` up to which every number fits into what the parser keeps it in.
 const MOST_DIGITS: usize = 9;
@@ -39,6 +41,10 @@ pub(super) enum ParsedText {
 
 /// Parses a text. Outside of the small grammar it is tried first where nothing can go wrong.
 pub(super) fn parsed(code: &str, reading: &mut Interpretation<'_>) -> ParsedText {
+    let Some(code) = documents::settled(code) else {
+        return ParsedText::Invalid;
+    };
+    let code = code.as_ref();
     if breaks_the_parser(code) {
         return ParsedText::Invalid;
     }

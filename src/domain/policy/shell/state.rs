@@ -9,7 +9,8 @@ use brush_parser::ast;
 
 use crate::domain::policy::{
     interpretation::{CommandEffect, Interpretation},
-    partial_text::{FRESH, INHERITED, NAME, UNKNOWN},
+    partial_text::{FRESH, INHERITED, NAME, SECRET, UNKNOWN},
+    programs::environment,
     resolved_path,
     resolved_path::ResolvedPath,
 };
@@ -266,8 +267,18 @@ impl<'r, 'w> Machine<'r, 'w> {
             return None;
         }
         let path = resolved_path::absolute(word, self.folder())?;
-        let target = self.state.links.get(&path)?;
-        Some(resolved_path::place(target, self.reading.world))
+        // What lies below a link to a folder lies below that folder.
+        let mut head = path.as_str();
+        loop {
+            if let Some(target) = self.state.links.get(head) {
+                let rest = path.get(head.len()..).unwrap_or("");
+                return Some(resolved_path::place(
+                    &format!("{target}{rest}"),
+                    self.reading.world,
+                ));
+            }
+            head = head.rsplit_once('/').map(|(head, _)| head)?;
+        }
     }
 
     /// Records that the file a word names gets a new content.
@@ -458,4 +469,13 @@ pub(super) fn unknown() -> String {
 /// Returns the value of a variable that came from outside.
 pub(super) fn inherited() -> String {
     INHERITED.to_string()
+}
+
+/// Returns the value of a variable of this name that came from outside.
+pub(super) fn inherited_as(name: &str) -> String {
+    if environment::names_secret(name) {
+        format!("{INHERITED}{SECRET}")
+    } else {
+        inherited()
+    }
 }

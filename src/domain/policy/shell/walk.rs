@@ -6,10 +6,13 @@ use brush_parser::ast;
 
 use crate::domain::policy::{
     interpretation::LIMITS,
+    partial_text::is_vague,
     programs,
     rule::EffectTrait,
     shell::{
-        Machine, endless,
+        Machine,
+        arithmetic::is_expression,
+        endless,
         parse::{ParsedText, parsed},
         redirect::CommandStreams,
         size,
@@ -84,13 +87,37 @@ impl Machine<'_, '_> {
             }
             let behind = matches!(separator, ast::SeparatorOperator::Async);
             self.state.pipes += u32::from(behind);
+            let before = self.state.folders.clone();
             let text = self.and_or(item, stdin);
+            if item.additional.is_empty() && self.may_not_be_there(&before) {
+                self.may_also_be_in(before);
+            }
             self.state.pipes = self.state.pipes.saturating_sub(u32::from(behind));
             if printed.len() + text.len() <= LIMITS.bytes {
                 printed.push_str(&text);
             }
         }
         printed
+    }
+
+    /// Returns whether the shell went to a folder that is not on the disk, so that it may have stayed where it was.
+    fn may_not_be_there(&self, before: &[Option<String>]) -> bool {
+        let Some(eyes) = self.reading.world.eyes.as_ref() else {
+            return false;
+        };
+        let gone = |folder: &Option<String>| {
+            let known = folder.as_deref().filter(|folder| !is_vague(folder));
+            known.is_some_and(|folder| {
+                let inside = format!("{folder}/");
+                let is_made = self
+                    .state
+                    .made
+                    .iter()
+                    .any(|path| path == folder || path.starts_with(&inside));
+                !is_made && !eyes.is_there(std::path::Path::new(folder))
+            })
+        };
+        self.state.folders != before && self.state.folders.first().is_some_and(gone)
     }
 
     fn and_or(&mut self, list: &ast::AndOrList, stdin: &str) -> String {
@@ -551,24 +578,4 @@ fn is_filter(command: &ast::Command) -> bool {
         })
         .collect();
     programs::environment::narrows(endless::name_of(simple), &args)
-}
-
-/// Returns whether what stands in double brackets can be nothing but an expression: it begins with a length or a counter, or an
-/// operator follows its first word.
-fn is_expression(text: &str) -> bool {
-    let text = text.trim();
-    let first = text.split_whitespace().next().unwrap_or("");
-    let second = text.get(first.len()..).unwrap_or("").trim_start();
-    let operators = [
-        "=", "<", ">", "+", "*", "/", "%", "!=", "&&", "||", "?", "^", "|", "&",
-    ];
-    text.starts_with("${#")
-        || first.ends_with("++")
-        || first.ends_with("--")
-        || first.contains("+=")
-        || text.starts_with("++")
-        || operators
-            .iter()
-            .any(|operator| second.starts_with(operator) && !text.contains(';'))
-            && !text.contains("$(")
 }

@@ -8,6 +8,7 @@ use crate::domain::policy::{
         code::{
             Language,
             lex::Token,
+            listed::{listed, method_of},
             paths::{KnownFolders, beside, text_of},
         },
         printers::{base64_text, hex_text},
@@ -431,7 +432,7 @@ fn sprintf(format: &str, inner: &[Token]) -> Option<String> {
 
 /// Puts the values of variables that hold one constant in place of their names.
 fn follow(tokens: &mut Vec<Token>) {
-    let mut values: BTreeMap<String, String> = BTreeMap::new();
+    let mut values: BTreeMap<String, String> = listed(tokens);
     let mut functions: BTreeMap<String, String> = BTreeMap::new();
     let mut result: Vec<Token> = Vec::with_capacity(tokens.len());
     for (at, token) in tokens.iter().enumerate() {
@@ -465,6 +466,10 @@ fn follow(tokens: &mut Vec<Token>) {
             (values.get(name), matches!(next, Some(Token::Sign('('))))
         {
             result.push(Token::Text(value.clone()));
+            continue;
+        } else if let Some((value, method)) = method_of(&values, name) {
+            result.push(Token::Text(value.clone()));
+            result.push(Token::Word(method.to_owned()));
             continue;
         }
         result.push(token.clone());

@@ -7,21 +7,25 @@
 mod fold;
 mod known;
 mod lex;
+mod listed;
 mod little;
 mod paths;
+mod reach;
+mod servers;
 mod strict;
 mod words;
 
 use crate::domain::policy::{
     interpretation::CommandEffect,
-    partial_text::{UNKNOWN, is_vague},
-    programs::{files::sets_id, leads_here, vague_code},
+    partial_text::{UNKNOWN, base_name, is_in, is_vague},
+    programs::{files::sets_id, vague_code},
     resolved_path::{ResolvedPath, has_drive},
     rule::EffectTrait,
     shell::Machine,
 };
 use lex::Token;
 use paths::KnownFolders;
+use servers::{asks, is_here, is_own_port, opens_port};
 use words::CallEffect;
 
 /// A language whose code is looked into.
@@ -77,11 +81,12 @@ fn read(shell: &mut Machine<'_, '_>, language: Language, code: &str, is_strict: 
         little::tcl(shell, code);
     } else {
         let known = KnownFolders::new(shell);
-        let tokens = fold::folded(lex::tokens(language, code), language, &known);
+        let code = paths::with_home(code, &known);
+        let tokens = fold::folded(lex::tokens(language, &code), language, &known);
         let part = is_strict
             .then(|| {
                 let away = |text: &str| shell.leads_away(text).is_some();
-                strict::unfollowed(language, &tokens, &|| reach(shell, &tokens), &away)
+                strict::unfollowed(language, &tokens, &|| reach::reach(shell, &tokens), &away)
             })
             .flatten();
         if let Some(part) = part {
@@ -97,31 +102,6 @@ fn read(shell: &mut Machine<'_, '_>, language: Language, code: &str, is_strict: 
         });
     }
     shell.reading.leave();
-}
-
-/// Returns what in the code leads out of the project: a path, an address, what the command is called with.
-fn reach(shell: &Machine<'_, '_>, tokens: &[Token]) -> Option<String> {
-    const GIVEN: [&str; 8] = [
-        "sys.argv",
-        "process.argv",
-        "ARGV",
-        "@ARGV",
-        "$argv",
-        "os.environ",
-        "process.env",
-        "sys.stdin",
-    ];
-    tokens.iter().find_map(|token| match token {
-        Token::Text(text) if ["..", ".", "*", ".git"].contains(&text.as_str()) => {
-            Some(format!("`{text}`"))
-        }
-        Token::Text(text) if text.contains("://") => Some("an address".to_owned()),
-        Token::Text(text) => shell.leads_away(text),
-        Token::Word(word) if GIVEN.iter().any(|given| word.starts_with(given)) => {
-            Some(format!("`{word}`"))
-        }
-        Token::Word(_) | Token::Command(_) | Token::Sign(_) | Token::End => None,
-    })
 }
 
 struct Scanner<'s, 'r, 'w> {
@@ -156,7 +136,18 @@ impl Scanner<'_, '_, '_> {
     )]
     fn word(&mut self, at: usize, word: &str) {
         let called = matches!(self.tokens.get(at + 1), Some(Token::Sign('(')));
+        self.sets_variable(at, word);
         if self.tagged(at, word) {
+            return;
+        }
+        if word == "pytest.main" {
+            let args = fold::arguments(self.tokens, at + 1);
+            let mut words = vec!["pytest".to_owned()];
+            words.extend(args.into_iter().flatten());
+            drop(
+                self.shell
+                    .aside(|shell| shell.dispatch(words, String::new())),
+            );
             return;
         }
         if !called && !self.bare(at) {
@@ -187,7 +178,13 @@ impl Scanner<'_, '_, '_> {
             CallEffect::Run if self.language == Language::C => self.runs_built(at, word, &args),
             CallEffect::Run => self.runs(word, &args),
             CallEffect::Delete if receiver.is_some() => self.deletes(&[receiver]),
-            CallEffect::Delete => self.deletes(&args),
+            CallEffect::Delete => {
+                self.deletes(&args);
+                // What is emptied is so under all of its names.
+                if word.contains("truncate") {
+                    self.writes(&args);
+                }
+            }
             CallEffect::Move => {
                 let (from, to) = match receiver {
                     Some(path) => (vec![Some(path)], args.clone()),
@@ -206,7 +203,14 @@ impl Scanner<'_, '_, '_> {
                     self.shell.writes(path);
                 }
             }
-            CallEffect::WriteSecond => self.writes(args.get(1..).unwrap_or_default()),
+            CallEffect::WriteSecond => {
+                self.writes(args.get(1..).unwrap_or_default());
+                if let [Some(target), Some(link), ..] = args.as_slice()
+                    && (word.contains("symlink") || word.contains("ln_s"))
+                {
+                    self.shell.link(link, target);
+                }
+            }
             CallEffect::WriteReceiver => self.writes(&[receiver]),
             CallEffect::Folder => {
                 let folder = args.first().cloned().flatten();
@@ -216,13 +220,18 @@ impl Scanner<'_, '_, '_> {
             CallEffect::Open if word.starts_with("Deno") => self.writes(&args),
             CallEffect::Open => self.opens(&self.with_names(at, args)),
             CallEffect::Mode => self.mode(at, &args),
-            CallEffect::Network if word == "fetch" && is_here(&args) => {}
+            CallEffect::Network if asks(word) && is_here(&args) => {}
+            CallEffect::Network
+                if opens_port(word)
+                    && is_own_port(&args)
+                    && reach::reach(self.shell, self.tokens).is_none() => {}
             // What a hash holds.
             CallEffect::Network if self.language == Language::Ruby && word.ends_with("fetch") => {}
             CallEffect::Network => self.shell.reading.does(
                 EffectTrait::Network,
                 format!("{word} talks to another machine"),
             ),
+            CallEffect::Database => self.connects(word, at, &args),
             CallEffect::Privilege => self
                 .shell
                 .reading
@@ -278,30 +287,6 @@ impl Scanner<'_, '_, '_> {
         }
     }
 
-    /// Functions that take an address where others take a file.
-    fn address(&mut self, word: &str, args: &[Option<String>]) {
-        let address = args.iter().flatten().any(|arg| {
-            arg.starts_with("http://") || arg.starts_with("https://") || arg.starts_with("ftp://")
-        });
-        if address
-            && [
-                "file_get_contents",
-                "readfile",
-                "fopen",
-                "copy",
-                "source",
-                "read.csv",
-                "simplexml_load_file",
-            ]
-            .contains(&word)
-        {
-            self.shell.reading.does(
-                EffectTrait::Network,
-                format!("{word} talks to another machine"),
-            );
-        }
-    }
-
     /// Returns whether the language lets this word be called without brackets, and something follows it.
     #[expect(
         clippy::wildcard_enum_match_arm,
@@ -343,6 +328,7 @@ impl Scanner<'_, '_, '_> {
     }
 
     fn runs(&mut self, word: &str, args: &[Option<String>]) {
+        const SHELLS: &str = "sh bash dash zsh ksh python python3 perl node ruby";
         let known: Vec<String> = args.iter().flatten().cloned().collect();
         let Some(first) = known.first() else {
             if !args.is_empty() {
@@ -356,6 +342,15 @@ impl Scanner<'_, '_, '_> {
             self.shell.reading.opaque(format!(
                 "{word} runs a command that is only known at run time"
             ));
+        }
+        // A shell without a text runs what it is fed.
+        if is_in(SHELLS, base_name(first.trim())) && known.len() == args.len() && args.len() < 3 {
+            let is_fed = known.iter().skip(1).all(|arg| arg.len() < 3 && arg != "-c");
+            if is_fed {
+                self.shell
+                    .reading
+                    .opaque(format!("{word} starts {first}, which runs what it is fed"));
+            }
         }
         // A format is filled in at run time.
         if paths::is_format(first) {
@@ -576,12 +571,6 @@ impl Scanner<'_, '_, '_> {
             .cloned()
             .collect()
     }
-}
-
-/// Returns whether a call is given an address of this machine.
-fn is_here(args: &[Option<String>]) -> bool {
-    let first = args.first().and_then(Option::as_deref);
-    first.is_some_and(|address| address.contains("://") && leads_here(address))
 }
 
 /// Returns whether a literal can only be meant as the path of a file somewhere else.

@@ -1,7 +1,9 @@
 //! Paths that code puts together: the home folder, the folder it runs in, and what is joined to them.
 
+use std::borrow::Cow;
+
 use crate::domain::policy::{
-    partial_text::UNKNOWN,
+    partial_text::{FRESH, UNKNOWN},
     programs::code::{Language, Scanner, lex::Token},
     resolved_path,
     shell::Machine,
@@ -119,6 +121,10 @@ impl KnownFolders {
             ("Path" | "pathlib.Path" | "Pathname" | "Dir", "home") | ("os", "homedir") => {
                 Some(self.home.clone())
             }
+            ("shlex", "split") => first(),
+            ("tempfile" | "", "mkdtemp") if args.is_empty() => Some(format!("/tmp/{FRESH}")),
+            ("tempfile" | "", "gettempdir") | ("os", "tmpdir") => Some("/tmp".to_owned()),
+            ("fs" | "", "mkdtempSync") => Some(format!("{}{FRESH}", first()?)),
             ("os", "userInfo") => None,
             ("Path" | "pathlib.Path" | "process", "cwd")
             | ("os" | "", "getcwd")
@@ -157,6 +163,35 @@ impl KnownFolders {
             _ => None,
         }
     }
+}
+
+/// Returns the code with the home folder in the place of what stands for it inside of a text, before a slash.
+pub(super) fn with_home<'t>(code: &'t str, known: &KnownFolders) -> Cow<'t, str> {
+    const HOMES: [&str; 16] = [
+        "$ENV{HOME}/",
+        "$ENV{'HOME'}/",
+        "#{ENV[\"HOME\"]}/",
+        "#{ENV['HOME']}/",
+        "#{Dir.home}/",
+        "${process.env.HOME}/",
+        "${os.homedir()}/",
+        "${require('os').homedir()}/",
+        "{os.environ['HOME']}/",
+        "{os.environ[\"HOME\"]}/",
+        "{os.path.expanduser('~')}/",
+        "{os.path.expanduser(\"~\")}/",
+        "{Path.home()}/",
+        "{pathlib.Path.home()}/",
+        "{$_SERVER['HOME']}/",
+        "$_SERVER[HOME]/",
+    ];
+    let mut code = Cow::Borrowed(code);
+    for name in HOMES {
+        if code.contains(name) {
+            code = Cow::Owned(code.replace(name, &format!("{}/", known.home)));
+        }
+    }
+    code
 }
 
 /// Joins the parts of a path; a part that is not known stays a mark, one that starts at the root starts again.

@@ -23,6 +23,8 @@ pub(super) enum CallEffect {
     Mode,
     /// Talks to another machine.
     Network,
+    /// Talks to a server, which its arguments name.
+    Database,
     /// Takes other rights.
     Privilege,
     /// Runs text as code.
@@ -56,7 +58,7 @@ const ANYWHERE: &[(&str, CallEffect)] = &[
     (
         "writeFileSync writeFile appendFile appendFileSync createWriteStream write_text write_bytes file_put_contents \
       makedirs mkdirSync mknod mkfifo binwrite writeLines write_csv touch extractall unpack_archive make_archive FileHandler \
-      RotatingFileHandler writeTextFileSync to_csv to_parquet to_excel savefig extract_all to_json to_html to_markdown to_latex to_feather to_pickle",
+      RotatingFileHandler writeTextFileSync to_csv to_parquet to_excel savefig extract_all to_json to_html to_markdown to_latex to_feather to_pickle imwrite",
         CallEffect::Write,
     ),
     (
@@ -118,6 +120,11 @@ const QUALIFIED: &[(&str, &str, CallEffect)] = &[
         "connect listen listenTls serve connectTls listenDatagram",
         CallEffect::Network,
     ),
+    (
+        "psycopg2 psycopg pymysql MySQLdb asyncpg pyodbc cx_Oracle oracledb mysql.connector connector pymongo redis",
+        "connect MongoClient Redis StrictRedis from_url create_pool",
+        CallEffect::Database,
+    ),
     ("sqlite3", "connect", CallEffect::Write),
     ("fs promises", "truncate rmdir unlink", CallEffect::Delete),
     ("Pathname", "rmtree delete unlink", CallEffect::Delete),
@@ -159,8 +166,22 @@ const QUALIFIED: &[(&str, &str, CallEffect)] = &[
         CallEffect::Network,
     ),
     ("os process POSIX", "kill", CallEffect::Kill),
+    (
+        "builtins __builtins__",
+        "exec compile eval execfile",
+        CallEffect::Evaluate,
+    ),
+    ("timeit", "timeit repeat", CallEffect::Evaluate),
+    ("cProfile profile", "run runctx", CallEffect::Evaluate),
+    ("fileinput", "input", CallEffect::Write),
+    (
+        "compileall",
+        "compile_dir compile_file compile_path",
+        CallEffect::Write,
+    ),
     ("process", "dlopen binding", CallEffect::Evaluate),
     ("ctypes", "CDLL cdll.LoadLibrary", CallEffect::Evaluate),
+    ("torch joblib", "load", CallEffect::Source),
     ("marshal pickle", "loads", CallEffect::Evaluate),
 ];
 
@@ -255,11 +276,13 @@ fn own(language: Language, name: &str, last: &str) -> Option<CallEffect> {
                     "symlink_to",
                     "hardlink_to",
                     "touch",
+                    "mkdir",
                 ]
                 .contains(&last) =>
         {
             Some(CallEffect::WriteReceiver)
         }
+        (Language::Python, _) if last == "save" => Some(CallEffect::Write),
         (Language::Python, ".rename" | ".rename_to" | ".replace_with") => Some(CallEffect::Move),
         (Language::Python, "exec" | "compile") => Some(CallEffect::Evaluate),
         (Language::JavaScript, "Function") => Some(CallEffect::Evaluate),

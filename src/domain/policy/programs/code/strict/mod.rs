@@ -83,6 +83,14 @@ error warn info debug readTextFile readTextFileSync file Error RegExp equal stri
 getLogger parse_args add_argument ZipFile TarFile is_zipfile is_tarfile getoutput Counter list set tuple dict sorted max min
 ";
 
+/// Methods that run, send or reach something whatever they belong to.
+const RISKY: &str = "
+system popen exec execfile execv execve execl spawn spawnl spawnv fork kill killpg send_signal exec_module load_module run_module run_path
+runsource runcode addsitedir sendall sendto sendmail storbinary dlopen setuid setgid chroot runInThisContext runInContext runInNewContext execSync
+execFile execFileSync spawnSync evaluate eval binding createRequire loadLibrary LoadLibrary CDLL syscall communicate_raw putenv unsetenv
+load_extension enable_load_extension find_class get_code source_to_code create_connection open_connection makefile
+";
+
 struct Reader<'t> {
     language: Language,
     tokens: &'t [Token],
@@ -219,6 +227,15 @@ impl Reader<'_> {
 
     /// Judges a member of a guarded module, unless the name has another meaning here.
     fn member(&self, at: usize, word: &str) -> Option<String> {
+        // `const {execSync} = require(…)` gives the function no other name, under which it would be called.
+        let is_taken = self.language == Language::JavaScript
+            && self.is_judged(word)
+            && (self.sign_at(at.checked_sub(1), '{') || self.sign_at(at.checked_sub(1), ','))
+            && (self.sign_at(Some(at + 1), '}') || self.sign_at(Some(at + 1), ','))
+            && self.is_unpacked(at);
+        if is_taken {
+            return None;
+        }
         if root(word) == word {
             return Some(format!("`{word}` as a value"));
         }
@@ -227,10 +244,30 @@ impl Reader<'_> {
         (!known).then(|| format!("`{word}`"))
     }
 
+    /// Returns whether a name stands in the braces into which a module is unpacked: `{ a, b } = require(…)`.
+    fn is_unpacked(&self, at: usize) -> bool {
+        let rest = self.tokens.get(at..).unwrap_or_default();
+        let Some(end) = rest.iter().position(|token| *token == Token::Sign('}')) else {
+            return false;
+        };
+        let is_flat = rest.get(..end).is_some_and(|inside| {
+            inside
+                .iter()
+                .all(|token| matches!(token, Token::Word(_) | Token::Sign(',')))
+        });
+        let loads = matches!(rest.get(end + 2), Some(Token::Word(word)) if words::is_loader(word));
+        is_flat && loads && rest.get(end + 1) == Some(&Token::Sign('='))
+    }
+
     /// Judges the method at the end of a dotted name.
     fn method(&self, word: &str) -> Option<String> {
         let last = word.rsplit('.').next().unwrap_or(word);
+        // Where a value comes from was looked at already: what it can be asked is seldom more than that.
+        let is_tame = matches!(self.language, Language::Python | Language::JavaScript)
+            && !last.starts_with('_')
+            && !is_in(RISKY, last);
         let known = self.foreign.is_some()
+            || is_tame
             || self.lists.methods.contains(last)
             || self.own.contains(last)
             || self.lists.types.contains(last)
@@ -420,11 +457,20 @@ impl Reader<'_> {
                     ["constructor", "__proto__", "mainModule", "_load", "binding"].contains(&text);
                 reaches.then(|| format!("`{text}`, through which anything can be reached"))
             }
+            Language::Python => {
+                let reaches = [
+                    "__globals__",
+                    "__subclasses__",
+                    "__builtins__",
+                    "__import__",
+                ];
+                let found = reaches.iter().find(|name| text.contains(*name));
+                found.map(|name| format!("`{name}`, through which anything can be reached"))
+            }
             Language::Php if is_runner(text) => Some(format!("the name of `{text}` as a value")),
             Language::Php
             | Language::Ruby
             | Language::Perl
-            | Language::Python
             | Language::Lua
             | Language::R
             | Language::Awk

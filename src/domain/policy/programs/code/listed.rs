@@ -1,0 +1,76 @@
+//! Variables of loops over what a folder holds, and methods of variables that hold one path.
+
+use std::collections::BTreeMap;
+
+use crate::domain::policy::{partial_text::NAME, programs::code::lex::Token};
+
+/// Takes the method of a variable that holds one constant apart.
+pub(super) fn method_of<'v, 'n>(
+    values: &'v BTreeMap<String, String>,
+    name: &'n str,
+) -> Option<(&'v String, &'n str)> {
+    let at = name.find('.').filter(|at| *at > 0)?;
+    let (head, method) = name.split_at_checked(at)?;
+    let is_path = |value: &&String| value.contains(['/', '~', NAME]);
+    Some((values.get(head).filter(is_path)?, method))
+}
+
+/// Returns the variables of loops over what a folder holds, each with the path it stands for: any name there.
+pub(super) fn listed(tokens: &[Token]) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for (at, token) in tokens.iter().enumerate() {
+        let is_in = matches!(token, Token::Word(word) if word == "in" || word == "of");
+        let back = |steps: usize| at.checked_sub(steps).and_then(|at| tokens.get(at));
+        let declares = ["for", "const", "let", "var"];
+        let is_loop =
+            matches!(back(2), Some(Token::Word(word)) if declares.contains(&word.as_str()));
+        if let (true, true, Some(Token::Word(name))) = (is_in, is_loop, back(1))
+            && let Some(path) = listing(tokens.get(at + 1..).unwrap_or_default())
+        {
+            drop(found.insert(name.clone(), path));
+        }
+    }
+    found
+}
+
+/// Returns what an expression lists that begins here.
+fn listing(tokens: &[Token]) -> Option<String> {
+    let named = |pattern: &str| {
+        pattern
+            .replace("**/", "")
+            .replace(['*', '?'], &NAME.to_string())
+    };
+    match tokens {
+        [Token::Word(order), Token::Sign('('), rest @ ..]
+            if ["sorted", "list", "reversed", "set"].contains(&order.as_str()) =>
+        {
+            listing(rest)
+        }
+        [Token::Word(call), ..]
+            if ["os.listdir", "fs.readdirSync", "Deno.readDirSync"].contains(&call.as_str()) =>
+        {
+            Some(NAME.to_string())
+        }
+        [
+            Token::Word(call),
+            Token::Sign('('),
+            Token::Text(pattern),
+            ..,
+        ] if ["glob.glob", "glob.iglob"].contains(&call.as_str()) => Some(named(pattern)),
+        [
+            Token::Text(folder),
+            Token::Word(call),
+            Token::Sign('('),
+            Token::Text(pattern),
+            ..,
+        ] if [".glob", ".rglob"].contains(&call.as_str()) => Some(format!(
+            "{}/{}",
+            folder.trim_end_matches('/'),
+            named(pattern)
+        )),
+        [Token::Text(folder), Token::Word(call), ..] if call == ".iterdir" => {
+            Some(format!("{}/{NAME}", folder.trim_end_matches('/')))
+        }
+        _ => None,
+    }
+}
