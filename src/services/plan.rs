@@ -245,8 +245,7 @@ impl PlanDriver<'_> {
                 reason
             },
             message,
-            timed_out: matches!(done.exit, AttemptExit::TimedOut | AttemptExit::Idle(_))
-                && !is_canceled,
+            timed_out: is_late(&done.exit) && !is_canceled,
             cached: done.exit == AttemptExit::Cached && !is_canceled,
             wait_ms: verdict
                 .wait
@@ -344,6 +343,19 @@ impl PlanDriver<'_> {
     }
 }
 
+/// Returns whether a deadline ended an attempt.
+const fn is_late(exit: &AttemptExit) -> bool {
+    match exit {
+        AttemptExit::TimedOut | AttemptExit::Idle(_) => true,
+        AttemptExit::Elsewhere(end) => end.timed_out,
+        AttemptExit::Code(_)
+        | AttemptExit::Overflowed(_)
+        | AttemptExit::OutputsMissing(_)
+        | AttemptExit::NotStarted(..)
+        | AttemptExit::Cached => false,
+    }
+}
+
 fn read(
     exit: &AttemptExit,
 ) -> (
@@ -380,6 +392,12 @@ fn read(
             Some(message.clone()),
         ),
         AttemptExit::Cached => (AttemptEnd::Success, Some(0), None, None),
+        AttemptExit::Elsewhere(end) => (
+            failure(end.code, end.can_retry),
+            end.code,
+            end.reason,
+            end.message.clone(),
+        ),
         AttemptExit::NotStarted(reason, message) => {
             let code = match reason {
                 StatusReason::ProcessStartFailed => 127,
