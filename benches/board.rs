@@ -145,6 +145,7 @@ impl Filler {
     fn begin(&mut self) {
         self.tell(&Input::ServiceStarted {
             instance: "bench".into(),
+            adopt: std::collections::BTreeSet::new(),
         });
         for name in ["dispatcher", "cycle-manager", "worker-1", "judge"] {
             self.tell(&Input::StartProcess {

@@ -3,8 +3,9 @@
 //! `cargo bench --bench cluster` (a minute or two; `TOS_BENCH_ORDERS` changes how many orders lie in the queue at most.)
 //!
 //! A real nats-server on loopback, its store on the real disk. «bare» publishes messages of the size of an order and waits for each
-//! answer, 256 at a time; «handed over» is the way of a controller, from the order to its place in the queue; «done» is the whole
-//! way: handed over, claimed by a worker in this process, reported, taken in.
+//! answer, 256 at a time, in one part before and one part after each of ours; «handed over» is the way of a controller, from the order to its place in the queue; «done» is the whole
+//! way: handed over, claimed by a worker in this process, reported, taken in. «taken over» is how long it takes until a second controller serves
+//! after the leading one was killed, in lifetimes of the leader's key.
 
 #![expect(
     clippy::disallowed_methods,
@@ -139,6 +140,7 @@ async fn bare(url: &str, body: Vec<u8>, count: u64) -> f64 {
         subjects: vec!["bare.*".to_owned()],
         ..Default::default()
     };
+    drop(context.delete_stream("BARE").await);
     context.create_stream(config).await.unwrap();
     let began = Instant::now();
     let sent = stream::iter(0..count).map(|number| {
@@ -305,6 +307,50 @@ async fn done(url: &str, count: u64) -> f64 {
     rate
 }
 
+/// Kills a leading controller; returns after how many lifetimes of the leader's key the other one serves.
+fn taken_over(url: &str, board: &str) -> f64 {
+    let lease = 9;
+    let tos = |folder: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tos"));
+        let words = ["serve", "--nats", url, "--nats-board", board];
+        command
+            .args(words)
+            .args(["--nats-lease", &lease.to_string()]);
+        command.current_dir(folder).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    };
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/service/project");
+    for folder in &folders {
+        for name in ["agent.sh", "test.sh", "greet.sh"] {
+            std::fs::copy(sample.join(name), folder.path().join(name)).unwrap();
+        }
+        std::fs::create_dir(folder.path().join("config")).unwrap();
+        let config = "config/service.toml";
+        std::fs::copy(sample.join(config), folder.path().join(config)).unwrap();
+        git(folder.path(), &["init", "-q"]);
+        git(folder.path(), &["add", "-A"]);
+        git(folder.path(), &["commit", "-q", "-m", "start"]);
+    }
+    let serves = |folder: &Path| folder.join(".tos/serve.json").exists();
+    let mut first = tos(folders[0].path());
+    while !serves(folders[0].path()) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mut second = tos(folders[1].path());
+    // It has read who leads by then, and waits.
+    std::thread::sleep(Duration::from_secs(2));
+    let began = Instant::now();
+    first.kill().unwrap();
+    while !serves(folders[1].path()) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let took = began.elapsed().as_secs_f64() / f64::from(lease / 3);
+    drop((first.wait(), second.kill(), second.wait()));
+    took
+}
+
 fn main() {
     let most = std::env::var("TOS_BENCH_ORDERS").map_or(100_000, |text| text.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
@@ -317,10 +363,12 @@ fn main() {
         .unwrap();
     runtime.block_on(async {
         let few = most.min(10_000);
-        let bare = bare(&url, body, few).await;
-        println!("bare publish and answer: {bare:.0}/s");
         for count in [few, most] {
+            let before = bare(&url, body.clone(), few).await;
             let rate = handed_over(&url, count).await;
+            let after = bare(&url, body.clone(), few).await;
+            let bare = (before + after) / 2.0;
+            println!("bare publish and answer: {before:.0}/s before, {after:.0}/s after");
             println!(
                 "handed over, {count} in the queue: {rate:.0}/s, {:.2} of bare",
                 rate / bare
@@ -329,4 +377,8 @@ fn main() {
         let rate = done(&url, WHOLE).await;
         println!("done, the whole way, one worker with 4 slots: {rate:.0}/s");
     });
+    for round in 0..3 {
+        let took = taken_over(&url, &format!("over{round}"));
+        println!("taken over after {took:.2} lifetimes of the key");
+    }
 }

@@ -54,8 +54,8 @@ use crate::{
     },
     ports::{
         board_store::BoardStore, clock::Clock, cluster::ClusterMember, drill_site::DrillSites,
-        event_sink::EventSink, ledger::Ledger, notifier::Notifier, schedules::Schedules,
-        worktrees::Worktrees as _,
+        event_sink::EventSink, ledger::Ledger, notifier::Notifier, plan_work::PlanMember,
+        schedules::Schedules, worktrees::Worktrees as _,
     },
     services::{tasks, tasks::SessionPorts},
 };
@@ -464,6 +464,15 @@ impl TaskServiceFactory for AppContext {
         name: &str,
     ) -> Result<Arc<dyn ClusterMember>, CliError> {
         service::cluster(self, global, options, name)
+    }
+
+    fn plan_cluster(
+        &self,
+        global: &GlobalArgs,
+        options: &ClusterArgs,
+        name: &str,
+    ) -> Result<Arc<dyn PlanMember>, CliError> {
+        Ok(Arc::new(service::member(self, global, options, name)?))
     }
 
     fn folder_name(&self, global: &GlobalArgs) -> String {

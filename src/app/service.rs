@@ -120,6 +120,16 @@ pub(super) fn cluster(
     options: &ClusterArgs,
     name: &str,
 ) -> Result<Arc<dyn ClusterMember>, CliError> {
+    Ok(Arc::new(member(context, global, options, name)?))
+}
+
+/// Connects to a cluster, whatever for.
+pub(super) fn member(
+    context: &AppContext,
+    global: &GlobalArgs,
+    options: &ClusterArgs,
+    name: &str,
+) -> Result<NatsMember, CliError> {
     let root = files::canonical(&context.root(global));
     let login = NatsOptions {
         url: options.require_url()?.to_owned(),
@@ -135,7 +145,7 @@ pub(super) fn cluster(
     };
     let redactor = context.redactor().clone();
     let member = NatsMember::connect(&login, &board, &root, &root.join(FILE), redactor);
-    Ok(Arc::new(member.map_err(|error| CliError::Setup(error.0))?))
+    member.map_err(|error| CliError::Setup(error.0))
 }
 
 /// Returns the name of the folder that a root is.

@@ -8,6 +8,7 @@ use crate::{
         container::{self, LocalContainers},
         files,
         job::approvals::DenyAllApprovals,
+        plan::LocalTaskMaker,
     },
     app::context::AppContext,
     interfaces::cli::{
@@ -24,7 +25,11 @@ pub(super) fn worker_services(context: &AppContext, global: &GlobalArgs) -> Work
         logs: Arc::new(LogFiles::new(root.join(".tos/board-logs"))),
         // Nobody sits at a worker's machine.
         approvals: Arc::new(DenyAllApprovals),
-        containers: container_maker(context, root),
+        containers: container_maker(context, root.clone()),
+        task_maker: Box::new(move |more| {
+            let words = [vec!["--root".to_owned(), root.display().to_string()], more].concat();
+            Arc::new(LocalTaskMaker::new(&root, words))
+        }),
     }
 }
 

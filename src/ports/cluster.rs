@@ -1,8 +1,16 @@
 //! Other machines: work handed out to them, and work taken from a controller.
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use crate::domain::cluster::{ClusterControls, ClusterView, WorkOrder, WorkResult, WorkerInfo};
+use crate::domain::{
+    board::Fence,
+    cluster::{ClusterControls, ClusterView, WorkOrder, WorkResult, WorkerInfo},
+};
 
 use super::{BoxFuture, board_store::BoardStore};
 
@@ -32,8 +40,18 @@ pub trait RunDispatcher: Send + Sync {
         lines: LineSink,
     ) -> BoxFuture<'static, Result<WorkResult, Error>>;
 
+    /// Returns the leases under which workers did something for a controller before this one, or had something to report, when this was
+    /// opened. What comes of them is kept until it is asked for by handing the same order out again.
+    fn under_way(&self) -> BoxFuture<'static, BTreeSet<Fence>>;
+
     /// Returns who works, and how much lies in the queue.
     fn view(&self) -> BoxFuture<'static, Result<ClusterView, Error>>;
+
+    /// Sees to it that a controller that takes over can have a commit.
+    fn share(&self, commit: &str) -> BoxFuture<'static, Result<(), Error>>;
+
+    /// Brings a commit here that a controller before this one had: an attempt, or what was to be merged. Does nothing where it is here.
+    fn bring(&self, commit: &str) -> BoxFuture<'static, Result<(), Error>>;
 
     /// Keeps the commit that a branch of the board stands at, for a controller that takes over.
     fn keep_tip(&self, branch: &str, commit: &str) -> BoxFuture<'static, Result<(), Error>>;
@@ -41,8 +59,8 @@ pub trait RunDispatcher: Send + Sync {
 
 /// The right to lead.
 pub struct LeadershipGuard {
-    /// Completes when the right is lost.
-    pub lost: BoxFuture<'static, ()>,
+    /// Completes with the reason when the right is lost, or when this controller cannot use it any more.
+    pub lost: BoxFuture<'static, String>,
     /// The right itself; it is given back when this is dropped.
     pub right: Box<dyn Any + Send>,
 }
@@ -67,8 +85,9 @@ pub trait ClusterMember: Send + Sync {
     /// Opens the controller's side of the queue. Blocks.
     fn runs(&self) -> Result<Arc<dyn RunDispatcher>, Error>;
 
-    /// Brings the commits here that branches of the board stand at. Blocks.
-    fn tips(&self) -> Result<Vec<(String, String)>, Error>;
+    /// Brings the commits here that branches of the board stand at: those that `known` names, and for other branches what was kept last.
+    /// Blocks.
+    fn tips(&self, known: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Error>;
 
     /// Opens a worker's side of the queue; `notices` is given what the person there has to know. Blocks.
     fn orders(&self, card: WorkerInfo, notices: LineSink) -> Result<Arc<dyn OrderQueue>, Error>;

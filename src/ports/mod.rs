@@ -24,6 +24,7 @@ pub mod model;
 pub mod notifier;
 pub mod plan_host;
 pub mod plan_store;
+pub mod plan_work;
 pub mod probe;
 pub mod process_logs;
 pub mod runner;

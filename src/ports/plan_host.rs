@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     domain::{
+        cluster::PlanEnd,
         plan::{
             TaskIndex,
             event::{Artifact, Millis},
@@ -135,6 +136,8 @@ pub enum AttemptEndReason {
     NotStarted(StatusReason, String),
     /// By an equal success in the past.
     Cached,
+    /// On another machine, without success.
+    Elsewhere(PlanEnd),
 }
 
 /// Runs tasks.

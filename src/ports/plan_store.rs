@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,7 +13,10 @@ use crate::{
         event::{Millis, PlanEvent, PlanSource, RunCreated},
         state::RunState,
     },
-    ports::plan_host::{TaskConfinement, TaskHost},
+    ports::{
+        plan_host::{TaskConfinement, TaskHost},
+        plan_work::RemoteTasks,
+    },
 };
 
 /// Why a plan cannot be loaded.
@@ -243,11 +247,13 @@ pub trait RunDir {
     /// Deletes the run; the caller holds the lock.
     fn delete(&mut self) -> Result<u64, Error>;
 
-    /// Returns the host that runs the tasks of `plan` for this run, behind the `guard` where its policy is enforced.
+    /// Returns the host that runs the tasks of `plan` for this run, behind the `guard` where its policy is enforced, or on other
+    /// machines, which have walls of their own.
     fn host<'plan>(
         &self,
         plan: &'plan Plan,
         state: &RunState,
         guard: Option<TaskConfinement>,
+        remote: Option<Arc<dyn RemoteTasks>>,
     ) -> Result<Box<dyn TaskHost + 'plan>, Error>;
 }

@@ -7,6 +7,7 @@ pub mod job;
 pub mod night;
 pub mod notify;
 pub mod plan;
+pub mod plan_worker;
 pub mod tasks;
 
 pub use crate::services::job::effects::JobPorts;

@@ -245,10 +245,7 @@ impl PlanDriver<'_> {
                 reason
             },
             message,
-            timed_out: matches!(
-                done.exit,
-                AttemptEndReason::TimedOut | AttemptEndReason::Idle(_)
-            ) && !is_canceled,
+            timed_out: is_late(&done.exit) && !is_canceled,
             cached: done.exit == AttemptEndReason::Cached && !is_canceled,
             wait_ms: verdict
                 .wait
@@ -346,6 +343,19 @@ impl PlanDriver<'_> {
     }
 }
 
+/// Returns whether a deadline ended an attempt.
+const fn is_late(exit: &AttemptEndReason) -> bool {
+    match exit {
+        AttemptEndReason::TimedOut | AttemptEndReason::Idle(_) => true,
+        AttemptEndReason::Elsewhere(end) => end.timed_out,
+        AttemptEndReason::Code(_)
+        | AttemptEndReason::Overflowed(_)
+        | AttemptEndReason::OutputsMissing(_)
+        | AttemptEndReason::NotStarted(..)
+        | AttemptEndReason::Cached => false,
+    }
+}
+
 fn read(
     exit: &AttemptEndReason,
 ) -> (
@@ -382,6 +392,12 @@ fn read(
             Some(message.clone()),
         ),
         AttemptEndReason::Cached => (AttemptResult::Success, Some(0), None, None),
+        AttemptEndReason::Elsewhere(end) => (
+            failure(end.code, end.can_retry),
+            end.code,
+            end.reason,
+            end.message.clone(),
+        ),
         AttemptEndReason::NotStarted(reason, message) => {
             let code = match reason {
                 StatusReason::ProcessStartFailed => 127,

@@ -1,6 +1,11 @@
 //! Who may do what: TLS, credentials and permissions with a server that enforces them, and secrets that stay where they are.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use async_nats::{ConnectOptions, jetstream};
 use nkeys::{KeyPair, KeyPairType};
@@ -19,6 +24,7 @@ const WORKER: (&[&str], &[&str]) = (
     &[
         "tos.test.result.*",
         "tos.test.line.*",
+        "tos.test.planned.*",
         "$JS.API.STREAM.INFO.*",
         "$JS.API.STREAM.MSG.GET.*",
         "$JS.API.DIRECT.GET.>",
@@ -29,6 +35,7 @@ const WORKER: (&[&str], &[&str]) = (
         "$JS.API.CONSUMER.MSG.NEXT.TOS_test_WORK.*",
         "$JS.API.STREAM.PURGE.OBJ_TOS_test_ATTEMPTS",
         "$JS.API.STREAM.PURGE.OBJ_TOS_test_LOGS",
+        "$JS.API.STREAM.PURGE.OBJ_TOS_test_PLANFILES",
         "$JS.ACK.>",
         "$JS.FC.>",
         "$KV.TOS_test_WORKERS.>",
@@ -36,8 +43,9 @@ const WORKER: (&[&str], &[&str]) = (
         "$KV.TOS_test_BEATS.>",
         "$O.TOS_test_ATTEMPTS.>",
         "$O.TOS_test_LOGS.>",
+        "$O.TOS_test_PLANFILES.>",
     ],
-    &["tos.test.stop.*", "_INBOX.>"],
+    &["tos.test.stop.*", "tos.test.planstop.*", "_INBOX.>"],
 );
 
 fn base64(bytes: &[u8]) -> String {
@@ -201,6 +209,31 @@ async fn a_worker_with_a_file_of_its_own_does_its_work_over_tls_and_nothing_else
         "{logs}\n{}",
         worker.said()
     );
+    // The same file makes tasks of plans, once whoever runs a plan has made the queues.
+    fs::write(
+        place.top.join("plan.yaml"),
+        "tasks:\n- {id: a, shell: \"echo made > made.txt; seq 9000\", outputs: [made.txt]}\n",
+    )
+    .unwrap();
+    let run = [
+        &["plan".to_owned(), "run".to_owned(), "plan.yaml".to_owned()],
+        &controller[..],
+    ]
+    .concat();
+    let mut runner = place.command(&borrowed(&run));
+    let mut runner = runner
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    Place::until_true(|| {
+        let runs = fs::read_dir(place.top.join(".tos/runs"));
+        runs.is_ok_and(|mut runs| runs.any(|run| holds(&run.unwrap().path(), "started")))
+    });
+    let more = ["--roles", "none", "--plan-slots", "1"];
+    let maker = Worker::start_with(&borrowed(&own), "maker", &more, &[]);
+    assert!(runner.wait().unwrap().success(), "{}", maker.said());
+    assert!(place.top.join("made.txt").exists());
     // With the same file somebody tries to write what only a controller may write.
     let folder = server.folder.path();
     let login = ConnectOptions::with_credentials_file(folder.join("worker.creds"))

@@ -9,8 +9,10 @@
 )]
 
 mod access;
+mod lost_server;
 mod nats;
 mod operators;
+mod plans;
 mod storm;
 mod workers;
 
@@ -223,6 +225,39 @@ fn a_controller_that_is_gone_is_followed_by_another_with_everything() {
         starting.ask("GET", &format!("/tasks/{task}"), &Value::Null)["task"]["status"],
         "done"
     );
+}
+
+#[test]
+fn an_attempt_goes_on_although_its_controller_is_gone() {
+    let server = NatsServer::start();
+    let place = Place::new("");
+    let agent = "case \"$1\" in *slow*) sleep 61418 || true ;; esac\nprintf 'x\\n' > \"notes-$TOS_TASK.txt\"\n";
+    fs::write(place.top.join("agent.sh"), agent).unwrap();
+    git(&place.top, &["commit", "-qam", "an agent that is slow"]);
+    let mut first = Service::start_with_options(&place, &options(&server));
+    let _worker = Worker::start(&server, "desk");
+    let quick = first.add(json!({ "title": "a note" }));
+    first.until(quick, "done");
+    let task = first.add(json!({ "title": "be slow" }));
+    first.until(task, "running");
+    place.until_process("sleep 61418", true);
+    let other = place.cloned_at_the_start();
+    let second = std::thread::scope(|scope| {
+        let standby = scope.spawn(|| Service::start_with_options(&other, &options(&server)));
+        other.until_log("leads this board");
+        first.kill();
+        standby.join().unwrap()
+    });
+    let asked = |path: &str| second.ask("GET", path, &Value::Null);
+    assert_eq!(
+        asked(&format!("/tasks/{task}"))["task"]["status"],
+        "running"
+    );
+    // What it waited for comes about, and the attempt ends as it would have.
+    drop(Command::new("pkill").args(["-f", "^sleep 61418"]).status());
+    second.until(task, "done");
+    let runs = asked(&format!("/tasks/{task}"))["runs"].take();
+    assert_eq!(runs.as_array().unwrap().len(), 1, "{runs}");
 }
 
 #[test]

@@ -18,14 +18,14 @@ use serde_json::{Value, json};
 use crate::{chance::Chance, nats::free_port, place::Place, repository::git, signal};
 
 /// Three servers that know each other.
-struct Servers {
+pub(crate) struct Servers {
     folder: tempfile::TempDir,
     ports: Vec<(u16, u16)>,
     children: Vec<Child>,
 }
 
 impl Servers {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut servers = Self {
             folder: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(),
             ports: (0..3).map(|_| (free_port(), free_port())).collect(),
@@ -67,7 +67,7 @@ impl Servers {
             .unwrap()
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let urls = self
             .ports
             .iter()
@@ -75,8 +75,14 @@ impl Servers {
         urls.collect::<Vec<_>>().join(",")
     }
 
+    /// Kills one of them for good.
+    pub(crate) fn lose(&mut self, number: usize) {
+        drop(self.children[number].kill());
+        drop(self.children[number].wait());
+    }
+
     /// Waits until streams with three copies can be made.
-    async fn until_ready(&self) {
+    pub(crate) async fn until_ready(&self) {
         let client = async_nats::ConnectOptions::new().retry_on_initial_connect();
         let urls: Vec<String> = self.url().split(',').map(str::to_owned).collect();
         let client = client.connect(urls).await.unwrap();
@@ -210,7 +216,16 @@ impl Storm {
             self.revive();
             std::thread::sleep(Duration::from_millis(50));
         }
-        panic!("no controller answers {method} {path}: {}", self.said());
+        let answers = self.controllers.iter().map(|one| {
+            let state = fs::read_to_string(format!("/proc/{}/stat", one.child.id()));
+            let answer = answered(&one.place, method, path, body);
+            format!("{state:?}: {answer:?}")
+        });
+        let answers: Vec<String> = answers.collect();
+        panic!(
+            "no controller answers {method} {path}: {answers:#?} {}",
+            self.said()
+        );
     }
 
     /// Says yes to whatever the board asks.
@@ -267,8 +282,18 @@ impl Storm {
     }
 }
 
-/// Asks the controller of a place; `None` where none answers there.
+/// Asks the controller of a place; `None` where none answers there, or with a refusal.
 fn asked(place: &Place, method: &str, path: &str, body: &Value) -> Option<Value> {
+    let text = answered(place, method, path, body)?;
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    head.split(' ')
+        .nth(1)?
+        .starts_with('2')
+        .then(|| serde_json::from_str(body).ok())?
+}
+
+/// Returns whatever the controller of a place answers.
+fn answered(place: &Place, method: &str, path: &str, body: &Value) -> Option<String> {
     let text = fs::read_to_string(place.top.join(".tos/serve.json")).ok()?;
     let found: Value = serde_json::from_str(&text).ok()?;
     let (address, token) = (found["address"].as_str()?, found["token"].as_str()?);
@@ -288,11 +313,7 @@ fn asked(place: &Place, method: &str, path: &str, body: &Value) -> Option<Value>
     .ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
-    let (head, body) = text.split_once("\r\n\r\n")?;
-    head.split(' ')
-        .nth(1)?
-        .starts_with('2')
-        .then(|| serde_json::from_str(body).ok())?
+    Some(text)
 }
 
 /// Returns what was written of an event: its word and its fields.

@@ -323,7 +323,10 @@ impl World {
 
     fn start_service(&mut self) -> Step {
         let instance = format!("service {}", self.epoch);
-        self.submit(Input::ServiceStarted { instance })
+        self.submit(Input::ServiceStarted {
+            instance,
+            adopt: std::collections::BTreeSet::new(),
+        })
     }
 
     fn crash(&mut self) -> Step {

@@ -352,6 +352,7 @@ mod tests {
         let mut first = 1;
         let start = Input::ServiceStarted {
             instance: "a".into(),
+            adopt: std::collections::BTreeSet::new(),
         };
         let spec = TaskSpec {
             title: "one".into(),

@@ -51,6 +51,14 @@ impl GitBundles {
         self.git(&words).map(|_| true)
     }
 
+    /// Writes a commit that nobody needs here to a file, with everything in it; it is not kept.
+    pub fn write_only(&self, commit: &str, file: &Path) -> Result<(), String> {
+        let written = self.write(commit, None, file);
+        // One that stays costs a name and no more.
+        drop(self.git(&["update-ref", "-d", &reference(commit)]));
+        written.map(drop)
+    }
+
     /// Reads a file that holds a commit.
     pub fn read(&self, commit: &str, file: &Path) -> Result<(), String> {
         self.git(&["bundle", "unbundle", &file.to_string_lossy()])?;

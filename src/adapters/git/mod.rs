@@ -20,6 +20,7 @@ mod objects;
 pub mod options;
 mod paths;
 mod program;
+pub mod project;
 mod refs;
 pub(in crate::adapters) mod remote;
 pub(in crate::adapters) mod repository;

@@ -112,20 +112,23 @@ impl NatsBoard {
         }
     }
 
+    /// Writes nothing any more, and lets somebody else lead.
+    fn give_up(&mut self, told: String) -> Error {
+        self.cluster.give_up(&told);
+        self.broken = Some(told.clone());
+        Error(told)
+    }
+
     fn append_to_log(&mut self, first: u64, events: &[Event]) -> Result<(), Error> {
         let body = serde_json::to_vec(events).map_err(|error| Error(error.to_string()))?;
         match self.log.append(first, &body) {
             Ok(()) => Ok(()),
-            Err(AppendError::Deposed) => {
-                let told = AppendError::Deposed.to_string();
-                self.broken = Some(told.clone());
-                Err(Error(told))
-            }
+            Err(AppendError::Deposed) => Err(self.give_up(AppendError::Deposed.to_string())),
             Err(AppendError::Unavailable(why)) => {
                 // It may have arrived; whoever goes on without knowing would go on from the wrong place.
-                let told = format!("{why}; start `tos serve` again, it reads what was written");
-                self.broken = Some(told.clone());
-                Err(Error(told))
+                Err(self.give_up(format!(
+                    "{why}; start `tos serve` again, it reads what was written"
+                )))
             }
         }
     }
@@ -144,12 +147,11 @@ impl BoardStore for NatsBoard {
             return Err(Error(why.clone()));
         }
         self.append_to_log(batch.first, &batch.events)?;
-        self.projection.append(batch).map_err(|error| {
-            let told = format!(
+        let kept = self.projection.append(batch);
+        kept.map_err(|error| {
+            self.give_up(format!(
                 "{error}; start `tos serve` again when that is mended, it reads what was written"
-            );
-            self.broken = Some(told.clone());
-            Error(told)
+            ))
         })
     }
 

@@ -16,7 +16,10 @@ use async_nats::{
     Client, ConnectOptions,
     jetstream::{self, Context, stream},
 };
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{oneshot, watch},
+};
 
 /// How often something is asked for that has to be there before anything else can begin.
 const ASKED: u32 = 6;
@@ -53,6 +56,8 @@ pub(super) struct NatsConnection {
     pub(super) lease: Duration,
     /// This controller leads, so it is the one that makes streams.
     leads: AtomicBool,
+    /// Why this controller cannot go on, once it cannot.
+    given_up: watch::Sender<Option<String>>,
     runtime: Handle,
     // The thread of the connection ends when this is dropped.
     _alive: oneshot::Sender<()>,
@@ -106,6 +111,7 @@ impl NatsConnection {
             replicas: if servers >= 3 { 3 } else { 1 },
             lease: login.lease.max(Duration::from_secs(1)),
             leads: AtomicBool::new(false),
+            given_up: watch::Sender::new(None),
             runtime,
             _alive: alive,
         };
@@ -115,6 +121,16 @@ impl NatsConnection {
     /// Notes that this controller leads.
     pub(super) fn set_leading(&self) {
         self.leads.store(true, Ordering::Relaxed);
+    }
+
+    /// Says that this controller cannot go on: it holds the leader's key, and somebody else has to have it.
+    pub(super) fn give_up(&self, why: &str) {
+        self.given_up.send_replace(Some(why.to_owned()));
+    }
+
+    /// Returns what says when this controller cannot go on.
+    pub(super) fn given_up(&self) -> watch::Receiver<Option<String>> {
+        self.given_up.subscribe()
     }
 
     /// Opens a stream. Whoever leads makes it, and brings one of an older version to the form of this one; everybody else

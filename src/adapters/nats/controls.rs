@@ -6,7 +6,10 @@ use async_nats::jetstream::kv;
 use futures_util::StreamExt as _;
 use tokio::sync::watch;
 
-use super::connection::NatsConnection;
+use super::{
+    connection::NatsConnection,
+    patience::{keys, patiently},
+};
 use crate::domain::cluster::ClusterControls;
 
 /// How often the whole bucket is read although nobody told of a change.
@@ -28,11 +31,8 @@ impl ControlBucket {
 
     /// Reads everything.
     pub(super) async fn read(&self) -> Result<ClusterControls, String> {
-        let keys = self.bucket.keys().await;
-        let mut keys = keys.map_err(|error| error.to_string())?;
         let mut entries = Vec::new();
-        while let Some(key) = keys.next().await {
-            let key = key.map_err(|error| error.to_string())?;
+        for key in keys(&self.bucket).await? {
             let value = self.bucket.get(&key).await;
             if let Some(value) = value.map_err(|error| error.to_string())? {
                 entries.push((key, String::from_utf8_lossy(&value).into_owned()));
@@ -46,13 +46,16 @@ impl ControlBucket {
 
     /// Writes an entry, unless it stands there already.
     pub(super) async fn put(&self, key: &str, value: &str) -> Result<(), String> {
-        let known = self.bucket.get(key).await;
-        let known = known.map_err(|error| error.to_string())?;
-        if known.is_some_and(|known| known == value.as_bytes()) {
-            return Ok(());
-        }
-        let put = self.bucket.put(key, value.to_owned().into()).await;
-        put.map(drop).map_err(|error| error.to_string())
+        patiently(|| async move {
+            let known = self.bucket.get(key).await;
+            let known = known.map_err(|error| error.to_string())?;
+            if known.is_some_and(|known| known == value.as_bytes()) {
+                return Ok(());
+            }
+            let put = self.bucket.put(key, value.to_owned().into()).await;
+            put.map(drop).map_err(|error| error.to_string())
+        })
+        .await
     }
 
     /// Takes an entry away.

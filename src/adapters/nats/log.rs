@@ -9,17 +9,18 @@ use std::{sync::Arc, time::Duration};
 use async_nats::{
     HeaderMap,
     jetstream::{
-        consumer::{DeliverPolicy, pull},
         context::PublishErrorKind,
         stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream},
     },
 };
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 
 use super::{
     connection::{NatsConnection, open_error},
+    patience::{leading_message_at, message_at},
     publish::{MESSAGE_ID_HEADER, publish},
 };
+use crate::domain::cluster::{Refused, batch_id, refused};
 
 /// The number of the first event of a batch.
 const FIRST: &str = "Tos-First";
@@ -27,6 +28,9 @@ const FIRST: &str = "Tos-First";
 const PART: &str = "Tos-Part";
 /// The size of a part, well below what a server takes in its default settings.
 const PART_BYTES: usize = 512 * 1024;
+
+/// How many messages are asked for at a time where the log is read.
+const AHEAD: usize = 64;
 
 /// Why a batch was not appended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,29 +111,14 @@ impl EventLog {
         if end < from {
             return Ok(batches);
         }
-        let config = pull::OrderedConfig {
-            deliver_policy: DeliverPolicy::ByStartSequence {
-                start_sequence: from,
-            },
-            ..pull::OrderedConfig::default()
-        };
-        let consumer = self.stream.create_consumer(config).await;
-        let consumer = consumer.map_err(|error| error.to_string())?;
-        let messages = consumer.messages().await;
-        let mut messages = messages.map_err(|error| error.to_string())?;
         let mut collected = Parts::default();
+        // Nothing is ever taken out of the log, so there is a message at every place.
+        let messages = stream::iter(from..=end).map(|place| message_at(&self.stream, place));
+        let mut messages = messages.buffered(AHEAD);
         while let Some(message) = messages.next().await {
-            let message = message.map_err(|error| error.to_string())?;
-            let sequence = message
-                .info()
-                .map_err(|error| error.to_string())?
-                .stream_sequence;
-            let headers = message.headers.as_ref();
-            if let Some(batch) = collected.take(headers, &message.payload)? {
-                batches.push((sequence, batch));
-            }
-            if sequence >= end {
-                break;
+            let message = message?;
+            if let Some(batch) = collected.take(&message.headers, &message.payload)? {
+                batches.push((message.sequence, batch));
             }
         }
         Ok(batches)
@@ -151,9 +140,8 @@ impl EventLog {
             // The last message whose batch begins at or before the event.
             while low + 1 < high {
                 let middle = low + (high - low) / 2;
-                let message = self.stream.direct_get(middle).await;
-                let message = message.map_err(|error| error.to_string())?;
-                if number(Some(&message.headers), FIRST)? <= event {
+                let message = message_at(&self.stream, middle).await?;
+                if number(&message.headers, FIRST)? <= event {
                     low = middle;
                 } else {
                     high = middle;
@@ -161,9 +149,8 @@ impl EventLog {
             }
             // A batch in parts begins with its first one.
             while low > begin && low <= end {
-                let message = self.stream.direct_get(low).await;
-                let message = message.map_err(|error| error.to_string())?;
-                if part(Some(&message.headers))?.0 == 1 {
+                let message = message_at(&self.stream, low).await?;
+                if part(&message.headers)?.0 == 1 {
                     break;
                 }
                 low -= 1;
@@ -196,7 +183,7 @@ impl EventLog {
         count: usize,
         part: &[u8],
     ) -> Result<u64, AppendError> {
-        let id = format!("{}-{first}-{}-{index}", self.writer, self.last);
+        let id = batch_id(&self.writer, first, self.last, index);
         let mut headers = HeaderMap::new();
         headers.insert(FIRST, first.to_string().as_str());
         headers.insert(PART, format!("{index}/{count}").as_str());
@@ -220,10 +207,12 @@ impl EventLog {
     /// Returns the sequence of the message after the last known one, if it is the one with this id.
     async fn ours(&self, id: &str) -> Result<u64, AppendError> {
         let next = self.last + 1;
-        match self.stream.direct_get(next).await {
-            Ok(message) if text(Some(&message.headers), MESSAGE_ID_HEADER) == Some(id) => Ok(next),
-            Ok(_) => Err(AppendError::Deposed),
-            Err(error) => Err(AppendError::Unavailable(error.to_string())),
+        match leading_message_at(&self.stream, next).await {
+            Ok(message) => match refused(id, text(&message.headers, MESSAGE_ID_HEADER)) {
+                Refused::Ours => Ok(next),
+                Refused::Deposed => Err(AppendError::Deposed),
+            },
+            Err(why) => Err(AppendError::Unavailable(why)),
         }
     }
 }
@@ -238,11 +227,7 @@ struct Parts {
 
 impl Parts {
     /// Takes the next message; returns a batch when it is whole.
-    fn take(
-        &mut self,
-        headers: Option<&HeaderMap>,
-        payload: &[u8],
-    ) -> Result<Option<Batch>, String> {
+    fn take(&mut self, headers: &HeaderMap, payload: &[u8]) -> Result<Option<Batch>, String> {
         let first = number(headers, FIRST)?;
         let (index, count) = part(headers)?;
         if index == 1 {
@@ -268,16 +253,16 @@ impl Parts {
     }
 }
 
-fn text<'a>(headers: Option<&'a HeaderMap>, name: &str) -> Option<&'a str> {
-    headers?.get(name).map(async_nats::HeaderValue::as_str)
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).map(async_nats::HeaderValue::as_str)
 }
 
-fn number(headers: Option<&HeaderMap>, name: &str) -> Result<u64, String> {
+fn number(headers: &HeaderMap, name: &str) -> Result<u64, String> {
     let value = text(headers, name).and_then(|value| value.parse().ok());
     value.ok_or_else(|| format!("a message has no number in {name}"))
 }
 
-fn part(headers: Option<&HeaderMap>) -> Result<(usize, usize), String> {
+fn part(headers: &HeaderMap) -> Result<(usize, usize), String> {
     let value = text(headers, PART).and_then(|value| {
         let (index, count) = value.split_once('/')?;
         Some((index.parse().ok()?, count.parse().ok()?))
@@ -299,24 +284,24 @@ mod tests {
     #[test]
     fn a_batch_in_parts_counts_when_its_last_part_is_there() {
         let mut parts = Parts::default();
-        assert_eq!(parts.take(Some(&headers(1, "1/2")), b"a"), Ok(None));
+        assert_eq!(parts.take(&headers(1, "1/2"), b"a"), Ok(None));
         let whole = Batch {
             first: 1,
             body: b"ab".to_vec(),
         };
-        assert_eq!(parts.take(Some(&headers(1, "2/2")), b"b"), Ok(Some(whole)));
+        assert_eq!(parts.take(&headers(1, "2/2"), b"b"), Ok(Some(whole)));
     }
 
     #[test]
     fn a_batch_that_was_never_ended_is_forgotten_for_the_next() {
         let mut parts = Parts::default();
-        assert_eq!(parts.take(Some(&headers(1, "1/2")), b"lost"), Ok(None));
+        assert_eq!(parts.take(&headers(1, "1/2"), b"lost"), Ok(None));
         let next = Batch {
             first: 1,
             body: b"x".to_vec(),
         };
-        assert_eq!(parts.take(Some(&headers(1, "1/1")), b"x"), Ok(Some(next)));
-        assert!(parts.take(Some(&headers(2, "2/2")), b"y").is_err());
-        assert!(parts.take(None, b"y").is_err());
+        assert_eq!(parts.take(&headers(1, "1/1"), b"x"), Ok(Some(next)));
+        assert!(parts.take(&headers(2, "2/2"), b"y").is_err());
+        assert!(parts.take(&HeaderMap::new(), b"y").is_err());
     }
 }

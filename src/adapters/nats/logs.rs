@@ -6,14 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use async_nats::jetstream::object_store::ObjectStore;
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
-use tokio::io::AsyncReadExt as _;
 
-use super::{
-    connection::NatsConnection,
-    objects::{RETENTION, bucket, put_bytes},
-};
+use super::{blobs::Blobs, connection::NatsConnection, objects::RETENTION};
 use crate::{
     adapters::state_folder,
     domain::{cluster::LogBundle, redaction::Redactor},
@@ -25,7 +20,7 @@ const MOST: u64 = 64 * 1024 * 1024;
 /// The logs of the attempts of one board.
 #[derive(Clone)]
 pub(super) struct LogStore {
-    store: ObjectStore,
+    store: Blobs,
     root: PathBuf,
     redactor: Redactor,
 }
@@ -38,7 +33,7 @@ impl LogStore {
         redactor: &Redactor,
     ) -> Result<Self, String> {
         Ok(Self {
-            store: bucket(cluster, &cluster.stream_name("LOGS"), RETENTION).await?,
+            store: Blobs::open(cluster, &cluster.stream_name("LOGS"), RETENTION).await?,
             root: root.to_owned(),
             redactor: redactor.clone(),
         })
@@ -57,7 +52,7 @@ impl LogStore {
             return Ok(String::new());
         };
         let name = format!("log.{fence}");
-        put_bytes(&self.store, &name, &body).await?;
+        self.store.put(&name, "", &body).await?;
         Ok(name)
     }
 
@@ -67,15 +62,13 @@ impl LogStore {
             return Ok(());
         }
         let told = |error: &dyn std::fmt::Display| format!("{name}: {error}");
-        let object = self.store.get(name).await;
-        let mut object = object.map_err(|error| told(&error))?;
-        if u64::try_from(object.info().size).unwrap_or(u64::MAX) > MOST {
+        let info = self.store.info(name).await?;
+        let info = info.ok_or_else(|| told(&"it is not there"))?;
+        if u64::try_from(info.size).unwrap_or(u64::MAX) > MOST {
             return Err(told(&"it is too large"));
         }
         let mut body = Vec::new();
-        // The digest of the object is checked while it is read.
-        let read = object.read_to_end(&mut body).await;
-        read.map_err(|error| told(&error))?;
+        self.store.read(&info, &mut body).await?;
         let folder = self.root.join(folder);
         let written = tokio::task::spawn_blocking(move || unpacked(&body, &folder));
         let written = written.await.map_err(|error| error.to_string())?;

@@ -1,6 +1,7 @@
 //! One process on a cluster: what the ports ask of NATS, opened when it is needed.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -15,6 +16,9 @@ use super::{
     logs::LogStore,
     objects::CodeStore,
     orders::NatsOrderQueue,
+    plan_orders::NatsPlanOrders,
+    plan_tasks::NatsPlanTasks,
+    presence::Presence,
     queue::{NatsDispatcher, Streams},
 };
 use crate::{
@@ -27,6 +31,7 @@ use crate::{
         BoxFuture,
         board_store::BoardStore,
         cluster::{ClusterMember, Error, LeadershipGuard, LineSink, OrderQueue, RunDispatcher},
+        plan_work::{PlanMember, PlanTaskQueue, RemoteTasks},
     },
 };
 
@@ -96,7 +101,7 @@ impl ClusterMember for NatsMember {
             let right = led.map_err(Error)?;
             self.cluster.set_leading();
             Ok(LeadershipGuard {
-                lost: lost(right.lost()),
+                lost: lost(right.lost(), self.cluster.given_up()),
                 right: Box::new(right),
             })
         })
@@ -115,11 +120,11 @@ impl ClusterMember for NatsMember {
         Ok(Arc::new(runs))
     }
 
-    fn tips(&self) -> Result<Vec<(String, String)>, Error> {
+    fn tips(&self, known: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Error> {
         let tips = || {
             self.cluster.block_on(async {
                 let code = CodeStore::open(&self.cluster, self.bundles()).await?;
-                code.fetch_tips().await
+                code.fetch_tips(&known).await
             })
         };
         self.cluster.retry(tips).map_err(Error)
@@ -162,7 +167,41 @@ impl ClusterMember for NatsMember {
     }
 }
 
-/// Completes when the value turns true, or when whoever could turn it is gone.
-fn lost(mut told: watch::Receiver<bool>) -> BoxFuture<'static, ()> {
-    Box::pin(async move { drop(told.wait_for(|lost| *lost).await) })
+impl PlanMember for NatsMember {
+    fn plan_tasks(&self, run: &str, workdir: &Path) -> Result<Arc<dyn RemoteTasks>, Error> {
+        let tasks = NatsPlanTasks::open(&self.cluster, run, workdir).map_err(Error)?;
+        Ok(Arc::new(tasks))
+    }
+
+    fn plan_orders(&self, card: WorkerInfo) -> Result<Arc<dyn PlanTaskQueue>, Error> {
+        let orders = NatsPlanOrders::open(&self.cluster, &self.root, &self.redactor, card);
+        Ok(Arc::new(orders.map_err(Error)?))
+    }
+
+    fn plan_slots(&self) -> Result<u64, Error> {
+        let cards = || {
+            self.cluster
+                .block_on(async { Presence::open(&self.cluster).await?.workers().await })
+        };
+        let view = ClusterView {
+            workers: self.cluster.retry(cards).map_err(Error)?,
+            ..ClusterView::default()
+        };
+        Ok(view.plan_slots())
+    }
+}
+
+/// Completes when the right is lost, or when this controller cannot go on.
+fn lost(
+    mut told: watch::Receiver<bool>,
+    mut given_up: watch::Receiver<Option<String>>,
+) -> BoxFuture<'static, String> {
+    Box::pin(async move {
+        tokio::select! {
+            _ = told.wait_for(|lost| *lost) => {
+                "another controller leads now; `tos serve` again to follow it".to_owned()
+            }
+            Ok(why) = given_up.wait_for(Option::is_some) => why.clone().unwrap_or_default(),
+        }
+    })
 }

@@ -1,15 +1,12 @@
 //! Code between machines: commits as thin bundles in the object store.
 //!
 //! Each commit that work starts from is an object `code.<commit>`, which names the commit it builds upon; a reader fetches the chain
-//! until it meets something it has. An attempt is an object `attempt.<fence>` upon its base. Danger: git works meanwhile, so it
+//! until it meets something it has. An attempt is an object `attempt.<commit>` upon its base. Danger: git works meanwhile, so it
 //! runs on threads that may block.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use async_nats::jetstream::object_store::{self, ObjectMetadata, ObjectStore};
-use futures_util::StreamExt as _;
-
-use super::connection::{NatsConnection, open_error};
+use super::{blobs::Blobs, connection::NatsConnection};
 use crate::adapters::git::bundle::GitBundles;
 
 /// After how many bundles upon each other a whole one is written.
@@ -20,9 +17,9 @@ pub(super) const RETENTION: Duration = Duration::from_secs(14 * 24 * 3600);
 /// The commits of one board.
 #[derive(Clone)]
 pub(super) struct CodeStore {
-    store: ObjectStore,
-    attempts: ObjectStore,
-    tips: ObjectStore,
+    store: Blobs,
+    attempts: Blobs,
+    tips: Blobs,
     bundles: GitBundles,
     latest: Arc<tokio::sync::Mutex<Option<(String, u32)>>>,
 }
@@ -35,9 +32,9 @@ impl CodeStore {
     ) -> Result<Self, String> {
         let (code, attempts) = (cluster.stream_name("CODE"), cluster.stream_name("ATTEMPTS"));
         Ok(Self {
-            store: bucket(cluster, &code, Duration::ZERO).await?,
-            attempts: bucket(cluster, &attempts, RETENTION).await?,
-            tips: bucket(cluster, &cluster.stream_name("TIPS"), Duration::ZERO).await?,
+            store: Blobs::open(cluster, &code, Duration::ZERO).await?,
+            attempts: Blobs::open(cluster, &attempts, RETENTION).await?,
+            tips: Blobs::open(cluster, &cluster.stream_name("TIPS"), Duration::ZERO).await?,
             bundles,
             latest: Arc::default(),
         })
@@ -50,7 +47,7 @@ impl CodeStore {
         if latest.as_ref().is_some_and(|(known, _)| known == commit) {
             return Ok(());
         }
-        if let Ok(info) = self.store.info(&name).await {
+        if let Some(info) = self.store.info(&name).await? {
             *latest = Some((commit.to_owned(), upon(info.description.as_deref()).1));
             return Ok(());
         }
@@ -69,7 +66,12 @@ impl CodeStore {
             Err(why) => return Err(why),
         };
         let description = format!("{depth} {}", without.unwrap_or_default());
-        put(&self.store, &name, &description, wrote.then_some(file)).await?;
+        let body = if wrote {
+            contents(file).await?
+        } else {
+            Vec::new()
+        };
+        self.store.put(&name, &description, &body).await?;
         *latest = Some((commit.to_owned(), depth));
         Ok(())
     }
@@ -79,9 +81,9 @@ impl CodeStore {
         let mut missing = Vec::new();
         let mut next = commit.to_owned();
         while !next.is_empty() && !self.has(&next).await {
-            let info = self.store.info(code_name(&next)).await;
-            let info =
-                info.map_err(|error| format!("the commit {next} was not published: {error}"))?;
+            let info = self.store.info(&code_name(&next)).await;
+            let info = info.map_err(|why| format!("the commit {next}: {why}"))?;
+            let info = info.ok_or_else(|| format!("the commit {next} was not published"))?;
             let (below, _) = upon(info.description.as_deref());
             missing.push(std::mem::replace(&mut next, below));
         }
@@ -94,31 +96,32 @@ impl CodeStore {
     /// Keeps what a branch of the board stands at.
     pub(super) async fn keep_tip(&self, branch: &str, commit: &str) -> Result<(), String> {
         let text = format!("{commit} {branch}");
-        put(&self.tips, &format!("tip.{branch}"), &text, None).await
+        self.tips.put(&format!("tip.{branch}"), &text, &[]).await
     }
 
     /// Brings the commits here that branches of the board stand at: branch and commit.
-    pub(super) async fn fetch_tips(&self) -> Result<Vec<(String, String)>, String> {
-        let mut listed = self.tips.list().await.map_err(|error| error.to_string())?;
-        let mut tips = Vec::new();
-        while let Some(info) = listed.next().await {
-            let info = info.map_err(|error| error.to_string())?;
+    pub(super) async fn fetch_tips(
+        &self,
+        known: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>, String> {
+        let mut tips = known.clone();
+        for info in self.tips.list().await? {
             let description = info.description.unwrap_or_default();
-            if let Some((commit, branch)) = description.split_once(' ') {
-                self.fetch(commit).await?;
-                tips.push((branch.to_owned(), commit.to_owned()));
+            // What was kept may be the word of a controller that led no more; the board's own word is not.
+            if let Some((commit, branch)) = description.split_once(' ')
+                && !known.contains_key(branch)
+            {
+                tips.insert(branch.to_owned(), commit.to_owned());
             }
+        }
+        for commit in tips.values() {
+            self.bring(commit).await?;
         }
         Ok(tips)
     }
 
     /// Puts an attempt upon its base away; returns its name, empty when there is nothing beyond the base.
-    pub(super) async fn publish_attempt(
-        &self,
-        fence: u64,
-        base: &str,
-        commit: &str,
-    ) -> Result<String, String> {
+    pub(super) async fn publish_attempt(&self, base: &str, commit: &str) -> Result<String, String> {
         let folder = folder()?;
         let file = folder.path().join("bundle");
         if !self
@@ -127,9 +130,22 @@ impl CodeStore {
         {
             return Ok(String::new());
         }
-        let name = format!("attempt.{fence}");
-        put(&self.attempts, &name, commit, Some(file)).await?;
+        let name = attempt_name(commit);
+        let body = contents(file).await?;
+        self.attempts.put(&name, commit, &body).await?;
         Ok(name)
+    }
+
+    /// Brings a commit here, an attempt or one that work starts from. Does nothing where it is here.
+    pub(super) async fn bring(&self, commit: &str) -> Result<(), String> {
+        if self.has(commit).await {
+            return Ok(());
+        }
+        let name = attempt_name(commit);
+        match self.attempts.info(&name).await? {
+            Some(_) => self.read(&self.attempts, &name, commit).await,
+            None => self.fetch(commit).await,
+        }
     }
 
     /// Brings an attempt here; its base is here already.
@@ -158,21 +174,18 @@ impl CodeStore {
         written.await.map_err(|error| error.to_string())?
     }
 
-    async fn read(&self, store: &ObjectStore, name: &str, commit: &str) -> Result<(), String> {
-        let folder = folder()?;
-        let file = folder.path().join("bundle");
-        let object = store.get(name).await;
-        let mut object = object.map_err(|error| format!("{name}: {error}"))?;
-        if object.info().size == 0 {
+    async fn read(&self, store: &Blobs, name: &str, commit: &str) -> Result<(), String> {
+        let info = store.info(name).await?;
+        let info = info.ok_or_else(|| format!("{name} is not there"))?;
+        if info.size == 0 {
             return Ok(());
         }
+        let folder = folder()?;
+        let file = folder.path().join("bundle");
         let mut target = tokio::fs::File::create(&file)
             .await
             .map_err(|error| error.to_string())?;
-        // The digest of the object is checked while it is read.
-        tokio::io::copy(&mut object, &mut target)
-            .await
-            .map_err(|error| format!("{name}: {error}"))?;
+        store.read(&info, &mut target).await?;
         target.sync_all().await.map_err(|error| error.to_string())?;
         let (bundles, commit) = (self.bundles.clone(), commit.to_owned());
         let read = tokio::task::spawn_blocking(move || bundles.read(&commit, &file));
@@ -182,61 +195,18 @@ impl CodeStore {
     }
 }
 
-/// Puts bytes away under a name.
-pub(super) async fn put_bytes(store: &ObjectStore, name: &str, body: &[u8]) -> Result<(), String> {
-    let mut source = body;
-    let stored = store.put(name, &mut source).await;
-    stored
-        .map(drop)
-        .map_err(|error| format!("{name} could not be stored: {error}"))
-}
-
-async fn put(
-    store: &ObjectStore,
-    name: &str,
-    description: &str,
-    file: Option<PathBuf>,
-) -> Result<(), String> {
-    let meta = ObjectMetadata {
-        name: name.to_owned(),
-        description: Some(description.to_owned()),
-        ..ObjectMetadata::default()
-    };
-    let stored = match file {
-        Some(file) => {
-            let mut source = tokio::fs::File::open(&file)
-                .await
-                .map_err(|error| error.to_string())?;
-            store.put(meta, &mut source).await
-        }
-        None => store.put(meta, &mut tokio::io::empty()).await,
-    };
-    stored
-        .map(drop)
-        .map_err(|error| format!("{name} could not be stored: {error}"))
-}
-
-/// Opens a store of objects, and makes it where there is none; what lies there ends by itself after `kept`, unless that is zero.
-pub(super) async fn bucket(
-    cluster: &NatsConnection,
-    name: &str,
-    kept: Duration,
-) -> Result<ObjectStore, String> {
-    if let Ok(store) = cluster.jetstream.get_object_store(name).await {
-        return Ok(store);
-    }
-    let config = object_store::Config {
-        bucket: name.to_owned(),
-        max_age: kept,
-        num_replicas: cluster.replicas,
-        ..object_store::Config::default()
-    };
-    let made = cluster.jetstream.create_object_store(config).await;
-    made.map_err(|error| open_error(&format!("the store {name}"), &error))
+/// Reads a bundle that was just written. It is held whole, so that it can be sent again.
+async fn contents(file: PathBuf) -> Result<Vec<u8>, String> {
+    let read = tokio::fs::read(&file).await;
+    read.map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn folder() -> Result<tempfile::TempDir, String> {
     tempfile::tempdir().map_err(|error| format!("no temporary folder can be made: {error}"))
+}
+
+fn attempt_name(commit: &str) -> String {
+    format!("attempt.{commit}")
 }
 
 fn code_name(commit: &str) -> String {

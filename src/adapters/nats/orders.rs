@@ -27,7 +27,7 @@ use crate::{
     domain::{
         board::{FailureKind, RunOutcome},
         cluster::{
-            self, ClusterControls, PROTOCOL_VERSION, WorkOrder, WorkResult, WorkerInfo, round_robin,
+            self, ClusterControls, Delivery, PROTOCOL_VERSION, WorkOrder, WorkResult, WorkerInfo, round_robin,
         },
     },
     ports::{
@@ -99,27 +99,12 @@ impl NatsOrderQueue {
     /// Returns the next message of any lane: whatever lies there, or what comes while each is waited at.
     async fn message(&self, card: &WorkerInfo, wait: Duration) -> Result<Option<Message>, String> {
         let consumers = self.consumers(card).await?;
-        let alone = consumers.len() <= 1;
-        let wait = if alone { wait } else { wait.min(SHORT) };
-        for index in round_robin(consumers.len(), self.last.load(Ordering::Relaxed)) {
-            let Some(consumer) = consumers.get(index) else {
-                continue;
-            };
-            let question = if wait.is_zero() {
-                consumer.fetch().max_messages(1).messages().await
-            } else {
-                let question = consumer.batch().max_messages(1).expires(wait);
-                question.messages().await
-            };
-            let mut messages = question.map_err(|error| error.to_string())?;
-            // A server that is killed with a question answers it never, and a question without a wait has no end of its own.
-            let answered = tokio::time::timeout(wait + ANSWER, messages.next());
-            if let Ok(Some(message)) = answered.await {
-                self.last.store(index, Ordering::Relaxed);
-                return message.map(Some).map_err(|error| error.to_string());
-            }
-        }
-        Ok(None)
+        let last = self.last.load(Ordering::Relaxed);
+        let found = first_message(&consumers, last, wait).await?;
+        Ok(found.map(|(index, message)| {
+            self.last.store(index, Ordering::Relaxed);
+            message
+        }))
     }
 
     async fn taken(&self, message: Message) -> Result<Option<Taken>, String> {
@@ -137,18 +122,25 @@ impl NatsOrderQueue {
             give_back(&message, self.streams.cluster.heartbeat_interval()).await;
             return Ok(None);
         }
-        let fence = order.fence.0;
-        if !self.streams.presence.claim(fence, &card.name).await? {
-            let result = WorkResult {
-                worker: card.name,
-                ..lost(&order)
-            };
-            if self.streams.presence.holder(fence).await?.is_none() {
+        let (fence, key) = (order.fence.0, order.fence.0.to_string());
+        let presence = &self.streams.presence;
+        let own = presence.own_name(&card.name);
+        let has_claim = presence.claim(&key, &own).await?;
+        let is_heard_of = has_claim || presence.holder(&key).await?.is_some();
+        match cluster::delivered(has_claim, is_heard_of) {
+            Delivery::Begin => {}
+            Delivery::Leave => return Ok(None),
+            Delivery::ReportLost => {
+                let result = WorkResult {
+                    worker: card.name,
+                    ..failed(&order, "the worker that took it is gone".to_owned())
+                };
                 self.streams.report(&result).await?;
                 drop(message.ack_with(AckKind::Term).await);
+                return Ok(None);
             }
-            return Ok(None);
         }
+        self.streams.presence.renew_claim(&key, &card.name).await;
         let stops = self
             .streams
             .cluster
@@ -156,19 +148,60 @@ impl NatsOrderQueue {
             .subscribe(self.streams.cluster.subject(&format!("stop.{fence}")))
             .await
             .map_err(|error| error.to_string())?;
-        self.streams.code.fetch(&order.base).await?;
-        Ok(Some(Taken::begin(
-            self.streams.clone(),
-            order,
-            message,
-            card.name,
-            stops,
-        )))
+        let (streams, worker) = (self.streams.clone(), card.name);
+        // From here on it is shown that somebody has it, however long the code takes.
+        let taken = Taken::begin(streams, order, message, worker.clone(), stops);
+        if let Err(why) = self.streams.code.fetch(&taken.order.base).await {
+            let result = WorkResult {
+                worker,
+                ..failed(&taken.order, format!("its code did not come here: {why}"))
+            };
+            Box::new(taken)
+                .finish(result)
+                .await
+                .map_err(|error| error.0)?;
+            return Ok(None);
+        }
+        Ok(Some(taken))
     }
 }
 
+/// Returns the first message of any lane and which lane gave it: whatever lies there, or what comes while each is waited at.
+pub(super) async fn first_message(
+    consumers: &[PullConsumer],
+    last: usize,
+    wait: Duration,
+) -> Result<Option<(usize, Message)>, String> {
+    if consumers.is_empty() {
+        tokio::time::sleep(wait).await;
+        return Ok(None);
+    }
+    let alone = consumers.len() <= 1;
+    let wait = if alone { wait } else { wait.min(SHORT) };
+    for index in round_robin(consumers.len(), last) {
+        let Some(consumer) = consumers.get(index) else {
+            continue;
+        };
+        let question = if wait.is_zero() {
+            consumer.fetch().max_messages(1).messages().await
+        } else {
+            let question = consumer.batch().max_messages(1).expires(wait);
+            question.messages().await
+        };
+        let mut messages = question.map_err(|error| error.to_string())?;
+        // A server that is killed with a question answers it never, and a question without a wait has no end of its own.
+        let answered = tokio::time::timeout(wait + ANSWER, messages.next());
+        if let Ok(Some(message)) = answered.await {
+            return message
+                .map(|message| Some((index, message)))
+                .map_err(|error| error.to_string());
+        }
+    }
+    Ok(None)
+}
+
 /// Lets somebody else have an order, after a while. Where that cannot be said, the order comes back by itself.
-async fn give_back(message: &Message, wait: Duration) {
+pub(super) async fn give_back(message: &Message, wait: Duration) {
     drop(message.ack_with(AckKind::Nak(Some(wait))).await);
 }
 
@@ -220,8 +253,7 @@ async fn told_of_controls(
     }
 }
 
-fn lost(order: &WorkOrder) -> WorkResult {
-    let reason = "the worker that took it is gone".to_owned();
+fn failed(order: &WorkOrder, reason: String) -> WorkResult {
     WorkResult {
         outcome: RunOutcome::Failed {
             failure: FailureKind::Flaky,
@@ -245,7 +277,7 @@ impl OrderQueue for NatsOrderQueue {
             let Some(message) = self.message(&card, wait).await.map_err(Error)? else {
                 return Ok(None);
             };
-            let taken = self.taken(message).await.map_err(Error)?;
+            let taken = Box::pin(self.taken(message)).await.map_err(Error)?;
             Ok(taken.map(|taken| Box::new(taken) as Box<dyn TakenOrder>))
         })
     }
@@ -282,6 +314,7 @@ impl Taken {
         let (sender, stop) = watch::channel(0_u8);
         let message = Arc::new(message);
         let (kept, fence) = (Arc::clone(&message), order.fence.0);
+        let key = fence.to_string();
         let presence = streams.presence.clone();
         let beat = streams.cluster.heartbeat_interval();
         let beating = streams.cluster.spawn(async move {
@@ -295,7 +328,7 @@ impl Taken {
                         None => tokio::time::sleep(beat).await,
                     },
                     () = tokio::time::sleep(beat) => {
-                        presence.renew_claim(fence, &worker).await;
+                        presence.renew_claim(&key, &worker).await;
                         // A beat that is lost is followed by another.
                         drop(kept.ack_with(AckKind::Progress).await);
                     }
@@ -328,7 +361,7 @@ async fn tell(streams: Streams, fence: u64, mut lines: mpsc::UnboundedReceiver<S
 }
 
 /// What the controller says of an order under way.
-struct ToldToStop(watch::Receiver<u8>);
+pub(super) struct ToldToStop(pub(super) watch::Receiver<u8>);
 
 impl StopFeed for ToldToStop {
     fn next(&mut self) -> BoxFuture<'_, Option<u8>> {
@@ -371,8 +404,7 @@ impl TakenOrder for Taken {
             }
             if let RunOutcome::Committed { kept } = &result.outcome {
                 let code = &self.streams.code;
-                let fence = self.order.fence.0;
-                let stored = code.publish_attempt(fence, &kept.base, &kept.commit).await;
+                let stored = code.publish_attempt(&kept.base, &kept.commit).await;
                 result.bundle = stored.map_err(Error)?;
             }
             self.streams.report(&result).await.map_err(Error)?;

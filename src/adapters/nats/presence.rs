@@ -1,11 +1,13 @@
 //! Small values that end by themselves: which workers are there, and which leases they work under.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_nats::jetstream::kv;
-use futures_util::StreamExt as _;
 
-use super::connection::NatsConnection;
+use super::{
+    connection::NatsConnection,
+    patience::{keys, last, patiently},
+};
 use crate::domain::cluster::WorkerInfo;
 
 /// How long it is remembered that somebody began to work under a lease: longer than any order lies in the queue.
@@ -17,6 +19,7 @@ pub(super) struct Presence {
     workers: kv::Store,
     claims: kv::Store,
     beats: kv::Store,
+    cluster: Arc<NatsConnection>,
 }
 
 impl Presence {
@@ -28,6 +31,7 @@ impl Presence {
                 .await?,
             claims: cluster.bucket("CLAIMS", CLAIMED).await?,
             beats: cluster.bucket("BEATS", cluster.lease).await?,
+            cluster: Arc::clone(cluster),
         })
     }
 
@@ -40,14 +44,8 @@ impl Presence {
 
     /// Returns the workers that were heard of lately.
     pub(super) async fn workers(&self) -> Result<Vec<WorkerInfo>, String> {
-        let mut names = self
-            .workers
-            .keys()
-            .await
-            .map_err(|error| error.to_string())?;
         let mut cards = Vec::new();
-        while let Some(name) = names.next().await {
-            let name = name.map_err(|error| error.to_string())?;
+        for name in keys(&self.workers).await? {
             if let Ok(Some(body)) = self.workers.get(&name).await {
                 // A card of another version may have another form; it is a worker all the same.
                 cards.push(
@@ -63,39 +61,44 @@ impl Presence {
         Ok(cards)
     }
 
-    /// Takes the right to work under a lease; only one ever gets it.
-    pub(super) async fn claim(&self, fence: u64, worker: &str) -> Result<bool, String> {
-        let key = fence.to_string();
-        match self.claims.create(&key, worker.to_owned().into()).await {
-            Ok(_) => {
-                self.renew_claim(fence, worker).await;
-                Ok(true)
+    /// Returns a name under which nobody else claims: two workers may be called the same.
+    pub(super) fn own_name(&self, worker: &str) -> String {
+        format!("{worker} {}", self.cluster.client.new_inbox())
+    }
+
+    /// Takes the right to work under a key, such as the number of a lease; only one ever gets it. An answer that was lost is told from
+    /// somebody else's claim by the name, which has to be nobody else's.
+    pub(super) async fn claim(&self, key: &str, own: &str) -> Result<bool, String> {
+        let subject = format!("{}{key}", self.claims.prefix);
+        let subject = subject.as_str();
+        patiently(|| async move {
+            match self.claims.create(key, own.to_owned().into()).await {
+                Ok(_) => Ok(true),
+                Err(error) if error.kind() == kv::CreateErrorKind::AlreadyExists => {
+                    let holds = last(&self.claims.stream, subject).await?;
+                    Ok(holds.is_some_and(|message| message.payload == own.as_bytes()))
+                }
+                Err(error) => Err(error.to_string()),
             }
-            Err(error) if error.kind() == kv::CreateErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(error.to_string()),
-        }
+        })
+        .await
     }
 
-    /// Returns whether somebody ever began to work under a lease.
-    pub(super) async fn was_claimed(&self, fence: u64) -> Result<bool, String> {
-        let entry = self.claims.get(fence.to_string()).await;
-        Ok(entry.map_err(|error| error.to_string())?.is_some())
-    }
-
-    /// Shows that the work under a lease goes on.
-    pub(super) async fn renew_claim(&self, fence: u64, worker: &str) {
+    /// Shows that the work under a key goes on.
+    pub(super) async fn renew_claim(&self, key: &str, worker: &str) {
         // The next beat comes soon; whoever misses several is taken for gone.
-        drop(
-            self.beats
-                .put(fence.to_string(), worker.to_owned().into())
-                .await,
-        );
+        drop(self.beats.put(key, worker.to_owned().into()).await);
     }
 
-    /// Returns who works under a lease and was heard of lately.
-    pub(super) async fn holder(&self, fence: u64) -> Result<Option<String>, String> {
-        let entry = self.beats.get(fence.to_string()).await;
+    /// Returns who works under a key and was heard of lately.
+    pub(super) async fn holder(&self, key: &str) -> Result<Option<String>, String> {
+        let entry = self.beats.get(key).await;
         let entry = entry.map_err(|error| error.to_string())?;
         Ok(entry.map(|name| String::from_utf8_lossy(&name).into_owned()))
+    }
+
+    /// Returns the keys under which somebody works who was heard of lately.
+    pub(super) async fn beating(&self) -> Result<BTreeSet<String>, String> {
+        Ok(keys(&self.beats).await?.into_iter().collect())
     }
 }

@@ -4,7 +4,7 @@
 //! of its own until the controller has it. What workers do with both is in `orders`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -14,21 +14,22 @@ use async_nats::jetstream::{
     stream::{Config, RetentionPolicy, StorageType, Stream},
 };
 use futures_util::StreamExt as _;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::{
     connection::{NatsConnection, open_error},
     controls::ControlBucket,
     logs::LogStore,
     objects::CodeStore,
+    patience::{patiently, subjects},
     presence::Presence,
     publish::{MESSAGE_ID_HEADER, publish},
 };
 use crate::{
     adapters::git::bundle::GitBundles,
     domain::{
-        board::{RunOutcome, Spend},
-        cluster::{ClusterControls, ClusterView, PROTOCOL_VERSION, WorkOrder, WorkResult},
+        board::{Fence, RunOutcome, Spend},
+        cluster::{ClusterControls, ClusterView, Holder, PROTOCOL_VERSION, WorkOrder, WorkResult},
     },
     ports::{
         BoxFuture,
@@ -36,12 +37,50 @@ use crate::{
     },
 };
 
-/// How long one question for results waits at the server.
-const ASK: Duration = Duration::from_secs(20);
-/// How many beats a worker may miss after it was heard of, beside those that its claim lives on.
-const GRACE: u32 = 2;
+/// How long one question for results waits at the server. One that a server took along when it died is asked again after that.
+pub(super) const ASK: Duration = Duration::from_secs(5);
 
-type Waiting = Arc<Mutex<BTreeMap<u64, oneshot::Sender<WorkResult>>>>;
+/// Which orders somebody works on who was heard of lately, told anew at each beat.
+type Beats = watch::Receiver<BTreeSet<String>>;
+type Waiting = Arc<Mutex<Results>>;
+
+/// Who waits for which result, by the number of its lease.
+#[derive(Default)]
+struct Results {
+    waiting: BTreeMap<u64, oneshot::Sender<WorkResult>>,
+    /// What a controller before this one had handed out.
+    inherited: BTreeSet<u64>,
+    /// Results of these that came before anybody waited for them.
+    early: BTreeMap<u64, WorkResult>,
+}
+
+impl Results {
+    /// Takes a result in; returns whether it counts.
+    fn take(&mut self, result: WorkResult) -> bool {
+        let fence = result.fence.0;
+        match self.waiting.remove(&fence) {
+            Some(place) => {
+                drop(place.send(result));
+                true
+            }
+            None if self.inherited.contains(&fence) => {
+                self.early.insert(fence, result);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Begins to wait for a result, which may be there.
+    fn wait(&mut self, fence: u64) -> oneshot::Receiver<WorkResult> {
+        let (sender, result) = oneshot::channel();
+        match self.early.remove(&fence) {
+            Some(early) => drop(sender.send(early)),
+            None => drop(self.waiting.insert(fence, sender)),
+        }
+        result
+    }
+}
 
 /// What both sides of the queue work with.
 #[derive(Clone)]
@@ -65,7 +104,7 @@ impl Streams {
         Ok(Self {
             logs,
             controls: ControlBucket::open(cluster).await?,
-            work: stream(cluster, "WORK", "work.>").await?,
+            work: work_stream(cluster).await?,
             results: stream(cluster, "RESULTS", "result.*").await?,
             presence: Presence::open(cluster).await?,
             code: CodeStore::open(cluster, bundles).await?,
@@ -124,6 +163,11 @@ impl Streams {
     }
 }
 
+/// Opens the queue of work of a board.
+pub(super) async fn work_stream(cluster: &NatsConnection) -> Result<Stream, String> {
+    stream(cluster, "WORK", "work.>").await
+}
+
 async fn stream(cluster: &NatsConnection, what: &str, subjects: &str) -> Result<Stream, String> {
     let config = Config {
         name: cluster.stream_name(what),
@@ -138,7 +182,8 @@ async fn stream(cluster: &NatsConnection, what: &str, subjects: &str) -> Result<
     opened.map_err(|error| open_error(&format!("the queue {what}"), &error))
 }
 
-async fn consumer(
+/// Opens a durable consumer, and makes it where there is none.
+pub(super) async fn consumer(
     stream: &Stream,
     name: &str,
     subject: String,
@@ -151,14 +196,18 @@ async fn consumer(
         ack_wait: lease,
         ..pull::Config::default()
     };
-    let made = stream.create_consumer(config).await;
-    made.map_err(|error| format!("the consumer {name}: {error}"))
+    patiently(|| async {
+        let made = stream.create_consumer(config.clone()).await;
+        made.map_err(|error| format!("the consumer {name}: {error}"))
+    })
+    .await
 }
 
 /// The controller's side.
 pub(super) struct NatsDispatcher {
     streams: Streams,
     waiting: Waiting,
+    beats: Beats,
 }
 
 impl NatsDispatcher {
@@ -166,7 +215,12 @@ impl NatsDispatcher {
     pub(super) fn open(cluster: &Arc<NatsConnection>, streams: Streams) -> Result<Self, String> {
         let (key, form) = ClusterControls::protocol_entry(PROTOCOL_VERSION);
         cluster.block_on(streams.controls.put(&key, &form))?;
+        // Before anything is taken in, so that nothing of it counts as late.
+        let inherited = cluster.block_on(inherited(&streams))?;
         let waiting = Waiting::default();
+        if let Ok(mut known) = waiting.lock() {
+            known.inherited = inherited;
+        }
         let subject = cluster.subject("result.*");
         let results = cluster.block_on(consumer(
             &streams.results,
@@ -175,7 +229,41 @@ impl NatsDispatcher {
             cluster.lease,
         ))?;
         drop(cluster.spawn(take_results(results, Arc::clone(&waiting))));
-        Ok(Self { streams, waiting })
+        let (sender, beats) = watch::channel(BTreeSet::new());
+        let presence = streams.presence.clone();
+        drop(cluster.spawn(listen(presence, cluster.heartbeat_interval(), sender)));
+        Ok(Self {
+            streams,
+            waiting,
+            beats,
+        })
+    }
+}
+
+/// Returns the numbers of leases under which somebody works, or has reported what nobody has taken in yet.
+async fn inherited(streams: &Streams) -> Result<BTreeSet<u64>, String> {
+    let beating = streams.presence.beating().await?;
+    let before = streams.cluster.subject("result.");
+    let reported = subjects(&streams.results, &format!("{before}*")).await?;
+    let reported = reported
+        .iter()
+        .filter_map(|subject| subject.strip_prefix(&before));
+    let numbers = beating.iter().map(String::as_str).chain(reported);
+    Ok(numbers.filter_map(|number| number.parse().ok()).collect())
+}
+
+/// Asks at each beat which orders somebody works on: one question for all of them, however many there are.
+async fn listen(presence: Presence, beat: Duration, told: watch::Sender<BTreeSet<String>>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(beat) => {}
+            () = told.closed() => return,
+        }
+        match presence.beating().await {
+            Ok(beating) => drop(told.send_replace(beating)),
+            // Nobody knows; it is asked again.
+            Err(why) => tracing::warn!("{why}"),
+        }
     }
 }
 
@@ -194,17 +282,10 @@ async fn take_results(consumer: PullConsumer, waiting: Waiting) {
         while let Some(Ok(message)) = messages.next().await {
             match serde_json::from_slice::<WorkResult>(&message.payload) {
                 Ok(result) => {
-                    let place = waiting
-                        .lock()
-                        .ok()
-                        .and_then(|mut waiting| waiting.remove(&result.fence.0));
-                    if let Some(place) = place {
-                        drop(place.send(result));
-                    } else {
-                        tracing::warn!(
-                            "a result under {} comes too late and does not count",
-                            result.fence
-                        );
+                    let fence = result.fence;
+                    let counts = waiting.lock().is_ok_and(|mut known| known.take(result));
+                    if !counts {
+                        tracing::warn!("a result under {fence} comes too late and does not count");
                     }
                 }
                 Err(error) => tracing::warn!("a result cannot be read: {error}"),
@@ -224,23 +305,48 @@ impl RunDispatcher for NatsDispatcher {
         lines: LineSink,
     ) -> BoxFuture<'static, Result<WorkResult, Error>> {
         let (streams, waiting) = (self.streams.clone(), Arc::clone(&self.waiting));
+        let beats = self.beats.clone();
         Box::pin(async move {
             let fence = order.fence.0;
-            let (sender, result) = oneshot::channel();
-            if let Ok(mut waiting) = waiting.lock() {
-                waiting.insert(fence, sender);
-            }
-            let ended = handed_out(&streams, &order, stop, result, &lines).await;
-            if let Ok(mut waiting) = waiting.lock() {
-                waiting.remove(&fence);
+            let (result, is_inherited) = {
+                let mut known = waiting
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                (known.wait(fence), known.inherited.contains(&fence))
+            };
+            let awaited = Awaited {
+                result,
+                beats,
+                holder: Holder::of_somebody(is_inherited),
+            };
+            let ended = handed_out(&streams, &order, stop, awaited, &lines).await;
+            if let Ok(mut known) = waiting.lock() {
+                known.waiting.remove(&fence);
             }
             ended.map_err(Error)
         })
     }
 
+    fn under_way(&self) -> BoxFuture<'static, BTreeSet<Fence>> {
+        let inherited = self.waiting.lock().map(|known| known.inherited.clone());
+        let fences = inherited.unwrap_or_default().into_iter().map(Fence);
+        let fences = fences.collect();
+        Box::pin(std::future::ready(fences))
+    }
+
     fn view(&self) -> BoxFuture<'static, Result<ClusterView, Error>> {
         let streams = self.streams.clone();
         Box::pin(async move { streams.view().await.map_err(Error) })
+    }
+
+    fn share(&self, commit: &str) -> BoxFuture<'static, Result<(), Error>> {
+        let (code, commit) = (self.streams.code.clone(), commit.to_owned());
+        Box::pin(async move { code.publish(&commit).await.map_err(Error) })
+    }
+
+    fn bring(&self, commit: &str) -> BoxFuture<'static, Result<(), Error>> {
+        let (code, commit) = (self.streams.code.clone(), commit.to_owned());
+        Box::pin(async move { code.bring(&commit).await.map_err(Error) })
     }
 
     fn keep_tip(&self, branch: &str, commit: &str) -> BoxFuture<'static, Result<(), Error>> {
@@ -256,14 +362,21 @@ impl RunDispatcher for NatsDispatcher {
     }
 }
 
+/// What is known of an order that was handed out.
+struct Awaited {
+    result: oneshot::Receiver<WorkResult>,
+    beats: Beats,
+    holder: Holder,
+}
+
 async fn handed_out(
     streams: &Streams,
     order: &WorkOrder,
     mut stop: Box<dyn StopFeed>,
-    mut result: oneshot::Receiver<WorkResult>,
+    mut awaited: Awaited,
     lines: &LineSink,
 ) -> Result<WorkResult, String> {
-    let fence = order.fence.0;
+    let (fence, key) = (order.fence.0, order.fence.0.to_string());
     streams.code.publish(&order.base).await?;
     let (lane, entry) = ClusterControls::lane_of(&order.task.spec.requires);
     if let Some((key, labels)) = entry {
@@ -275,19 +388,18 @@ async fn handed_out(
     let subject = streams.subject_of(order, &lane);
     let body = serde_json::to_vec(order).map_err(|error| error.to_string())?;
     streams.publish(subject.clone(), &order.id(), body).await?;
-    let mut holder = Holder::default();
-    let mut look = tokio::time::interval(streams.cluster.heartbeat_interval());
-    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut is_ending = false;
     loop {
         tokio::select! {
-            came = &mut result => {
+            came = &mut awaited.result => {
                 let result = came.map_err(|_| "the service ends".to_owned())?;
                 fetched(streams, order, &result).await?;
                 return Ok(result);
             }
             told = stop.next() => {
+                is_ending = true;
                 stopped(streams, &subject, fence, told.unwrap_or(2)).await;
-                if matches!(streams.presence.was_claimed(fence).await, Ok(false)) {
+                if is_taken_back(streams, order).await {
                     return Ok(unclaimed_result(order));
                 }
                 if told.is_none() {
@@ -295,36 +407,44 @@ async fn handed_out(
                 }
             }
             Some(line) = said.next() => lines(&String::from_utf8_lossy(&line.payload)),
-            _ = look.tick() => match streams.presence.holder(fence).await {
-                Ok(seen) => {
-                    if let Some(name) = holder.seen(seen) {
-                        return Err(format!("the worker {name} is gone"));
-                    }
+            Ok(()) = awaited.beats.changed() => {
+                let is_heard_of = awaited.beats.borrow_and_update().contains(&key);
+                let holder = &mut awaited.holder;
+                if let Some(name) = gone(&streams.presence, &key, holder, is_heard_of).await {
+                    return Err(format!("the worker {name} is gone"));
                 }
-                // Nobody knows; the worker's claim is looked at again.
-                Err(why) => tracing::warn!("{why}"),
+                // Where the server did not answer to that before.
+                if is_ending && !holder.is_known() && is_taken_back(streams, order).await {
+                    return Ok(unclaimed_result(order));
+                }
             }
         }
     }
 }
 
-/// Who works on an order, as far as is known.
-#[derive(Default)]
-struct Holder {
-    name: Option<String>,
-    missed: u32,
+/// Returns whether nobody works on an order and nobody ever will: whoever holds its claim works on it, and that is us.
+async fn is_taken_back(streams: &Streams, order: &WorkOrder) -> bool {
+    let own = format!("the controller {}", order.instance);
+    let claim = streams
+        .presence
+        .claim(&order.fence.0.to_string(), &own)
+        .await;
+    matches!(claim, Ok(true))
 }
 
-impl Holder {
-    /// Takes in who was heard of; returns who is gone, once that is sure.
-    fn seen(&mut self, seen: Option<String>) -> Option<String> {
-        if seen.is_some() {
-            (self.name, self.missed) = (seen, 0);
-        } else if self.name.is_some() {
-            self.missed += 1;
-        }
-        self.name.clone().filter(|_| self.missed > GRACE)
-    }
+/// Takes in whether somebody is heard of; returns who is gone.
+async fn gone(
+    presence: &Presence,
+    key: &str,
+    holder: &mut Holder,
+    is_heard_of: bool,
+) -> Option<String> {
+    let seen = match (is_heard_of, holder.is_known()) {
+        (false, _) => None,
+        (true, true) => Some(String::new()),
+        (true, false) => presence.holder(key).await.unwrap_or(None),
+    };
+    holder.seen(seen)
 }
 
 /// Brings the commit and the logs of an attempt here. Without its logs an attempt counts all the same.

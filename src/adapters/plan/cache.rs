@@ -240,6 +240,8 @@ pub(crate) fn cache_key(
         cache: _,
         idle_timeout_sec: _,
         grace_seconds: _,
+        // Where, not what.
+        needs_labels: _,
     } = task.extra.as_deref()?;
     let is_minimal = *env_policy == EnvPolicy::Minimal;
     part("stdin", format!("{stdin:?} {is_minimal}").as_bytes());

@@ -15,7 +15,9 @@ mod plan_store;
 mod run_dir;
 pub(in crate::adapters) mod safe_open;
 mod slots;
+mod task_maker;
 mod yaml;
 
 pub use loader::{expanded_copy, load_bytes};
 pub use plan_store::LocalPlanStore;
+pub use task_maker::LocalTaskMaker;

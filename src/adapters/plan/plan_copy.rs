@@ -109,6 +109,7 @@ fn write_extra(plan: &Plan, extra: &TaskExtras, out: &mut impl Write) -> io::Res
         env_file,
         stdin,
         needs_files,
+        needs_labels,
         when,
         resources,
         priority,
@@ -118,7 +119,11 @@ fn write_extra(plan: &Plan, extra: &TaskExtras, out: &mut impl Write) -> io::Res
         idle_timeout_sec,
         grace_seconds,
     } = extra;
-    for (key, texts) in [("env_file", env_file), ("needs_files", needs_files)] {
+    for (key, texts) in [
+        ("env_file", env_file),
+        ("needs_files", needs_files),
+        ("needs_labels", needs_labels),
+    ] {
         if !texts.is_empty() {
             writeln!(out, "  {key}: {}", list(texts))?;
         }

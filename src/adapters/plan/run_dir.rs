@@ -8,6 +8,7 @@ use std::{
     io::{BufWriter, Read, Seek, SeekFrom, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -35,6 +36,7 @@ use crate::{
     ports::{
         plan_host::{TaskConfinement, TaskHost},
         plan_store::{Error, LoadError, LogStream, RunDir},
+        plan_work::RemoteTasks,
     },
 };
 
@@ -399,6 +401,7 @@ impl RunDir for LocalRunDir {
         plan: &'plan Plan,
         state: &RunState,
         guard: Option<TaskConfinement>,
+        remote: Option<Arc<dyn RemoteTasks>>,
     ) -> Result<Box<dyn TaskHost + 'plan>, Error> {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let setting = HostSettings {
@@ -408,10 +411,12 @@ impl RunDir for LocalRunDir {
             workdir: PathBuf::from(&state.created.workdir),
             reach: guard.as_ref().map(|guard| guard.reach.clone()),
         };
-        Ok(Box::new(
-            LocalTaskHost::new(plan, setting, guard)
-                .map_err(disk("could not prepare", &self.path))?,
-        ))
+        let host = LocalTaskHost::new(plan, setting, guard);
+        let host = host.map_err(disk("could not prepare", &self.path))?;
+        Ok(Box::new(match remote {
+            Some(tasks) => host.elsewhere_with(tasks, state),
+            None => host,
+        }))
     }
 }
 

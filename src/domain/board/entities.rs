@@ -1,6 +1,6 @@
 //! Reading a board: its things, one by one, in order, and as a whole for the store.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     AgentId, AgentState, ApprovalId, ApprovalRequest, BlockReason, Board, Cycle, Entity, EntityKey,
@@ -80,6 +80,18 @@ impl Board {
     /// Returns all entries of the merge queue, oldest first.
     pub fn merges(&self) -> impl DoubleEndedIterator<Item = &MergeQueueEntry> {
         self.merges.values().map(AsRef::as_ref)
+    }
+
+    /// Returns the commits that branches stand at, as far as the board moved them; an empty name is the branch of the checkout.
+    pub fn branch_tips(&self) -> BTreeMap<String, String> {
+        let mut merged: Vec<_> = self
+            .merges()
+            .filter(|merge| merge.status == MergeStatus::Merged && merge.pull_request.is_none())
+            .collect();
+        merged.sort_by_key(|merge| (merge.finished_at, merge.id));
+        let tips = merged.into_iter();
+        tips.map(|merge| (merge.branch.clone(), merge.commit.clone()))
+            .collect()
     }
 
     /// Returns the entries that still have their place in the queue.

@@ -314,7 +314,12 @@ impl Board {
             }
             ProcessEvent::Started { name, .. } => {
                 self.change_process(*name, |process| process.status = ProcessStatus::Running);
-                self.set_agent(*name, AgentAvailability::Idle, None, at);
+                // What it had goes on where other machines work.
+                let had = self.live_runs().find(|run| run.agent == *name);
+                match had.map(|run| run.task) {
+                    Some(task) => self.set_agent(*name, AgentAvailability::Busy, Some(task), at),
+                    None => self.set_agent(*name, AgentAvailability::Idle, None, at),
+                }
             }
             ProcessEvent::StopRequested {
                 name,

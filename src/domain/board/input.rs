@@ -3,6 +3,8 @@
 //! Whoever reports about work names the number of its lease. An input that may not be obeyed is refused with a reason and
 //! what helps; nothing about the board changes then.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -58,6 +60,8 @@ pub enum Input {
     ServiceStarted {
         /// Which service, for the logs.
         instance: String,
+        /// The leases under which other machines still work, or have something to report: these runs go on.
+        adopt: BTreeSet<Fence>,
     },
     /// These kinds of workers are there on other machines now.
     SeeWorkers {

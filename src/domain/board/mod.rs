@@ -9,6 +9,7 @@
 //! carried along lets a dead worker overwrite a living one.
 
 mod area;
+mod begin;
 mod budget;
 mod code_repository;
 mod counts;
@@ -215,7 +216,9 @@ impl Board {
 
     fn decide(&self, draft: &mut Draft, input: &Input) -> Result<(), Refusal> {
         match input {
-            Input::ServiceStarted { instance } => self.service_started(draft, instance),
+            Input::ServiceStarted { instance, adopt } => {
+                self.service_started(draft, instance, adopt);
+            }
             Input::Configure { settings } => self.configure(draft, settings),
             Input::SeeWorkers { kinds } => self.see_workers(draft, kinds),
             Input::Wake { part } => return self.wake(draft, *part),

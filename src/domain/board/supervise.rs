@@ -16,48 +16,6 @@ const LONGEST_DELAY: Millis = 60_000;
 const REQUIREMENT: usize = 256 * 1024;
 
 impl Board {
-    pub(super) fn service_started(&self, draft: &mut Draft, instance: &str) {
-        draft.event(SystemEvent::Started {
-            instance: instance.to_owned(),
-        });
-        for judgement in self.live_judgements() {
-            let detail = "the service was started again".to_owned();
-            draft.event(JudgeEvent::Dropped {
-                judgement: judgement.id,
-                detail,
-            });
-        }
-        for run in self.live_runs() {
-            self.cancel_and_requeue(
-                draft,
-                run,
-                RequeueCause::ServiceStarted,
-                "the service was started again",
-            );
-        }
-        // Nothing of the old service is there to be stopped.
-        draft.decision.effects.clear();
-        self.resume_sessions(draft);
-        if self.hatch().since.is_none() {
-            draft.event(SystemEvent::HatchArmed {
-                source: "serve".to_owned(),
-                by_person: false,
-            });
-        }
-        for task in self
-            .tasks()
-            .filter(|task| task.block == Some(super::BlockReason::IssueLinking))
-        {
-            draft.effect(Effect::Link { task: task.id });
-        }
-        if let Some(plan) = self
-            .plans()
-            .find(|plan| plan.status == PlanStatus::Planning)
-        {
-            self.request_start(draft, ProcessName::Planner, "serve", true, Some(plan.id));
-        }
-    }
-
     pub(super) fn request_start(
         &self,
         draft: &mut Draft,
@@ -303,6 +261,15 @@ impl Board {
         let process = self.fenced_process(name, generation)?;
         if process.status == ProcessStatus::Starting {
             draft.event(ProcessEvent::Started { name, generation });
+            // An attempt that goes on on another machine although its service ended.
+            if let Some(run) = self.live_runs().find(|run| run.agent == name) {
+                draft.effect(Effect::StartRun {
+                    run: run.id,
+                    task: run.task,
+                    agent: name,
+                    fence: run.lease.fence,
+                });
+            }
         }
         Ok(())
     }

@@ -9,9 +9,16 @@ use serde::{Deserialize, Serialize};
 
 mod demand;
 mod log_files;
+mod plan_work;
+mod protocol;
 
 pub use demand::{ClusterControls, round_robin};
 pub use log_files::{LogBundle, is_plain_name};
+pub use plan_work::{
+    PLAN_LANE, PlanEnd, PlanFile, PlanOrder, PlanResult, PrintedText, alone, everything_before,
+    path_below,
+};
+pub use protocol::{Delivery, GRACE, Holder, Refused, batch_id, delivered, refused};
 
 use super::{
     board::{AgentRole, Fence, RunId, RunOutcome, Spend, Task, WorkerCapabilities},
@@ -114,6 +121,17 @@ pub struct WorkerInfo {
     pub wall: String,
     /// What the machine has, as labels.
     pub labels: Vec<String>,
+    /// How many tasks of plans it makes at a time; 0 = none.
+    #[serde(skip_serializing_if = "is_none")]
+    pub plan_slots: u16,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature serde asks for"
+)]
+const fn is_none(count: &u16) -> bool {
+    *count == 0
 }
 
 impl WorkerInfo {
@@ -166,6 +184,11 @@ impl ClusterView {
     /// Returns how many attempts are being made.
     pub fn running_attempts(&self) -> usize {
         self.workers.iter().map(|card| card.busy.len()).sum()
+    }
+
+    /// Returns how many tasks of plans the workers that take work can make at a time.
+    pub fn plan_slots(&self) -> u64 {
+        self.schedulable().map(|card| u64::from(card.plan_slots)).sum()
     }
 
     /// Returns how many attempts the workers that take work can make at a time.

@@ -1,13 +1,16 @@
 //! Reads what few tasks have: conditions, resources, caches, input, jobs.
 
-use crate::domain::plan::{
-    field::{PlanField, reject_unknown_fields},
-    node::{PlanError, YamlNode, YamlValue},
-    scope::VariableScope,
-    task::{CacheInputs, EnvPolicy, JobTask, PolicyMode, TaskExtras, TaskStdin},
-    when,
-    when::WhenCondition,
-    written::WrittenTask,
+use crate::domain::{
+    board::check_labels,
+    plan::{
+        field::{PlanField, reject_unknown_fields},
+        node::{PlanError, YamlNode, YamlValue},
+        scope::VariableScope,
+        task::{CacheInputs, EnvPolicy, JobTask, PolicyMode, TaskExtras, TaskStdin},
+        when,
+        when::WhenCondition,
+        written::WrittenTask,
+    },
 };
 
 /// Reads the rare fields of a task; a task that has none costs nothing.
@@ -30,6 +33,7 @@ pub(super) fn extra(
         env_file: field("env_file").map_or(Ok(Vec::new()), |field| field.one_or_more())?,
         stdin: field("stdin").map_or(Ok(TaskStdin::Empty), |field| stdin(&field))?,
         needs_files: field("needs_files").map_or(Ok(Vec::new()), |field| field.one_or_more())?,
+        needs_labels: field("needs_labels").map_or(Ok(Vec::new()), |field| labels(&field))?,
         when: field("when").map(|field| condition(&field)).transpose()?,
         resources: field("resources").map_or(Ok(Vec::new()), |field| held(&field, resources))?,
         priority: field("priority").map_or(Ok(0), |field| field.integer())?,
@@ -45,6 +49,14 @@ pub(super) fn extra(
             .transpose()?,
     };
     Ok((extra != TaskExtras::default()).then(|| Box::new(extra)))
+}
+
+fn labels(field: &PlanField<'_>) -> Result<Vec<String>, PlanError> {
+    let mut labels = field.one_or_more()?;
+    labels.sort();
+    labels.dedup();
+    check_labels(&labels).map_err(|why| field.fault(&format!("cannot be read: {why}")))?;
+    Ok(labels)
 }
 
 fn stdin(field: &PlanField<'_>) -> Result<TaskStdin, PlanError> {

@@ -123,6 +123,8 @@ pub struct TaskExtras {
     pub stdin: TaskStdin,
     /// Files that have to exist when it starts.
     pub needs_files: Vec<String>,
+    /// What a worker of a cluster has to have that makes it.
+    pub needs_labels: Vec<String>,
     /// When it runs, where not simply after the success of all it depends on.
     pub when: Option<WhenCondition>,
     /// Positions in [`Plan::resources`], and how much of each it holds while it runs.

@@ -32,6 +32,7 @@ use crate::{
         ledger::Ledger,
         model::Model,
         notifier::{NotificationSink, Notifier},
+        plan_work::{PlanMember, TaskMaker},
         process_logs::ProcessLogs,
         schedules::Schedules,
     },
@@ -132,6 +133,14 @@ pub trait TaskServiceFactory {
         name: &str,
     ) -> Result<Arc<dyn ClusterMember>, CliError>;
 
+    /// Connects to a cluster under a name, for plans.
+    fn plan_cluster(
+        &self,
+        global: &GlobalArgs,
+        options: &ClusterArgs,
+        name: &str,
+    ) -> Result<Arc<dyn PlanMember>, CliError>;
+
     /// Returns the name of the folder that is the root.
     fn folder_name(&self, global: &GlobalArgs) -> String;
 
@@ -224,7 +233,12 @@ pub struct WorkerServices {
     pub approvals: Arc<dyn Approvals>,
     /// Makes containers, given what prepares homes and logins.
     pub containers: ContainerMaker,
+    /// Makes single tasks of plans, given further words for each.
+    pub task_maker: TaskMakerMaker,
 }
+
+/// Builds what makes single tasks of plans.
+pub type TaskMakerMaker = Box<dyn FnOnce(Vec<String>) -> Arc<dyn TaskMaker>>;
 
 impl std::fmt::Debug for WorkerServices {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -46,7 +46,7 @@ pub(super) async fn judge_attempt(
     case: JudgementRequest,
     stop: watch::Receiver<u8>,
 ) -> Verdict {
-    let verdict = examined(&context, &case, stop).await;
+    let verdict = elsewhere(&context, &case, stop).await;
     let verdict = verdict.unwrap_or_else(|detail| Verdict::NoVerdict { detail });
     let words = verdict.reasons().join("; ");
     context.logs.line(
@@ -54,6 +54,31 @@ pub(super) async fn judge_attempt(
         &format!("{}: {} {words}", case.task.id, verdict.as_str()),
     );
     verdict
+}
+
+/// Examines an attempt that may have been another controller's, and lets others have what is to be merged.
+async fn elsewhere(
+    context: &ServicePorts,
+    case: &JudgementRequest,
+    stop: watch::Receiver<u8>,
+) -> Result<Verdict, String> {
+    let Some(remote) = &context.remote else {
+        return examined(context, case, stop).await;
+    };
+    let kept = case.task.kept.as_ref().map(|kept| kept.commit.as_str());
+    for commit in case.base.as_deref().into_iter().chain(kept) {
+        if !commit.is_empty() {
+            let brought = remote.bring(commit).await;
+            brought.map_err(|error| format!("{commit} is not here: {error}"))?;
+        }
+    }
+    let verdict = examined(context, case, stop).await?;
+    if let Verdict::Approve { commit, .. } = &verdict {
+        // Whoever takes over before it is merged merges this very commit.
+        let shared = remote.share(commit).await;
+        shared.map_err(|error| format!("{commit} could not be kept for others: {error}"))?;
+    }
+    Ok(verdict)
 }
 
 async fn examined(

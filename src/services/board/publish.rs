@@ -26,6 +26,14 @@ impl SupervisorState {
             return self.published(merge, fence, outcome).await;
         }
         let kept = (branch.clone(), entry.commit.clone());
+        if let Some(remote) = &self.context.remote
+            && let Err(error) = remote.bring(&entry.commit).await
+        {
+            // It was examined by a controller before this one.
+            let detail = format!("{} is not here: {error}", entry.commit);
+            let outcome = MergeOutcome::Failed { detail };
+            return self.published(merge, fence, outcome).await;
+        }
         let moved = tokio::task::spawn_blocking(move || {
             context
                 .merges

@@ -4,7 +4,7 @@
 //! case, a panic too; whether and when it comes back the board decides.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -68,9 +68,14 @@ pub async fn run(
     };
     let mut started: BTreeMap<ProcessName, Started> = BTreeMap::new();
     let instance = shared.context.instance.clone();
+    // What other machines still do for the service before this one goes on.
+    let adopt = match &shared.context.remote {
+        Some(remote) => remote.under_way().await,
+        None => BTreeSet::new(),
+    };
     shared
         .handle
-        .submit(Input::ServiceStarted { instance })
+        .submit(Input::ServiceStarted { instance, adopt })
         .await?;
     let supervisor = tokio::spawn(wake_loop(shared.handle.clone(), Controller::Supervisor));
     let context = Arc::clone(&shared.context);

@@ -84,6 +84,12 @@ impl BranchMerges for GitWorktrees {
         if self.reaches(base, commit) {
             return Ok(MergeResult::Merged(commit.to_owned()));
         }
+        for one in [base, commit] {
+            let object = format!("{one}^{{commit}}");
+            if self.git(&["cat-file", "-e", &object]).is_err() {
+                return Err(Error(format!("{one} is not in this repository")));
+            }
+        }
         let words = [
             "merge-tree",
             "--write-tree",

@@ -157,6 +157,8 @@ impl LocalTaskHost<'_> {
                     self.collecting -= 1;
                     self.done(done);
                 }
+                AttemptNews::Came(result) => self.came(*result),
+                AttemptNews::Brought(result) => self.brought(*result),
                 AttemptNews::Prepared {
                     task,
                     key,
@@ -198,6 +200,6 @@ impl LocalTaskHost<'_> {
                 artifacts: Vec::new(),
             });
         }
-        self.spawn(order, task);
+        self.begin(order, task);
     }
 }

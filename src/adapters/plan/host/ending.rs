@@ -164,7 +164,6 @@ impl LocalTaskHost<'_> {
             None if running.timed_out => AttemptEndReason::TimedOut,
             None => AttemptEndReason::Code(code),
         };
-        let is_good = exit == AttemptEndReason::Code(0);
         let done = FinishedAttempt {
             task: running.task,
             exit,
@@ -172,8 +171,14 @@ impl LocalTaskHost<'_> {
             us,
             artifacts: Vec::new(),
         };
-        let is_last = is_good || running.round > task.retries;
-        let key = self.keys.remove(&running.task).filter(|_| is_good);
+        self.conclude(done, running.round, task);
+    }
+
+    /// Ends an attempt, once its outputs are kept where it has any.
+    pub(super) fn conclude(&mut self, done: FinishedAttempt, round: u32, task: &PlanTask) {
+        let is_good = done.exit == AttemptEndReason::Code(0);
+        let is_last = is_good || round > task.retries;
+        let key = self.keys.remove(&done.task).filter(|_| is_good);
         if self.is_ending || (key.is_none() && (task.outputs.is_empty() || !is_last)) {
             return self.done(done);
         }

@@ -4,12 +4,13 @@
 //! (inotify), and when the next deadline is due. Work that may take long, measuring inputs and copying outputs,
 //! happens in a thread of its own and reports through a channel, so that it delays no other task.
 //!
-//! `start` begins an attempt, `ending` is what becomes of it, `background` is the slow work.
+//! `start` begins an attempt, `ending` is what becomes of it, `background` is the slow work, `remote` what other machines do.
 //!
 //! Dangers: this module reaps every child of the process. Nothing else may wait for a child while a plan runs.
 
 mod background;
 mod ending;
+mod remote;
 mod start;
 
 use std::{
@@ -45,7 +46,10 @@ use crate::{
         process::ProcessActivity,
         signals, state_folder,
     },
-    domain::plan::{Plan, PlanTask, TaskIndex, event::Millis},
+    domain::{
+        cluster::PlanResult,
+        plan::{Plan, PlanTask, TaskIndex, event::Millis},
+    },
     ports::{
         plan_host::{AttemptId, FileReach, FinishedAttempt, HostEvent, TaskConfinement, TaskHost},
         runner::StopSignal,
@@ -97,6 +101,8 @@ pub(crate) struct LocalTaskHost<'plan> {
     inotify: OwnedFd,
     began: Instant,
     is_ending: bool,
+    /// Where other machines make the attempts.
+    remote: Option<remote::RemoteSide>,
 }
 
 struct RunningAttempt {
@@ -142,6 +148,10 @@ enum AttemptNews {
         is_known: bool,
     },
     Collected(FinishedAttempt),
+    /// What came of an attempt elsewhere.
+    Came(Box<PlanResult>),
+    /// The same, with everything that it left.
+    Brought(Box<PlanResult>),
     Weighed {
         pid: i32,
         serial: u64,
@@ -200,6 +210,7 @@ impl<'plan> LocalTaskHost<'plan> {
             inotify,
             began: Instant::now(),
             is_ending: false,
+            remote: None,
         };
         host.look_for_request();
         Ok(host)
@@ -210,6 +221,7 @@ impl<'plan> LocalTaskHost<'plan> {
     }
 
     fn done(&mut self, done: FinishedAttempt) {
+        self.note_left(&done);
         self.happened.push(HostEvent::Ended(done));
     }
 
@@ -287,7 +299,7 @@ impl TaskHost for LocalTaskHost<'_> {
         {
             self.prepare(order, task);
         } else {
-            self.spawn(order, task);
+            self.begin(order, task);
         }
     }
 
@@ -308,6 +320,7 @@ impl TaskHost for LocalTaskHost<'_> {
 
     fn end_all(&mut self, how: StopSignal) {
         self.is_ending = true;
+        self.end_elsewhere(how);
         let now = Instant::now();
         let pids: Vec<i32> = self.running.keys().copied().collect();
         for pid in pids {

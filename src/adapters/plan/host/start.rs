@@ -14,6 +14,21 @@ use crate::{
 };
 
 impl LocalTaskHost<'_> {
+    /// Begins an attempt, here or on another machine.
+    pub(super) fn begin(&mut self, order: AttemptId, task: &PlanTask) {
+        if !self.hand_out(order, task) {
+            self.spawn(order, task);
+        }
+    }
+
+    /// Returns what the logs of an attempt begin with.
+    pub(super) fn log_header(order: AttemptId, task: &PlanTask) -> String {
+        // Every execution has all retries again, after the attempts of those before it.
+        let before = order.attempt.saturating_sub(order.round);
+        let last = before.saturating_add(task.retries).saturating_add(1);
+        format!("\n===== attempt {} / {last} =====\n", order.attempt)
+    }
+
     pub(super) fn spawn(&mut self, order: AttemptId, task: &PlanTask) {
         let started = Instant::now();
         match self.launch(order, task, started) {
@@ -35,10 +50,7 @@ impl LocalTaskHost<'_> {
         started: Instant,
     ) -> Result<(), (StatusReason, String)> {
         let token = format!("{}/{}/{}", self.setting.run_id, task.id, order.attempt);
-        // Every execution has all retries again, after the attempts of those before it.
-        let before = order.attempt.saturating_sub(order.round);
-        let last = before.saturating_add(task.retries).saturating_add(1);
-        let header = format!("\n===== attempt {} / {last} =====\n", order.attempt);
+        let header = Self::log_header(order, task);
         let (place, logs) = self
             .slots
             .take(&task.id, order.attempt, &header)

@@ -27,6 +27,7 @@ impl Bench {
         };
         bench.tell(Input::ServiceStarted {
             instance: "a".into(),
+            adopt: std::collections::BTreeSet::new(),
         });
         bench.settle();
         bench

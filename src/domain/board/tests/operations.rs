@@ -40,6 +40,7 @@ fn stop_all_does_seven_things() {
     bench.wait(3_600_000);
     bench.tell(Input::ServiceStarted {
         instance: "b".into(),
+        adopt: std::collections::BTreeSet::new(),
     });
     bench.wait(3_600_000);
     assert!(
@@ -173,6 +174,7 @@ fn a_service_that_was_stopped_has_everything_up_at_once_when_it_is_started_again
     }
     bench.tell(Input::ServiceStarted {
         instance: "b".into(),
+        adopt: std::collections::BTreeSet::new(),
     });
     bench.settle();
     assert!(bench.board.is_up(ProcessName::Dispatcher));

@@ -433,6 +433,7 @@ fn a_question_is_withdrawn_when_the_service_starts_again() {
     let question = ask(&mut bench, task);
     bench.tell(Input::ServiceStarted {
         instance: "b".into(),
+        adopt: std::collections::BTreeSet::new(),
     });
     let ended = bench.board.approval(question).unwrap();
     assert_eq!((ended.answer, ended.answered_at.is_some()), (None, true));

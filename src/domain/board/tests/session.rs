@@ -239,6 +239,7 @@ fn a_session_goes_on_with_the_next_service_from_what_the_ledger_says() {
     bench.effects.clear();
     bench.tell(Input::ServiceStarted {
         instance: "b".into(),
+        adopt: std::collections::BTreeSet::new(),
     });
     let open = Effect::Session(SessionEffect::Open {
         session: ONE,

@@ -79,6 +79,7 @@ fn what_is_known_of_workers_is_written_once_and_ends_with_the_service() {
     assert_eq!(bench.board.worker_capabilities(), kinds);
     bench.tell(Input::ServiceStarted {
         instance: "b".into(),
+        adopt: std::collections::BTreeSet::new(),
     });
     assert!(bench.board.worker_capabilities().is_empty());
 }
@@ -101,4 +102,45 @@ fn labels_are_words_with_or_without_a_value() {
         check_labels(&["os=linux".to_owned(), "v1.2".to_owned()]),
         Ok(())
     );
+}
+
+#[test]
+fn an_attempt_that_goes_on_on_another_machine_outlives_its_service() {
+    let mut bench = Bench::with(|settings| settings.workers = 2);
+    let (kept_on, lost) = (
+        bench.add(TaskSpec::default()),
+        bench.add(TaskSpec::default()),
+    );
+    let (run, other) = (bench.run_of(kept_on), bench.run_of(lost));
+    bench.effects.clear();
+    bench.now += SECOND;
+    bench.tell(Input::ServiceStarted {
+        instance: "b".into(),
+        adopt: [run.lease.fence, Fence(999)].into(),
+    });
+    assert_eq!(bench.task(kept_on).status, TaskStatus::Running);
+    assert_eq!(bench.task(lost).status, TaskStatus::Queued);
+    bench.settle();
+    // It is handed to the agent that had it, under its old number, and the agent gets nothing else.
+    let again = Effect::StartRun {
+        run: run.id,
+        task: kept_on,
+        agent: run.agent,
+        fence: run.lease.fence,
+    };
+    assert_eq!(
+        bench
+            .effects
+            .iter()
+            .filter(|effect| **effect == again)
+            .count(),
+        1
+    );
+    let agent = bench.board.agents().find(|agent| agent.id == run.agent);
+    assert_eq!(agent.unwrap().task, Some(kept_on));
+    let renewed = bench.board.run(run.id).unwrap().lease.until;
+    assert_eq!(renewed, bench.now + bench.board.settings().lease_ms);
+    assert_ne!(bench.run_of(lost).lease.fence, other.lease.fence);
+    bench.commit(kept_on, "c1");
+    assert!(bench.board.live_runs().all(|run| run.task != kept_on));
 }

@@ -1,8 +1,8 @@
 //! `tos serve --nats`: becomes the controller of a board on a cluster, or waits until it is.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
 };
 
 use tokio::sync::watch;
@@ -29,7 +29,7 @@ use crate::{
 pub(super) struct ClusterLeadership {
     member: Arc<dyn ClusterMember>,
     /// Completes when the right to lead is lost.
-    lost: Option<BoxFuture<'static, ()>>,
+    lost: Option<BoxFuture<'static, String>>,
     // The right is given back when this is dropped.
     _right: Box<dyn std::any::Any + Send>,
 }
@@ -84,14 +84,16 @@ pub(super) fn open_board(
     let Some(joined) = joined else {
         return Ok((services.board_services(global, None)?, None));
     };
-    let board = services.board_services(global, Some(joined.store()?))?;
-    let remote = joined.runs(&*board.merges, printer)?;
+    let mut store = joined.store()?;
+    let (known, _) = store.load().map_err(|error| CliError::NotDone(error.0))?;
+    let board = services.board_services(global, Some(store))?;
+    let remote = joined.runs(known.branch_tips(), &*board.merges, printer)?;
     Ok((board, Some(remote)))
 }
 
 impl ClusterLeadership {
     /// Returns what completes when another controller may lead.
-    pub(super) fn leadership_lost(&mut self) -> Option<BoxFuture<'static, ()>> {
+    pub(super) fn leadership_lost(&mut self) -> Option<BoxFuture<'static, String>> {
         self.lost.take()
     }
 
@@ -103,10 +105,20 @@ impl ClusterLeadership {
     /// Opens the queue, and brings the branches here to where the last controller left them.
     fn runs(
         &self,
+        known: BTreeMap<String, String>,
         merges: &dyn BranchMerges,
         printer: &Printer,
     ) -> Result<Arc<dyn RunDispatcher>, CliError> {
-        for (branch, commit) in self.member.tips().map_err(told)? {
+        let mut by_name = BTreeMap::new();
+        for (branch, commit) in known {
+            let named = if branch.is_empty() {
+                merges.current_branch()
+            } else {
+                Ok(branch)
+            };
+            by_name.insert(named.map_err(|error| CliError::NotDone(error.0))?, commit);
+        }
+        for (branch, commit) in self.member.tips(by_name).map_err(told)? {
             let tip = merges
                 .tip(&branch)
                 .map_err(|error| CliError::NotDone(error.0))?;
@@ -127,12 +139,12 @@ impl ClusterLeadership {
     }
 }
 
-/// Returns a stop that also comes when the right to lead is lost, and whether it did.
+/// Returns a stop that also comes when the right to lead is lost, and why it was.
 pub(super) fn stop_when_deposed(
     mut stop: watch::Receiver<u8>,
-    lost: Option<BoxFuture<'static, ()>>,
-) -> (watch::Receiver<u8>, Arc<AtomicBool>) {
-    let deposed = Arc::new(AtomicBool::new(false));
+    lost: Option<BoxFuture<'static, String>>,
+) -> (watch::Receiver<u8>, Arc<OnceLock<String>>) {
+    let deposed = Arc::new(OnceLock::new());
     let Some(mut lost) = lost else {
         return (stop, deposed);
     };
@@ -147,8 +159,8 @@ pub(super) fn stop_when_deposed(
                         return;
                     }
                 }
-                () = &mut lost => {
-                    seen.store(true, Ordering::Relaxed);
+                why = &mut lost => {
+                    drop(seen.set(why));
                     // Whoever leads no more ends its work at once; its results would not count.
                     sender.send_replace(2);
                     return;

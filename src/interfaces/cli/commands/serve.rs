@@ -3,7 +3,7 @@
 use std::{
     net::{SocketAddr, TcpListener as StdListener},
     path::PathBuf,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Duration,
 };
 
@@ -193,7 +193,7 @@ struct Serving {
     drain: Duration,
     give_back_memory: fn(),
     /// Completes when another controller may lead.
-    lost: Option<BoxFuture<'static, ()>>,
+    lost: Option<BoxFuture<'static, String>>,
 }
 
 impl Serving {
@@ -221,8 +221,8 @@ impl Serving {
         drop(end);
         news.abort();
         rest.abort();
-        if deposed.load(Ordering::Relaxed) {
-            return Err("another controller leads now; `tos serve` again to follow it".to_owned());
+        if let Some(why) = deposed.get() {
+            return Err(why.clone());
         }
         for server in servers {
             if let Ok(Err(error)) = server.await {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use clap::{Args, Subcommand};
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::{
@@ -20,13 +21,17 @@ use crate::{
             exit::{CliError, CliExit},
             services,
             services::ServiceFactory,
-            task_services::{TaskServices, WorkerServices},
+            task_services::{ContainerMaker, TaskServices},
         },
         report::Printer,
     },
-    ports::{agent_runners::ConfinementFacts, cluster::Error as ClusterError},
+    ports::{
+        agent_runners::ConfinementFacts, approvals::Approvals, cluster::Error as ClusterError,
+        process_logs::ProcessLogs,
+    },
     services::{
         board::{self, AttemptServices},
+        plan_worker::serve_plan_tasks,
         tasks::SessionPorts,
     },
 };
@@ -39,7 +44,7 @@ pub struct WorkerArgs {
     verb: Option<WorkerVerb>,
     #[command(flatten)]
     cluster: ClusterArgs,
-    /// What this worker does: worker, tester, docser; several are separated by commas
+    /// What this worker does: worker, tester, docser; several are separated by commas; none = no attempts of a board
     #[arg(
         long,
         value_delimiter = ',',
@@ -50,6 +55,12 @@ pub struct WorkerArgs {
     /// What this machine has, such as gpu or os=linux: tasks that require it come here; may be repeated
     #[arg(long = "label", value_name = "LABEL")]
     labels: Vec<String>,
+    /// How many tasks of plans it makes at a time (`tos plan run --nats`). Unless their policy is enforced they may do here whatever this user may
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    plan_slots: u16,
+    /// Judge and confine every task of a plan here, whatever the plan says about its `policy`
+    #[arg(long)]
+    enforce: bool,
     /// How many attempts it makes at a time
     #[arg(long, default_value_t = 1, value_name = "N")]
     slots: u16,
@@ -127,21 +138,40 @@ pub fn main(
         ..card
     };
     let name = card.name.clone();
-    let (mut members, mut queues) = (Vec::new(), Vec::new());
+    let (mut members, mut queues, mut plans) = (Vec::new(), Vec::new(), Vec::new());
     for cluster in args.cluster.split_by_board() {
         let member = services.join_cluster(global, &cluster, &name)?;
         let told_here = printer.clone();
         let notices = Box::new(move |line: &str| told_here.line(line));
         queues.push(member.orders(card.clone(), notices).map_err(told)?);
         members.push(member);
+        if card.plan_slots > 0 {
+            let member = services.plan_cluster(global, &cluster, &name)?;
+            plans.push(member.plan_orders(card.clone()).map_err(told)?);
+        }
     }
-    let context = context(&task_services, confined, services.worker_services(global))?;
+    let own = services.worker_services(global);
+    let words = args.enforce.then(|| "--enforce".to_owned());
+    let maker = (own.task_maker)(words.into_iter().collect());
+    let context = context(
+        &task_services,
+        confined,
+        (own.logs, own.approvals, own.containers),
+    )?;
     printer.line(&format!(
         "the worker {name} takes work from {url}; Ctrl-C lets it end what it does"
     ));
     let drain = Duration::from_secs(args.drain);
     services::block_on(services, move |stop| {
-        Box::pin(board::serve_orders(queues, context, card, stop, drain))
+        Box::pin(async move {
+            let slots = card.plan_slots;
+            let plans = plans.into_iter().map(|queue| {
+                let (maker, stop) = (Arc::clone(&maker), stop.clone());
+                Box::pin(serve_plan_tasks(queue, maker, slots, stop, drain))
+            });
+            let attempts = board::serve_orders(queues, context, card, stop.clone(), drain);
+            tokio::join!(attempts, join_all(plans));
+        })
     })?;
     drop((members, task_services));
     printer.line("stopped");
@@ -178,6 +208,7 @@ fn card(
         protocol: PROTOCOL_VERSION,
         roles: roles(&args.roles)?,
         slots: args.slots.max(1),
+        plan_slots: args.plan_slots,
         labels,
         ..WorkerInfo::default()
     })
@@ -232,7 +263,7 @@ fn drained(
 fn context(
     task_services: &TaskServices,
     confined: ConfinementFacts,
-    own: WorkerServices,
+    (logs, approvals, containers): (Arc<dyn ProcessLogs>, Arc<dyn Approvals>, ContainerMaker),
 ) -> Result<Arc<AttemptServices>, CliError> {
     let runners = Arc::clone(&task_services.tools.runners);
     Ok(Arc::new(AttemptServices {
@@ -251,15 +282,18 @@ fn context(
             ..SessionStart::default()
         },
         tools: SessionPorts {
-            approvals: own.approvals,
+            approvals,
             ..task_services.tools.clone()
         },
-        logs: own.logs,
-        containers: (own.containers)(runners),
+        logs,
+        containers: containers(runners),
     }))
 }
 
 fn roles(words: &[String]) -> Result<Vec<AgentRole>, CliError> {
+    if words == ["none"] {
+        return Ok(Vec::new());
+    }
     let known = [AgentRole::Worker, AgentRole::Tester, AgentRole::Docser];
     let found = words.iter().map(|word| {
         let role = known.into_iter().find(|role| role.as_str() == word.trim());
@@ -317,8 +351,13 @@ fn card_words(card: &WorkerInfo) -> String {
     } else {
         format!("  {}", card.labels.join(","))
     };
+    let plans = if card.plan_slots > 0 {
+        format!("  plans {}", card.plan_slots)
+    } else {
+        String::new()
+    };
     format!(
-        "{}  {}{labels}  {} of {} busy  {state}  tos {}  wall {}",
+        "{}  {}{labels}{plans}  {} of {} busy  {state}  tos {}  wall {}",
         card.name,
         roles.join(","),
         card.busy.len(),

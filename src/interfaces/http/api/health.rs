@@ -154,6 +154,11 @@ fn cluster_figures(out: &mut Metrics<'_>, cluster: &ClusterView) {
             cluster.running_attempts() as u64,
         ),
         (
+            "tos_worker_plan_slots",
+            "tasks of plans that workers can make at a time",
+            cluster.plan_slots(),
+        ),
+        (
             "tos_orders_queued",
             "orders that nobody has",
             cluster.queued,

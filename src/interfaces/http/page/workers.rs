@@ -71,7 +71,10 @@ fn row(view: &PageContext, card: &WorkerInfo) -> Markup {
             }
             td { (roles.join(", ")) }
             td.wrap { (text(&card.labels.join(", "))) }
-            td.n { (card.busy.len()) " / " (card.slots) }
+            td.n {
+                (card.busy.len()) " / " (card.slots)
+                @if card.plan_slots > 0 { " + " (card.plan_slots) }
+            }
             td { (text(&card.version)) }
             td { (text(&card.wall)) }
         }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 
+use crate::interfaces::cli::cluster_args::ClusterArgs;
+
 /// Run plans: a graph of commands, in parallel and resumable.
 #[derive(Debug, Clone, Args)]
 pub struct PlanArgs {
@@ -52,7 +54,7 @@ pub struct HomeArgs {
 /// How fast, and what a failure means.
 #[derive(Debug, Clone, Args)]
 pub struct PaceArgs {
-    /// At most this many tasks at once [default: the plan's `max_parallel`, else 4].
+    /// At most this many tasks at once [default: the plan's `max_parallel`, else 4, or 64 with `--nats`].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_parallel: Option<u32>,
     /// Start nothing more after the first failure.
@@ -87,6 +89,9 @@ pub struct RunArgs {
     /// Pace.
     #[command(flatten)]
     pub pace: PaceArgs,
+    /// Other machines.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
     /// Params.
     #[command(flatten)]
     pub params: ParamArgs,
@@ -199,6 +204,9 @@ pub struct ResumeArgs {
     /// Pace.
     #[command(flatten)]
     pub pace: PaceArgs,
+    /// Other machines.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
     /// Only failed tasks, and what depends on them.
     #[arg(long)]
     pub failed_only: bool,
@@ -219,6 +227,9 @@ pub struct RetryArgs {
     /// Pace.
     #[command(flatten)]
     pub pace: PaceArgs,
+    /// Other machines.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
     /// The task; the id of a matrix means all its tasks.
     #[arg(long, value_name = "ID")]
     pub task: String,

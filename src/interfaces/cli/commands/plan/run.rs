@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::plan::{
-        Plan, TaskIndex,
+        Plan, PlanTask, TaskIndex,
         event::{RunCreated, VERSION},
         graph::PlanGraph,
         run_id,
@@ -24,12 +25,21 @@ use crate::{
         task::PolicyMode,
     },
     interfaces::{
-        cli::{commands::plan::restrict::restricted, exit::CliExit, telemetry::PlanExporter},
+        cli::{
+            cluster_args::ClusterArgs, commands::plan::restrict::restricted, exit::CliExit,
+            telemetry::PlanExporter,
+        },
         report::{Printer, plan as report},
     },
-    ports::plan_store::{Error, RunDir},
+    ports::{
+        plan_store::{Error, RunDir},
+        plan_work::PlanMember,
+    },
     services::{plan, plan::PlanRunRequest},
 };
+
+/// How many tasks are handed out at a time where neither the plan nor the command line says it.
+const ELSEWHERE: u32 = 64;
 
 /// Runs a plan.
 pub(super) fn run(args: &RunArgs, context: PlanCommands<'_>) -> Result<CliExit, PlanCliError> {
@@ -46,6 +56,11 @@ pub(super) fn run(args: &RunArgs, context: PlanCommands<'_>) -> Result<CliExit, 
         doubt(context, &plan);
         return dry_run(&plan, context);
     }
+    if plan.guarded.is_some() && args.cluster.url.is_some() {
+        return Err(PlanCliError::Usage(
+            "`--nats` hands out commands, and this plan has tasks for agents; `tos serve --nats URL` hands those out".to_owned(),
+        ));
+    }
     if let Some(list) = plan.guarded {
         return agents::run(args, *list, context);
     }
@@ -55,7 +70,10 @@ pub(super) fn run(args: &RunArgs, context: PlanCommands<'_>) -> Result<CliExit, 
         return watched(context, &home, run_words(args));
     }
     doubt(context, &plan);
-    let enforced = enforce::prepare(context, &plan, &home, &workdir, &plan.sources)?;
+    let making = Making {
+        enforced: enforce::prepare(context, &plan, &home, &workdir, &plan.sources)?,
+        cluster: connected(context, &plan, &args.cluster)?,
+    };
     let workdir = workdir.to_str().ok_or_else(|| {
         PlanCliError::Usage("the workdir has a name that is not UTF-8".to_owned())
     })?;
@@ -86,8 +104,8 @@ pub(super) fn run(args: &RunArgs, context: PlanCommands<'_>) -> Result<CliExit, 
         }
     };
     let mut state = RunState::new(created);
-    let passage = passage(&args.pace, &plan);
-    finish(context, &plan, run.as_mut(), &mut state, passage, enforced)
+    let passage = passage(&args.pace, &args.cluster, &plan);
+    finish(context, &plan, run.as_mut(), &mut state, passage, making)
 }
 
 fn dry_run(plan: &Plan, context: PlanCommands<'_>) -> Result<CliExit, PlanCliError> {
@@ -112,9 +130,11 @@ fn dry_run(plan: &Plan, context: PlanCommands<'_>) -> Result<CliExit, PlanCliErr
     Ok(CliExit::Success)
 }
 
-fn passage(pace: &PaceArgs, plan: &Plan) -> PlanRunRequest {
+fn passage(pace: &PaceArgs, cluster: &ClusterArgs, plan: &Plan) -> PlanRunRequest {
+    // What is not bounded by this machine is bounded by the slots of the others.
+    let usual = if cluster.url.is_some() { ELSEWHERE } else { 4 };
     PlanRunRequest {
-        max_parallel: pace.max_parallel.or(plan.max_parallel).unwrap_or(4),
+        max_parallel: pace.max_parallel.or(plan.max_parallel).unwrap_or(usual),
         fail_fast: pace.fail_fast,
         again: Vec::new(),
         sources: Vec::new(),
@@ -137,6 +157,7 @@ pub(super) fn resume(
         words.extend(args.edited.then(|| "--edited".to_owned()));
         words.extend(option("--workdir", args.workdir.as_deref()));
         words.extend(pace_words(&args.pace));
+        words.extend(cluster_words(&args.cluster));
         return watched(context, &home, words);
     }
     let mut run = context.plan_store.open(&home, &args.name.run)?;
@@ -149,7 +170,7 @@ pub(super) fn resume(
     if let Some(workdir) = workdir {
         state.created.workdir = workdir.display().to_string();
     }
-    let mut passage = passage(&args.pace, &plan);
+    let mut passage = passage(&args.pace, &args.cluster, &plan);
     passage.again = chosen(&plan, &state, args.failed_only);
     match edited::changed_sources(context, &state) {
         Some(now) if args.edited => {
@@ -163,8 +184,11 @@ pub(super) fn resume(
         Some(now) => edited::announce(context, run.as_ref(), &state, &now),
         None => {}
     }
-    let enforced = again(context, &plan, &home, &state)?;
-    finish(context, &plan, run.as_mut(), &mut state, passage, enforced)
+    let making = Making {
+        enforced: again(context, &plan, &home, &state)?,
+        cluster: connected(context, &plan, &args.cluster)?,
+    };
+    finish(context, &plan, run.as_mut(), &mut state, passage, making)
 }
 
 /// Locks a run, ends what a dead runner left, and reads what is known.
@@ -227,6 +251,7 @@ pub(super) fn retry(args: &RetryArgs, context: PlanCommands<'_>) -> Result<CliEx
         words.extend(["--task".to_owned(), args.task.clone()]);
         words.extend(args.downstream.then(|| "--downstream".to_owned()));
         words.extend(pace_words(&args.pace));
+        words.extend(cluster_words(&args.cluster));
         return watched(context, &home, words);
     }
     let mut run = context.plan_store.open(&home, &args.name.run)?;
@@ -235,14 +260,17 @@ pub(super) fn retry(args: &RetryArgs, context: PlanCommands<'_>) -> Result<CliEx
     if let Some(now) = edited::changed_sources(context, &state) {
         edited::announce(context, run.as_ref(), &state, &now);
     }
-    let mut passage = passage(&args.pace, &plan);
+    let mut passage = passage(&args.pace, &args.cluster, &plan);
     passage.again = if args.downstream {
         PlanGraph::of(&plan).transitive_dependents(&tasks)
     } else {
         tasks
     };
-    let enforced = again(context, &plan, &home, &state)?;
-    finish(context, &plan, run.as_mut(), &mut state, passage, enforced)
+    let making = Making {
+        enforced: again(context, &plan, &home, &state)?,
+        cluster: connected(context, &plan, &args.cluster)?,
+    };
+    finish(context, &plan, run.as_mut(), &mut state, passage, making)
 }
 
 /// Builds the guard of a run that exists. Its plan is read from the copy; the plan itself is looked for where it was.
@@ -264,6 +292,11 @@ fn option(name: &str, value: Option<&Path>) -> Vec<String> {
         .unwrap_or_default()
 }
 
+fn cluster_words(cluster: &ClusterArgs) -> impl Iterator<Item = String> {
+    let options = cluster.options().into_iter();
+    options.flat_map(|(name, value)| [name.to_owned(), value])
+}
+
 fn pace_words(pace: &PaceArgs) -> Vec<String> {
     let mut words = Vec::new();
     if let Some(count) = pace.max_parallel {
@@ -280,6 +313,7 @@ fn run_words(args: &RunArgs) -> Vec<String> {
     for (name, value) in &args.params.params {
         words.extend(["--param".to_owned(), format!("{name}={value}")]);
     }
+    words.extend(cluster_words(&args.cluster));
     words.extend(args.enforce.then(|| "--enforce".to_owned()));
     for id in &args.only {
         words.extend(["--only".to_owned(), id.clone()]);
@@ -336,27 +370,73 @@ fn watched(
     Ok(exit(status))
 }
 
+/// Connects to the cluster whose workers make the tasks, where that is wanted.
+fn connected(
+    context: PlanCommands<'_>,
+    plan: &Plan,
+    cluster: &ClusterArgs,
+) -> Result<Option<Arc<dyn PlanMember>>, PlanCliError> {
+    if cluster.url.is_none() {
+        let needs = |task: &PlanTask| {
+            task.extra
+                .as_ref()
+                .is_some_and(|extra| !extra.needs_labels.is_empty())
+        };
+        if plan.tasks.iter().any(needs) {
+            context.printer.alert(
+                "warning: `needs_labels` says nothing here; it counts where workers make the tasks (`--nats`)",
+            );
+        }
+        return Ok(None);
+    }
+    let member = context
+        .services
+        .plan_cluster(context.global, cluster, "tos plan run");
+    let member = member.map_err(|error| PlanCliError::Usage(error.to_string()))?;
+    let slots = member.plan_slots();
+    let slots = slots.map_err(|error| PlanCliError::Usage(error.0))?;
+    if slots == 0 {
+        context.printer.alert(
+            "warning: no worker makes tasks of plans now; they wait for one: `tos worker --nats URL --plan-slots 4`",
+        );
+    }
+    Ok(Some(member))
+}
+
+/// How the tasks of a run are made.
+struct Making {
+    enforced: EnforcedPolicy,
+    /// The cluster whose workers make them; `None` = they are made here.
+    cluster: Option<Arc<dyn PlanMember>>,
+}
+
 fn finish(
     context: PlanCommands<'_>,
     plan: &Plan,
     run: &mut dyn RunDir,
     state: &mut RunState,
     passage: PlanRunRequest,
-    enforced: EnforcedPolicy,
+    making: Making,
 ) -> Result<CliExit, PlanCliError> {
     let is_json = context.printer.is_json();
     let tellers = telling::open_notifiers(context)?;
     let telemetry = context.services.telemetry(context.global);
     let telemetry = telemetry.map_err(|error| PlanCliError::Usage(error.to_string()))?;
     let passage = &PlanRunRequest {
-        denied: enforced.denied,
-        confinement: enforced.confinement,
+        denied: making.enforced.denied,
+        confinement: making.enforced.confinement,
         ..passage
     };
     if !is_json {
         context.printer.line(&format!("run_id: {}", run.id()));
     }
-    let mut host = run.host(plan, state, enforced.guard)?;
+    let workdir = Path::new(&state.created.workdir);
+    let remote = making
+        .cluster
+        .map(|member| member.plan_tasks(run.id(), workdir));
+    let remote = remote.transpose();
+    let remote = remote.map_err(|error| PlanCliError::Usage(error.0))?;
+    let mut host = run.host(plan, state, making.enforced.guard, remote)?;
     let mut watcher = event_lines::EventPrinter::new(context.printer, context.is_quiet);
     let mut watcher = PlanExporter::new(telemetry, run.id(), plan, &mut watcher);
     let status = plan::run_to_completion(plan, run, host.as_mut(), &mut watcher, state, passage)?;

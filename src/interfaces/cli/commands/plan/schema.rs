@@ -134,6 +134,7 @@ fn fields() -> Value {
         "retry_backoff_sec": {"type": "array", "items": {"type": "number", "minimum": 0}},
         "outputs": texts,
         "needs_files": one_or_more,
+        "needs_labels": one_or_more,
         "when": {"type": "string", "description": format!("an expression of {}", when::WORDS.join(", "))},
         "matrix": {"type": "object", "additionalProperties": {"type": "array", "minItems": 1}},
         "resources": {"type": ["object", "array", "string"]},

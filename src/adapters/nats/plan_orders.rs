@@ -1,0 +1,387 @@
+//! A worker's side of plans on a cluster: tasks taken, claimed, laid out and reported.
+//!
+//! As with attempts of a board, an order is begun once: whoever has its claim makes it. What a task printed leaves the machine without
+//! what is known as a secret here.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_nats::jetstream::{AckKind, Message, consumer::PullConsumer};
+use futures_util::StreamExt as _;
+use tokio::sync::watch;
+
+use super::{
+    connection::NatsConnection,
+    controls::followed,
+    orders::{ToldToStop, first_message, give_back},
+    plan_tasks::{PlanStreams, claim_key, project_name},
+    queue::consumer,
+};
+use crate::{
+    adapters::{
+        git::{bundle::GitBundles, project::blocking_lay_out},
+        plan::safe_open,
+    },
+    domain::{
+        cluster::{
+            ClusterControls, Delivery, PLAN_LANE, PROTOCOL_VERSION, PlanEnd, PlanFile, PlanOrder,
+            PlanResult, PrintedText, WorkerInfo, delivered,
+        },
+        ledger::chain::sha256,
+        redaction::Redactor,
+    },
+    ports::{
+        BoxFuture,
+        cluster::{Error, StopFeed},
+        plan_work::{PlanTaskQueue, TakenPlanTask, TaskMade},
+    },
+};
+
+/// How much of a text goes with the result itself.
+const SHORT: usize = 32 * 1024;
+/// How much of what a task printed goes to its runner; of more, the end.
+const MOST: usize = 64 * 1024 * 1024;
+
+/// A worker's side.
+pub(super) struct NatsPlanOrders {
+    streams: PlanStreams,
+    place: Place,
+    lanes: tokio::sync::Mutex<BTreeMap<String, PullConsumer>>,
+    last: AtomicUsize,
+    card: WorkerInfo,
+    controls: watch::Receiver<ClusterControls>,
+}
+
+/// Where projects are kept on this machine.
+#[derive(Clone)]
+struct Place {
+    root: PathBuf,
+    bundles: GitBundles,
+    redactor: Redactor,
+    /// One fetches at a time, the others find it there.
+    fetching: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl NatsPlanOrders {
+    /// Opens the queue for a worker whose repository is around `root`. Blocks.
+    pub(super) fn open(
+        cluster: &Arc<NatsConnection>,
+        root: &Path,
+        redactor: &Redactor,
+        card: WorkerInfo,
+    ) -> Result<Self, String> {
+        let streams = cluster.retry(|| cluster.block_on(PlanStreams::open(cluster)))?;
+        let now = cluster.block_on(streams.controls.read())?;
+        Ok(Self {
+            controls: followed(cluster, streams.controls.clone(), now),
+            place: Place {
+                root: root.to_owned(),
+                bundles: GitBundles::new(root),
+                redactor: redactor.clone(),
+                fetching: Arc::default(),
+            },
+            lanes: tokio::sync::Mutex::default(),
+            last: AtomicUsize::new(0),
+            streams,
+            card,
+        })
+    }
+
+    async fn consumers(&self) -> Result<Vec<PullConsumer>, String> {
+        let lanes = self.controls.borrow().lanes(&self.card.labels);
+        let mut known = self.lanes.lock().await;
+        let mut consumers = Vec::new();
+        for lane in lanes {
+            if !known.contains_key(&lane) {
+                let cluster = &self.streams.cluster;
+                let name = format!("form{PROTOCOL_VERSION}-{PLAN_LANE}-{lane}");
+                let subject = cluster.subject(&format!("work.{PROTOCOL_VERSION}.{PLAN_LANE}.{lane}.*.*"));
+                let made = consumer(&self.streams.work, &name, subject, cluster.lease).await?;
+                known.insert(lane.clone(), made);
+            }
+            consumers.extend(known.get(&lane).cloned());
+        }
+        Ok(consumers)
+    }
+
+    async fn taken(&self, message: Message) -> Result<Option<Taken>, String> {
+        let order: PlanOrder = match serde_json::from_slice(&message.payload) {
+            Ok(order) => order,
+            Err(error) => {
+                tracing::warn!("an order of another version: {error}");
+                give_back(&message, self.streams.cluster.lease).await;
+                return Ok(None);
+            }
+        };
+        let (presence, claim) = (&self.streams.presence, claim_key(&order));
+        // Whoever is told to stop is told from the first moment on.
+        let stops = self.streams.stop_subject(&order.run);
+        let stops = self.streams.cluster.client.subscribe(stops).await;
+        let stops = stops.map_err(|error| error.to_string())?;
+        let own = presence.own_name(&self.card.name);
+        let has_claim = presence.claim(&claim, &own).await?;
+        let is_heard_of = has_claim || presence.holder(&claim).await?.is_some();
+        match delivered(has_claim, is_heard_of) {
+            Delivery::Begin => {}
+            Delivery::Leave => return Ok(None),
+            Delivery::ReportLost => {
+                let end = PlanEnd::lost("the worker that took it is gone".to_owned());
+                let result = PlanResult::to(&order, "", end);
+                self.streams.report(&order.key(), &result).await?;
+                drop(message.ack_with(AckKind::Term).await);
+                return Ok(None);
+            }
+        }
+        presence.renew_claim(&claim, &self.card.name).await;
+        let (streams, place) = (self.streams.clone(), self.place.clone());
+        let worker = self.card.name.clone();
+        Ok(Some(Taken::begin(
+            streams, place, order, message, worker, stops,
+        )))
+    }
+}
+
+impl PlanTaskQueue for NatsPlanOrders {
+    fn ask(&self, wait: Duration) -> BoxFuture<'_, Result<Option<Box<dyn TakenPlanTask>>, Error>> {
+        Box::pin(async move {
+            if self.controls.borrow().drains(&self.card.name) {
+                let mut controls = self.controls.clone();
+                drop(tokio::time::timeout(wait, controls.changed()).await);
+                return Ok(None);
+            }
+            let consumers = self.consumers().await.map_err(Error)?;
+            let last = self.last.load(Ordering::Relaxed);
+            let found = first_message(&consumers, last, wait).await.map_err(Error)?;
+            let Some((index, message)) = found else {
+                return Ok(None);
+            };
+            self.last.store(index, Ordering::Relaxed);
+            let taken = Box::pin(self.taken(message)).await.map_err(Error)?;
+            Ok(taken.map(|taken| Box::new(taken) as Box<dyn TakenPlanTask>))
+        })
+    }
+}
+
+/// A task under way: its claim is kept alive until it ends.
+struct Taken {
+    streams: PlanStreams,
+    place: Place,
+    order: PlanOrder,
+    worker: String,
+    message: Arc<Message>,
+    stop: watch::Receiver<u8>,
+    beating: tokio::task::JoinHandle<()>,
+}
+
+impl Taken {
+    fn begin(
+        streams: PlanStreams,
+        place: Place,
+        order: PlanOrder,
+        message: Message,
+        worker: String,
+        mut stops: async_nats::Subscriber,
+    ) -> Self {
+        let (sender, stop) = watch::channel(0_u8);
+        let message = Arc::new(message);
+        let (kept, presence) = (Arc::clone(&message), streams.presence.clone());
+        let (claim, name, opening) = (claim_key(&order), worker.clone(), order.opening.clone());
+        let beat = streams.cluster.heartbeat_interval();
+        let beating = streams.cluster.spawn(async move {
+            loop {
+                tokio::select! {
+                    told = stops.next() => match told {
+                        Some(told) => {
+                            let how = how_to_stop(&String::from_utf8_lossy(&told.payload), &opening);
+                            if let Some(how) = how {
+                                sender.send_replace(how);
+                            }
+                        }
+                        None => tokio::time::sleep(beat).await,
+                    },
+                    () = tokio::time::sleep(beat) => {
+                        presence.renew_claim(&claim, &name).await;
+                        // A beat that is lost is followed by another.
+                        drop(kept.ack_with(AckKind::Progress).await);
+                    }
+                }
+            }
+        });
+        Self {
+            streams,
+            place,
+            order,
+            worker,
+            message,
+            stop,
+            beating,
+        }
+    }
+
+    async fn project(&self) -> Result<(), String> {
+        let commit = &self.order.project;
+        let _one = self.place.fetching.lock().await;
+        let (bundles, wanted) = (self.place.bundles.clone(), commit.clone());
+        let has = tokio::task::spawn_blocking(move || bundles.has(&wanted)).await;
+        if commit.is_empty() || has.unwrap_or(false) {
+            return Ok(());
+        }
+        let name = project_name(commit);
+        let info = self.streams.files.info(&name).await?;
+        let info = info.ok_or("the project is not on the server any more")?;
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let file = folder.path().join("bundle");
+        let made = tokio::fs::File::create(&file).await;
+        let mut made = made.map_err(|error| error.to_string())?;
+        self.streams.files.read(&info, &mut made).await?;
+        made.sync_all().await.map_err(|error| error.to_string())?;
+        let (bundles, commit) = (self.place.bundles.clone(), commit.clone());
+        let read = tokio::task::spawn_blocking(move || bundles.read(&commit, &file));
+        let read = read.await.map_err(|error| error.to_string())?;
+        drop(folder);
+        read
+    }
+
+    async fn laid_out(&self, folder: &Path) -> Result<PathBuf, String> {
+        if !self.order.project.is_empty() {
+            self.project().await?;
+        }
+        let (root, commit) = (self.place.root.clone(), self.order.project.clone());
+        let into = folder.to_owned();
+        let laid = tokio::task::spawn_blocking(move || blocking_lay_out(&root, &commit, &into));
+        laid.await.map_err(|error| error.to_string())??;
+        let workdir = folder.join(&self.order.folder);
+        for made in [workdir.clone(), workdir.join(&self.order.cwd)] {
+            let below = made.strip_prefix(folder).unwrap_or(&made);
+            if let Some(link) = symlink_below(folder, below) {
+                return Err(format!("`{}` is a symbolic link", link.display()));
+            }
+            let there = tokio::fs::create_dir_all(&made).await;
+            there.map_err(|error| format!("{}: {error}", made.display()))?;
+        }
+        for file in &self.order.files {
+            self.streams.bring(file, &workdir.join(&file.path)).await?;
+        }
+        Ok(workdir)
+    }
+
+    async fn put(&self, path: &str, body: &[u8], executable: bool) -> Result<PlanFile, String> {
+        let file = PlanFile {
+            path: path.to_owned(),
+            sha256: sha256(body),
+            bytes: body.len() as u64,
+            executable,
+        };
+        self.streams.keep(&file.sha256, body).await?;
+        Ok(file)
+    }
+
+    async fn printed(&self, path: &Path) -> Result<PrintedText, String> {
+        // What is not there was never written.
+        let bytes = tokio::fs::read(path).await.unwrap_or_default();
+        let end = bytes.len().saturating_sub(MOST);
+        let text = String::from_utf8_lossy(bytes.get(end..).unwrap_or_default());
+        let text = self.place.redactor.clean(&text);
+        if text.len() <= SHORT {
+            return Ok(PrintedText { text, file: None });
+        }
+        let file = self.put("", text.as_bytes(), false).await?;
+        Ok(PrintedText {
+            text: String::new(),
+            file: Some(file),
+        })
+    }
+
+    async fn result(&self, made: TaskMade) -> Result<PlanResult, String> {
+        let [out, err] = &made.printed;
+        let printed = [self.printed(out).await?, self.printed(err).await?];
+        let mut files = Vec::new();
+        for (path, source) in &made.files {
+            let told = |error: std::io::Error| format!("{}: {error}", source.display());
+            let body = safe_open::read_regular(source, u64::MAX - 1).map_err(told)?;
+            let mode = std::fs::metadata(source).map_err(told)?.permissions();
+            let executable = std::os::unix::fs::PermissionsExt::mode(&mode) & 0o111 != 0;
+            files.push(self.put(path, &body, executable).await?);
+        }
+        Ok(PlanResult {
+            us: made.us,
+            printed,
+            files,
+            ..PlanResult::to(&self.order, &self.worker, made.end)
+        })
+    }
+}
+
+/// Returns the first part below a folder that is a symbolic link: what is made behind it would lie elsewhere.
+fn symlink_below(folder: &Path, below: &Path) -> Option<PathBuf> {
+    let mut path = folder.to_owned();
+    below.components().find_map(|part| {
+        path.push(part);
+        path.is_symlink().then(|| path.clone())
+    })
+}
+
+/// Reads what is said to whoever works for a run: the opening that is meant, and how it ends. Another opening than the own one that is new
+/// ends everything of those before.
+fn how_to_stop(text: &str, own: &str) -> Option<u8> {
+    let (how, opening) = text.split_once(' ')?;
+    match (how, opening == own) {
+        ("new", false) => Some(2),
+        (how, true) => how.parse().ok(),
+        _ => None,
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.beating.abort();
+    }
+}
+
+impl TakenPlanTask for Taken {
+    fn order(&self) -> &PlanOrder {
+        &self.order
+    }
+
+    fn stop(&self) -> Box<dyn StopFeed> {
+        Box::new(ToldToStop(self.stop.clone()))
+    }
+
+    fn lay_out<'a>(&'a self, folder: &'a Path) -> BoxFuture<'a, Result<PathBuf, Error>> {
+        Box::pin(async move { self.laid_out(folder).await.map_err(Error) })
+    }
+
+    fn finish(self: Box<Self>, made: TaskMade) -> BoxFuture<'static, Result<(), Error>> {
+        Box::pin(async move {
+            let result = self.result(made).await.unwrap_or_else(|why| {
+                let end = PlanEnd::lost(format!("what it left could not be sent: {why}"));
+                PlanResult::to(&self.order, &self.worker, end)
+            });
+            let reported = self.streams.report(&self.order.key(), &result).await;
+            reported.map_err(Error)?;
+            let done = self.message.double_ack().await;
+            done.map_err(|error| Error(error.to_string()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::how_to_stop;
+
+    #[test]
+    fn whoever_works_for_an_earlier_opening_stops_when_a_new_one_begins() {
+        assert_eq!(how_to_stop("new b", "a"), Some(2));
+        assert_eq!(how_to_stop("new a", "a"), None);
+        assert_eq!(how_to_stop("1 a", "a"), Some(1));
+        assert_eq!(how_to_stop("2 b", "a"), None);
+        assert_eq!(how_to_stop("", "a"), None);
+    }
+}

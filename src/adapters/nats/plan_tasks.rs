@@ -1,0 +1,478 @@
+//! A runner's side of plans on a cluster: tasks handed out, results taken in, workers that are gone noticed.
+//!
+//! Orders lie in the queue of the board's work, in lanes of their own; results come into a stream of their own, under the run. A run
+//! that is opened again has another opening: what workers still do for the one before is ended, and what comes of it counts for nothing. To take an
+//! order back its claim is taken, so that nobody can begin it any more.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_nats::jetstream::{
+    consumer::{AckPolicy, PullConsumer, pull},
+    stream::{Config, RetentionPolicy, StorageType, Stream},
+};
+use futures_util::StreamExt as _;
+
+use super::{
+    blobs::Blobs,
+    connection::{NatsConnection, open_error},
+    controls::ControlBucket,
+    objects::RETENTION,
+    presence::Presence,
+    publish::{MESSAGE_ID_HEADER, publish},
+    queue::{ASK, work_stream},
+};
+use crate::{
+    adapters::{
+        git::{
+            bundle::GitBundles,
+            project::{ProjectState, blocking_take},
+        },
+        plan::safe_open,
+    },
+    domain::cluster::{
+        ClusterControls, Holder, PLAN_LANE, PROTOCOL_VERSION, PlanEnd, PlanFile, PlanOrder, PlanResult,
+    },
+    ports::{
+        cluster::Error,
+        plan_work::{RemoteTasks, ResultSink},
+    },
+};
+
+/// How long results of a run wait for whoever goes on with it.
+const WAITING: Duration = Duration::from_secs(3 * 24 * 3600);
+
+/// How long it may take until workers are told to stop.
+const TOLD: Duration = Duration::from_secs(2);
+
+/// What both sides work with.
+#[derive(Clone)]
+pub(super) struct PlanStreams {
+    pub(super) cluster: Arc<NatsConnection>,
+    pub(super) work: Stream,
+    results: Stream,
+    pub(super) presence: Presence,
+    pub(super) files: Blobs,
+    pub(super) controls: ControlBucket,
+}
+
+impl PlanStreams {
+    /// Opens the queues and stores, and makes them where there are none.
+    pub(super) async fn open(cluster: &Arc<NatsConnection>) -> Result<Self, String> {
+        let results = Config {
+            name: cluster.stream_name("PLANNED"),
+            subjects: vec![cluster.subject("planned.*")],
+            retention: RetentionPolicy::WorkQueue,
+            storage: StorageType::File,
+            max_age: WAITING,
+            num_replicas: cluster.replicas,
+            duplicate_window: Duration::from_secs(600),
+            ..Config::default()
+        };
+        let results = cluster.stream(results).await;
+        Ok(Self {
+            work: work_stream(cluster).await?,
+            results: results.map_err(|error| open_error("the results of plans", &error))?,
+            presence: Presence::open(cluster).await?,
+            files: Blobs::open(cluster, &cluster.stream_name("PLANFILES"), RETENTION).await?,
+            controls: ControlBucket::open(cluster).await?,
+            cluster: Arc::clone(cluster),
+        })
+    }
+
+    async fn publish(&self, subject: &str, id: &str, body: &[u8]) -> Result<(), String> {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert(MESSAGE_ID_HEADER, id);
+        let sent = publish(&self.cluster.jetstream, subject, &headers, body).await;
+        sent.map(drop)
+            .map_err(|error| format!("{subject}: {error}"))
+    }
+
+    /// Reports what came of an order.
+    pub(super) async fn report(&self, key: &str, result: &PlanResult) -> Result<(), String> {
+        let body = serde_json::to_vec(result).map_err(|error| error.to_string())?;
+        let subject = self.cluster.subject(&format!("planned.{}", result.run));
+        self.publish(&subject, &format!("planned.{key}"), &body)
+            .await
+    }
+
+    /// Returns the subject under which workers are told to stop what they do for a run.
+    pub(super) fn stop_subject(&self, run: &str) -> String {
+        self.cluster.subject(&format!("planstop.{run}"))
+    }
+
+    /// Puts a file away, unless it is there.
+    pub(super) async fn keep(&self, sha256: &str, body: &[u8]) -> Result<(), String> {
+        let name = file_name(sha256);
+        if self.files.info(&name).await?.is_some() {
+            return Ok(());
+        }
+        self.files.put(&name, "", body).await
+    }
+
+    /// Writes a file that was put away; what is in its place goes, and no link is followed.
+    pub(super) async fn bring(&self, file: &PlanFile, target: &Path) -> Result<(), String> {
+        let name = file_name(&file.sha256);
+        let info = self.files.info(&name).await?;
+        let info = info.ok_or_else(|| format!("{} is not on the server any more", file.path))?;
+        let told = |error: &dyn std::fmt::Display| format!("{}: {error}", target.display());
+        let made = safe_open::create_replacing(target).map_err(|error| told(&error))?;
+        if file.executable {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = std::fs::Permissions::from_mode(0o755);
+            made.set_permissions(mode).map_err(|error| told(&error))?;
+        }
+        let mut made = tokio::fs::File::from_std(made);
+        let read = self.files.read(&info, &mut made).await;
+        if read.is_err() {
+            // Half a file must not stand in the place of a whole one.
+            drop(std::fs::remove_file(target));
+        }
+        read
+    }
+}
+
+fn file_name(sha256: &str) -> String {
+    format!("file.{sha256}")
+}
+
+/// Returns the name of the object that holds a project.
+pub(super) fn project_name(commit: &str) -> String {
+    format!("project.{commit}")
+}
+
+/// Returns the key under which an order is claimed.
+pub(super) fn claim_key(order: &PlanOrder) -> String {
+    format!("plan.{}", order.key())
+}
+
+/// An order that nothing is known of yet.
+struct Away {
+    order: PlanOrder,
+    holder: Holder,
+}
+
+#[derive(Default)]
+struct Book {
+    away: BTreeMap<String, Away>,
+    told: Option<ResultSink>,
+    /// Digests of files that are on the server.
+    kept: BTreeSet<String>,
+}
+
+/// The tasks of one run that were handed out.
+pub(super) struct NatsPlanTasks {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    streams: PlanStreams,
+    run: String,
+    opening: String,
+    project: Option<ProjectState>,
+    is_ending: AtomicBool,
+    book: Mutex<Book>,
+}
+
+impl NatsPlanTasks {
+    /// Opens the queues for a run in a working directory. What was handed out for it before is ended. Blocks.
+    pub(super) fn open(cluster: &Arc<NatsConnection>, run: &str, workdir: &Path) -> Result<Self, String> {
+        let streams = cluster.retry(|| cluster.block_on(PlanStreams::open(cluster)))?;
+        let inbox = cluster.client.new_inbox();
+        let shared = Arc::new(Shared {
+            streams,
+            run: run.to_owned(),
+            opening: inbox.rsplit('.').next().unwrap_or_default().to_owned(),
+            project: blocking_take(workdir)?,
+            is_ending: AtomicBool::new(false),
+            book: Mutex::default(),
+        });
+        // Git works for this, and whoever runs a plan waits for every child of the process: so it is done before.
+        let published = cluster.block_on(shared.publish_project());
+        published.map_err(|why| format!("the project did not get to the server: {why}"))?;
+        let results = cluster.block_on(shared.begin())?;
+        drop(cluster.spawn(take_results(results, Arc::downgrade(&shared))));
+        drop(cluster.spawn(look(Arc::downgrade(&shared), cluster.heartbeat_interval())));
+        Ok(Self { shared })
+    }
+}
+
+impl Drop for NatsPlanTasks {
+    fn drop(&mut self) {
+        // Whoever goes on with the run makes the consumer anew; what it has not taken stays where it is.
+        let name = consumer_name(&self.shared.run);
+        let streams = &self.shared.streams;
+        drop(streams.cluster.block_on(streams.results.delete_consumer(&name)));
+    }
+}
+
+fn consumer_name(run: &str) -> String {
+    format!("run-{run}")
+}
+
+impl Shared {
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Ends what is left of an earlier opening, and opens the results.
+    async fn begin(&self) -> Result<PullConsumer, String> {
+        self.end("new").await;
+        let config = pull::Config {
+            durable_name: Some(consumer_name(&self.run)),
+            filter_subject: self
+                .streams
+                .cluster
+                .subject(&format!("planned.{}", self.run)),
+            ack_policy: AckPolicy::Explicit,
+            inactive_threshold: WAITING,
+            ..pull::Config::default()
+        };
+        super::patience::patiently(|| async {
+            let made = self.streams.results.create_consumer(config.clone()).await;
+            made.map_err(|error| format!("the results of {}: {error}", self.run))
+        })
+        .await
+    }
+
+    /// Takes what waits out of the queue, and tells workers.
+    async fn end(&self, how: &str) {
+        self.tell_workers(how).await;
+        let rest = format!("work.{PROTOCOL_VERSION}.{PLAN_LANE}.*.{}.*", self.run);
+        let filter = self.streams.cluster.subject(&rest);
+        if let Err(error) = self.streams.work.purge().filter(filter).await {
+            tracing::warn!("{}: {error}", self.run);
+        }
+    }
+
+    async fn tell_workers(&self, how: &str) {
+        let subject = self.streams.stop_subject(&self.run);
+        let text = format!("{how} {}", self.opening);
+        let client = &self.streams.cluster.client;
+        let told = async {
+            client.publish(subject, text.into()).await.ok()?;
+            client.flush().await.ok()
+        };
+        // Without a connection nobody can be told; whoever goes on with the run tells them.
+        if !matches!(tokio::time::timeout(TOLD, told).await, Ok(Some(()))) {
+            tracing::warn!("{}: the workers could not be told to stop", self.run);
+        }
+    }
+
+    /// Says what came of an order, unless that was said already.
+    fn tell(&self, key: &str, result: PlanResult) {
+        let mut book = self.book();
+        if book.away.remove(key).is_some()
+            && let Some(told) = &book.told
+        {
+            told(result);
+        }
+    }
+
+    async fn publish_project(&self) -> Result<(), String> {
+        let Some(project) = &self.project else {
+            return Ok(());
+        };
+        let name = project_name(&project.commit);
+        if self.streams.files.info(&name).await?.is_some() {
+            return Ok(());
+        }
+        let (top, commit) = (project.top.clone(), project.commit.clone());
+        let written = tokio::task::spawn_blocking(move || {
+            let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+            let file = folder.path().join("bundle");
+            GitBundles::new(&top).write_only(&commit, &file)?;
+            std::fs::read(&file).map_err(|error| error.to_string())
+        });
+        let body = written.await.map_err(|error| error.to_string())??;
+        self.streams.files.put(&name, "", &body).await
+    }
+
+    async fn send(&self, order: &PlanOrder, sources: &[PathBuf]) -> Result<(), String> {
+        for (file, source) in order.files.iter().zip(sources) {
+            if self.book().kept.contains(&file.sha256) {
+                continue;
+            }
+            let body = tokio::fs::read(source).await;
+            let body = body.map_err(|error| format!("{}: {error}", source.display()))?;
+            self.streams.keep(&file.sha256, &body).await?;
+            self.book().kept.insert(file.sha256.clone());
+        }
+        let (lane, entry) = ClusterControls::lane_of(&order.requires);
+        if let Some((key, labels)) = entry {
+            self.streams.controls.put(&key, &labels).await?;
+        }
+        let key = order.key();
+        let rest = format!("work.{PROTOCOL_VERSION}.{PLAN_LANE}.{lane}.{}.{key}", order.run);
+        let subject = self.streams.cluster.subject(&rest);
+        let body = serde_json::to_vec(order).map_err(|error| error.to_string())?;
+        // Somebody may have asked for the end meanwhile.
+        if !self.book().away.contains_key(&key) {
+            return Ok(());
+        }
+        self.streams.publish(&subject, &key, &body).await
+    }
+
+    /// Takes back what nobody has begun.
+    async fn take_back(&self) {
+        let open: Vec<PlanOrder> = {
+            let book = self.book();
+            book.away.values().map(|away| away.order.clone()).collect()
+        };
+        let own = format!("the runner {}", self.opening);
+        for order in open {
+            let key = claim_key(&order);
+            if let Ok(true) = self.streams.presence.claim(&key, &own).await {
+                let end = PlanEnd {
+                    code: Some(-15),
+                    ..PlanEnd::default()
+                };
+                self.tell(&order.key(), PlanResult::to(&order, "", end));
+            }
+        }
+    }
+}
+
+async fn take_results(consumer: PullConsumer, shared: std::sync::Weak<Shared>) {
+    loop {
+        let batch = consumer.batch().max_messages(256).expires(ASK);
+        let Ok(mut messages) = batch.messages().await else {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if shared.strong_count() == 0 {
+                return;
+            }
+            continue;
+        };
+        while let Some(Ok(message)) = messages.next().await {
+            let Some(shared) = shared.upgrade() else {
+                return;
+            };
+            match serde_json::from_slice::<PlanResult>(&message.payload) {
+                Ok(result) if result.opening == shared.opening => {
+                    let key = format!("{}-{}-{}", result.opening, result.task, result.attempt);
+                    shared.tell(&key, result);
+                }
+                Ok(result) => {
+                    tracing::info!(
+                        "a result of an earlier opening of {} does not count",
+                        result.run
+                    );
+                }
+                Err(error) => tracing::warn!("a result cannot be read: {error}"),
+            }
+            if let Err(error) = message.ack().await {
+                tracing::debug!("{error}");
+            }
+        }
+        if shared.strong_count() == 0 {
+            return;
+        }
+    }
+}
+
+/// Looks which workers are heard of, for as long as the run goes on.
+async fn look(shared: std::sync::Weak<Shared>, beat: Duration) {
+    loop {
+        tokio::time::sleep(beat).await;
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        // Nobody knows; it is looked again.
+        let Ok(alive) = shared.streams.presence.beating().await else {
+            continue;
+        };
+        let open: Vec<(String, String, bool)> = {
+            let book = shared.book();
+            let away = book.away.iter();
+            let open = away.map(|(key, away)| {
+                let claim = claim_key(&away.order);
+                (key.clone(), claim, away.holder.is_known())
+            });
+            open.collect()
+        };
+        for (key, claim, is_known) in open {
+            let seen = match (alive.contains(&claim), is_known) {
+                (false, _) => None,
+                (true, true) => Some(String::new()),
+                (true, false) => shared.streams.presence.holder(&claim).await.unwrap_or(None),
+            };
+            let gone = {
+                let mut book = shared.book();
+                let away = book.away.get_mut(&key);
+                away.and_then(|away| Some((away.holder.seen(seen)?, away.order.clone())))
+            };
+            if let Some((name, order)) = gone {
+                let end = PlanEnd::lost(format!("the worker {name} is gone"));
+                shared.tell(&key, PlanResult::to(&order, &name, end));
+            }
+        }
+        // A claim whose question was lost is asked for again.
+        if shared.is_ending.load(Ordering::Relaxed) {
+            shared.take_back().await;
+        }
+    }
+}
+
+impl RemoteTasks for NatsPlanTasks {
+    fn listen(&self, told: ResultSink) {
+        self.shared.book().told = Some(told);
+    }
+
+    fn hand_out(&self, order: PlanOrder, sources: Vec<PathBuf>) {
+        let shared = Arc::clone(&self.shared);
+        let project = shared.project.clone();
+        let order = PlanOrder {
+            protocol: PROTOCOL_VERSION,
+            run: shared.run.clone(),
+            opening: shared.opening.clone(),
+            project: project
+                .as_ref()
+                .map(|project| project.commit.clone())
+                .unwrap_or_default(),
+            folder: project.map(|project| project.folder).unwrap_or_default(),
+            ..order
+        };
+        let key = order.key();
+        let away = Away {
+            order: order.clone(),
+            holder: Holder::default(),
+        };
+        shared.book().away.insert(key.clone(), away);
+        let cluster = Arc::clone(&shared.streams.cluster);
+        drop(cluster.spawn(async move {
+            if let Err(why) = shared.send(&order, &sources).await {
+                let end = PlanEnd::lost(format!("it could not be handed out: {why}"));
+                shared.tell(&key, PlanResult::to(&order, "", end));
+            }
+        }));
+    }
+
+    fn stop(&self, how: u8) {
+        let shared = Arc::clone(&self.shared);
+        shared.is_ending.store(true, Ordering::Relaxed);
+        let cluster = Arc::clone(&shared.streams.cluster);
+        // This process may end at once: so this is done here.
+        cluster.block_on(shared.tell_workers(&how.to_string()));
+        drop(cluster.spawn(async move {
+            shared.end(&how.to_string()).await;
+            shared.take_back().await;
+        }));
+    }
+
+    fn fetch(&self, file: &PlanFile, target: &Path) -> Result<(), Error> {
+        let streams = &self.shared.streams;
+        streams
+            .cluster
+            .block_on(streams.bring(file, target))
+            .map_err(Error)
+    }
+}

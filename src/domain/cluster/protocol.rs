@@ -1,0 +1,116 @@
+//! What machines on a cluster decide when answers are lost, messages come twice and somebody is gone. The simulation of the cluster decides
+//! with the same words as the adapter.
+
+/// How many beats a worker may miss after it was heard of, beside those that its claim lives on.
+pub const GRACE: u32 = 2;
+
+/// Who works under a key, as far as is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Holder {
+    name: Option<String>,
+    missed: u32,
+}
+
+impl Holder {
+    /// Returns what is known at the start: nothing, or that somebody has it whose name was not heard yet.
+    pub fn of_somebody(is_known: bool) -> Self {
+        Self {
+            name: is_known.then(|| "that had it".to_owned()),
+            missed: 0,
+        }
+    }
+
+    /// Takes in who was heard of; returns who is gone, once that is sure.
+    pub fn seen(&mut self, seen: Option<String>) -> Option<String> {
+        if let Some(name) = seen {
+            self.missed = 0;
+            // One that is known already need not be named again.
+            if !name.is_empty() {
+                self.name = Some(name);
+            }
+        } else if self.name.is_some() {
+            self.missed += 1;
+        }
+        self.name.clone().filter(|_| self.missed > GRACE)
+    }
+
+    /// Returns whether somebody was heard of.
+    pub const fn is_known(&self) -> bool {
+        self.name.is_some()
+    }
+}
+
+/// What a worker does with an order that the queue gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// It has the claim: nobody else ever begins this order.
+    Begin,
+    /// Somebody began it and is not heard of any more: that is reported, and the order goes.
+    ReportLost,
+    /// Somebody works on it: it stays as it is.
+    Leave,
+}
+
+/// Decides about an order by who has its claim and whether its holder is heard of.
+pub const fn delivered(has_claim: bool, is_heard_of: bool) -> Delivery {
+    match (has_claim, is_heard_of) {
+        (true, _) => Delivery::Begin,
+        (false, true) => Delivery::Leave,
+        (false, false) => Delivery::ReportLost,
+    }
+}
+
+/// What it means that the log goes on already where a batch was to be appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// The batch stands there: an earlier try of it arrived, and its answer was lost.
+    Ours,
+    /// Somebody else writes; whoever appended leads no more.
+    Deposed,
+}
+
+/// Decides that by the id of the message that stands there.
+pub fn refused(own: &str, found: Option<&str>) -> Refused {
+    if found == Some(own) {
+        Refused::Ours
+    } else {
+        Refused::Deposed
+    }
+}
+
+/// Returns the id of a part of a batch: whoever writes it, its first event, the end of the log it goes on from, and which part it is.
+pub fn batch_id(writer: &str, first: u64, last: u64, part: usize) -> String {
+    format!("{writer}-{first}-{last}-{part}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_was_heard_of_and_then_misses_several_beats_is_gone() {
+        let mut holder = Holder::default();
+        assert_eq!((holder.seen(None), holder.is_known()), (None, false));
+        assert_eq!(holder.seen(Some("a".to_owned())), None);
+        assert_eq!(holder.seen(Some(String::new())), None);
+        for _ in 0..GRACE {
+            assert_eq!(holder.seen(None), None);
+        }
+        assert_eq!(holder.seen(None), Some("a".to_owned()));
+    }
+
+    #[test]
+    fn an_order_is_begun_by_its_claim_and_by_nothing_else() {
+        assert_eq!(delivered(true, true), Delivery::Begin);
+        assert_eq!(delivered(false, true), Delivery::Leave);
+        assert_eq!(delivered(false, false), Delivery::ReportLost);
+    }
+
+    #[test]
+    fn a_batch_that_stands_there_already_is_known_by_its_id() {
+        let own = batch_id("one", 7, 3, 1);
+        assert_eq!(refused(&own, Some("one-7-3-1")), Refused::Ours);
+        assert_eq!(refused(&own, Some("two-7-3-1")), Refused::Deposed);
+        assert_eq!(refused(&own, None), Refused::Deposed);
+    }
+}

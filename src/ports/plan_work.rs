@@ -1,0 +1,96 @@
+//! Tasks of plans on other machines: handed out by a runner, taken and made by workers.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{
+    BoxFuture,
+    cluster::{Error, StopFeed},
+};
+use crate::domain::cluster::{PlanEnd, PlanFile, PlanOrder, PlanResult, WorkerInfo};
+
+/// This process on a cluster, where it runs plans or makes tasks of them.
+pub trait PlanMember: Send + Sync {
+    /// Opens the queue for the tasks of a run, which work in `workdir`. Blocks.
+    fn plan_tasks(&self, run: &str, workdir: &Path) -> Result<Arc<dyn RemoteTasks>, Error>;
+
+    /// Opens a worker's side of the tasks of plans. Blocks.
+    fn plan_orders(&self, card: WorkerInfo) -> Result<Arc<dyn PlanTaskQueue>, Error>;
+
+    /// Returns how many tasks of plans the workers that were heard of make at a time. Blocks.
+    fn plan_slots(&self) -> Result<u64, Error>;
+}
+
+/// Is told what came of an attempt. It must not block.
+pub type ResultSink = Box<dyn Fn(PlanResult) + Send + Sync>;
+
+/// A runner's side: hands tasks of one run out, and says what comes of them.
+pub trait RemoteTasks: Send + Sync {
+    /// Says who is told of results from now on; each attempt that was handed out ends there, once.
+    fn listen(&self, told: ResultSink);
+
+    /// Hands an attempt out and returns at once. The run, its opening and the project are put in here; `sources` says where the files
+    /// of the order lie, in the same sequence.
+    fn hand_out(&self, order: PlanOrder, sources: Vec<PathBuf>);
+
+    /// Ends everything that was handed out: 1 = as it likes to end, 2 = at once.
+    fn stop(&self, how: u8);
+
+    /// Brings a file here that an attempt left. Blocks.
+    fn fetch(&self, file: &PlanFile, target: &Path) -> Result<(), Error>;
+}
+
+/// What an attempt that was made here came to.
+#[derive(Debug, Clone, Default)]
+pub struct TaskMade {
+    /// How it ended.
+    pub end: PlanEnd,
+    /// How long it took, in microseconds.
+    pub us: u64,
+    /// The files that hold what it printed: output and errors; one that is not there is empty.
+    pub printed: [PathBuf; 2],
+    /// What it left: the path below its folder, and where it lies.
+    pub files: Vec<(String, PathBuf)>,
+}
+
+/// Takes tasks from whoever runs a plan.
+pub trait PlanTaskQueue: Send + Sync {
+    /// Asks for an attempt that this worker may make, and waits for one about so long.
+    fn ask(&self, wait: Duration) -> BoxFuture<'_, Result<Option<Box<dyn TakenPlanTask>>, Error>>;
+}
+
+/// An attempt that this worker alone makes.
+pub trait TakenPlanTask: Send + Sync {
+    /// The order.
+    fn order(&self) -> &PlanOrder;
+
+    /// Returns what says when the work has to end.
+    fn stop(&self) -> Box<dyn StopFeed>;
+
+    /// Lays everything out in an empty folder; returns the working directory in it.
+    fn lay_out<'a>(&'a self, folder: &'a Path) -> BoxFuture<'a, Result<PathBuf, Error>>;
+
+    /// Reports what came of it; then nobody gets the order again.
+    fn finish(self: Box<Self>, made: TaskMade) -> BoxFuture<'static, Result<(), Error>>;
+}
+
+/// Makes attempts on this machine.
+pub trait TaskMaker: Send + Sync {
+    /// Returns an empty folder for an attempt.
+    fn folder(&self, key: &str) -> Result<PathBuf, Error>;
+
+    /// Makes an attempt in a folder where everything is laid out.
+    fn make<'a>(
+        &'a self,
+        order: &'a PlanOrder,
+        folder: &'a Path,
+        workdir: &'a Path,
+        stop: Box<dyn StopFeed>,
+    ) -> BoxFuture<'a, TaskMade>;
+
+    /// Takes a folder away with all that is in it.
+    fn clear(&self, folder: &Path);
+}

@@ -1,0 +1,156 @@
+//! Tasks of plans on this machine, for a runner on another: taken, laid out in a folder of their own, made, reported.
+//!
+//! When the worker is asked to stop it takes nothing new and ends what it has; after a while it ends that at once.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::watch, task::JoinSet};
+
+use crate::{
+    domain::cluster::PlanEnd,
+    ports::{
+        BoxFuture,
+        cluster::{Error, StopFeed},
+        plan_work::{PlanTaskQueue, TakenPlanTask, TaskMade, TaskMaker},
+    },
+};
+
+/// How long one question for work waits.
+const ASK: Duration = Duration::from_secs(5);
+/// How long a worker rests after the server did not answer.
+const REST: Duration = Duration::from_secs(2);
+
+/// What both may say: whoever runs the plan, and this worker's own end.
+struct Either {
+    order: Box<dyn StopFeed>,
+    ending: watch::Receiver<bool>,
+    ended: bool,
+}
+
+impl StopFeed for Either {
+    fn next(&mut self) -> BoxFuture<'_, Option<u8>> {
+        Box::pin(async {
+            let (order, ending, ended) = (&mut self.order, &mut self.ending, &mut self.ended);
+            tokio::select! {
+                how = order.next() => how,
+                Ok(_) = ending.wait_for(|end| *end), if !*ended => {
+                    *ended = true;
+                    Some(1)
+                }
+            }
+        })
+    }
+}
+
+/// Takes tasks and makes them, so many at a time, until a stop is asked for; what runs then may go on for `drain`, or until a second
+/// stop.
+pub async fn serve_plan_tasks(
+    queue: Arc<dyn PlanTaskQueue>,
+    maker: Arc<dyn TaskMaker>,
+    slots: u16,
+    mut stop: watch::Receiver<u8>,
+    drain: Duration,
+) {
+    let (end, ending) = watch::channel(false);
+    let mut running: JoinSet<()> = JoinSet::new();
+    // A question for work is asked to its end: what was delivered must not be dropped on the way.
+    let mut asked: Option<Asked> = None;
+    let mut deadline = None;
+    loop {
+        let how = *stop.borrow();
+        if how > 0 {
+            let now = tokio::time::Instant::now();
+            let until = *deadline.get_or_insert(now + drain);
+            if how > 1 || until <= now {
+                end.send_replace(true);
+            }
+            if running.is_empty() && asked.is_none() {
+                return;
+            }
+        } else if asked.is_none() && running.len() < usize::from(slots) {
+            let queue = Arc::clone(&queue);
+            asked = Some(Box::pin(async move { queue.ask(ASK).await }));
+        }
+        tokio::select! {
+            taken = answer(&mut asked) => {
+                asked = None;
+                match taken {
+                    Ok(Some(taken)) => {
+                        drop(running.spawn(made(Arc::clone(&maker), taken, ending.clone())));
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        tracing::warn!("no task of a plan can be asked for: {error}");
+                        tokio::time::sleep(REST).await;
+                    }
+                }
+            }
+            Some(ended) = running.join_next(), if !running.is_empty() => {
+                if let Err(error) = ended {
+                    tracing::warn!("a task of a plan was not made: {error}");
+                }
+            }
+            changed = stop.changed(), if how < 2 => {
+                if changed.is_err() {
+                    return;
+                }
+            }
+            () = until(deadline), if !*end.borrow() => {}
+        }
+    }
+}
+
+type Asked = BoxFuture<'static, Result<Option<Box<dyn TakenPlanTask>>, Error>>;
+
+/// Waits for the answer to a question, for ever where none was asked.
+async fn answer(asked: &mut Option<Asked>) -> Result<Option<Box<dyn TakenPlanTask>>, Error> {
+    match asked {
+        Some(question) => question.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for a moment, for ever where there is none.
+async fn until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Makes one attempt and reports it.
+async fn made(
+    maker: Arc<dyn TaskMaker>,
+    taken: Box<dyn TakenPlanTask>,
+    ending: watch::Receiver<bool>,
+) {
+    let (id, key) = (taken.order().id.clone(), taken.order().key());
+    let stop = Box::new(Either {
+        order: taken.stop(),
+        ending,
+        ended: false,
+    });
+    let (folder, made) = match maker.folder(&key) {
+        Ok(folder) => {
+            let made = match taken.lay_out(&folder).await {
+                Ok(workdir) => maker.make(taken.order(), &folder, &workdir, stop).await,
+                Err(why) => nothing(PlanEnd::lost(format!("it could not be laid out: {why}"))),
+            };
+            (Some(folder), made)
+        }
+        Err(why) => (None, nothing(PlanEnd::lost(why.to_string()))),
+    };
+    if let Err(error) = taken.finish(made).await {
+        tracing::warn!("{id} could not be reported: {error}");
+    }
+    if let Some(folder) = folder {
+        maker.clear(&folder);
+    }
+}
+
+fn nothing(end: PlanEnd) -> TaskMade {
+    TaskMade {
+        end,
+        ..TaskMade::default()
+    }
+}
