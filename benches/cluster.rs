@@ -194,6 +194,7 @@ impl Pair {
 /// Hands out so many orders that nobody takes; returns how many a second were in the queue.
 async fn handed_over(url: &str, count: u64) -> f64 {
     let (url, board) = (url.to_owned(), format!("q{count}"));
+    let bench_url = url.clone();
     let pair = tokio::task::spawn_blocking(move || Pair::new(&url, &board))
         .await
         .unwrap();
@@ -213,6 +214,11 @@ async fn handed_over(url: &str, count: u64) -> f64 {
     while runs.view().await.unwrap().queued < 1 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    let own = async_nats::connect(&bench_url).await.unwrap();
+    let own = async_nats::jetstream::new(own);
+    let name = format!("TOS_q{count}_WORK");
+    let own = own.get_stream(name).await.unwrap();
+    let queued = || async { own.get_info().await.unwrap().state.messages };
     let began = Instant::now();
     for fence in 2..=count + 1 {
         let order = order(&task, &pair.base, fence);
@@ -223,12 +229,12 @@ async fn handed_over(url: &str, count: u64) -> f64 {
         )));
         // As many are on their way as the bare run has.
         if fence % WINDOW as u64 == 0 {
-            while runs.view().await.unwrap().queued + (WINDOW as u64) < fence {
+            while queued().await + (WINDOW as u64) < fence {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         }
     }
-    while runs.view().await.unwrap().queued < count + 1 {
+    while queued().await < count + 1 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let rate = count as f64 / began.elapsed().as_secs_f64();
@@ -367,7 +373,7 @@ fn main() {
             let before = bare(&url, body.clone(), few).await;
             let rate = handed_over(&url, count).await;
             let after = bare(&url, body.clone(), few).await;
-            let bare = (before + after) / 2.0;
+            let bare = f64::midpoint(before, after);
             println!("bare publish and answer: {before:.0}/s before, {after:.0}/s after");
             println!(
                 "handed over, {count} in the queue: {rate:.0}/s, {:.2} of bare",

@@ -4,13 +4,20 @@
 //! until it meets something it has. An attempt is an object `attempt.<commit>` upon its base. Danger: git works meanwhile, so it
 //! runs on threads that may block.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use super::{blobs::Blobs, connection::NatsConnection};
 use crate::adapters::git::bundle::GitBundles;
 
 /// After how many bundles upon each other a whole one is written.
 const CHAIN: u32 = 40;
+/// How many commits are remembered as being here.
+const MOST_KNOWN: usize = 1000;
 /// How long an attempt and its logs are kept, for a controller that takes over.
 pub(super) const RETENTION: Duration = Duration::from_secs(14 * 24 * 3600);
 
@@ -22,6 +29,8 @@ pub(super) struct CodeStore {
     tips: Blobs,
     bundles: GitBundles,
     latest: Arc<tokio::sync::Mutex<Option<(String, u32)>>>,
+    /// Commits that were found here: git is asked once for each.
+    here: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl CodeStore {
@@ -37,6 +46,7 @@ impl CodeStore {
             tips: Blobs::open(cluster, &cluster.stream_name("TIPS"), Duration::ZERO).await?,
             bundles,
             latest: Arc::default(),
+            here: Arc::default(),
         })
     }
 
@@ -156,10 +166,21 @@ impl CodeStore {
         self.read(&self.attempts, name, commit).await
     }
 
+    /// Returns whether a commit is here with all that it needs. What was once found stays: a reference holds it.
     async fn has(&self, commit: &str) -> bool {
-        let (bundles, commit) = (self.bundles.clone(), commit.to_owned());
-        let asked = tokio::task::spawn_blocking(move || bundles.has(&commit));
-        asked.await.unwrap_or(false)
+        if self.here.lock().is_ok_and(|here| here.contains(commit)) {
+            return true;
+        }
+        let (bundles, wanted) = (self.bundles.clone(), commit.to_owned());
+        let asked = tokio::task::spawn_blocking(move || bundles.has(&wanted));
+        let is_here = asked.await.unwrap_or(false);
+        if is_here && let Ok(mut here) = self.here.lock() {
+            if here.len() >= MOST_KNOWN {
+                here.clear();
+            }
+            here.insert(commit.to_owned());
+        }
+        is_here
     }
 
     async fn write(

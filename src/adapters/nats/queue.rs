@@ -14,7 +14,7 @@ use async_nats::jetstream::{
     stream::{Config, RetentionPolicy, StorageType, Stream},
 };
 use futures_util::StreamExt as _;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     connection::{NatsConnection, open_error},
@@ -52,6 +52,8 @@ struct Results {
     inherited: BTreeSet<u64>,
     /// Results of these that came before anybody waited for them.
     early: BTreeMap<u64, WorkResult>,
+    /// Who looks on at which order.
+    lines: BTreeMap<u64, mpsc::UnboundedSender<String>>,
 }
 
 impl Results {
@@ -228,6 +230,9 @@ impl NatsDispatcher {
             subject,
             cluster.lease,
         ))?;
+        let said = cluster.client.subscribe(cluster.subject("line.*"));
+        let said = cluster.wait(said).map_err(|error| error.to_string())?;
+        drop(cluster.spawn(look_on(said, Arc::clone(&waiting))));
         drop(cluster.spawn(take_results(results, Arc::clone(&waiting))));
         let (sender, beats) = watch::channel(BTreeSet::new());
         let presence = streams.presence.clone();
@@ -237,6 +242,21 @@ impl NatsDispatcher {
             waiting,
             beats,
         })
+    }
+}
+
+/// Hands lines of logs to whoever looks on; one subscription is enough for all orders.
+async fn look_on(mut said: async_nats::Subscriber, waiting: Waiting) {
+    while let Some(line) = said.next().await {
+        let fence = line.subject.rsplit('.').next();
+        let fence = fence.and_then(|fence| fence.parse::<u64>().ok());
+        let Some((fence, known)) = fence.zip(waiting.lock().ok()) else {
+            continue;
+        };
+        if let Some(sink) = known.lines.get(&fence) {
+            // Whoever looks on no more needs no line.
+            drop(sink.send(String::from_utf8_lossy(&line.payload).into_owned()));
+        }
     }
 }
 
@@ -308,20 +328,24 @@ impl RunDispatcher for NatsDispatcher {
         let beats = self.beats.clone();
         Box::pin(async move {
             let fence = order.fence.0;
+            let (sender, said) = mpsc::unbounded_channel();
             let (result, is_inherited) = {
                 let mut known = waiting
                     .lock()
                     .unwrap_or_else(std::sync::PoisonError::into_inner);
+                known.lines.insert(fence, sender);
                 (known.wait(fence), known.inherited.contains(&fence))
             };
             let awaited = Awaited {
                 result,
                 beats,
                 holder: Holder::of_somebody(is_inherited),
+                lines: said,
             };
             let ended = handed_out(&streams, &order, stop, awaited, &lines).await;
             if let Ok(mut known) = waiting.lock() {
                 known.waiting.remove(&fence);
+                known.lines.remove(&fence);
             }
             ended.map_err(Error)
         })
@@ -367,6 +391,7 @@ struct Awaited {
     result: oneshot::Receiver<WorkResult>,
     beats: Beats,
     holder: Holder,
+    lines: mpsc::UnboundedReceiver<String>,
 }
 
 async fn handed_out(
@@ -382,9 +407,6 @@ async fn handed_out(
     if let Some((key, labels)) = entry {
         streams.controls.put(&key, &labels).await?;
     }
-    let said = streams.cluster.subject(&format!("line.{fence}"));
-    let said = streams.cluster.client.subscribe(said).await;
-    let mut said = said.map_err(|error| error.to_string())?;
     let subject = streams.subject_of(order, &lane);
     let body = serde_json::to_vec(order).map_err(|error| error.to_string())?;
     streams.publish(subject.clone(), &order.id(), body).await?;
@@ -406,7 +428,7 @@ async fn handed_out(
                     return Err("the service ends".to_owned());
                 }
             }
-            Some(line) = said.next() => lines(&String::from_utf8_lossy(&line.payload)),
+            Some(line) = awaited.lines.recv() => lines(&line),
             Ok(()) = awaited.beats.changed() => {
                 let is_heard_of = awaited.beats.borrow_and_update().contains(&key);
                 let holder = &mut awaited.holder;
