@@ -213,7 +213,7 @@ fn secrets_of_the_environment_do_not_reach_the_command_or_the_log() {
         "--set",
         "sandbox.level=off",
         "-c",
-        "echo [$DEPLOY_TOKEN]",
+        "echo [${DEPLOY_TOKEN:+there}]",
     ]);
     command.env("DEPLOY_TOKEN", "very-secret-value-1234567");
     let ended = crate::bench::ended(&mut command);
