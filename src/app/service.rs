@@ -52,11 +52,10 @@ pub(super) fn board_services(
     let logs = Arc::new(LogFiles::new(root.join(".tos/board-logs")));
     let (redactor, environment) = (context.redactor().clone(), context.texts.clone());
     let token_file = GitHubSecret::new(state.join("github-token"), context.env_var(TOKEN_NAME));
-    let secret = context.env_var(WEBHOOK_SECRET_NAME);
     let webhook = GitHubSecret::named(
         WEBHOOK_SECRET_NAME,
         state.join("github-webhook-secret"),
-        secret,
+        context.env_var(WEBHOOK_SECRET_NAME),
     );
     let deliveries = DeliveryLog::new(state.join("github-deliveries"));
     let github = GitHubApi::new(root.clone(), token_file.clone(), redactor.clone());

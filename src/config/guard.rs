@@ -208,11 +208,11 @@ impl GuardSettings {
     pub fn policy(&self) -> Result<Policy, String> {
         let mut policy = made(PolicyPreset::Guard, &self.rules)?;
         if self.preset != PolicyPreset::Guard {
-            policy = policy.beside(made(self.preset, &self.rules)?);
+            policy = policy.combined_with(made(self.preset, &self.rules)?);
         }
         if !self.stricter.is_empty() {
             let all: Vec<PolicyRule> = self.all_rules().cloned().collect();
-            policy = policy.beside(made(PolicyPreset::Guard, &all)?);
+            policy = policy.combined_with(made(PolicyPreset::Guard, &all)?);
         }
         Ok(policy)
     }
@@ -229,7 +229,7 @@ impl GuardSettings {
     /// Returns what is to be said about rules that allow more than they seem to.
     pub fn warnings(&self) -> Vec<String> {
         let each = self.all_rules();
-        each.filter_map(|rule| Some(format!("rule `{}` {}", rule.name, rule.too_wide()?)))
+        each.filter_map(|rule| Some(format!("rule `{}` {}", rule.name, rule.overbroad_reason()?)))
             .collect()
     }
 

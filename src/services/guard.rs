@@ -8,7 +8,7 @@ use crate::{
             patched_files,
             protected::{self, ProjectView},
         },
-        policy::{Decision, FileAccess, Policy, PolicyContext, PolicyLoss, PolicyVerdict},
+        policy::{DataLoss, Decision, FileAccess, Policy, PolicyContext, PolicyVerdict},
     },
     ports::guard::GuardCheckpoints,
 };
@@ -73,7 +73,7 @@ impl Guard<'_> {
         &self,
         outcome: GuardOutcome,
         call: &ToolCall,
-        losses: &[PolicyLoss],
+        losses: &[DataLoss],
     ) -> GuardOutcome {
         let project = self.project.filter(|_| outcome.decision != Decision::Deny);
         let threat = project.and_then(|project| match &call.action {
@@ -110,10 +110,10 @@ impl Guard<'_> {
     fn keep(
         &self,
         outcome: GuardOutcome,
-        losses: Vec<PolicyLoss>,
+        losses: Vec<DataLoss>,
         cause: &CheckpointCause,
     ) -> GuardOutcome {
-        let losses: Vec<PolicyLoss> = losses
+        let losses: Vec<DataLoss> = losses
             .into_iter()
             .filter(|loss| !loss.is_detail())
             .collect();
@@ -143,7 +143,7 @@ impl Guard<'_> {
     }
 
     /// Returns the verdict about a call, and what it would lose.
-    fn looked_at(&self, call: &ToolCall) -> (PolicyVerdict, Vec<PolicyLoss>) {
+    fn looked_at(&self, call: &ToolCall) -> (PolicyVerdict, Vec<DataLoss>) {
         let world = PolicyContext {
             attended: true,
             ..self.world.clone()
@@ -167,7 +167,7 @@ impl Guard<'_> {
         tool: &str,
         files: &[(FileAccess, String)],
         world: &PolicyContext,
-    ) -> (PolicyVerdict, Vec<PolicyLoss>) {
+    ) -> (PolicyVerdict, Vec<DataLoss>) {
         let mut strictest = PolicyVerdict::nothing_found();
         let mut losses = Vec::new();
         for (access, path) in files {

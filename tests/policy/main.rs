@@ -19,7 +19,7 @@ use tos::domain::{
     command::{Command, CommandKind},
     job::rules::PolicyRules,
     policy::{
-        Decision, EffectTrait, FilesystemView, Policy, PolicyContext, PolicyPreset, PolicyRule,
+        Decision, EffectKind, FilesystemView, Policy, PolicyContext, PolicyPreset, PolicyRule,
     },
 };
 
@@ -284,7 +284,7 @@ fn what_is_not_understood_is_named_with_what_helps() {
             name: "mytool".into(),
             decision: Decision::Allow,
             program: vec!["mytool".into()],
-            effect: vec![EffectTrait::Opaque],
+            effect: vec![EffectKind::Opaque],
             ..PolicyRule::default()
         }],
         ..rules()
@@ -321,7 +321,7 @@ fn a_rule_of_ones_own_wins_over_the_preset_and_a_look_alike_does_not_profit() {
             name: "fetch".into(),
             decision: Decision::Allow,
             program: vec!["curl".into()],
-            effect: vec![EffectTrait::Network],
+            effect: vec![EffectKind::Network],
             ..PolicyRule::default()
         }],
         ..rules()
@@ -445,7 +445,7 @@ fn a_judge_that_panics_has_refused() {
         fn real_path(&self, _: &Path) -> Option<PathBuf> {
             panic!("the disk is on fire")
         }
-        fn program(&self, _: &Path) -> Option<String> {
+        fn known_program(&self, _: &Path) -> Option<String> {
             None
         }
     }
@@ -469,7 +469,7 @@ impl FilesystemView for OneFolder {
     fn real_path(&self, path: &Path) -> Option<PathBuf> {
         Some(path.to_owned())
     }
-    fn program(&self, _: &Path) -> Option<String> {
+    fn known_program(&self, _: &Path) -> Option<String> {
         None
     }
     fn is_there(&self, path: &Path) -> bool {

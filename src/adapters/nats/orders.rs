@@ -27,7 +27,8 @@ use crate::{
     domain::{
         board::{FailureKind, RunOutcome},
         cluster::{
-            self, ClusterControls, Delivery, PROTOCOL_VERSION, WorkOrder, WorkResult, WorkerInfo, round_robin,
+            self, ClusterControls, Delivery, PROTOCOL_VERSION, WorkOrder, WorkResult, WorkerInfo,
+            round_robin,
         },
     },
     ports::{

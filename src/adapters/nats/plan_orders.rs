@@ -102,7 +102,8 @@ impl NatsPlanOrders {
             if !known.contains_key(&lane) {
                 let cluster = &self.streams.cluster;
                 let name = format!("form{PROTOCOL_VERSION}-{PLAN_LANE}-{lane}");
-                let subject = cluster.subject(&format!("work.{PROTOCOL_VERSION}.{PLAN_LANE}.{lane}.*.*"));
+                let subject =
+                    cluster.subject(&format!("work.{PROTOCOL_VERSION}.{PLAN_LANE}.{lane}.*.*"));
                 let made = consumer(&self.streams.work, &name, subject, cluster.lease).await?;
                 known.insert(lane.clone(), made);
             }

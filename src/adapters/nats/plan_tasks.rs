@@ -38,7 +38,8 @@ use crate::{
         plan::safe_open,
     },
     domain::cluster::{
-        ClusterControls, Holder, PLAN_LANE, PROTOCOL_VERSION, PlanEnd, PlanFile, PlanOrder, PlanResult,
+        ClusterControls, Holder, PLAN_LANE, PROTOCOL_VERSION, PlanEnd, PlanFile, PlanOrder,
+        PlanResult,
     },
     ports::{
         cluster::Error,
@@ -183,7 +184,11 @@ struct Shared {
 
 impl NatsPlanTasks {
     /// Opens the queues for a run in a working directory. What was handed out for it before is ended. Blocks.
-    pub(super) fn open(cluster: &Arc<NatsConnection>, run: &str, workdir: &Path) -> Result<Self, String> {
+    pub(super) fn open(
+        cluster: &Arc<NatsConnection>,
+        run: &str,
+        workdir: &Path,
+    ) -> Result<Self, String> {
         let streams = cluster.retry(|| cluster.block_on(PlanStreams::open(cluster)))?;
         let inbox = cluster.client.new_inbox();
         let shared = Arc::new(Shared {
@@ -209,7 +214,11 @@ impl Drop for NatsPlanTasks {
         // Whoever goes on with the run makes the consumer anew; what it has not taken stays where it is.
         let name = consumer_name(&self.shared.run);
         let streams = &self.shared.streams;
-        drop(streams.cluster.block_on(streams.results.delete_consumer(&name)));
+        drop(
+            streams
+                .cluster
+                .block_on(streams.results.delete_consumer(&name)),
+        );
     }
 }
 
@@ -312,7 +321,10 @@ impl Shared {
             self.streams.controls.put(&key, &labels).await?;
         }
         let key = order.key();
-        let rest = format!("work.{PROTOCOL_VERSION}.{PLAN_LANE}.{lane}.{}.{key}", order.run);
+        let rest = format!(
+            "work.{PROTOCOL_VERSION}.{PLAN_LANE}.{lane}.{}.{key}",
+            order.run
+        );
         let subject = self.streams.cluster.subject(&rest);
         let body = serde_json::to_vec(order).map_err(|error| error.to_string())?;
         // Somebody may have asked for the end meanwhile.

@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::{
     adapters::policy::parse_child,
-    domain::policy::{FilesystemView, ParseAttempt},
+    domain::policy::{FilesystemView, ParseOutcome},
 };
 
 /// Programs worth recognising when a file is a hard link or a copy's twin of one of them.
@@ -48,7 +48,7 @@ impl FilesystemView for LocalFilesystemView {
         real.is_absolute().then_some(real)
     }
 
-    fn program(&self, path: &Path) -> Option<String> {
+    fn known_program(&self, path: &Path) -> Option<String> {
         let real = std::fs::canonicalize(path).ok()?;
         let name = real.file_name()?.to_string_lossy().into_owned();
         if MANY.contains(&name.as_str()) {
@@ -61,7 +61,7 @@ impl FilesystemView for LocalFilesystemView {
         path.exists()
     }
 
-    fn try_parse(&self, code: &str) -> ParseAttempt {
+    fn try_parse(&self, code: &str) -> ParseOutcome {
         parse_child::try_parse(code)
     }
 }
@@ -100,7 +100,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("tidy");
         std::os::unix::fs::symlink("/bin/rm", &link).unwrap();
-        let name = LocalFilesystemView.program(&link);
+        let name = LocalFilesystemView.known_program(&link);
         assert!(name.is_none() || name.as_deref() == Some("rm"), "{name:?}");
         let inside = LocalFilesystemView.real_path(&folder.path().join("a/../missing/x"));
         assert!(inside.is_some());

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use crate::domain::policy::{ParseAttempt, try_parse as parse_here};
+use crate::domain::policy::{ParseOutcome, parse_unbounded as parse_here};
 
 /// The word that makes this program the child. Not for people.
 pub const PARSE_WORD: &str = "__parse";
@@ -32,17 +32,17 @@ const STACK: usize = 1 << 20;
 const MOST_BYTES: u64 = 64 * 1024;
 
 /// Parses a text in a child.
-pub(super) fn try_parse(code: &str) -> ParseAttempt {
+pub(super) fn try_parse(code: &str) -> ParseOutcome {
     try_parse_within(code, WALL)
 }
 
-fn try_parse_within(code: &str, wall: Duration) -> ParseAttempt {
+fn try_parse_within(code: &str, wall: Duration) -> ParseOutcome {
     let Ok(mut child) = start() else {
-        return ParseAttempt::NotStarted;
+        return ParseOutcome::NotStarted;
     };
     let (Some(mut input), Some(mut output)) = (child.stdin.take(), child.stdout.take()) else {
         end(&mut child);
-        return ParseAttempt::NotStarted;
+        return ParseOutcome::NotStarted;
     };
     let (sender, answers) = mpsc::channel();
     let text = code.to_owned();
@@ -57,9 +57,9 @@ fn try_parse_within(code: &str, wall: Duration) -> ParseAttempt {
     let said = answers.recv_timeout(wall);
     end(&mut child);
     match said {
-        Ok(said) if said.trim_end() == DONE => ParseAttempt::Ended,
-        Ok(_) => ParseAttempt::Died,
-        Err(_) => ParseAttempt::OverTime,
+        Ok(said) if said.trim_end() == DONE => ParseOutcome::Ended,
+        Ok(_) => ParseOutcome::Died,
+        Err(_) => ParseOutcome::OverTime,
     }
 }
 

@@ -188,7 +188,9 @@ impl ClusterView {
 
     /// Returns how many tasks of plans the workers that take work can make at a time.
     pub fn plan_slots(&self) -> u64 {
-        self.schedulable().map(|card| u64::from(card.plan_slots)).sum()
+        self.schedulable()
+            .map(|card| u64::from(card.plan_slots))
+            .sum()
     }
 
     /// Returns how many attempts the workers that take work can make at a time.

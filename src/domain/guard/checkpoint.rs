@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::policy::{LostReferences, PolicyLoss};
+use crate::domain::policy::{DataLoss, LostReferences};
 
 /// Names of folders that tools fill again.
 const REBUILT: &[&str] = &[
@@ -71,12 +71,12 @@ pub enum GitFileStatus {
 /// Which files a checkpoint has to hold.
 #[derive(Debug, Clone)]
 pub struct CheckpointSelection<'a> {
-    losses: &'a [PolicyLoss],
+    losses: &'a [DataLoss],
 }
 
 impl<'a> CheckpointSelection<'a> {
     /// Makes one from what would be lost.
-    pub const fn new(losses: &'a [PolicyLoss]) -> Self {
+    pub const fn new(losses: &'a [DataLoss]) -> Self {
         Self { losses }
     }
 
@@ -84,14 +84,14 @@ impl<'a> CheckpointSelection<'a> {
     pub fn wants(&self, path: &str, state: GitFileStatus) -> bool {
         self.losses.iter().any(|loss| match loss {
             // What tos itself writes there is nobody's work.
-            PolicyLoss::Untracked { .. } if is_own(path) => false,
-            PolicyLoss::Removed(glob) => covers(glob, path),
-            PolicyLoss::Overwritten(glob) => state != GitFileStatus::Ignored && covers(glob, path),
-            PolicyLoss::Uncommitted => state == GitFileStatus::Changed,
-            PolicyLoss::Untracked { ignored } => {
+            DataLoss::Untracked { .. } if is_own(path) => false,
+            DataLoss::Removed(glob) => covers(glob, path),
+            DataLoss::Overwritten(glob) => state != GitFileStatus::Ignored && covers(glob, path),
+            DataLoss::Uncommitted => state == GitFileStatus::Changed,
+            DataLoss::Untracked { ignored } => {
                 state == GitFileStatus::Untracked || (*ignored && state == GitFileStatus::Ignored)
             }
-            PolicyLoss::References(_) | PolicyLoss::WorkTree(_) | PolicyLoss::Filled(_) => false,
+            DataLoss::References(_) | DataLoss::WorkTree(_) | DataLoss::Filled(_) => false,
         })
     }
 
@@ -99,7 +99,7 @@ impl<'a> CheckpointSelection<'a> {
     pub fn may_want_below(&self, folder: &str, state: GitFileStatus) -> bool {
         self.wants(folder, state)
             || self.losses.iter().any(|loss| match loss {
-                PolicyLoss::Removed(glob) | PolicyLoss::Overwritten(glob) => {
+                DataLoss::Removed(glob) | DataLoss::Overwritten(glob) => {
                     let known = glob.split(['*', '?', '[']).next().unwrap_or("");
                     known.len() < glob.len() && folder.starts_with(known)
                         || glob
@@ -107,24 +107,24 @@ impl<'a> CheckpointSelection<'a> {
                             .is_some_and(|rest| rest.starts_with('/'))
                         || known.starts_with(folder)
                 }
-                PolicyLoss::Uncommitted
-                | PolicyLoss::Untracked { .. }
-                | PolicyLoss::References(_)
-                | PolicyLoss::WorkTree(_)
-                | PolicyLoss::Filled(_) => false,
+                DataLoss::Uncommitted
+                | DataLoss::Untracked { .. }
+                | DataLoss::References(_)
+                | DataLoss::WorkTree(_)
+                | DataLoss::Filled(_) => false,
             })
     }
 
     /// Returns whether a folder is removed as such, and not only what git sees in it.
     pub fn removes_folder(&self, folder: &str) -> bool {
         self.losses.iter().any(|loss| match loss {
-            PolicyLoss::Removed(glob) => covers(glob, folder),
-            PolicyLoss::Overwritten(_)
-            | PolicyLoss::Uncommitted
-            | PolicyLoss::Untracked { .. }
-            | PolicyLoss::References(_)
-            | PolicyLoss::WorkTree(_)
-            | PolicyLoss::Filled(_) => false,
+            DataLoss::Removed(glob) => covers(glob, folder),
+            DataLoss::Overwritten(_)
+            | DataLoss::Uncommitted
+            | DataLoss::Untracked { .. }
+            | DataLoss::References(_)
+            | DataLoss::WorkTree(_)
+            | DataLoss::Filled(_) => false,
         })
     }
 
@@ -132,12 +132,12 @@ impl<'a> CheckpointSelection<'a> {
     pub fn wants_folders(&self) -> bool {
         self.losses
             .iter()
-            .any(|loss| matches!(loss, PolicyLoss::Removed(_) | PolicyLoss::Untracked { .. }))
+            .any(|loss| matches!(loss, DataLoss::Removed(_) | DataLoss::Untracked { .. }))
     }
 
     /// Returns whether git would clean a folder away in which it has nothing.
     pub fn cleans(&self, folder: &str, state: GitFileStatus) -> bool {
-        let cleans = |loss: &PolicyLoss| matches!(loss, PolicyLoss::Untracked { .. });
+        let cleans = |loss: &DataLoss| matches!(loss, DataLoss::Untracked { .. });
         state == GitFileStatus::Untracked && !is_own(folder) && self.losses.iter().any(cleans)
     }
 
@@ -146,42 +146,42 @@ impl<'a> CheckpointSelection<'a> {
         self.losses.iter().any(|loss| {
             matches!(
                 loss,
-                PolicyLoss::Removed(_) | PolicyLoss::Untracked { ignored: true }
+                DataLoss::Removed(_) | DataLoss::Untracked { ignored: true }
             )
         })
     }
 
     /// Returns whether what is staged would be lost as well.
     pub fn wants_index(&self) -> bool {
-        self.losses.contains(&PolicyLoss::Uncommitted)
+        self.losses.contains(&DataLoss::Uncommitted)
     }
 
     /// Returns the branches, tags and stashes that have to be held.
     pub fn references(&self) -> Vec<&'a LostReferences> {
         let each = self.losses.iter();
         each.filter_map(|loss| match loss {
-            PolicyLoss::References(lost) => Some(lost),
-            PolicyLoss::Removed(_)
-            | PolicyLoss::Overwritten(_)
-            | PolicyLoss::Uncommitted
-            | PolicyLoss::Untracked { .. }
-            | PolicyLoss::WorkTree(_)
-            | PolicyLoss::Filled(_) => None,
+            DataLoss::References(lost) => Some(lost),
+            DataLoss::Removed(_)
+            | DataLoss::Overwritten(_)
+            | DataLoss::Uncommitted
+            | DataLoss::Untracked { .. }
+            | DataLoss::WorkTree(_)
+            | DataLoss::Filled(_) => None,
         })
         .collect()
     }
 
     /// Returns the only paths that matter, where all are literal; empty = everything may matter.
     pub fn literal_paths(&self) -> Vec<&'a str> {
-        let literal = |loss: &'a PolicyLoss| match loss {
-            PolicyLoss::Removed(path) | PolicyLoss::Overwritten(path) => {
+        let literal = |loss: &'a DataLoss| match loss {
+            DataLoss::Removed(path) | DataLoss::Overwritten(path) => {
                 (!path.is_empty() && !path.contains(['*', '?', '['])).then_some(path.as_str())
             }
-            PolicyLoss::Uncommitted
-            | PolicyLoss::Untracked { .. }
-            | PolicyLoss::References(_)
-            | PolicyLoss::WorkTree(_)
-            | PolicyLoss::Filled(_) => None,
+            DataLoss::Uncommitted
+            | DataLoss::Untracked { .. }
+            | DataLoss::References(_)
+            | DataLoss::WorkTree(_)
+            | DataLoss::Filled(_) => None,
         };
         let relevant = self.losses.iter().filter(|loss| !loss.is_detail());
         let all: Option<Vec<&str>> = relevant.map(literal).collect();
@@ -256,7 +256,7 @@ pub struct GuardCheckpointRequest {
     /// The root of the project, absolute.
     pub root: PathBuf,
     /// What would be lost.
-    pub losses: Vec<PolicyLoss>,
+    pub losses: Vec<DataLoss>,
     /// What is recorded about it.
     pub cause: CheckpointCause,
     /// The most files.
@@ -406,14 +406,14 @@ mod tests {
     #[test]
     fn a_selection_takes_what_would_be_lost() {
         let losses = [
-            PolicyLoss::Removed("notes".to_owned()),
-            PolicyLoss::Removed("*.bak".to_owned()),
-            PolicyLoss::Overwritten("a.txt".to_owned()),
+            DataLoss::Removed("notes".to_owned()),
+            DataLoss::Removed("*.bak".to_owned()),
+            DataLoss::Overwritten("a.txt".to_owned()),
         ];
         let selection = CheckpointSelection::new(&losses);
         assert!(selection.wants("notes/deep/x", GitFileStatus::Ignored));
         assert!(selection.wants("src/x.bak", GitFileStatus::Untracked));
-        let anywhere = [PolicyLoss::Removed("*/*.txt".to_owned())];
+        let anywhere = [DataLoss::Removed("*/*.txt".to_owned())];
         let anywhere = CheckpointSelection::new(&anywhere);
         assert!(anywhere.wants("top.txt", GitFileStatus::Untracked));
         assert!(anywhere.wants("a/b/deep.txt", GitFileStatus::Untracked));
@@ -431,11 +431,11 @@ mod tests {
 
     #[test]
     fn what_git_throws_away_is_all_of_its_kind() {
-        let losses = [PolicyLoss::Uncommitted];
+        let losses = [DataLoss::Uncommitted];
         let selection = CheckpointSelection::new(&losses);
         assert!(selection.wants("x", GitFileStatus::Changed));
         assert!(!selection.wants("x", GitFileStatus::Untracked));
-        let losses = [PolicyLoss::Untracked { ignored: true }];
+        let losses = [DataLoss::Untracked { ignored: true }];
         let selection = CheckpointSelection::new(&losses);
         assert!(selection.wants("x", GitFileStatus::Untracked));
         assert!(selection.wants("x", GitFileStatus::Ignored));

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::domain::{
     guard::checkpoint::covers,
-    policy::{FillKind, FolderFill, PolicyLoss, TreeChange, TreeChangeKind},
+    policy::{BulkWrite, BulkWriteKind, DataLoss, WorktreeChange, WorktreeChangeKind},
 };
 
 /// Settings of agents in a project that may have the hook in them.
@@ -118,25 +118,25 @@ impl ProjectView for Later<'_> {
 fn later_state(
     at: usize,
     file: &str,
-    losses: &[PolicyLoss],
+    losses: &[DataLoss],
     view: &dyn ProjectView,
 ) -> Option<TrackedState> {
     let now = view.state(file);
     let mut later = now;
     for loss in losses.iter().take(at) {
-        let PolicyLoss::WorkTree(change) = loss else {
+        let DataLoss::WorkTree(change) = loss else {
             continue;
         };
         let is_kept_out = later == TrackedState::Ignored;
         if !is_meant(change, file) {
             continue;
         }
-        if let TreeChangeKind::Stage { ignored } = &change.kind
+        if let WorktreeChangeKind::Stage { ignored } = &change.kind
             && (*ignored || !is_kept_out)
         {
             later = TrackedState::Tracked;
         }
-        if change.kind == TreeChangeKind::Unstage {
+        if change.kind == WorktreeChangeKind::Unstage {
             later = if now == TrackedState::Tracked {
                 TrackedState::Untracked
             } else {
@@ -180,19 +180,19 @@ impl Threat {
 }
 
 /// Returns the first file that something would take away.
-pub fn find_threat(losses: &[PolicyLoss], view: &dyn ProjectView) -> Option<Threat> {
-    let relevant = |loss: &&PolicyLoss| {
+pub fn find_threat(losses: &[DataLoss], view: &dyn ProjectView) -> Option<Threat> {
+    let relevant = |loss: &&DataLoss| {
         matches!(
             loss,
-            PolicyLoss::Removed(_)
-                | PolicyLoss::Overwritten(_)
-                | PolicyLoss::WorkTree(_)
-                | PolicyLoss::Filled(_)
+            DataLoss::Removed(_)
+                | DataLoss::Overwritten(_)
+                | DataLoss::WorkTree(_)
+                | DataLoss::Filled(_)
         )
     };
     losses.iter().find(relevant)?;
     let files = view.protected_files();
-    let is_in = |at: usize, loss: &PolicyLoss, file: &str| {
+    let is_in = |at: usize, loss: &DataLoss, file: &str| {
         let Some(state) = later_state(at, file, losses, view) else {
             return threatens(loss, file, losses, view);
         };
@@ -227,41 +227,41 @@ pub fn find_threat(losses: &[PolicyLoss], view: &dyn ProjectView) -> Option<Thre
     })
 }
 
-fn threatens(loss: &PolicyLoss, file: &str, all: &[PolicyLoss], view: &dyn ProjectView) -> bool {
+fn threatens(loss: &DataLoss, file: &str, all: &[DataLoss], view: &dyn ProjectView) -> bool {
     match loss {
-        PolicyLoss::Removed(glob) => covers(glob, file),
+        DataLoss::Removed(glob) => covers(glob, file),
         // Who fills a folder is looked at by what it is filled with.
-        PolicyLoss::Overwritten(glob) => {
+        DataLoss::Overwritten(glob) => {
             view.is_second_name(glob, file) || !is_filled(glob, all) && covers(glob, file)
         }
-        PolicyLoss::WorkTree(change) => is_in_reach(change, file, view),
-        PolicyLoss::Filled(fill) => brings(fill, file, view),
-        PolicyLoss::Uncommitted | PolicyLoss::Untracked { .. } | PolicyLoss::References(_) => false,
+        DataLoss::WorkTree(change) => is_in_reach(change, file, view),
+        DataLoss::Filled(fill) => brings(fill, file, view),
+        DataLoss::Uncommitted | DataLoss::Untracked { .. } | DataLoss::References(_) => false,
     }
 }
 
 /// Returns what does it, and what to do instead.
-fn told(loss: &PolicyLoss, tops: &[&str]) -> Option<(String, String)> {
+fn told(loss: &DataLoss, tops: &[&str]) -> Option<(String, String)> {
     let names: Vec<String> = tops.iter().map(|top| format!("`{top}`")).collect();
     let names = names.join(" and ");
     Some(match loss {
-        PolicyLoss::Removed(_) => (
+        DataLoss::Removed(_) => (
             "this removes".to_owned(),
             format!("name what is to go without {names}"),
         ),
-        PolicyLoss::Overwritten(_) => (
+        DataLoss::Overwritten(_) => (
             "this writes over".to_owned(),
             format!("write to a place outside of {names}"),
         ),
-        PolicyLoss::WorkTree(change) => (
+        DataLoss::WorkTree(change) => (
             format!("`{}` would take away or replace", change.command),
             remedy(change, tops, &names),
         ),
-        PolicyLoss::Filled(fill) => (
+        DataLoss::Filled(fill) => (
             format!("`{}` may bring along another", fill.program),
             fill_remedy(fill, tops, &names),
         ),
-        PolicyLoss::Uncommitted | PolicyLoss::Untracked { .. } | PolicyLoss::References(_) => {
+        DataLoss::Uncommitted | DataLoss::Untracked { .. } | DataLoss::References(_) => {
             return None;
         }
     })
@@ -273,9 +273,9 @@ fn each(tops: &[&str], option: impl Fn(&str) -> String) -> String {
     all.join(" ")
 }
 
-fn is_filled(path: &str, all: &[PolicyLoss]) -> bool {
+fn is_filled(path: &str, all: &[DataLoss]) -> bool {
     all.iter()
-        .any(|loss| matches!(loss, PolicyLoss::Filled(fill) if fill.into == path))
+        .any(|loss| matches!(loss, DataLoss::Filled(fill) if fill.into == path))
 }
 
 /// Returns the folder or file at the root that a path is in.
@@ -283,32 +283,36 @@ fn top_of(path: &str) -> &str {
     path.split('/').next().unwrap_or(path)
 }
 
-fn remedy(change: &TreeChange, tops: &[&str], names: &str) -> String {
+fn remedy(change: &WorktreeChange, tops: &[&str], names: &str) -> String {
     let command = &change.command;
     let out = each(tops, |top| format!("':!{top}'"));
     match &change.kind {
-        TreeChangeKind::Clean { .. } => {
+        WorktreeChangeKind::Clean { .. } => {
             format!("add `{}` to it", each(tops, |top| format!("-e {top}")))
         }
-        TreeChangeKind::Stash { .. } => {
+        WorktreeChangeKind::Stash { .. } => {
             format!("leave {names} out: `git stash push … -- . {out}`")
         }
-        TreeChangeKind::Move => format!("leave {names} where it is"),
-        TreeChangeKind::Patch { .. } => format!(
+        WorktreeChangeKind::Move => format!("leave {names} where it is"),
+        WorktreeChangeKind::Patch { .. } => format!(
             "add `{}` to it; a patch that comes through a pipe has to lie in a file to be looked at",
             each(tops, |top| format!("--exclude='{top}/*'"))
         ),
-        TreeChangeKind::Sparse { .. } => format!("name {names} as well"),
-        TreeChangeKind::Repeat { .. } => format!(
+        WorktreeChangeKind::Sparse { .. } => format!("name {names} as well"),
+        WorktreeChangeKind::Repeat { .. } => format!(
             "do it with `-n`, take {names} out with `git restore --staged --worktree`, or leave it to a person"
         ),
-        TreeChangeKind::Stage { .. } | TreeChangeKind::Unstage => format!("leave {names} out"),
-        TreeChangeKind::Replace { .. } if command == "git checkout" || command == "git restore" => {
+        WorktreeChangeKind::Stage { .. } | WorktreeChangeKind::Unstage => {
+            format!("leave {names} out")
+        }
+        WorktreeChangeKind::Replace { .. }
+            if command == "git checkout" || command == "git restore" =>
+        {
             format!(
                 "leave {names} out: `git restore … -- . {out}`; a whole other state is for a person to check out"
             )
         }
-        TreeChangeKind::Replace { .. } => format!(
+        WorktreeChangeKind::Replace { .. } => format!(
             "a whole other state is for a person to check out; files come from it with `git restore --source=STATE -- . {out}`"
         ),
     }
@@ -316,12 +320,12 @@ fn remedy(change: &TreeChange, tops: &[&str], names: &str) -> String {
 
 /// Returns whether `git clean` would take a file away.
 fn is_cleaned(
-    change: &TreeChange,
+    change: &WorktreeChange,
     state: TrackedState,
     file: &str,
     view: &dyn ProjectView,
 ) -> bool {
-    let TreeChangeKind::Clean {
+    let WorktreeChangeKind::Clean {
         folders,
         ignored,
         only_ignored,
@@ -349,11 +353,11 @@ fn is_cleaned(
 }
 
 /// Returns whether a command of git would take a file away or make it another.
-fn is_in_reach(change: &TreeChange, file: &str, view: &dyn ProjectView) -> bool {
+fn is_in_reach(change: &WorktreeChange, file: &str, view: &dyn ProjectView) -> bool {
     let state = view.state(file);
     match &change.kind {
-        TreeChangeKind::Clean { .. } => is_cleaned(change, state, file, view),
-        TreeChangeKind::Stash { untracked, ignored } => {
+        WorktreeChangeKind::Clean { .. } => is_cleaned(change, state, file, view),
+        WorktreeChangeKind::Stash { untracked, ignored } => {
             let is_taken = match state {
                 TrackedState::Tracked => view.differs(file, Some("HEAD")),
                 TrackedState::Untracked => *untracked,
@@ -361,8 +365,8 @@ fn is_in_reach(change: &TreeChange, file: &str, view: &dyn ProjectView) -> bool 
             };
             is_taken && is_meant(change, file)
         }
-        TreeChangeKind::Move => is_meant(change, file),
-        TreeChangeKind::Patch {
+        WorktreeChangeKind::Move => is_meant(change, file),
+        WorktreeChangeKind::Patch {
             text,
             fed,
             by_name,
@@ -378,16 +382,16 @@ fn is_in_reach(change: &TreeChange, file: &str, view: &dyn ProjectView) -> bool 
                 .collect();
             !is_left_out && is_in_patch(text.as_deref(), &held, *fed, wanted)
         }
-        TreeChangeKind::Stage { .. } | TreeChangeKind::Unstage => false,
-        TreeChangeKind::Repeat { words } => {
+        WorktreeChangeKind::Stage { .. } | WorktreeChangeKind::Unstage => false,
+        WorktreeChangeKind::Repeat { words } => {
             let is_tracked = state == TrackedState::Tracked;
             is_tracked && words.iter().any(|word| view.is_changed_by(file, word))
         }
-        TreeChangeKind::Sparse { words } => {
+        WorktreeChangeKind::Sparse { words } => {
             let is_named = |word: &String| covers(word.trim_matches('/'), file);
             state == TrackedState::Tracked && file.contains('/') && !words.iter().any(is_named)
         }
-        TreeChangeKind::Replace {
+        WorktreeChangeKind::Replace {
             words,
             otherwise,
             needs_words,
@@ -413,7 +417,7 @@ fn is_in_patch(text: Option<&str>, held: &[Option<bool>], fed: bool, file: &str)
 }
 
 fn replaces(
-    change: &TreeChange,
+    change: &WorktreeChange,
     words: &[String],
     otherwise: Option<&str>,
     needs_words: bool,
@@ -448,7 +452,7 @@ fn is_below(file: &str, folder: &str) -> bool {
 }
 
 /// Returns whether the paths of a command mean a file.
-fn is_meant(change: &TreeChange, file: &str) -> bool {
+fn is_meant(change: &WorktreeChange, file: &str) -> bool {
     let (out, paths): (Vec<&String>, Vec<&String>) =
         change.paths.iter().partition(|path| path.starts_with('!'));
     let is_out = out
@@ -494,7 +498,7 @@ fn is_excluded(patterns: &[String], file: &str) -> bool {
 }
 
 /// Returns whether what fills a folder may bring along a file of this name.
-fn brings(fill: &FolderFill, file: &str, view: &dyn ProjectView) -> bool {
+fn brings(fill: &BulkWrite, file: &str, view: &dyn ProjectView) -> bool {
     if !covers(&fill.into, file) || is_left_out(&fill.words, top_of(file)) {
         return false;
     }
@@ -509,12 +513,12 @@ fn brings(fill: &FolderFill, file: &str, view: &dyn ProjectView) -> bool {
     let place = |word: &str| Path::new(&fill.folder).join(word);
     let holds = |word: &&&String| view.holds_text(&place(word), inner);
     match fill.kind {
-        FillKind::Archive => {
+        BulkWriteKind::Archive => {
             // The archive is one of the words; where it cannot be looked into it may hold anything.
             let known: Vec<bool> = words.iter().filter_map(|word| holds(&word)).collect();
             known.is_empty() || known.contains(&true)
         }
-        FillKind::Patch => {
+        BulkWriteKind::Patch => {
             let value = |word: &String| match word.strip_prefix("-i") {
                 Some(file) => file.to_owned(),
                 None => word.strip_prefix("--input=").unwrap_or(word).to_owned(),
@@ -526,7 +530,7 @@ fn brings(fill: &FolderFill, file: &str, view: &dyn ProjectView) -> bool {
                 .collect();
             is_in_patch(fill.text.as_deref(), &held, true, inner)
         }
-        FillKind::Copy => words.iter().any(|word| {
+        BulkWriteKind::Copy => words.iter().any(|word| {
             let is_named = word.trim_end_matches('/').rsplit('/').next() == Some(top_of(inner));
             let folder = if word.contains(['*', '?', '[']) {
                 word.rsplit_once('/').map_or(".", |(folder, _)| folder)
@@ -550,27 +554,29 @@ fn is_left_out(words: &[String], top: &str) -> bool {
     after.is_some_and(|after| after.iter().any(|word| word.contains(top)))
 }
 
-fn fill_remedy(fill: &FolderFill, tops: &[&str], names: &str) -> String {
+fn fill_remedy(fill: &BulkWrite, tops: &[&str], names: &str) -> String {
     let program = fill.program.as_str();
     match fill.kind {
-        FillKind::Archive if program.contains("tar") => {
+        BulkWriteKind::Archive if program.contains("tar") => {
             format!(
                 "add `{}` to it",
                 each(tops, |top| format!("--exclude={top}"))
             )
         }
-        FillKind::Archive if program == "unzip" => {
+        BulkWriteKind::Archive if program == "unzip" => {
             format!("add `-x {}` to it", each(tops, |top| format!("'{top}/*'")))
         }
-        FillKind::Archive => "unpack it into a folder of its own and copy what you need".to_owned(),
-        FillKind::Copy if program == "rsync" => {
+        BulkWriteKind::Archive => {
+            "unpack it into a folder of its own and copy what you need".to_owned()
+        }
+        BulkWriteKind::Copy if program == "rsync" => {
             format!(
                 "add `{}` to it",
                 each(tops, |top| format!("--exclude={top}"))
             )
         }
-        FillKind::Copy => format!("copy it without its {names}"),
-        FillKind::Patch => format!(
+        BulkWriteKind::Copy => format!("copy it without its {names}"),
+        BulkWriteKind::Patch => format!(
             "take {names} out of the patch; one that comes through a pipe has to lie in a file to be looked at"
         ),
     }

@@ -8,7 +8,7 @@ use std::{
 
 /// How an attempt to parse a shell text within limits ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParseAttempt {
+pub enum ParseOutcome {
     /// The parser came back, whatever it found.
     Ended,
     /// Nothing here can try it: only texts without a known fault of the parser are parsed.
@@ -27,7 +27,7 @@ pub trait FilesystemView: Debug + Send + Sync {
     fn real_path(&self, path: &Path) -> Option<PathBuf>;
 
     /// Returns the usual name of the program that this file really is, if it is a known one under another name.
-    fn program(&self, path: &Path) -> Option<String>;
+    fn known_program(&self, path: &Path) -> Option<String>;
 
     /// Returns whether something is at a path.
     fn is_there(&self, path: &Path) -> bool {
@@ -36,8 +36,8 @@ pub trait FilesystemView: Debug + Send + Sync {
     }
 
     /// Parses a shell text where a limit of time and memory ends the attempt, whatever the text does to the parser.
-    fn try_parse(&self, _code: &str) -> ParseAttempt {
-        ParseAttempt::NotTried
+    fn try_parse(&self, _code: &str) -> ParseOutcome {
+        ParseOutcome::NotTried
     }
 }
 

@@ -11,9 +11,9 @@ use crate::domain::policy::{
     interpretation::{CommandEffect, Interpretation, SimpleCommand},
     loss, ordinary,
     partial_text::{base_name, glob_overlaps},
-    programs::{PathKind, persistent_path},
-    resolved_path::{ResolvedPath, is_all},
-    rule::EffectTrait,
+    programs::{PathBase, persistent_path},
+    resolved_path::{ResolvedPath, is_whole_folder},
+    rule::EffectKind,
     verdict::one_line,
 };
 
@@ -74,7 +74,7 @@ impl RuleSet {
 
     /// Returns why a rule decides as it does.
     pub(super) fn reason_of(&self, name: &str) -> &str {
-        let mut all = self.own.iter().chain(shipped(self.preset));
+        let mut all = self.own.iter().chain(preset_rules(self.preset));
         all.find(|rule| rule.name == name)
             .map_or("", |rule| rule.reason.as_str())
     }
@@ -150,7 +150,7 @@ impl RuleSet {
             return;
         }
         let preset: Vec<&PolicyRule> = if own.is_empty() {
-            shipped(self.preset)
+            preset_rules(self.preset)
                 .iter()
                 .filter(|rule| matches_effect(rule, act, effect))
                 .collect()
@@ -171,7 +171,7 @@ impl RuleSet {
     /// beside a person.
     fn is_excused(&self, act: &SimpleCommand, effect: &CommandEffect) -> bool {
         self.preset == PolicyPreset::Guard
-            && (loss::is_held(act, effect) || ordinary::is_ordinary(act, effect))
+            && (loss::is_checkpointable(act, effect) || ordinary::is_guard_exception(act, effect))
     }
 
     /// Decides about what cannot be known from the text, when no rule does.
@@ -207,7 +207,7 @@ impl RuleSet {
             .filter(by_program)
             .max_by_key(|rule| rule.decision);
         let strictest = own.or_else(|| {
-            shipped(self.preset)
+            preset_rules(self.preset)
                 .iter()
                 .filter(by_program)
                 .max_by_key(|rule| rule.decision)
@@ -235,7 +235,7 @@ pub(super) fn matches_reading(rule: &PolicyRule, reading: &Interpretation<'_>) -
 }
 
 /// Returns the rules of a preset.
-pub(super) fn shipped(preset: PolicyPreset) -> &'static [PolicyRule] {
+pub(super) fn preset_rules(preset: PolicyPreset) -> &'static [PolicyRule] {
     static CAREFUL: OnceLock<Vec<PolicyRule>> = OnceLock::new();
     static STRICT: OnceLock<Vec<PolicyRule>> = OnceLock::new();
     static GUARD: OnceLock<Vec<PolicyRule>> = OnceLock::new();
@@ -271,7 +271,7 @@ fn all_effects(reading: &Interpretation<'_>) -> Vec<(usize, CommandEffect)> {
             effects.push((
                 *at,
                 CommandEffect::Does(
-                    EffectTrait::Persistence,
+                    EffectKind::Persistence,
                     format!("changes {path}, which takes effect later by itself"),
                 ),
             ));
@@ -282,9 +282,9 @@ fn all_effects(reading: &Interpretation<'_>) -> Vec<(usize, CommandEffect)> {
 
 fn stays(place: &ResolvedPath) -> Option<String> {
     let (kind, path) = match place {
-        ResolvedPath::Home(path) => (PathKind::Home, path),
-        ResolvedPath::Outside(path) => (PathKind::Outside, path),
-        ResolvedPath::Inside(path) => (PathKind::Inside, path),
+        ResolvedPath::Home(path) => (PathBase::Home, path),
+        ResolvedPath::Outside(path) => (PathBase::Outside, path),
+        ResolvedPath::Inside(path) => (PathBase::Inside, path),
         ResolvedPath::Scratch(_) | ResolvedPath::Device | ResolvedPath::Unknown(_) => return None,
     };
     persistent_path(kind, path).then(|| place.shown())
@@ -293,7 +293,7 @@ fn stays(place: &ResolvedPath) -> Option<String> {
 fn is_opaque(effect: &CommandEffect) -> bool {
     matches!(
         effect,
-        CommandEffect::Does(EffectTrait::Opaque, _)
+        CommandEffect::Does(EffectKind::Opaque, _)
             | CommandEffect::Write(ResolvedPath::Unknown(_))
             | CommandEffect::Delete(ResolvedPath::Unknown(_))
     )
@@ -325,7 +325,7 @@ fn matches_effect(rule: &PolicyRule, act: &SimpleCommand, effect: &CommandEffect
 
 /// A path nobody knows is opaque too.
 fn unknown(rule: &PolicyRule, place: &ResolvedPath) -> bool {
-    matches!(place, ResolvedPath::Unknown(_)) && rule.effect.contains(&EffectTrait::Opaque)
+    matches!(place, ResolvedPath::Unknown(_)) && rule.effect.contains(&EffectKind::Opaque)
 }
 
 fn leads_to(glob: &str, place: &ResolvedPath) -> bool {
@@ -334,7 +334,7 @@ fn leads_to(glob: &str, place: &ResolvedPath) -> bool {
         ("@home", ResolvedPath::Home(_))
         | ("@scratch", ResolvedPath::Scratch(_))
         | ("@unknown", ResolvedPath::Unknown(_)) => true,
-        ("@root", ResolvedPath::Inside(path)) => is_all(path),
+        ("@root", ResolvedPath::Inside(path)) => is_whole_folder(path),
         (_, ResolvedPath::Inside(path)) => {
             !glob.starts_with(['/', '~', '@']) && glob_overlaps(glob, path)
         }
@@ -405,7 +405,7 @@ fn described(effect: &CommandEffect) -> String {
         CommandEffect::Read(place) => format!("reads {}", place.shown()),
         CommandEffect::Write(place) => format!("changes {}", place.shown()),
         CommandEffect::Delete(place) => format!("removes {}", place.shown()),
-        CommandEffect::Does(EffectTrait::Opaque, words) => format!("not understood: {words}"),
+        CommandEffect::Does(EffectKind::Opaque, words) => format!("not understood: {words}"),
         CommandEffect::Does(_, words) => words.clone(),
     }
 }
@@ -653,7 +653,7 @@ mod tests {
     fn a_path_that_nobody_knows_is_opaque_to_rules() {
         let mut opaque = rule("o", Decision::Ask, "");
         opaque.program.clear();
-        opaque.effect = vec![EffectTrait::Opaque];
+        opaque.effect = vec![EffectKind::Opaque];
         let any = act(&["rm"]);
         let matches = |effect| matches_effect(&opaque, &any, &effect);
         let unknown = || ResolvedPath::Unknown("$X".into());
@@ -743,11 +743,11 @@ mod tests {
                 "not understood: it removes `$X`, which is not known from the text",
             ),
             (
-                CommandEffect::Does(EffectTrait::Opaque, "it is long".into()),
+                CommandEffect::Does(EffectKind::Opaque, "it is long".into()),
                 "not understood: it is long",
             ),
             (
-                CommandEffect::Does(EffectTrait::Network, "curl talks".into()),
+                CommandEffect::Does(EffectKind::Network, "curl talks".into()),
                 "curl talks",
             ),
         ] {

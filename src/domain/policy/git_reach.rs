@@ -4,7 +4,7 @@
 //! Danger: a word that is not understood has to mean more, never less.
 
 use crate::domain::policy::{
-    interpretation::GitStep,
+    interpretation::GitInvocation,
     partial_text::{is_long, is_mark},
     programs::Options,
 };
@@ -20,11 +20,11 @@ pub struct LostReferences {
 
 /// What a command does to files of the work tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TreeChange {
+pub struct WorktreeChange {
     /// What it is called, e.g. `git clean`.
     pub command: String,
     /// What it does.
-    pub kind: TreeChangeKind,
+    pub kind: WorktreeChangeKind,
     /// The folder it starts in, from the root.
     pub folder: String,
     /// The paths it is limited to, from the root; those that begin with `!` are left out. Empty = all.
@@ -33,7 +33,7 @@ pub struct TreeChange {
 
 /// The ways in which git takes files away.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TreeChangeKind {
+pub enum WorktreeChangeKind {
     /// Removes what is not tracked.
     Clean {
         /// Whole folders as well.
@@ -94,7 +94,7 @@ pub enum TreeChangeKind {
 }
 
 /// Returns what a step does to the work tree.
-pub(super) fn tree_change(step: &GitStep) -> Option<TreeChange> {
+pub(super) fn worktree_change(step: &GitInvocation) -> Option<WorktreeChange> {
     let args = &step.args;
     let options = options(args);
     let (kind, mut paths) = match step.verb.as_str() {
@@ -102,23 +102,23 @@ pub(super) fn tree_change(step: &GitStep) -> Option<TreeChange> {
         "stash" => stash(args, &options)?,
         "mv" => {
             let (_, from) = options.rest.split_last()?;
-            (TreeChangeKind::Move, from.to_vec())
+            (WorktreeChangeKind::Move, from.to_vec())
         }
         "apply" | "am" => patch(&options)?,
         "add" | "stage" => stage(&options)?,
         "update-index" if options.has(&["add"]) => (
-            TreeChangeKind::Stage { ignored: true },
+            WorktreeChangeKind::Stage { ignored: true },
             options.rest.clone(),
         ),
-        "rm" if options.has(&["cached"]) => (TreeChangeKind::Unstage, options.rest.clone()),
+        "rm" if options.has(&["cached"]) => (WorktreeChangeKind::Unstage, options.rest.clone()),
         "revert" | "cherry-pick" => {
             let words = options.rest.clone();
-            (TreeChangeKind::Repeat { words }, Vec::new())
+            (WorktreeChangeKind::Repeat { words }, Vec::new())
         }
         "sparse-checkout" => match options.rest.split_first() {
             Some((verb, words)) if ["set", "init", "reapply"].contains(&verb.as_str()) => {
                 let words = words.to_vec();
-                (TreeChangeKind::Sparse { words }, Vec::new())
+                (WorktreeChangeKind::Sparse { words }, Vec::new())
             }
             _ => return None,
         },
@@ -132,19 +132,19 @@ pub(super) fn tree_change(step: &GitStep) -> Option<TreeChange> {
     for path in &mut paths {
         *path = match kind {
             // Patches lie anywhere.
-            TreeChangeKind::Patch { .. } if folder.is_empty() => path.clone(),
-            TreeChangeKind::Patch { .. } => format!("{folder}/{path}"),
-            TreeChangeKind::Clean { .. }
-            | TreeChangeKind::Stash { .. }
-            | TreeChangeKind::Replace { .. }
-            | TreeChangeKind::Stage { .. }
-            | TreeChangeKind::Unstage
-            | TreeChangeKind::Repeat { .. }
-            | TreeChangeKind::Sparse { .. }
-            | TreeChangeKind::Move => from_root(path, &folder),
+            WorktreeChangeKind::Patch { .. } if folder.is_empty() => path.clone(),
+            WorktreeChangeKind::Patch { .. } => format!("{folder}/{path}"),
+            WorktreeChangeKind::Clean { .. }
+            | WorktreeChangeKind::Stash { .. }
+            | WorktreeChangeKind::Replace { .. }
+            | WorktreeChangeKind::Stage { .. }
+            | WorktreeChangeKind::Unstage
+            | WorktreeChangeKind::Repeat { .. }
+            | WorktreeChangeKind::Sparse { .. }
+            | WorktreeChangeKind::Move => from_root(path, &folder),
         };
     }
-    Some(TreeChange {
+    Some(WorktreeChange {
         command: format!("git {}", step.verb),
         kind,
         folder,
@@ -170,7 +170,7 @@ fn options(args: &[String]) -> Options {
     Options::parse(args, "ebBcCsm", &WITH_VALUE)
 }
 
-fn patch(options: &Options) -> Option<(TreeChangeKind, Vec<String>)> {
+fn patch(options: &Options) -> Option<(WorktreeChangeKind, Vec<String>)> {
     let only_looks = options.has(&["check", "stat", "numstat", "summary", "cached"]);
     if only_looks && !options.has(&["apply"]) {
         return None;
@@ -181,7 +181,7 @@ fn patch(options: &Options) -> Option<(TreeChangeKind, Vec<String>)> {
         .filter(|file| *file != "-")
         .cloned()
         .collect();
-    let kind = TreeChangeKind::Patch {
+    let kind = WorktreeChangeKind::Patch {
         text: None,
         fed: files.is_empty() && !options.has(&["abort", "continue", "skip", "quit"]),
         by_name: options.has(&["directory"]),
@@ -190,16 +190,16 @@ fn patch(options: &Options) -> Option<(TreeChangeKind, Vec<String>)> {
     Some((kind, files))
 }
 
-fn stage(options: &Options) -> Option<(TreeChangeKind, Vec<String>)> {
-    let is_all = options.has(&["A", "all", "no-ignore-removal"]);
+fn stage(options: &Options) -> Option<(WorktreeChangeKind, Vec<String>)> {
+    let is_whole_folder = options.has(&["A", "all", "no-ignore-removal"]);
     let takes_none = options.has(&["n", "dry-run", "u", "update", "refresh"])
-        || options.rest.is_empty() && !is_all;
+        || options.rest.is_empty() && !is_whole_folder;
     let ignored = options.has(&["f", "force"]);
-    (!takes_none).then(|| (TreeChangeKind::Stage { ignored }, options.rest.clone()))
+    (!takes_none).then(|| (WorktreeChangeKind::Stage { ignored }, options.rest.clone()))
 }
 
 /// Reads the commands that go to other commits for a while, or put commits on another one.
-fn elsewhere(options: &Options, verb: &str) -> Option<TreeChangeKind> {
+fn elsewhere(options: &Options, verb: &str) -> Option<WorktreeChangeKind> {
     let words: Vec<String> = if verb == "rebase" {
         options.values(&["onto"]).map(str::to_owned).collect()
     } else {
@@ -212,20 +212,20 @@ fn elsewhere(options: &Options, verb: &str) -> Option<TreeChangeKind> {
     let is_named = |words: &Vec<String>| !words.is_empty();
     Some(words)
         .filter(is_named)
-        .map(|words| TreeChangeKind::Replace {
+        .map(|words| WorktreeChangeKind::Replace {
             words,
             otherwise: Some("HEAD".to_owned()),
             needs_words: true,
         })
 }
 
-fn clean(options: &Options) -> Option<(TreeChangeKind, Vec<String>)> {
+fn clean(options: &Options) -> Option<(WorktreeChangeKind, Vec<String>)> {
     let removes = options.has(&["f", "force", "d", "x", "X", "i", "interactive"]);
     if options.has(&["n", "dry-run"]) || !removes {
         return None;
     }
     let only_ignored = options.has(&["X"]);
-    let kind = TreeChangeKind::Clean {
+    let kind = WorktreeChangeKind::Clean {
         folders: options.has(&["d"]),
         ignored: only_ignored || options.has(&["x"]),
         only_ignored,
@@ -237,10 +237,10 @@ fn clean(options: &Options) -> Option<(TreeChangeKind, Vec<String>)> {
     Some((kind, options.rest.clone()))
 }
 
-fn stash(args: &[String], options: &Options) -> Option<(TreeChangeKind, Vec<String>)> {
+fn stash(args: &[String], options: &Options) -> Option<(WorktreeChangeKind, Vec<String>)> {
     let verb = options.rest.first().map_or("push", String::as_str);
     let rest = options.rest.get(1..).unwrap_or_default();
-    let reads = |otherwise: &str| TreeChangeKind::Replace {
+    let reads = |otherwise: &str| WorktreeChangeKind::Replace {
         words: rest.to_vec(),
         otherwise: Some(otherwise.to_owned()),
         needs_words: false,
@@ -251,7 +251,7 @@ fn stash(args: &[String], options: &Options) -> Option<(TreeChangeKind, Vec<Stri
         _ => return None,
     }
     let is_partial = options.has(&["staged", "S", "patch", "p"]);
-    let kind = TreeChangeKind::Stash {
+    let kind = WorktreeChangeKind::Stash {
         untracked: has_long(args, "include-untracked") || options.has(&["u", "a", "all"]),
         ignored: options.has(&["a", "all"]),
     };
@@ -270,7 +270,7 @@ fn replaced(
     verb: &str,
     args: &[String],
     options: &Options,
-) -> Option<(TreeChangeKind, Vec<String>)> {
+) -> Option<(WorktreeChangeKind, Vec<String>)> {
     let dashes = args.iter().position(|arg| arg == "--");
     let behind = dashes.map_or(&[][..], |at| args.get(at + 1..).unwrap_or_default());
     let count = options.rest.len().saturating_sub(behind.len());
@@ -279,7 +279,7 @@ fn replaced(
     let head = Some("HEAD".to_owned());
     let forced = options.has(&["f", "force", "discard-changes"]);
     let of = |words: Vec<String>, otherwise: Option<String>, needs_words: bool| {
-        Some(TreeChangeKind::Replace {
+        Some(WorktreeChangeKind::Replace {
             words,
             otherwise,
             needs_words,
@@ -287,7 +287,7 @@ fn replaced(
     };
     let kind = match verb {
         "reset" if options.has(&["hard", "merge", "keep"]) => of(words, head, false),
-        "reset" if !options.has(&["soft", "p", "patch"]) => Some(TreeChangeKind::Unstage),
+        "reset" if !options.has(&["soft", "p", "patch"]) => Some(WorktreeChangeKind::Unstage),
         "restore" => {
             let source = options.values(&["s", "source"]).map(str::to_owned);
             let source: Vec<String> = source.collect();
@@ -353,7 +353,7 @@ fn from_root(path: &str, folder: &str) -> String {
 }
 
 /// Returns the references that a step takes away; `None` where it takes none.
-pub(super) fn references(step: &GitStep) -> Option<LostReferences> {
+pub(super) fn lost_references(step: &GitInvocation) -> Option<LostReferences> {
     let options = Options::parse(&step.args, "muF", &["message", "file", "sort", "format"]);
     let rest = &options.rest;
     let below = |prefix: &str, names: &[String]| {
@@ -386,24 +386,24 @@ pub(super) fn references(step: &GitStep) -> Option<LostReferences> {
 }
 
 /// Returns whether a step brings files to the state of the last commit or the index, so that only tracked ones change.
-pub(super) fn stays_at_head(step: &GitStep) -> bool {
+pub(super) fn stays_at_head(step: &GitInvocation) -> bool {
     if step.verb == "rm" {
         return true;
     }
-    let change = tree_change(step);
+    let change = worktree_change(step);
     let kind = change.map(|change| change.kind);
-    matches!(kind, Some(TreeChangeKind::Replace { words, .. }) if words.iter().all(|word| word == "HEAD" || word == "@"))
+    matches!(kind, Some(WorktreeChangeKind::Replace { words, .. }) if words.iter().all(|word| word == "HEAD" || word == "@"))
 }
 
 /// Returns whether a step gives up what was begun, with all that was done to bring it to an end.
-pub(super) fn gives_up(step: &GitStep) -> bool {
+pub(super) fn gives_up(step: &GitInvocation) -> bool {
     let begun = ["merge", "rebase", "cherry-pick", "revert"];
     let is_end = |arg: &String| is_long(arg, "abort") || is_long(arg, "skip");
     begun.contains(&step.verb.as_str()) && step.args.iter().any(is_end)
 }
 
 /// Returns whether a step puts changes into a stash.
-pub(super) fn stashes(step: &GitStep) -> bool {
+pub(super) fn stashes(step: &GitInvocation) -> bool {
     let verb = step.args.iter().find(|arg| !arg.starts_with('-'));
     step.verb == "stash"
         && verb.is_none_or(|verb| ["push", "save", "create", "store"].contains(&verb.as_str()))
@@ -413,9 +413,9 @@ pub(super) fn stashes(step: &GitStep) -> bool {
 mod tests {
     use super::*;
 
-    fn step(text: &str, folder: &str) -> GitStep {
+    fn step(text: &str, folder: &str) -> GitInvocation {
         let mut words = text.split_whitespace().map(str::to_owned);
-        GitStep {
+        GitInvocation {
             at: 0,
             verb: words.next().unwrap(),
             args: words.collect(),
@@ -423,16 +423,16 @@ mod tests {
         }
     }
 
-    fn change(text: &str) -> Option<TreeChange> {
-        tree_change(&step(text, ""))
+    fn change(text: &str) -> Option<WorktreeChange> {
+        worktree_change(&step(text, ""))
     }
 
-    fn kind(text: &str) -> Option<(TreeChangeKind, Vec<String>)> {
+    fn kind(text: &str) -> Option<(WorktreeChangeKind, Vec<String>)> {
         change(text).map(|change| (change.kind, change.paths))
     }
 
-    fn replace(words: &[&str], otherwise: Option<&str>, needs_words: bool) -> TreeChangeKind {
-        TreeChangeKind::Replace {
+    fn replace(words: &[&str], otherwise: Option<&str>, needs_words: bool) -> WorktreeChangeKind {
+        WorktreeChangeKind::Replace {
             words: words.iter().map(|word| (*word).to_owned()).collect(),
             otherwise: otherwise.map(str::to_owned),
             needs_words,
@@ -442,11 +442,11 @@ mod tests {
     #[test]
     fn a_clean_knows_what_it_leaves_alone() {
         let found =
-            tree_change(&step("clean -fdx -e .tos --exclude=/x build ../y", "sub")).unwrap();
+            worktree_change(&step("clean -fdx -e .tos --exclude=/x build ../y", "sub")).unwrap();
         assert_eq!(found.paths, ["sub/build", "y"]);
         assert_eq!(
             found.kind,
-            TreeChangeKind::Clean {
+            WorktreeChangeKind::Clean {
                 folders: true,
                 ignored: true,
                 only_ignored: false,
@@ -457,7 +457,7 @@ mod tests {
 
     #[test]
     fn what_is_put_away_is_told_apart() {
-        let stash = |untracked, ignored| TreeChangeKind::Stash { untracked, ignored };
+        let stash = |untracked, ignored| WorktreeChangeKind::Stash { untracked, ignored };
         let none: Vec<String> = Vec::new();
         for (text, wanted, paths) in [
             ("stash", stash(false, false), none.clone()),
@@ -517,10 +517,10 @@ mod tests {
                 vec!["src".to_owned()],
             ),
             ("switch -", replace(&["@{-1}"], None, true), none.clone()),
-            ("reset", TreeChangeKind::Unstage, none.clone()),
+            ("reset", WorktreeChangeKind::Unstage, none.clone()),
             (
                 "add -A -- . :!.tos",
-                TreeChangeKind::Stage { ignored: false },
+                WorktreeChangeKind::Stage { ignored: false },
                 vec![String::new(), "!.tos".to_owned()],
             ),
             (
@@ -530,7 +530,7 @@ mod tests {
             ),
             (
                 "mv a b c",
-                TreeChangeKind::Move,
+                WorktreeChangeKind::Move,
                 vec!["a".to_owned(), "b".to_owned()],
             ),
         ] {
@@ -558,7 +558,7 @@ mod tests {
 
     #[test]
     fn references_are_named() {
-        let names = |text: &str| references(&step(text, "")).and_then(|lost| lost.names);
+        let names = |text: &str| lost_references(&step(text, "")).and_then(|lost| lost.names);
         for (text, wanted) in [
             ("branch -D a b", vec!["refs/heads/a", "refs/heads/b"]),
             ("branch -M old new", vec!["refs/heads/new"]),

@@ -9,7 +9,7 @@ use crate::domain::{
         Policy, PolicyContext,
         interpretation::{CommandEffect, Interpretation},
         judge,
-        rule::EffectTrait,
+        rule::EffectKind,
     },
 };
 
@@ -199,7 +199,7 @@ impl Policy {
             return GitUse::None;
         }
         let is_opaque = |(_, effect): &(usize, CommandEffect)| {
-            matches!(effect, CommandEffect::Does(EffectTrait::Opaque, _))
+            matches!(effect, CommandEffect::Does(EffectKind::Opaque, _))
         };
         let is_plain = reading.given_up.is_none()
             && reading.acts.iter().all(|act| is_plain(&act.words))

@@ -4,7 +4,7 @@ use crate::domain::policy::{
     PolicyContext,
     partial_text::{base_name, readable},
     resolved_path::ResolvedPath,
-    rule::EffectTrait,
+    rule::EffectKind,
 };
 
 /// What one part of a command would do.
@@ -17,7 +17,7 @@ pub(super) enum CommandEffect {
     /// Removes or empties a file or folder.
     Delete(ResolvedPath),
     /// Does something that is not about a path; with what it is, in words.
-    Does(EffectTrait, String),
+    Does(EffectKind, String),
 }
 
 impl CommandEffect {
@@ -57,7 +57,7 @@ impl SimpleCommand {
 
 /// A command of git that was read.
 #[derive(Debug, Clone)]
-pub(super) struct GitStep {
+pub(super) struct GitInvocation {
     /// The index of the command it is part of.
     pub(super) at: usize,
     /// What git is to do.
@@ -99,7 +99,7 @@ pub(super) struct Interpretation<'w> {
     /// What they would do: the index of the command, and the effect.
     pub(super) effects: Vec<(usize, CommandEffect)>,
     /// What git is to do, in order.
-    pub(super) git: Vec<GitStep>,
+    pub(super) git: Vec<GitInvocation>,
     /// Why reading was given up, if it was.
     pub(super) given_up: Option<&'static str>,
     /// Texts that were given to an attempt at parsing elsewhere.
@@ -203,13 +203,13 @@ impl<'w> Interpretation<'w> {
     }
 
     /// Records an effect that is not about a path.
-    pub(super) fn does(&mut self, what: EffectTrait, words: impl Into<String>) {
+    pub(super) fn does(&mut self, what: EffectKind, words: impl Into<String>) {
         self.effect(CommandEffect::Does(what, words.into()));
     }
 
     /// Records that something cannot be known.
     pub(super) fn opaque(&mut self, words: impl Into<String>) {
-        self.does(EffectTrait::Opaque, words);
+        self.does(EffectKind::Opaque, words);
     }
 
     /// Goes one level deeper, through `program`; returns false when that is too deep.

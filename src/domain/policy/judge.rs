@@ -9,7 +9,7 @@ use crate::domain::{
     job::rules::PolicyRules,
     policy::{
         PolicyContext, PolicyPreset, PolicyRule, PolicyVerdict, cmd,
-        decide::{RuleSet, matches_reading, shipped},
+        decide::{RuleSet, matches_reading, preset_rules},
         interpretation::{CommandEffect, Interpretation, LIMITS},
         loss,
         original_keys::OriginalKeys,
@@ -17,7 +17,7 @@ use crate::domain::{
         powershell, resolved_path,
         resolved_path::ResolvedPath,
         rule::RuleExample,
-        shell::{Machine, Written},
+        shell::{ShellInterpreter, WrittenFiles},
     },
 };
 
@@ -81,7 +81,7 @@ impl Policy {
 
     /// Puts another policy beside this one: what it asks about or refuses, this one lets pass no longer.
     #[must_use]
-    pub fn beside(mut self, other: Self) -> Self {
+    pub fn combined_with(mut self, other: Self) -> Self {
         self.beside.push(other);
         self
     }
@@ -100,10 +100,10 @@ impl Policy {
     }
 
     /// Returns what a command would lose inside the root.
-    pub fn losses(command: &Command, world: &PolicyContext) -> Vec<loss::PolicyLoss> {
+    pub fn losses(command: &Command, world: &PolicyContext) -> Vec<loss::DataLoss> {
         let mut reading = Interpretation::new(world);
         read(command, &mut reading);
-        loss::of_reading(&reading)
+        loss::losses_of(&reading)
     }
 
     /// Returns what a tool that writes or removes a file would lose inside the root.
@@ -111,10 +111,10 @@ impl Policy {
         access: FileAccess,
         path: &str,
         world: &PolicyContext,
-    ) -> Vec<loss::PolicyLoss> {
+    ) -> Vec<loss::DataLoss> {
         let mut reading = Interpretation::new(world);
         read_file("", access, path, &mut reading);
-        loss::of_reading(&reading)
+        loss::losses_of(&reading)
     }
 
     /// Returns why a rule decides as it does; empty where nobody has said so.
@@ -130,12 +130,12 @@ impl Policy {
 
     /// Checks the examples of a preset; returns how many there are.
     pub fn check_preset(preset: PolicyPreset) -> Result<usize, Error> {
-        check_examples(shipped(preset))
+        check_examples(preset_rules(preset))
     }
 
     /// Judges one command under the given circumstances. A text on which the judge itself fails is refused.
     pub fn judge(&self, command: &Command, world: &PolicyContext) -> PolicyVerdict {
-        self.judge_next(command, world, &mut Written::default())
+        self.judge_next(command, world, &mut WrittenFiles::default())
     }
 
     /// Judges what a tool would do to one file without a command; `path` starts in the folder where commands start.
@@ -157,7 +157,7 @@ impl Policy {
         commands: &[Command],
         world: &PolicyContext,
     ) -> Vec<PolicyVerdict> {
-        let mut written = Written::default();
+        let mut written = WrittenFiles::default();
         let each = commands.iter();
         each.map(|command| self.judge_next(command, world, &mut written))
             .collect()
@@ -167,7 +167,7 @@ impl Policy {
         &self,
         command: &Command,
         world: &PolicyContext,
-        written: &mut Written,
+        written: &mut WrittenFiles,
     ) -> PolicyVerdict {
         let judged = catch_unwind(AssertUnwindSafe(|| {
             self.judge_text(command, world, written)
@@ -180,7 +180,7 @@ impl Policy {
         &self,
         command: &Command,
         world: &PolicyContext,
-        written: &mut Written,
+        written: &mut WrittenFiles,
     ) -> PolicyVerdict {
         let text = command.text();
         if self.rules.is_empty() && !self.keys.wants_normal_form() {
@@ -233,7 +233,7 @@ fn read_file(tool: &str, access: FileAccess, path: &str, reading: &mut Interpret
     };
     reading.act(&[tool.to_owned(), path.clone()]);
     let seat = |path: &str| match access {
-        FileAccess::Delete => resolved_path::entry(path, world),
+        FileAccess::Delete => resolved_path::resolve_entry(path, world),
         FileAccess::Read | FileAccess::Write => resolved_path::place(path, world),
     };
     let place = match resolved_path::absolute(&path, Some(&folder)) {
@@ -249,16 +249,16 @@ fn read_file(tool: &str, access: FileAccess, path: &str, reading: &mut Interpret
 
 /// Reads a command as its interpreter would.
 pub(super) fn read(command: &Command, reading: &mut Interpretation<'_>) {
-    read_after(command, reading, &mut Written::default());
+    read_after(command, reading, &mut WrittenFiles::default());
 }
 
 /// Reads a command that runs after others, and notes what it writes.
-fn read_after(command: &Command, reading: &mut Interpretation<'_>, written: &mut Written) {
+fn read_after(command: &Command, reading: &mut Interpretation<'_>, written: &mut WrittenFiles) {
     if command.code.contains(is_mark) || command.argv.iter().any(|word| word.contains(is_mark)) {
         reading.given_up = Some("it contains characters that have no meaning");
         return;
     }
-    let mut machine = Machine::after(reading, written);
+    let mut machine = ShellInterpreter::after(reading, written);
     match command.kind {
         CommandKind::Bash | CommandKind::Sh => {
             let printed = machine.run_top(&command.code, String::new());

@@ -4,16 +4,16 @@
 //! the files takes rather too many than too few.
 
 use crate::domain::policy::{
-    git_reach::{self, LostReferences, TreeChange, TreeChangeKind},
-    interpretation::{CommandEffect, GitStep, Interpretation, SimpleCommand},
+    git_reach::{self, LostReferences, WorktreeChange, WorktreeChangeKind},
+    interpretation::{CommandEffect, GitInvocation, Interpretation, SimpleCommand},
     partial_text::is_mark,
     resolved_path::{ResolvedPath, slashed},
-    rule::EffectTrait,
+    rule::EffectKind,
 };
 
 /// Something inside the root that would be gone afterwards.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PolicyLoss {
+pub enum DataLoss {
     /// A file or folder is removed; a pattern relative to the root.
     Removed(String),
     /// A file is written over; a pattern relative to the root.
@@ -28,12 +28,12 @@ pub enum PolicyLoss {
     /// Branches, tags or stashes.
     References(LostReferences),
     /// Files of the work tree that git takes away or replaces; told besides the others, for whoever has files to protect.
-    WorkTree(TreeChange),
+    WorkTree(WorktreeChange),
     /// A folder is filled with files that nobody names; told besides the others, in the same way.
-    Filled(FolderFill),
+    Filled(BulkWrite),
 }
 
-impl PolicyLoss {
+impl DataLoss {
     /// Returns whether it only tells more of a loss that stands beside it.
     pub const fn is_detail(&self) -> bool {
         matches!(self, Self::WorkTree(_) | Self::Filled(_))
@@ -42,9 +42,9 @@ impl PolicyLoss {
 
 /// What fills a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FolderFill {
+pub struct BulkWrite {
     /// What kind of program it is.
-    pub kind: FillKind,
+    pub kind: BulkWriteKind,
     /// The program.
     pub program: String,
     /// The whole command.
@@ -61,7 +61,7 @@ pub struct FolderFill {
 
 /// From what a folder is filled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FillKind {
+pub enum BulkWriteKind {
     /// An archive.
     Archive,
     /// Other folders and files.
@@ -71,31 +71,34 @@ pub enum FillKind {
 }
 
 /// Returns from what a program fills folders.
-fn fill_kind(program: &str, words: &[String]) -> Option<FillKind> {
+fn fill_kind(program: &str, words: &[String]) -> Option<BulkWriteKind> {
     let unpacks = |pair: &[String]| matches!(pair, [option, module] if option == "-m" && ["tarfile", "zipfile"].contains(&module.as_str()));
     if program.starts_with("py") {
-        return words.windows(2).any(unpacks).then_some(FillKind::Archive);
+        return words
+            .windows(2)
+            .any(unpacks)
+            .then_some(BulkWriteKind::Archive);
     }
     Some(match program {
         "tar" | "gtar" | "bsdtar" | "unzip" | "7z" | "7za" | "7zr" | "7zz" | "cpio" | "bsdcpio"
-        | "pax" | "unrar" | "unar" | "jar" => FillKind::Archive,
-        "cp" | "gcp" | "rsync" | "mv" | "install" | "ditto" => FillKind::Copy,
-        "patch" => FillKind::Patch,
+        | "pax" | "unrar" | "unar" | "jar" => BulkWriteKind::Archive,
+        "cp" | "gcp" | "rsync" | "mv" | "install" | "ditto" => BulkWriteKind::Copy,
+        "patch" => BulkWriteKind::Patch,
         _ => return None,
     })
 }
 
 /// Returns what a command fills a folder with.
-fn fill(act: &SimpleCommand, into: &str, reading: &Interpretation<'_>) -> Option<PolicyLoss> {
+fn fill(act: &SimpleCommand, into: &str, reading: &Interpretation<'_>) -> Option<DataLoss> {
     let program = act.program().to_owned();
     let kind = fill_kind(&program, &act.words)?;
     let mut words = act.words.clone();
     let mut text = None;
-    if kind == FillKind::Patch {
+    if kind == BulkWriteKind::Patch {
         text = fed(act);
         words.extend(read_files(reading));
     }
-    Some(PolicyLoss::Filled(FolderFill {
+    Some(DataLoss::Filled(BulkWrite {
         kind,
         program,
         words,
@@ -141,14 +144,14 @@ fn read_files(reading: &Interpretation<'_>) -> Vec<String> {
 }
 
 /// Returns what git does to the work tree, and what it loses by that without a word of the rules.
-fn tree_changes(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
+fn tree_changes(reading: &Interpretation<'_>) -> Vec<DataLoss> {
     let none = SimpleCommand::default();
     let mut losses = Vec::new();
     for step in &reading.git {
         if git_reach::gives_up(step) {
-            losses.push(PolicyLoss::Uncommitted);
+            losses.push(DataLoss::Uncommitted);
         }
-        let Some(mut change) = git_reach::tree_change(step) else {
+        let Some(mut change) = git_reach::worktree_change(step) else {
             continue;
         };
         #[expect(
@@ -157,7 +160,7 @@ fn tree_changes(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
         )]
         let untracked = match &mut change.kind {
             // A patch may say that any file goes.
-            TreeChangeKind::Patch {
+            WorktreeChangeKind::Patch {
                 text, fed: is_fed, ..
             } => {
                 if *is_fed {
@@ -165,26 +168,26 @@ fn tree_changes(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
                     *text = fed(act);
                     change.paths.extend(read_files(reading));
                 }
-                Some(PolicyLoss::Untracked { ignored: false })
+                Some(DataLoss::Untracked { ignored: false })
             }
             // A stash has neither empty folders nor the rights of files.
-            TreeChangeKind::Stash { untracked, ignored } => {
-                untracked.then_some(PolicyLoss::Untracked { ignored: *ignored })
+            WorktreeChangeKind::Stash { untracked, ignored } => {
+                untracked.then_some(DataLoss::Untracked { ignored: *ignored })
             }
             _ => {
-                losses.push(PolicyLoss::WorkTree(change));
+                losses.push(DataLoss::WorkTree(change));
                 continue;
             }
         };
-        losses.push(PolicyLoss::Uncommitted);
+        losses.push(DataLoss::Uncommitted);
         losses.extend(untracked);
-        losses.push(PolicyLoss::WorkTree(change));
+        losses.push(DataLoss::WorkTree(change));
     }
     losses
 }
 
 /// Returns the folders that code of another language fills from archives, as far as its words tell that it does.
-fn unpacked_by_code(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
+fn unpacked_by_code(reading: &Interpretation<'_>) -> Vec<DataLoss> {
     const CALLS: [&str; 2] = ["unpack_archive(", ".extractall("];
     let mut losses = Vec::new();
     for act in &reading.acts {
@@ -193,9 +196,9 @@ fn unpacked_by_code(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
             continue;
         }
         let parts = code.split(|c: char| c.is_whitespace() || "'\"(),;=".contains(c));
-        losses.push(PolicyLoss::Overwritten(String::new()));
-        losses.push(PolicyLoss::Filled(FolderFill {
-            kind: FillKind::Archive,
+        losses.push(DataLoss::Overwritten(String::new()));
+        losses.push(DataLoss::Filled(BulkWrite {
+            kind: BulkWriteKind::Archive,
             program: act.words.first().cloned().unwrap_or_default(),
             words: parts.map(str::to_owned).collect(),
             folder: act.folder.clone().unwrap_or_default(),
@@ -208,7 +211,7 @@ fn unpacked_by_code(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
 }
 
 /// Returns what was read would lose inside the root.
-pub(super) fn of_reading(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
+pub(super) fn losses_of(reading: &Interpretation<'_>) -> Vec<DataLoss> {
     let none = SimpleCommand::default();
     let unnamed = unnamed(reading);
     let stashed = reading.git.iter().any(git_reach::stashes);
@@ -236,7 +239,7 @@ pub(super) fn of_reading(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
         .chain(unpacked_by_code(reading))
     {
         // Each change stays: their order tells what git knows when the next one runs.
-        if matches!(loss, PolicyLoss::WorkTree(_)) || !losses.contains(&loss) {
+        if matches!(loss, DataLoss::WorkTree(_)) || !losses.contains(&loss) {
             losses.push(loss);
         }
     }
@@ -261,8 +264,8 @@ fn unnamed(reading: &Interpretation<'_>) -> Vec<String> {
     pairs.filter_map(value).collect()
 }
 
-fn widened(loss: PolicyLoss, unnamed: &[String]) -> PolicyLoss {
-    let PolicyLoss::Removed(path) = &loss else {
+fn widened(loss: DataLoss, unnamed: &[String]) -> DataLoss {
+    let DataLoss::Removed(path) = &loss else {
         return loss;
     };
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -270,7 +273,7 @@ fn widened(loss: PolicyLoss, unnamed: &[String]) -> PolicyLoss {
         return loss;
     }
     let folder = folder.trim_end_matches("/*");
-    PolicyLoss::Removed(match folder {
+    DataLoss::Removed(match folder {
         "" | "*" => "*".to_owned(),
         folder => format!("{folder}/*"),
     })
@@ -279,19 +282,19 @@ fn widened(loss: PolicyLoss, unnamed: &[String]) -> PolicyLoss {
 fn of_effect(
     act: &SimpleCommand,
     effect: &CommandEffect,
-    step: Option<&GitStep>,
+    step: Option<&GitInvocation>,
     stashed: bool,
-) -> Vec<PolicyLoss> {
+) -> Vec<DataLoss> {
     match effect {
         // A folder that is there already stays as it is.
         CommandEffect::Write(_) if act.program() == "mkdir" => Vec::new(),
         CommandEffect::Delete(ResolvedPath::Inside(path)) => {
-            vec![PolicyLoss::Removed(path.clone())]
+            vec![DataLoss::Removed(path.clone())]
         }
         CommandEffect::Write(ResolvedPath::Inside(path)) => {
-            vec![PolicyLoss::Overwritten(path.clone())]
+            vec![DataLoss::Overwritten(path.clone())]
         }
-        CommandEffect::Does(EffectTrait::GitDestructive, words) => {
+        CommandEffect::Does(EffectKind::GitDestructive, words) => {
             git_loss(words).map_or_else(Vec::new, |loss| loss.losses(act, step, stashed))
         }
         CommandEffect::Does(..)
@@ -311,11 +314,16 @@ enum GitLoss {
 }
 
 impl GitLoss {
-    fn losses(self, act: &SimpleCommand, step: Option<&GitStep>, stashed: bool) -> Vec<PolicyLoss> {
+    fn losses(
+        self,
+        act: &SimpleCommand,
+        step: Option<&GitInvocation>,
+        stashed: bool,
+    ) -> Vec<DataLoss> {
         let references = || {
-            let lost = step.and_then(git_reach::references);
+            let lost = step.and_then(git_reach::lost_references);
             // Where nothing tells which, it may be any.
-            PolicyLoss::References(lost.unwrap_or_else(|| LostReferences {
+            DataLoss::References(lost.unwrap_or_else(|| LostReferences {
                 names: None,
                 stashes: self == Self::Stashes,
             }))
@@ -325,23 +333,23 @@ impl GitLoss {
             // What the same command has stashed before is not in a stash yet.
             Self::Stashes if stashed => vec![
                 references(),
-                PolicyLoss::Uncommitted,
-                PolicyLoss::Untracked { ignored: false },
+                DataLoss::Uncommitted,
+                DataLoss::Untracked { ignored: false },
             ],
             Self::Stashes => vec![references()],
             Self::Changes if step.is_some_and(git_reach::stays_at_head) => {
-                vec![PolicyLoss::Uncommitted]
+                vec![DataLoss::Uncommitted]
             }
             // Another state may have a file where one lies that is not tracked.
             Self::Changes => vec![
-                PolicyLoss::Uncommitted,
-                PolicyLoss::Untracked { ignored: false },
+                DataLoss::Uncommitted,
+                DataLoss::Untracked { ignored: false },
             ],
             Self::Files => {
                 let short = |word: &&String| word.starts_with('-') && !word.starts_with("--");
                 let mut options = act.words.iter().filter(short);
                 let ignored = options.any(|word| word.contains(['x', 'X']));
-                vec![PolicyLoss::Untracked { ignored }]
+                vec![DataLoss::Untracked { ignored }]
             }
         }
     }
@@ -373,8 +381,8 @@ fn git_loss(words: &str) -> Option<GitLoss> {
 
 /// Returns whether a checkpoint can hold what is lost, so that the guard need not refuse. What is done again and again, or in
 /// a repository that only an option names, is not: the checkpoint is made once, and here.
-pub(super) fn is_held(act: &SimpleCommand, effect: &CommandEffect) -> bool {
-    let CommandEffect::Does(EffectTrait::GitDestructive, words) = effect else {
+pub(super) fn is_checkpointable(act: &SimpleCommand, effect: &CommandEffect) -> bool {
+    let CommandEffect::Does(EffectKind::GitDestructive, words) = effect else {
         return false;
     };
     let elsewhere = |word: &String| word.starts_with("--git-") || word.starts_with("--work-");
@@ -408,7 +416,7 @@ mod tests {
         }
     }
 
-    fn losses(code: &str) -> Vec<PolicyLoss> {
+    fn losses(code: &str) -> Vec<DataLoss> {
         let mut losses = Policy::losses(&bash(code), &world());
         losses.retain(|loss| !loss.is_detail());
         losses
@@ -426,14 +434,14 @@ mod tests {
 
     #[test]
     fn what_a_command_loses_is_told_by_where_it_is() {
-        let removed = |path: &str| PolicyLoss::Removed(path.to_owned());
+        let removed = |path: &str| DataLoss::Removed(path.to_owned());
         assert_eq!(
             losses("rm -rf notes src/*.bak"),
             [removed("notes"), removed("src/*.bak")]
         );
         assert_eq!(
             losses("echo x > a.txt"),
-            [PolicyLoss::Overwritten("a.txt".to_owned())]
+            [DataLoss::Overwritten("a.txt".to_owned())]
         );
         assert_eq!(losses("ls; git status"), []);
         for code in [
@@ -442,16 +450,16 @@ mod tests {
             "git checkout -- .",
             "git restore .",
         ] {
-            assert_eq!(losses(code), [PolicyLoss::Uncommitted], "{code}");
+            assert_eq!(losses(code), [DataLoss::Uncommitted], "{code}");
         }
         assert_eq!(losses("git reset --hard HEAD~1").len(), 2);
         assert_eq!(
             losses("git clean -fdx"),
-            [PolicyLoss::Untracked { ignored: true }]
+            [DataLoss::Untracked { ignored: true }]
         );
         assert_eq!(
             losses("git branch -D old"),
-            [PolicyLoss::References(LostReferences {
+            [DataLoss::References(LostReferences {
                 names: Some(vec!["refs/heads/old".to_owned()]),
                 stashes: false,
             })]
@@ -460,31 +468,31 @@ mod tests {
         assert_eq!(
             losses("git mv -f b.txt a.txt"),
             [
-                PolicyLoss::Overwritten("a.txt".to_owned()),
-                PolicyLoss::Overwritten("a.txt/b.txt".to_owned())
+                DataLoss::Overwritten("a.txt".to_owned()),
+                DataLoss::Overwritten("a.txt/b.txt".to_owned())
             ]
         );
         assert_eq!(losses("git mv b.txt a.txt"), []);
-        assert!(losses("git stash -u").contains(&PolicyLoss::Untracked { ignored: false }));
-        assert!(losses("git stash").contains(&PolicyLoss::Uncommitted));
+        assert!(losses("git stash -u").contains(&DataLoss::Untracked { ignored: false }));
+        assert!(losses("git stash").contains(&DataLoss::Uncommitted));
         for code in [
             "git merge --abort",
             "git rebase --skip",
             "git cherry-pick --abort",
             "git revert --abort",
         ] {
-            assert!(losses(code).contains(&PolicyLoss::Uncommitted), "{code}");
+            assert!(losses(code).contains(&DataLoss::Uncommitted), "{code}");
         }
         assert_eq!(losses("git merge --continue"), []);
         assert!(
             losses("git diff --no-index A B | git apply")
-                .contains(&PolicyLoss::Untracked { ignored: false })
+                .contains(&DataLoss::Untracked { ignored: false })
         );
         assert!(
             losses("python3 -m zipfile -e o.zip n")
-                .contains(&PolicyLoss::Overwritten("n".to_owned()))
+                .contains(&DataLoss::Overwritten("n".to_owned()))
         );
-        assert!(losses("git stash && git stash drop").contains(&PolicyLoss::Uncommitted));
+        assert!(losses("git stash && git stash drop").contains(&DataLoss::Uncommitted));
         assert_eq!(losses("rm -rf /srv/other"), []);
         for code in [
             "find . -type f -size +1M -delete",
@@ -505,8 +513,8 @@ mod tests {
         assert_eq!(
             Policy::losses(&bash("rm ../a b"), &world),
             [
-                PolicyLoss::Removed("a".to_owned()),
-                PolicyLoss::Removed("sub/b".to_owned())
+                DataLoss::Removed("a".to_owned()),
+                DataLoss::Removed("sub/b".to_owned())
             ]
         );
     }

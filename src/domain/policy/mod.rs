@@ -27,11 +27,11 @@ mod shell;
 mod verdict;
 mod windows;
 
-pub use context::{FilesystemView, ParseAttempt, PolicyContext};
-pub use git_reach::{LostReferences, TreeChange, TreeChangeKind};
+pub use context::{FilesystemView, ParseOutcome, PolicyContext};
+pub use git_reach::{LostReferences, WorktreeChange, WorktreeChangeKind};
 pub use git_use::GitUse;
 pub use judge::{Error, FileAccess, Policy};
-pub use loss::{FillKind, FolderFill, PolicyLoss};
-pub use rule::{EffectTrait, PolicyPreset, PolicyRule, RuleExample};
-pub use shell::try_parse;
+pub use loss::{BulkWrite, BulkWriteKind, DataLoss};
+pub use rule::{EffectKind, PolicyPreset, PolicyRule, RuleExample};
+pub use shell::parse_unbounded;
 pub use verdict::{Decision, PolicyFinding, PolicyVerdict};

@@ -7,31 +7,31 @@ use crate::domain::policy::{
     interpretation::{CommandEffect, SimpleCommand},
     partial_text::base_name,
     resolved_path::ResolvedPath,
-    rule::EffectTrait,
+    rule::EffectKind,
 };
 
 /// Returns whether a part of a command is ordinary, so that no rule of the preset is about this effect of it.
-pub(super) fn is_ordinary(act: &SimpleCommand, effect: &CommandEffect) -> bool {
+pub(super) fn is_guard_exception(act: &SimpleCommand, effect: &CommandEffect) -> bool {
     match effect {
         CommandEffect::Read(place) => reads_all(place),
         CommandEffect::Write(_) | CommandEffect::Delete(_) => false,
         CommandEffect::Does(kind, said) => match kind {
-            EffectTrait::Opaque => {
+            EffectKind::Opaque => {
                 is_plain_unknown(act, said)
                     || said.ends_with(", which is not described") && is_of_the_manifest(act)
             }
-            EffectTrait::PackageInstall => is_of_the_manifest(act),
-            EffectTrait::Network => {
+            EffectKind::PackageInstall => is_of_the_manifest(act),
+            EffectKind::Network => {
                 asks_openly(act, said)
                     || is_compose(act)
                     || is_in_container(act)
                     || is_of_the_manifest(act)
             }
-            EffectTrait::System => {
+            EffectKind::System => {
                 is_compose(act) || ends_own_processes(act, said) || changes_gently(act, said)
             }
-            EffectTrait::GitDestructive => is_careful_push(act, said),
-            EffectTrait::Privilege | EffectTrait::Persistence => false,
+            EffectKind::GitDestructive => is_careful_push(act, said),
+            EffectKind::Privilege | EffectKind::Persistence => false,
         },
     }
 }

@@ -51,12 +51,12 @@ impl ResolvedPath {
 }
 
 /// The home folder where its real path is not known.
-pub(super) const SOME_HOME: &str = "/home/~";
+pub(super) const UNKNOWN_HOME: &str = "/home/~";
 
 /// Returns the home folder as a word.
 pub(super) fn home(world: &PolicyContext) -> String {
     let known = world.home.as_deref().filter(|home| home.has_root());
-    known.map_or_else(|| SOME_HOME.to_owned(), slashed)
+    known.map_or_else(|| UNKNOWN_HOME.to_owned(), slashed)
 }
 
 /// Returns a path with `/` between components.
@@ -111,7 +111,7 @@ pub(super) fn place(path: &str, world: &PolicyContext) -> ResolvedPath {
 }
 
 /// Finds out where an entry of a folder is: a link at the end of the path is not followed.
-pub(super) fn entry(path: &str, world: &PolicyContext) -> ResolvedPath {
+pub(super) fn resolve_entry(path: &str, world: &PolicyContext) -> ResolvedPath {
     let seen = path
         .rsplit_once('/')
         .filter(|(folder, _)| !folder.is_empty())
@@ -160,7 +160,7 @@ fn spellings(folder: String, world: &PolicyContext) -> Vec<String> {
 
 fn is_scratch(path: &str, world: &PolicyContext) -> bool {
     let mut folders = world.scratch.iter().map(|folder| slashed(folder));
-    folders.any(|folder| below(path, &folder).is_some_and(|rest| !is_all(rest)))
+    folders.any(|folder| below(path, &folder).is_some_and(|rest| !is_whole_folder(rest)))
 }
 
 /// Returns the part of a path below the home folder, where that decides about it before scratch does.
@@ -177,7 +177,7 @@ fn is_wide(home: &str, world: &PolicyContext) -> bool {
 
 /// Returns whether a path below a home folder is the account's own wherever that is: all of it, and its hidden files.
 fn is_own(inside: &str) -> bool {
-    inside.starts_with('.') || is_all(inside)
+    inside.starts_with('.') || is_whole_folder(inside)
 }
 
 /// Returns whether a path may be a folder that holds the root. Names that nothing had before are none of them.
@@ -201,7 +201,7 @@ fn may_hold(path: &str, root: &str) -> bool {
 }
 
 /// Returns whether a relative path means everything in the folder it starts from.
-pub(super) fn is_all(path: &str) -> bool {
+pub(super) fn is_whole_folder(path: &str) -> bool {
     matches!(path, "" | "*" | ".*" | "**" | ".[!.]*" | ".?*" | "..?*")
         || path.chars().all(|c| c == NAME)
 }
@@ -294,7 +294,11 @@ fn is_device(path: &str) -> bool {
 }
 
 /// Finds out where a word leads that a command uses as a path.
-pub(super) fn place_of(word: &str, folder: Option<&str>, world: &PolicyContext) -> ResolvedPath {
+pub(super) fn resolve_word(
+    word: &str,
+    folder: Option<&str>,
+    world: &PolicyContext,
+) -> ResolvedPath {
     absolute(word, folder).map_or_else(
         || ResolvedPath::Unknown(readable(word)),
         |path| place(&path, world),
@@ -408,7 +412,7 @@ mod tests {
 
     fn led(word: &str) -> ResolvedPath {
         let world = PolicyContext::unattended("/srv/job");
-        place_of(word, Some("/srv/job/sub"), &world)
+        resolve_word(word, Some("/srv/job/sub"), &world)
     }
 
     #[test]

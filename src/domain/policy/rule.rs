@@ -26,7 +26,7 @@ pub enum PolicyPreset {
 /// An effect that a rule can be about without naming a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum EffectTrait {
+pub enum EffectKind {
     /// Talks to another machine, or opens a socket.
     Network,
     /// Takes or hands out rights the caller does not have.
@@ -43,7 +43,7 @@ pub enum EffectTrait {
     Opaque,
 }
 
-impl EffectTrait {
+impl EffectKind {
     /// Returns the word for this effect in files and messages.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -81,7 +81,7 @@ pub struct PolicyRule {
     pub any_arg: Vec<String>,
     /// Effects; any of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub effect: Vec<EffectTrait>,
+    pub effect: Vec<EffectKind>,
     /// Globs of paths the command would change or create; any of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub writes: Vec<String>,
@@ -114,7 +114,7 @@ impl PolicyRule {
     }
 
     /// Returns how a rule that allows does so for more than it seems to, as the end of a sentence; `None` where it does not.
-    pub fn too_wide(&self) -> Option<String> {
+    pub fn overbroad_reason(&self) -> Option<String> {
         if self.decision != Decision::Allow {
             return None;
         }
@@ -135,7 +135,7 @@ impl PolicyRule {
                 "{everything}: name the `effect`, or the paths it `reads`, `writes` or `deletes`"
             ));
         }
-        if self.effect.contains(&EffectTrait::Network)
+        if self.effect.contains(&EffectKind::Network)
             && self.args.is_empty()
             && self.any_arg.is_empty()
         {
@@ -215,10 +215,10 @@ mod tests {
             decision: Decision::Allow,
             program: list(&["curl"]),
             any_arg: list(&["https://mirror.example.org/*"]),
-            effect: vec![EffectTrait::Network],
+            effect: vec![EffectKind::Network],
             ..PolicyRule::default()
         };
-        assert_eq!(narrow.too_wide(), None);
+        assert_eq!(narrow.overbroad_reason(), None);
         let wide = [
             PolicyRule {
                 program: Vec::new(),
@@ -242,13 +242,13 @@ mod tests {
             },
         ];
         for rule in wide {
-            assert!(rule.too_wide().is_some(), "{rule:?}");
+            assert!(rule.overbroad_reason().is_some(), "{rule:?}");
         }
         let denies = PolicyRule {
             decision: Decision::Deny,
             effect: Vec::new(),
             ..narrow
         };
-        assert_eq!(denies.too_wide(), None);
+        assert_eq!(denies.overbroad_reason(), None);
     }
 }

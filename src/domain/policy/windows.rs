@@ -3,9 +3,9 @@
 use crate::domain::policy::{
     partial_text::{ANY_CHAR, NAME},
     programs::{this_machine::leads_here, vague::vague_code},
-    resolved_path::SOME_HOME,
-    rule::EffectTrait,
-    shell::Machine,
+    resolved_path::UNKNOWN_HOME,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
 /// Returns a Windows path in the form the rest of the policy understands.
@@ -34,7 +34,7 @@ pub(super) fn path(word: &str) -> String {
     // PowerShell puts the home folder in place of a tilde everywhere.
     let home = word.strip_prefix('~');
     let home = home.filter(|rest| rest.is_empty() || rest.starts_with(['/', '\\']));
-    let word = &home.map_or_else(|| word.to_owned(), |rest| format!("{SOME_HOME}{rest}"));
+    let word = &home.map_or_else(|| word.to_owned(), |rest| format!("{UNKNOWN_HOME}{rest}"));
     word.replace('\\', "/")
         .replace('*', &NAME.to_string())
         .replace('?', &ANY_CHAR.to_string())
@@ -59,7 +59,7 @@ pub(super) fn is_registry(word: &str) -> bool {
 }
 
 /// Records a change in the registry.
-pub(super) fn registry(shell: &mut Machine<'_, '_>, word: &str) {
+pub(super) fn registry(shell: &mut ShellInterpreter<'_, '_>, word: &str) {
     let lower = word.to_lowercase();
     let starts = [
         "\\run",
@@ -72,9 +72,9 @@ pub(super) fn registry(shell: &mut Machine<'_, '_>, word: &str) {
         "userinit",
     ];
     let what = if starts.iter().any(|part| lower.contains(part)) {
-        EffectTrait::Persistence
+        EffectKind::Persistence
     } else {
-        EffectTrait::System
+        EffectKind::System
     };
     shell
         .reading
@@ -86,7 +86,7 @@ pub(super) fn registry(shell: &mut Machine<'_, '_>, word: &str) {
     clippy::too_many_lines,
     reason = "one arm for each name, and an arm is a line or two"
 )]
-pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) -> bool {
+pub(super) fn program(shell: &mut ShellInterpreter<'_, '_>, name: &str, args: &[String]) -> bool {
     let words: Vec<String> = args.iter().map(|arg| arg.to_lowercase()).collect();
     let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(&word.as_str()));
     let starts = |wanted: &str| {
@@ -103,7 +103,7 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
     };
     if args.iter().any(share) {
         shell.reading.does(
-            EffectTrait::Network,
+            EffectKind::Network,
             format!("{name} with a folder of another machine"),
         );
     }
@@ -146,7 +146,7 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
                 || starts("remove");
             if changes {
                 shell.reading.does(
-                    EffectTrait::Privilege,
+                    EffectKind::Privilege,
                     format!("{name} takes or gives rights over files"),
                 );
             }
@@ -161,7 +161,7 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
         }
         "cipher" if starts("w") => shell
             .reading
-            .does(EffectTrait::System, "cipher wipes free space"),
+            .does(EffectKind::System, "cipher wipes free space"),
         "diskpart" | "format" | "bcdedit" | "bootsect" | "bootcfg" | "diskshadow"
         | "manage-bde" | "chkdsk" | "convert" | "label" | "mountvol" | "defrag" | "wevtutil"
         | "vssadmin" | "wbadmin" | "fsutil" | "dism" | "sfc" | "reagentc" | "powercfg"
@@ -189,17 +189,17 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
                     || (name == "chkdsk" && !starts("f") && !starts("r")));
             if !asks {
                 shell.reading.does(
-                    EffectTrait::System,
+                    EffectKind::System,
                     format!("{name} changes disks or the machine"),
                 );
             }
         }
         "taskkill" | "tskill" => shell
             .reading
-            .does(EffectTrait::System, format!("{name} ends processes")),
+            .does(EffectKind::System, format!("{name} ends processes")),
         "reg" if has(&["save"]) => shell
             .reading
-            .does(EffectTrait::System, "reg saves keys of the machine"),
+            .does(EffectKind::System, "reg saves keys of the machine"),
         "reg" => {
             if let Some(file) = plain.get(2).filter(|_| has(&["export"])) {
                 shell.writes(&path(file));
@@ -214,13 +214,13 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
         "schtasks" => {
             if starts("create") || starts("change") || starts("run") || starts("delete") {
                 shell.reading.does(
-                    EffectTrait::Persistence,
+                    EffectKind::Persistence,
                     "schtasks changes what runs at set times",
                 );
             }
             if starts("ru") {
                 shell.reading.does(
-                    EffectTrait::Privilege,
+                    EffectKind::Privilege,
                     "schtasks runs a program as somebody else",
                 );
             }
@@ -231,9 +231,9 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
             ]) {
                 shell.reading.does(
                     if has(&["create", "config"]) {
-                        EffectTrait::Persistence
+                        EffectKind::Persistence
                     } else {
-                        EffectTrait::System
+                        EffectKind::System
                     },
                     "sc changes services",
                 );
@@ -241,7 +241,7 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
         }
         "net" | "net1" => net(shell, &words),
         "netsh" => shell.reading.does(
-            EffectTrait::System,
+            EffectKind::System,
             "netsh changes the network of the machine",
         ),
         "wmic" => {
@@ -256,7 +256,7 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
             if changes {
                 shell
                     .reading
-                    .does(EffectTrait::System, "wmic changes the machine");
+                    .does(EffectKind::System, "wmic changes the machine");
             }
         }
         "certutil" => {
@@ -265,14 +265,13 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
                 || starts("url")
                 || words.iter().any(|word| word.contains("://"))
             {
-                shell.reading.does(
-                    EffectTrait::Network,
-                    "certutil fetches from another machine",
-                );
+                shell
+                    .reading
+                    .does(EffectKind::Network, "certutil fetches from another machine");
             } else if starts("addstore") || starts("delstore") || starts("importpfx") {
                 shell
                     .reading
-                    .does(EffectTrait::System, "certutil changes trusted keys");
+                    .does(EffectKind::System, "certutil changes trusted keys");
             } else if (starts("decode") || starts("encode"))
                 && let Some(target) = plain.get(1)
             {
@@ -285,7 +284,7 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
             let here = args.last().is_some_and(|host| leads_here(host));
             if name != "ping" || !here {
                 shell.reading.does(
-                    EffectTrait::Network,
+                    EffectKind::Network,
                     format!("{name} talks to another machine"),
                 );
             }
@@ -299,7 +298,7 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
         }
         "runas" | "psexec" | "psexec64" | "gsudo" | "sudo" | "elevate" | "nircmd" => {
             shell.reading.does(
-                EffectTrait::Privilege,
+                EffectKind::Privilege,
                 format!("{name} runs a program with other rights"),
             );
             if let Some(at) = args
@@ -318,7 +317,7 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
                 .any(|word| word.contains("http:") || word.contains("https:"))
             {
                 shell.reading.does(
-                    EffectTrait::Network,
+                    EffectKind::Network,
                     format!("{name} loads code from another machine"),
                 );
             }
@@ -333,7 +332,7 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
             }
         }
         "setx" => shell.reading.does(
-            EffectTrait::Persistence,
+            EffectKind::Persistence,
             "setx changes the environment of the account",
         ),
         "subst" | "mklink" => {
@@ -346,7 +345,7 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
         }
         "at" => shell
             .reading
-            .does(EffectTrait::Persistence, "at makes commands run later"),
+            .does(EffectKind::Persistence, "at makes commands run later"),
         "sdelete" | "sdelete64" | "eraser" => {
             for file in plain {
                 shell.deletes(&path(file));
@@ -370,7 +369,7 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
     true
 }
 
-fn net(shell: &mut Machine<'_, '_>, words: &[String]) {
+fn net(shell: &mut ShellInterpreter<'_, '_>, words: &[String]) {
     let verb = words.first().map_or("", String::as_str);
     let changes = words
         .iter()
@@ -379,24 +378,24 @@ fn net(shell: &mut Machine<'_, '_>, words: &[String]) {
         "user" | "localgroup" | "group" | "accounts" if changes || words.len() > 2 => {
             shell
                 .reading
-                .does(EffectTrait::Privilege, "net changes accounts");
+                .does(EffectKind::Privilege, "net changes accounts");
         }
         "use" | "share" if words.len() > 1 => shell
             .reading
-            .does(EffectTrait::Network, "net connects to another machine"),
+            .does(EffectKind::Network, "net connects to another machine"),
         "start" | "stop" | "pause" if words.len() > 1 => {
             shell
                 .reading
-                .does(EffectTrait::System, "net changes services");
+                .does(EffectKind::System, "net changes services");
         }
         "send" => shell
             .reading
-            .does(EffectTrait::Network, "net sends a message"),
+            .does(EffectKind::Network, "net sends a message"),
         _ => {}
     }
 }
 
-fn forfiles(shell: &mut Machine<'_, '_>, args: &[String]) {
+fn forfiles(shell: &mut ShellInterpreter<'_, '_>, args: &[String]) {
     let after = |flag: &str| {
         args.iter()
             .position(|arg| arg.eq_ignore_ascii_case(flag))

@@ -3,12 +3,12 @@
 use crate::domain::policy::{
     cmd::{command, line_of, words::parts},
     partial_text::{NAME, UNKNOWN},
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
 /// Looks at both sides of `if`.
-pub(super) fn condition(shell: &mut Machine<'_, '_>, rest: &str) {
+pub(super) fn condition(shell: &mut ShellInterpreter<'_, '_>, rest: &str) {
     let mut words = rest.split_whitespace().peekable();
     let mut skipped: Vec<&str> = Vec::new();
     while let Some(word) =
@@ -47,7 +47,7 @@ pub(super) fn condition(shell: &mut Machine<'_, '_>, rest: &str) {
 }
 
 /// Looks at the body of `for` with everything its variable may be.
-pub(super) fn each(shell: &mut Machine<'_, '_>, rest: &str) {
+pub(super) fn each(shell: &mut ShellInterpreter<'_, '_>, rest: &str) {
     let lower = rest.to_lowercase();
     let Some(at) = rest
         .find('%')
@@ -85,7 +85,7 @@ pub(super) fn each(shell: &mut Machine<'_, '_>, rest: &str) {
             "goes on"
         };
         shell.reading.does(
-            EffectTrait::System,
+            EffectKind::System,
             format!("a loop that {what} without end"),
         );
     }
@@ -112,7 +112,11 @@ pub(super) fn each(shell: &mut Machine<'_, '_>, rest: &str) {
     }
 }
 
-pub(super) fn each_value(shell: &mut Machine<'_, '_>, flags: &str, list: &str) -> Vec<String> {
+pub(super) fn each_value(
+    shell: &mut ShellInterpreter<'_, '_>,
+    flags: &str,
+    list: &str,
+) -> Vec<String> {
     if flags.contains("/f") {
         let list = list.trim();
         let command = list
@@ -147,7 +151,11 @@ pub(super) fn each_value(shell: &mut Machine<'_, '_>, flags: &str, list: &str) -
         .collect()
 }
 
-pub(super) fn command_output(shell: &mut Machine<'_, '_>, code: &str, input: &str) -> String {
+pub(super) fn command_output(
+    shell: &mut ShellInterpreter<'_, '_>,
+    code: &str,
+    input: &str,
+) -> String {
     if !shell.reading.enter("for /f") {
         return UNKNOWN.to_string();
     }

@@ -9,10 +9,10 @@ mod words;
 
 use crate::domain::policy::{
     partial_text::{NAME, UNKNOWN},
-    programs::{leads_here, poisoned, vague_code},
+    programs::{inspect_variable, leads_here, vague_code},
     resolved_path::ResolvedPath,
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
     windows,
     windows::{is_switch, path},
 };
@@ -21,7 +21,7 @@ use variables::expanded;
 use words::{ascii_forms, parts, words};
 
 /// Looks at the text of a command.
-pub(super) fn read(shell: &mut Machine<'_, '_>, code: &str) {
+pub(super) fn read(shell: &mut ShellInterpreter<'_, '_>, code: &str) {
     if !shell.reading.spend_text(code) {
         return;
     }
@@ -34,7 +34,7 @@ pub(super) fn read(shell: &mut Machine<'_, '_>, code: &str) {
     {
         shell
             .reading
-            .does(EffectTrait::System, "a loop starts processes without end");
+            .does(EffectKind::System, "a loop starts processes without end");
     }
     for line in code.lines() {
         line_of(shell, line);
@@ -42,14 +42,14 @@ pub(super) fn read(shell: &mut Machine<'_, '_>, code: &str) {
 }
 
 /// Looks at a text reached through another program.
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at a text of this interpreter that was reached through another program.
     pub(in crate::domain::policy) fn run_cmd(&mut self, code: &str, via: &str) {
         run(self, code, via);
     }
 }
 
-pub(super) fn run(shell: &mut Machine<'_, '_>, code: &str, via: &str) {
+pub(super) fn run(shell: &mut ShellInterpreter<'_, '_>, code: &str, via: &str) {
     if shell.reading.enter(via) {
         vague_code(shell, code, via);
         read(shell, code);
@@ -58,7 +58,7 @@ pub(super) fn run(shell: &mut Machine<'_, '_>, code: &str, via: &str) {
 }
 
 /// Looks at the arguments of `cmd` itself, given as words.
-pub(super) fn read_line(shell: &mut Machine<'_, '_>, args: &[String]) {
+pub(super) fn read_line(shell: &mut ShellInterpreter<'_, '_>, args: &[String]) {
     let at = args.iter().position(|arg| {
         let lower = arg.to_lowercase();
         lower.starts_with("/c") || lower.starts_with("/k") || lower.starts_with("/r")
@@ -76,7 +76,7 @@ pub(super) fn read_line(shell: &mut Machine<'_, '_>, args: &[String]) {
 }
 
 /// Looks at programs that exist on other systems' tables, too.
-pub(super) fn machine_program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) {
+pub(super) fn machine_program(shell: &mut ShellInterpreter<'_, '_>, name: &str, args: &[String]) {
     windows::program(shell, name, args);
 }
 
@@ -92,7 +92,7 @@ fn unquoted(code: &str) -> &str {
 }
 
 /// Splits a line at its operators and looks at every part.
-fn line_of(shell: &mut Machine<'_, '_>, line: &str) {
+fn line_of(shell: &mut ShellInterpreter<'_, '_>, line: &str) {
     let mut printed = String::new();
     if !shell.reading.enter("cmd") {
         return;
@@ -123,7 +123,7 @@ fn line_of(shell: &mut Machine<'_, '_>, line: &str) {
 }
 
 /// Looks at one command, and returns what it would print.
-fn command(shell: &mut Machine<'_, '_>, raw: &str, input: &str) -> String {
+fn command(shell: &mut ShellInterpreter<'_, '_>, raw: &str, input: &str) -> String {
     let text = expanded(shell, raw);
     let text = text.trim_start_matches([' ', '\t', '@', ',', ';', '=', '\u{B}', '\u{C}']);
     if text.is_empty() || text.starts_with("::") || text.starts_with(':') {
@@ -151,7 +151,7 @@ fn command(shell: &mut Machine<'_, '_>, raw: &str, input: &str) -> String {
 }
 
 /// Takes redirections out of a text and records the files they write.
-fn redirects(shell: &mut Machine<'_, '_>, text: &str) -> String {
+fn redirects(shell: &mut ShellInterpreter<'_, '_>, text: &str) -> String {
     if !text.contains(['<', '>']) {
         return text.to_owned();
     }
@@ -202,7 +202,7 @@ fn program_name(word: &str) -> String {
     reason = "one arm for each name, and an arm is a line or two"
 )]
 fn run_named(
-    shell: &mut Machine<'_, '_>,
+    shell: &mut ShellInterpreter<'_, '_>,
     name: &str,
     first: &str,
     args: &[String],
@@ -232,7 +232,7 @@ fn run_named(
             }
         }
         "assoc" | "ftype" if text.contains('=') => shell.reading.does(
-            EffectTrait::Persistence,
+            EffectKind::Persistence,
             format!("{name} changes what opens files"),
         ),
         "set" if rest().is_empty() => shell.shows_environment("set"),
@@ -252,7 +252,7 @@ fn run_named(
                 for file in files.iter().skip(1) {
                     shell.reads(&path(file));
                     let at_home = |place: &ResolvedPath| matches!(place, ResolvedPath::Home(_));
-                    if deep && shell.places(&path(file)).iter().any(at_home) {
+                    if deep && shell.resolve_all(&path(file)).iter().any(at_home) {
                         shell
                             .reading
                             .opaque("findstr through the folders of the account");
@@ -330,7 +330,12 @@ fn run_named(
     UNKNOWN.to_string()
 }
 
-fn other(shell: &mut Machine<'_, '_>, (name, typed): (&str, &str), args: &[String], input: &str) {
+fn other(
+    shell: &mut ShellInterpreter<'_, '_>,
+    (name, typed): (&str, &str),
+    args: &[String],
+    input: &str,
+) {
     if windows::program(shell, name, args) {
         return;
     }
@@ -350,7 +355,7 @@ fn other(shell: &mut Machine<'_, '_>, (name, typed): (&str, &str), args: &[Strin
     drop(shell.dispatch(words, input.to_owned()));
 }
 
-fn set(shell: &mut Machine<'_, '_>, rest: &str, input: &str) {
+fn set(shell: &mut ShellInterpreter<'_, '_>, rest: &str, input: &str) {
     let rest = unquoted(rest).trim_start();
     let lower = rest.to_lowercase();
     if let Some(tail) = lower.strip_prefix("/p") {
@@ -384,12 +389,12 @@ fn set(shell: &mut Machine<'_, '_>, rest: &str, input: &str) {
     if let Some((name, value)) = rest.split_once('=') {
         let name = name.trim_start_matches('"').to_lowercase();
         let value = value.trim_end_matches('"').to_owned();
-        poisoned(shell, &name.to_uppercase(), &value);
+        inspect_variable(shell, &name.to_uppercase(), &value);
         shell.assign(&name, vec![value]);
     }
 }
 
-fn start(shell: &mut Machine<'_, '_>, name: &str, args: &[String], rest: &str) {
+fn start(shell: &mut ShellInterpreter<'_, '_>, name: &str, args: &[String], rest: &str) {
     // The first quoted word of `start` is a title.
     let mut text = rest.trim();
     if name == "start" && text.starts_with('"') {
@@ -403,7 +408,7 @@ fn start(shell: &mut Machine<'_, '_>, name: &str, args: &[String], rest: &str) {
     if text.contains("://") && args.iter().any(leaves) {
         shell
             .reading
-            .does(EffectTrait::Network, "start opens an address");
+            .does(EffectKind::Network, "start opens an address");
     }
     loop {
         let lower = text.to_lowercase();

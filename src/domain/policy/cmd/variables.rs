@@ -3,11 +3,11 @@
 use crate::domain::policy::{
     partial_text::{NAME, UNKNOWN},
     resolved_path,
-    shell::Machine,
+    shell::ShellInterpreter,
 };
 
 /// Puts in the values of variables: `%x%`, `!x!`, `%x:~1,2%`, `%x:a=b%`.
-pub(super) fn expanded(shell: &mut Machine<'_, '_>, raw: &str) -> String {
+pub(super) fn expanded(shell: &mut ShellInterpreter<'_, '_>, raw: &str) -> String {
     if !raw.contains(['%', '!']) {
         return raw.replace('\u{1}', "");
     }
@@ -49,7 +49,7 @@ pub(super) fn expanded(shell: &mut Machine<'_, '_>, raw: &str) -> String {
 }
 
 /// Returns the value of `%i`, `%~i` or `%1` and how much of the text it took.
-pub(super) fn loop_variable(shell: &mut Machine<'_, '_>, tail: &str) -> (String, usize) {
+pub(super) fn loop_variable(shell: &mut ShellInterpreter<'_, '_>, tail: &str) -> (String, usize) {
     let mut used = 0;
     let mut chars = tail.chars().peekable();
     let mut tilde = false;
@@ -80,7 +80,7 @@ pub(super) fn loop_variable(shell: &mut Machine<'_, '_>, tail: &str) -> (String,
     }
 }
 
-pub(super) fn variable(shell: &mut Machine<'_, '_>, name: &str) -> String {
+pub(super) fn variable(shell: &mut ShellInterpreter<'_, '_>, name: &str) -> String {
     let (name, change) = name
         .split_once(':')
         .map_or((name, None), |(name, change)| (name, Some(change)));
@@ -99,7 +99,7 @@ pub(super) fn variable(shell: &mut Machine<'_, '_>, name: &str) -> String {
     }
 }
 
-pub(super) fn known(shell: &mut Machine<'_, '_>, name: &str) -> String {
+pub(super) fn known(shell: &mut ShellInterpreter<'_, '_>, name: &str) -> String {
     if let Some(value) = shell.lookup(name).filter(|_| shell.is_known(name)) {
         return value.concat();
     }

@@ -5,7 +5,7 @@ use crate::domain::policy::{
     partial_text::{NAME, UNKNOWN, is_vague, stripped},
     powershell::{Arg, Reader, given::ParsedArguments, names, run},
     programs::leads_here,
-    rule::EffectTrait,
+    rule::EffectKind,
     windows,
     windows::path,
 };
@@ -257,7 +257,7 @@ impl Reader<'_, '_, '_> {
         if command == "clear-recyclebin" {
             self.shell
                 .reading
-                .does(EffectTrait::System, "empties the recycle bin");
+                .does(EffectKind::System, "empties the recycle bin");
             return;
         }
         let mut targets = given.all(&["path", "literalpath", "lp", "pspath"]);
@@ -425,7 +425,7 @@ impl Reader<'_, '_, '_> {
     fn blocks(&mut self, command: &str, given: &ParsedArguments, input: &str) -> String {
         if given.has("computername", 2) || given.has("hostname", 4) || given.has("session", 3) {
             self.shell.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 format!("{command} runs on another machine"),
             );
         }
@@ -473,7 +473,7 @@ impl Reader<'_, '_, '_> {
             if file.contains("://") {
                 self.shell
                     .reading
-                    .does(EffectTrait::Network, "opens an address");
+                    .does(EffectKind::Network, "opens an address");
             }
             let text = self.shell.remembered(&path(&file));
             if let Some(code) = text {
@@ -495,7 +495,7 @@ impl Reader<'_, '_, '_> {
             && given.values("proxy").is_empty();
         if !here {
             self.shell.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 format!("{command} talks to another machine"),
             );
         }

@@ -128,7 +128,7 @@ impl Reader<'_, '_, '_> {
                 .opaque("defaults for parameters of later commands");
         }
         if let Some(variable) = name.strip_prefix("env:") {
-            programs::poisoned(self.shell, &variable.to_uppercase(), &value.concat());
+            programs::inspect_variable(self.shell, &variable.to_uppercase(), &value.concat());
         }
         if let Some(function) = name.strip_prefix("function:") {
             let body = value.concat();

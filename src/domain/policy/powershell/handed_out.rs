@@ -3,8 +3,8 @@
 use crate::domain::policy::{
     partial_text::NAME,
     powershell::{Reader, given::ParsedArguments},
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
 impl Reader<'_, '_, '_> {
@@ -48,16 +48,16 @@ impl Reader<'_, '_, '_> {
 }
 
 /// Looks for a disk by its own name: it is written for nothing but to write to it, in whatever language stands in the text.
-pub(super) fn names_disk(shell: &mut Machine<'_, '_>, code: &str) {
+pub(super) fn names_disk(shell: &mut ShellInterpreter<'_, '_>, code: &str) {
     let small = code.to_lowercase();
     if small.contains("\\\\.\\physicaldrive") || small.contains("\\\\.\\c:") {
         let text = "it opens a disk as a whole";
-        shell.reading.does(EffectTrait::System, text);
+        shell.reading.does(EffectKind::System, text);
     }
 }
 
 /// Looks at what only the text as a whole shows: loops that start processes without end, and members that hand out what is kept.
-pub(super) fn whole_text(shell: &mut Machine<'_, '_>, code: &str) {
+pub(super) fn whole_text(shell: &mut ShellInterpreter<'_, '_>, code: &str) {
     let plain: String = code.to_lowercase().split_whitespace().collect();
     let endless = [
         "while($true)",
@@ -79,7 +79,7 @@ pub(super) fn whole_text(shell: &mut Machine<'_, '_>, code: &str) {
     {
         shell
             .reading
-            .does(EffectTrait::System, "a loop starts processes without end");
+            .does(EffectKind::System, "a loop starts processes without end");
     }
     let ends = [
         "start-sleep",
@@ -97,7 +97,7 @@ pub(super) fn whole_text(shell: &mut Machine<'_, '_>, code: &str) {
         && !ends.iter().any(|text| plain.contains(text))
     {
         shell.reading.does(
-            EffectTrait::System,
+            EffectKind::System,
             "a loop goes on without end and without a pause",
         );
     }
@@ -126,6 +126,6 @@ pub(super) fn whole_text(shell: &mut Machine<'_, '_>, code: &str) {
     if plain.contains(".clearlog(") {
         shell
             .reading
-            .does(EffectTrait::System, "clears a log of the machine");
+            .does(EffectKind::System, "clears a log of the machine");
     }
 }

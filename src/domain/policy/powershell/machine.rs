@@ -4,7 +4,7 @@ use crate::domain::policy::{
     cmd,
     powershell::{Arg, Reader, cmdlets::bare_name, given::ParsedArguments, program},
     programs::vague_code,
-    rule::EffectTrait,
+    rule::EffectKind,
     windows,
     windows::path,
 };
@@ -19,7 +19,7 @@ impl Reader<'_, '_, '_> {
         {
             self.shell
                 .reading
-                .does(EffectTrait::Privilege, "starts a program with other rights");
+                .does(EffectKind::Privilege, "starts a program with other rights");
         }
         let program = given
             .values("filepath")
@@ -40,7 +40,7 @@ impl Reader<'_, '_, '_> {
         if program.contains("://") {
             self.shell
                 .reading
-                .does(EffectTrait::Network, "opens an address");
+                .does(EffectKind::Network, "opens an address");
         }
         let words: Vec<String> = words
             .iter()
@@ -59,30 +59,30 @@ impl Reader<'_, '_, '_> {
         reason = "one arm for each name, and an arm is a line or two"
     )]
     pub(super) fn machine_command(&mut self, command: &str, given: &ParsedArguments) -> bool {
-        let groups: [(&str, EffectTrait); 5] = [
+        let groups: [(&str, EffectKind); 5] = [
             (
                 "stop-computer restart-computer format-volume clear-disk initialize-disk remove-partition new-partition set-disk reset-computermachinepassword stop-service \
               set-service restart-service remove-service suspend-service stop-process clear-eventlog remove-eventlog limit-eventlog disable-computerrestore checkpoint-computer restore-computer \
               remove-psdrive remove-smbshare new-smbshare set-date set-timezone remove-wmiobject remove-ciminstance set-wmiinstance set-ciminstance set-mppreference add-mppreference \
               disable-netadapter set-netfirewallrule new-netfirewallrule set-netfirewallprofile disable-netfirewallrule rename-computer remove-computer add-computer uninstall-package \
               disable-windowsoptionalfeature enable-windowsoptionalfeature remove-appxpackage remove-windowsfeature dismount-volume remove-virtualdisk remove-vm stop-vm optimize-volume",
-                EffectTrait::System,
+                EffectKind::System,
             ),
             (
                 "register-scheduledtask new-scheduledtask register-scheduledjob set-scheduledtask unregister-scheduledtask start-scheduledtask new-service register-wmievent set-wmievent enable-scheduledtask add-jobtrigger new-scheduledtaskaction",
-                EffectTrait::Persistence,
+                EffectKind::Persistence,
             ),
             (
                 "install-module install-package install-script save-module save-script update-module install-psresource update-help install-packageprovider register-psrepository add-appxpackage publish-module save-package install-windowsfeature add-windowscapability",
-                EffectTrait::PackageInstall,
+                EffectKind::PackageInstall,
             ),
             (
                 "add-localgroupmember new-localuser set-localuser remove-localuser enable-localuser remove-localgroupmember set-aduser new-aduser enable-psremoting set-wsmanquickconfig unlock-bitlocker disable-bitlocker",
-                EffectTrait::Privilege,
+                EffectKind::Privilege,
             ),
             (
                 "set-executionpolicy import-certificate",
-                EffectTrait::Privilege,
+                EffectKind::Privilege,
             ),
         ];
         if command == "set-executionpolicy"
@@ -98,7 +98,7 @@ impl Reader<'_, '_, '_> {
                 given.all(&["argumentlist", "arguments", "name", "class", "methodname"]);
             self.shell
                 .reading
-                .does(EffectTrait::System, "calls a method of the system");
+                .does(EffectKind::System, "calls a method of the system");
             for value in values {
                 cmd::run(self.shell, &value, command);
             }

@@ -6,7 +6,7 @@ use crate::domain::policy::{
     partial_text::{NAME, UNKNOWN},
     powershell::{Reader, decoded, fold::character, run},
     programs,
-    rule::EffectTrait,
+    rule::EffectKind,
     windows,
     windows::path,
 };
@@ -58,7 +58,7 @@ impl Reader<'_, '_, '_> {
             | "net.networkinformation.ping"
             | "net.sockets.tcpclient" => {
                 self.shell.reading.does(
-                    EffectTrait::Network,
+                    EffectKind::Network,
                     format!("[{kind}]::{member} talks to another machine"),
                 );
             }
@@ -88,7 +88,7 @@ impl Reader<'_, '_, '_> {
             "wmiclass" => self
                 .shell
                 .reading
-                .does(EffectTrait::System, "calls a method of the system"),
+                .does(EffectKind::System, "calls a method of the system"),
             _ if (kind.starts_with("net.") || kind.starts_with("wmi"))
                 && ![
                     "securityprotocol",
@@ -103,7 +103,7 @@ impl Reader<'_, '_, '_> {
                 && !kind.starts_with("net.cred") =>
             {
                 self.shell.reading.does(
-                    EffectTrait::Network,
+                    EffectKind::Network,
                     format!("[{kind}]::{member} talks to another machine"),
                 );
             }
@@ -126,15 +126,15 @@ impl Reader<'_, '_, '_> {
                 .is_some_and(|scope| !scope.eq_ignore_ascii_case("process"))
             {
                 self.shell.reading.does(
-                    EffectTrait::Persistence,
+                    EffectKind::Persistence,
                     "changes the environment of the account",
                 );
             }
-            programs::poisoned(self.shell, &name.to_uppercase(), &value);
+            programs::inspect_variable(self.shell, &name.to_uppercase(), &value);
         } else if member == "failfast" {
             self.shell
                 .reading
-                .does(EffectTrait::System, "ends the process");
+                .does(EffectKind::System, "ends the process");
         }
     }
 
@@ -188,7 +188,7 @@ impl Reader<'_, '_, '_> {
         if code.contains("://") {
             self.shell
                 .reading
-                .does(EffectTrait::Network, "opens an address");
+                .does(EffectKind::Network, "opens an address");
         }
         cmd::run(self.shell, &code, "Process.Start");
     }
@@ -210,7 +210,7 @@ impl Reader<'_, '_, '_> {
         ];
         if network.iter().any(|head| kind.starts_with(head)) && !kind.contains("message") {
             self.shell.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 format!("{kind} talks to other machines"),
             );
         }
@@ -317,7 +317,7 @@ impl Reader<'_, '_, '_> {
             | "openread"
             | "openwrite" => {
                 self.shell.reading.does(
-                    EffectTrait::Network,
+                    EffectKind::Network,
                     format!(".{member} talks to another machine"),
                 );
                 if let Some(file) = args.get(1).filter(|_| lower.starts_with("downloadfile")) {
@@ -350,13 +350,13 @@ impl Reader<'_, '_, '_> {
                 if args.iter().any(|arg| arg.eq_ignore_ascii_case("runas")) {
                     self.shell
                         .reading
-                        .does(EffectTrait::Privilege, "starts a program with other rights");
+                        .does(EffectKind::Privilege, "starts a program with other rights");
                 }
                 cmd::run(self.shell, &code, member);
             }
             "kill" | "terminate" | "stop" | "shutdown" | "reboot" | "win32shutdown" => {
                 self.shell.reading.does(
-                    EffectTrait::System,
+                    EffectKind::System,
                     format!(".{member} ends processes or the machine"),
                 );
             }
@@ -366,7 +366,7 @@ impl Reader<'_, '_, '_> {
             "send" => self
                 .shell
                 .reading
-                .does(EffectTrait::Network, ".Send talks to another machine"),
+                .does(EffectKind::Network, ".Send talks to another machine"),
             _ => {}
         }
         vec![UNKNOWN.to_string()]

@@ -17,11 +17,11 @@ mod names;
 use crate::domain::policy::{
     partial_text::{TextScanner, UNKNOWN},
     programs::vague_code,
-    shell::{Machine, bracketed},
+    shell::{ShellInterpreter, bracketed},
 };
 
 /// Looks at the text of a command.
-pub(super) fn read(shell: &mut Machine<'_, '_>, code: &str) {
+pub(super) fn read(shell: &mut ShellInterpreter<'_, '_>, code: &str) {
     if !shell.reading.spend_text(code) {
         return;
     }
@@ -32,7 +32,7 @@ pub(super) fn read(shell: &mut Machine<'_, '_>, code: &str) {
 }
 
 /// Looks at a text reached through another program.
-pub(super) fn run(shell: &mut Machine<'_, '_>, code: &str, via: &str) {
+pub(super) fn run(shell: &mut ShellInterpreter<'_, '_>, code: &str, via: &str) {
     if shell.reading.enter(via) {
         vague_code(shell, code, via);
         read(shell, code);
@@ -41,7 +41,7 @@ pub(super) fn run(shell: &mut Machine<'_, '_>, code: &str, via: &str) {
 }
 
 /// Looks at the arguments of `powershell` or `pwsh`.
-pub(super) fn program(shell: &mut Machine<'_, '_>, args: &[String], stdin: &str) {
+pub(super) fn program(shell: &mut ShellInterpreter<'_, '_>, args: &[String], stdin: &str) {
     let mut at = 0;
     while let Some(arg) = args.get(at) {
         let word = plain_signs(arg).to_lowercase();
@@ -152,7 +152,7 @@ fn plain_signs(code: &str) -> String {
 
 /// Reads PowerShell on behalf of a shell, whose variables, functions and folder it uses.
 struct Reader<'s, 'r, 'w> {
-    shell: &'s mut Machine<'r, 'w>,
+    shell: &'s mut ShellInterpreter<'r, 'w>,
 }
 
 /// An argument of a command.

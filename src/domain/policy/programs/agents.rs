@@ -4,7 +4,7 @@
 //! without its permissions, or with settings from elsewhere it is one more way around the rules, and refused anywhere. Danger:
 //! options that nobody has listed here are taken for ordinary ones, so such a start is asked about all the same.
 
-use crate::domain::policy::{programs::is_in, rule::EffectTrait, shell::Machine};
+use crate::domain::policy::{programs::is_in, rule::EffectKind, shell::ShellInterpreter};
 
 /// Programs that are coding agents.
 const AGENTS: &str = "
@@ -174,14 +174,14 @@ fn unbound<'a>(name: &str, args: &'a [String]) -> Option<&'a str> {
 }
 
 /// Looks at a variable that gives an agent other settings.
-pub(super) fn note_variable(shell: &mut Machine<'_, '_>, name: &str) {
+pub(super) fn note_variable(shell: &mut ShellInterpreter<'_, '_>, name: &str) {
     if is_in(VARIABLES, name) {
         let why = format!("{name} gives an agent other settings, without the hook");
-        shell.reading.does(EffectTrait::System, why);
+        shell.reading.does(EffectKind::System, why);
     }
 }
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at a program that is a coding agent; returns whether it is one.
     pub(super) fn starts_agent(&mut self, name: &str, args: &[String]) -> bool {
         let name = name.strip_suffix(".exe").unwrap_or(name);
@@ -194,7 +194,7 @@ impl Machine<'_, '_> {
         }
         match unbound(name, args) {
             Some(option) => self.reading.does(
-                EffectTrait::System,
+                EffectKind::System,
                 format!("{name} starts or changes with `{option}`, which takes an agent's hooks, permissions or settings away"),
             ),
             None => self

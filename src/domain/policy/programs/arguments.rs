@@ -9,11 +9,11 @@ use crate::domain::policy::{
     interpretation::CommandEffect,
     partial_text::is_vague,
     programs::{
-        PathKind, argument_paths::paths_in, is_in, leads_here, persistent_path, picks, table,
+        PathBase, argument_paths::paths_in, is_in, leads_here, persistent_path, picks, table,
     },
     resolved_path::ResolvedPath,
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
 /// Programs whose arguments are text, or that look at names and not into files.
@@ -151,7 +151,7 @@ fn holds_keys(place: &ResolvedPath) -> bool {
     }
 }
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at a search that hands what it finds below folders with keys to a program that reads it.
     fn found_and_read(&mut self, args: &[String]) {
         const SHOWS: &str = "ls echo stat file du basename dirname printf realpath test wc";
@@ -166,10 +166,12 @@ impl Machine<'_, '_> {
         let starts = args
             .iter()
             .take_while(|arg| !arg.starts_with(['-', '(', '!']));
-        let holds = starts.flat_map(|start| self.places(start)).any(|place| {
-            let system = ["/etc", "/proc"];
-            holds_keys(&place) || place.path().is_some_and(|path| system.contains(&path))
-        });
+        let holds = starts
+            .flat_map(|start| self.resolve_all(start))
+            .any(|place| {
+                let system = ["/etc", "/proc"];
+                holds_keys(&place) || place.path().is_some_and(|path| system.contains(&path))
+            });
         if let Some(program) = run.filter(|program| holds && !is_in(SHOWS, program)) {
             self.reading
                 .opaque(format!("find with {program} on a folder that holds keys"));
@@ -201,7 +203,7 @@ impl Machine<'_, '_> {
             let local = arg.split_once("file://").map(|(_, path)| path);
             let home = (arg == "~").then_some(arg.as_str());
             for path in local.into_iter().chain(paths_in(arg)).chain(home) {
-                for place in self.places(path) {
+                for place in self.resolve_all(path) {
                     if holds_keys(&place) {
                         self.reading
                             .opaque(format!("{name} with {path}, a folder that holds keys"));
@@ -230,14 +232,14 @@ impl Machine<'_, '_> {
                 .collect();
             for path in paths {
                 let lasts = |place: &ResolvedPath| match place {
-                    ResolvedPath::Outside(path) => persistent_path(PathKind::Outside, path),
-                    ResolvedPath::Home(path) => persistent_path(PathKind::Home, path),
+                    ResolvedPath::Outside(path) => persistent_path(PathBase::Outside, path),
+                    ResolvedPath::Home(path) => persistent_path(PathBase::Home, path),
                     ResolvedPath::Scratch(_)
                     | ResolvedPath::Inside(_)
                     | ResolvedPath::Device
                     | ResolvedPath::Unknown(_) => false,
                 };
-                if self.places(path).iter().any(lasts) {
+                if self.resolve_all(path).iter().any(lasts) {
                     self.reading
                         .opaque(format!("{name} with {path}, which takes effect later"));
                 }
@@ -313,7 +315,7 @@ impl Machine<'_, '_> {
         let refuses = ["false", "never", "none", "no", "off", "0"].contains(&value);
         if any_in(SENDS, &words) && !refuses {
             self.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 format!("{name} with -{option} sends to another machine"),
             );
         }
@@ -337,7 +339,7 @@ impl Machine<'_, '_> {
 
     fn listens(&mut self, name: &str) {
         self.reading.does(
-            EffectTrait::Network,
+            EffectKind::Network,
             format!("{name} listens to other machines"),
         );
     }
@@ -364,7 +366,7 @@ impl Machine<'_, '_> {
         if let Some(address) = address_elsewhere(arg) {
             let shown = address.split('@').next_back().unwrap_or("").to_owned();
             self.reading
-                .does(EffectTrait::Network, format!("{name} is told of {shown}"));
+                .does(EffectKind::Network, format!("{name} is told of {shown}"));
         }
     }
 
@@ -379,7 +381,7 @@ impl Machine<'_, '_> {
         };
         self.is_known("DESTDIR")
             || self.is_known("PREFIX")
-            || named.is_some_and(|folder| self.places(folder).iter().all(here))
+            || named.is_some_and(|folder| self.resolve_all(folder).iter().all(here))
     }
 
     /// Looks at the names of tasks that a program of the project is to run.
@@ -413,13 +415,13 @@ impl Machine<'_, '_> {
                 task == "install" && ["make", "gmake", "bmake", "ninja", "cmake"].contains(&name);
             if installs && !self.installs_here(args) {
                 self.reading.does(
-                    EffectTrait::System,
+                    EffectKind::System,
                     format!("{name} {task} puts files where the machine keeps its programs"),
                 );
             }
             if any_in(SENDS, &words) {
                 self.reading.does(
-                    EffectTrait::Network,
+                    EffectKind::Network,
                     format!("{name} {task} sends to another machine"),
                 );
             }
@@ -440,7 +442,7 @@ impl Machine<'_, '_> {
             "sqlite3" | "psql" | "mysql" | "mariadb" => self.lasting_paths(name, args),
             "kubectl" | "helm" if args.iter().any(|arg| address_elsewhere(arg).is_some()) => {
                 self.reading.does(
-                    EffectTrait::Network,
+                    EffectKind::Network,
                     format!("{name} is told of another machine"),
                 );
             }
@@ -451,7 +453,7 @@ impl Machine<'_, '_> {
                 if args.iter().any(|arg| arg == "build") && args.iter().any(|arg| is_context(&arg))
                 {
                     self.reading.does(
-                        EffectTrait::Network,
+                        EffectKind::Network,
                         format!("{name} builds what lies on another machine"),
                     );
                 }
@@ -461,10 +463,8 @@ impl Machine<'_, '_> {
                     ["hosts", "ahosts", "ahostsv4", "ahostsv6"].contains(&what.as_str())
                 });
                 if asks && args.iter().skip(1).any(|host| !leads_here(host)) {
-                    self.reading.does(
-                        EffectTrait::Network,
-                        "getent asks for the name of a machine",
-                    );
+                    self.reading
+                        .does(EffectKind::Network, "getent asks for the name of a machine");
                 }
             }
             "busctl" | "dbus-send" | "gdbus" | "qdbus" => {

@@ -8,7 +8,7 @@ use crate::domain::policy::{
     partial_text::UNKNOWN,
     programs::{Language, base_name, is_in, is_question, picks, scan_file, table, vague_code},
     resolved_path::ResolvedPath,
-    shell::Machine,
+    shell::ShellInterpreter,
 };
 
 /// Programs that build, test, format, check, show and convert.
@@ -151,7 +151,7 @@ pub(super) fn is_described(name: &str) -> bool {
     !bare.is_empty() && (known(bare) || known(unversioned))
 }
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at a program that is not in the table.
     pub(super) fn untabled(&mut self, word: &str, name: &str, args: &[String]) {
         let own = self.is_of_the_project(word);
@@ -209,7 +209,7 @@ impl Machine<'_, '_> {
         if self.has_written(file) {
             self.reading
                 .opaque(format!("the file {file}, which the command itself made"));
-        } else if self.places(file).iter().any(is_foreign) {
+        } else if self.resolve_all(file).iter().any(is_foreign) {
             self.reading
                 .opaque(format!("the file {file}, which is none of the project"));
         }
@@ -217,7 +217,7 @@ impl Machine<'_, '_> {
 
     /// Returns whether a command word is the path of a file of the project.
     fn is_of_the_project(&self, word: &str) -> bool {
-        let places = self.places(word);
+        let places = self.resolve_all(word);
         word.contains('/')
             && !word.contains(UNKNOWN)
             && places
@@ -246,7 +246,7 @@ impl Machine<'_, '_> {
                 let away = |place: &ResolvedPath| {
                     matches!(place, ResolvedPath::Outside(_) | ResolvedPath::Scratch(_))
                 };
-                value.contains('/') && shell.places(value).iter().any(away)
+                value.contains('/') && shell.resolve_all(value).iter().any(away)
             };
             if is_in(LOADS, option) && (is_away(self) || value.starts_with(['{', '['])) {
                 self.reading.opaque(format!(
@@ -358,7 +358,7 @@ impl Machine<'_, '_> {
     /// Looks through the files that the command itself wrote, when a tool of the project runs that may run them.
     pub(super) fn runs_project(&mut self) {
         let away = self
-            .places(".")
+            .resolve_all(".")
             .into_iter()
             .find(|place| matches!(place, ResolvedPath::Outside(_) | ResolvedPath::Home(_)));
         if let Some(place) = away {

@@ -3,8 +3,8 @@
 use crate::domain::policy::{
     partial_text::is_vague,
     programs::{Language, Options, is_in, scan_code, vague_code},
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
 /// Functions of Emacs that edit, compute and print.
@@ -70,7 +70,7 @@ fn without_address(line: &str) -> &str {
     }
 }
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     pub(super) fn vi(&mut self, name: &str, args: &[String], stdin: &str) {
         let options = Options::parse(args, "cuUSTWiwo", &["cmd"]);
         let mut commands: Vec<String> = options
@@ -276,7 +276,7 @@ impl Machine<'_, '_> {
         }
         if code.contains("url-retrieve") || code.contains("open-network-stream") {
             self.reading
-                .does(EffectTrait::Network, "emacs opens a connection");
+                .does(EffectKind::Network, "emacs opens a connection");
         }
     }
 

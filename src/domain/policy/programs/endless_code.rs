@@ -2,7 +2,7 @@
 //!
 //! The machine is not the project's alone. Nobody writes such a loop in an option to get work done.
 
-use crate::domain::policy::{rule::EffectTrait, shell::Machine};
+use crate::domain::policy::{rule::EffectKind, shell::ShellInterpreter};
 
 /// Starts of loops without an end, without blanks.
 const LOOPS: [&str; 12] = [
@@ -59,14 +59,14 @@ fn fills_memory(code: &str) -> bool {
     times || made.iter().any(|start| plain.contains(start))
 }
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at code as a whole: what it shows of the environment, and whether it takes more and more.
     pub(in crate::domain::policy) fn whole_code(&mut self, code: &str) {
         self.environment_in_code(code);
         self.secrets_in_code(code);
         if grows_forever(code) || fills_memory(code) {
             let text = "code that takes more and more without end";
-            self.reading.does(EffectTrait::System, text);
+            self.reading.does(EffectKind::System, text);
         }
     }
 }

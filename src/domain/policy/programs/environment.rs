@@ -2,7 +2,7 @@
 //!
 //! Naming one variable is ordinary work, and so is picking a few by a pattern: what only goes through a filter counts as picked.
 
-use crate::domain::policy::{partial_text::SECRET, programs::is_in, shell::Machine};
+use crate::domain::policy::{partial_text::SECRET, programs::is_in, shell::ShellInterpreter};
 
 /// Programs that pick lines or words.
 const FILTERS: &str =
@@ -101,7 +101,7 @@ fn picks_secret(text: &str) -> bool {
     })
 }
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Records that the whole environment is shown, unless what is shown goes through a filter.
     pub(in crate::domain::policy) fn shows_environment(&mut self, how: &str) {
         if !self.state.filters {

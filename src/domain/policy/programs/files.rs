@@ -5,11 +5,11 @@ use crate::domain::policy::{
     partial_text::{NAME, UNKNOWN, base_name},
     programs::Options,
     resolved_path::ResolvedPath,
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at a program that changes files.
     pub(super) fn file_program(&mut self, name: &str, args: &[String], stdin: &str) -> String {
         match name {
@@ -34,14 +34,14 @@ impl Machine<'_, '_> {
             }
             "setcap" => self
                 .reading
-                .does(EffectTrait::Privilege, "setcap hands out capabilities"),
+                .does(EffectKind::Privilege, "setcap hands out capabilities"),
             "mknod"
                 if args
                     .iter()
                     .any(|arg| ["b", "c", "u"].contains(&arg.as_str())) =>
             {
                 self.reading
-                    .does(EffectTrait::System, "mknod makes a device");
+                    .does(EffectKind::System, "mknod makes a device");
             }
             "truncate" | "touch" | "mkdir" | "mkfifo" | "mknod" | "fallocate" | "dos2unix"
             | "unix2dos" => self.write_all(name, args),
@@ -54,11 +54,11 @@ impl Machine<'_, '_> {
                     .any(|arg| arg.starts_with("-k") || arg == "--kill") =>
             {
                 self.reading
-                    .does(EffectTrait::System, "fuser ends processes");
+                    .does(EffectKind::System, "fuser ends processes");
             }
             "logrotate" | "update-alternatives" => self
                 .reading
-                .does(EffectTrait::System, format!("{name} changes the system")),
+                .does(EffectKind::System, format!("{name} changes the system")),
             _ => {}
         }
         String::new()
@@ -171,7 +171,7 @@ impl Machine<'_, '_> {
         let mode = options.value("m").or_else(|| options.value("mode"));
         if name == "install" && mode.is_some_and(sets_id) {
             self.reading.does(
-                EffectTrait::Privilege,
+                EffectKind::Privilege,
                 "install makes a file that runs with its owner's rights",
             );
         }
@@ -213,7 +213,7 @@ impl Machine<'_, '_> {
             && !args.iter().any(|arg| arg.starts_with("count="));
         if endless || name != "dd" && args.iter().any(is_huge) {
             self.reading
-                .does(EffectTrait::System, format!("{name} fills the disk"));
+                .does(EffectKind::System, format!("{name} fills the disk"));
         }
     }
 
@@ -248,7 +248,7 @@ impl Machine<'_, '_> {
         };
         if sets_id(mode) {
             self.reading.does(
-                EffectTrait::Privilege,
+                EffectKind::Privilege,
                 "chmod makes a file run with its owner's rights",
             );
         }
@@ -273,9 +273,9 @@ impl Machine<'_, '_> {
                 || arg.starts_with('-') && !arg.starts_with("--") && arg.contains('R')
         });
         for file in files {
-            if is_deep && self.places(file).iter().any(is_wide) {
+            if is_deep && self.resolve_all(file).iter().any(is_wide) {
                 let why = format!("{name} changes the rights of a whole part of the machine");
-                self.reading.does(EffectTrait::System, why);
+                self.reading.does(EffectKind::System, why);
             }
             self.changes(file);
         }
@@ -405,7 +405,7 @@ impl Machine<'_, '_> {
         reason = "everything that is not named has no meaning here"
     )]
     pub(super) fn deletes_below(&mut self, word: &str) {
-        for place in self.places(word) {
+        for place in self.resolve_all(word) {
             let place = match place {
                 ResolvedPath::Inside(path) if path.is_empty() => {
                     ResolvedPath::Inside("*".to_owned())

@@ -13,8 +13,8 @@ use crate::domain::policy::{
         base_name, is_in, picks,
     },
     resolved_path::ResolvedPath,
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
     windows,
 };
 
@@ -97,7 +97,7 @@ fn is_expression(path: &str) -> bool {
             .is_some_and(|name| !name.contains('/') && !is_in(FOLDERS, name))
 }
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Returns the first part of a text that leads out of the project, scratch space aside.
     pub(super) fn leads_away(&self, text: &str) -> Option<String> {
         let paths = paths_in(text).into_iter().map(windows::path);
@@ -105,7 +105,7 @@ impl Machine<'_, '_> {
             let away = |place: &ResolvedPath| {
                 matches!(place, ResolvedPath::Outside(_) | ResolvedPath::Home(_))
             };
-            self.places(path).iter().any(away)
+            self.resolve_all(path).iter().any(away)
         })
     }
 
@@ -209,7 +209,7 @@ impl Machine<'_, '_> {
         let is_away = |place: &ResolvedPath| {
             matches!(place, ResolvedPath::Outside(_) | ResolvedPath::Home(_))
         };
-        if !verb.is_empty() && !is_in(SHOWS, verb) && self.places(".").iter().any(is_away) {
+        if !verb.is_empty() && !is_in(SHOWS, verb) && self.resolve_all(".").iter().any(is_away) {
             self.writes("./.git/index");
         }
     }
@@ -222,7 +222,7 @@ impl Machine<'_, '_> {
                 self.reading.opaque("git credential, which shows passwords");
             }
             (Some("subtree"), Some("push")) => self.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 "git subtree push sends to another machine",
             ),
             (Some("mergetool"), _) => {
@@ -236,7 +236,7 @@ impl Machine<'_, '_> {
     fn scratch_argument(&mut self, name: &str, arg: &str) {
         for path in paths_in(arg) {
             let is_scratch = |place: &ResolvedPath| matches!(place, ResolvedPath::Scratch(_));
-            if self.places(path).iter().any(is_scratch) {
+            if self.resolve_all(path).iter().any(is_scratch) {
                 self.reading
                     .opaque(format!("{name} with {path}, which is none of the project"));
             }
@@ -255,7 +255,7 @@ impl Machine<'_, '_> {
             | ResolvedPath::Device
             | ResolvedPath::Unknown(_) => false,
         };
-        self.places(path).iter().any(is_foreign)
+        self.resolve_all(path).iter().any(is_foreign)
     }
 
     fn foreign_argument(&mut self, name: &str, arg: &str, is_option: bool) {
@@ -277,7 +277,7 @@ impl Machine<'_, '_> {
                 | ResolvedPath::Device
                 | ResolvedPath::Unknown(_) => false,
             };
-            if self.places(&path).iter().any(is_foreign) {
+            if self.resolve_all(&path).iter().any(is_foreign) {
                 self.reading
                     .opaque(format!("{name} with {path}, which is none of the project"));
             }

@@ -7,8 +7,8 @@ use crate::domain::policy::{
         losses::git_loses,
         transfer::{is_remote, looks_like_host},
     },
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
 /// The commands of git itself, and of extensions that everybody has.
@@ -26,7 +26,7 @@ unpack-objects update-index update-ref update-server-info upload-archive upload-
 whatchanged worktree write-tree flow credential-cache subtree --version
 ";
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at git.
     #[expect(
         clippy::needless_pass_by_value,
@@ -192,7 +192,7 @@ impl Machine<'_, '_> {
                     .any(|arg| ["--check", "--stat"].contains(&arg.as_str())) =>
             {
                 self.reading.does(
-                    EffectTrait::GitDestructive,
+                    EffectKind::GitDestructive,
                     "git apply --reverse throws changes away",
                 );
             }
@@ -243,7 +243,7 @@ impl Machine<'_, '_> {
                     && (stdin.contains("delete") || stdin.contains(UNKNOWN)) =>
             {
                 self.reading.does(
-                    EffectTrait::GitDestructive,
+                    EffectKind::GitDestructive,
                     "git update-ref removes references",
                 );
             }
@@ -363,7 +363,7 @@ impl Machine<'_, '_> {
                 .any(|word| is_remote(word) && looks_like_host(word))
         {
             self.reading.does(
-                EffectTrait::Persistence,
+                EffectKind::Persistence,
                 "git remote set-url sends later pushes and pulls elsewhere",
             );
         }
@@ -387,7 +387,7 @@ impl Machine<'_, '_> {
                 .is_some_and(|word| word == "update" || word == "show");
         if (url && !only_notes) || always {
             self.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 format!("git {verb} talks to a machine named in the command"),
             );
         }
@@ -402,7 +402,7 @@ impl Machine<'_, '_> {
         let remote = options.value("remote").filter(|_| verb == "archive");
         if remote.is_some_and(|remote| is_remote(remote) && looks_like_host(remote)) {
             self.reading
-                .does(EffectTrait::Network, "git archive asks another machine");
+                .does(EffectKind::Network, "git archive asks another machine");
         }
         for file in options.values(&["output", "o"]) {
             if verb == "archive" {
@@ -492,7 +492,7 @@ impl Machine<'_, '_> {
             .any(|path| path == "." || path == "*" || path == "/" || path.starts_with(':'));
         if whole || options.has(&["f", "force"]) {
             self.reading.does(
-                EffectTrait::GitDestructive,
+                EffectKind::GitDestructive,
                 "git rm removes files with changes",
             );
         }

@@ -4,8 +4,8 @@
 
 use crate::domain::policy::{
     programs::{Options, is_in, vague_code},
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
 /// Settings whose value git runs as a command.
@@ -55,7 +55,7 @@ vim vi nvim nano emacs code ed less more cat delta diff-so-fancy bat true false 
 manager-core libsecret wincred input meld vimdiff nvimdiff vimdiff3 opendiff kdiff3 p4merge difft difftastic notepad subl atom micro hx helix
 ";
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at a setting that is in force for this command or written down.
     pub(super) fn git_setting(&mut self, key: &str, value: &str) {
         let lower = key.to_lowercase();
@@ -72,7 +72,7 @@ impl Machine<'_, '_> {
         if lower == "core.hookspath" {
             if value != "/dev/null" && !value.is_empty() {
                 self.reading.does(
-                    EffectTrait::Persistence,
+                    EffectKind::Persistence,
                     "git runs hooks from another folder",
                 );
             }
@@ -80,7 +80,7 @@ impl Machine<'_, '_> {
         }
         if lower == "include.path" || lower.starts_with("includeif.") {
             self.reading.does(
-                EffectTrait::Persistence,
+                EffectKind::Persistence,
                 "git reads settings from another file",
             );
             return;
@@ -96,7 +96,7 @@ impl Machine<'_, '_> {
             || (lower.starts_with("remote.") && lower.ends_with("url"));
         if elsewhere {
             self.reading
-                .does(EffectTrait::Network, "git is sent to another machine");
+                .does(EffectKind::Network, "git is sent to another machine");
         }
         let fetches = lower.starts_with("credential.") && lower.ends_with("helper");
         if fetches && value.starts_with(['!', '/', '.', '~']) {
@@ -145,7 +145,7 @@ impl Machine<'_, '_> {
         self.git_setting_stays(key, value);
         if options.has(&["global", "system"]) {
             self.reading.does(
-                EffectTrait::Persistence,
+                EffectKind::Persistence,
                 "git config changes settings of the whole account",
             );
         }
@@ -170,7 +170,7 @@ impl Machine<'_, '_> {
         let is_usual = is_in(PROGRAMS, program);
         if runs(&lower) && !is_usual && !value.is_empty() {
             let text = format!("git runs {value} from now on");
-            self.reading.does(EffectTrait::Persistence, text);
+            self.reading.does(EffectKind::Persistence, text);
         }
     }
 
@@ -179,7 +179,7 @@ impl Machine<'_, '_> {
         let verb = args.iter().find(|arg| !arg.starts_with('-'));
         if verb.is_some_and(|verb| verb == "start" || verb == "register") {
             self.reading.does(
-                EffectTrait::Persistence,
+                EffectKind::Persistence,
                 "git maintenance makes git run at set times",
             );
         }

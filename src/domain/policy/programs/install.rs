@@ -3,8 +3,8 @@
 use crate::domain::policy::{
     partial_text::UNKNOWN,
     programs::{Language, Options, lock_file::is_of_the_lock, managers},
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
 /// Verbs that bring something onto the machine, or send it away, for any manager.
@@ -114,7 +114,7 @@ const OF_THE_MACHINE: &[&str] = &[
     "opkg",
 ];
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at a package manager or project tool.
     pub(super) fn install(&mut self, name: &str, args: &[String], stdin: &str) -> String {
         let options = leading_options(name, args);
@@ -160,7 +160,7 @@ impl Machine<'_, '_> {
             {
                 if !args.is_empty() {
                     self.reading.does(
-                        EffectTrait::PackageInstall,
+                        EffectKind::PackageInstall,
                         "nix-env changes the installed programs",
                     );
                 }
@@ -181,12 +181,12 @@ impl Machine<'_, '_> {
         let serves = |arg: &String| ["tunnel", "serve-web", "--remote"].contains(&arg.as_str());
         if args.iter().any(serves) {
             self.reading
-                .does(EffectTrait::Network, "code talks to other machines");
+                .does(EffectKind::Network, "code talks to other machines");
         }
         let brings = |arg: &String| arg.contains("install-extension");
         if args.iter().any(brings) {
             self.reading.does(
-                EffectTrait::PackageInstall,
+                EffectKind::PackageInstall,
                 "code changes its extensions, which are programs",
             );
         }
@@ -211,7 +211,7 @@ impl Machine<'_, '_> {
                 .any(|arg| arg == "--with" || arg.starts_with("--with="))
         {
             self.reading.does(
-                EffectTrait::PackageInstall,
+                EffectKind::PackageInstall,
                 "uv --with brings in foreign programs",
             );
         }
@@ -232,7 +232,7 @@ impl Machine<'_, '_> {
 
     fn verb(&mut self, name: &str, words: &[String], args: &[String]) {
         let verb = words.first().map_or("", String::as_str);
-        if managers::stays_here(name, words) == Some(true)
+        if managers::stays_in_project(name, words) == Some(true)
             && !verb.is_empty()
             && !FETCHES_TOO.contains(&verb)
         {
@@ -246,31 +246,31 @@ impl Machine<'_, '_> {
         }
         if SENDS.contains(&verb) {
             self.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 format!("{name} {verb} sends to another machine"),
             );
         } else if FETCHES.contains(&verb) {
             if ["download", "fetch", "update"].contains(&verb) {
                 self.reading.does(
-                    EffectTrait::Network,
+                    EffectKind::Network,
                     format!("{name} {verb} fetches from another machine"),
                 );
             }
             self.reading.does(
-                EffectTrait::PackageInstall,
+                EffectKind::PackageInstall,
                 format!("{name} {verb} brings in foreign programs"),
             );
         } else if REMOVES.contains(&verb) {
             let what = if OF_THE_MACHINE.contains(&name) {
-                EffectTrait::System
+                EffectKind::System
             } else {
-                EffectTrait::PackageInstall
+                EffectKind::PackageInstall
             };
             self.reading
                 .does(what, format!("{name} {verb} takes programs away"));
         } else if ["easy_install", "cpan", "cpanm"].contains(&name) && !args.is_empty() {
             self.reading.does(
-                EffectTrait::PackageInstall,
+                EffectKind::PackageInstall,
                 format!("{name} brings in foreign programs"),
             );
         } else {
@@ -304,7 +304,7 @@ impl Machine<'_, '_> {
         };
         if !asks {
             self.reading.does(
-                EffectTrait::PackageInstall,
+                EffectKind::PackageInstall,
                 format!("{name} {first} changes the installed programs"),
             );
         }
@@ -322,7 +322,7 @@ impl Machine<'_, '_> {
         let stays = options.has(&["no-install", "offline", "no"]);
         if !stays && (named || !self.is_installed(tool)) {
             self.reading.does(
-                EffectTrait::PackageInstall,
+                EffectKind::PackageInstall,
                 format!("{name} fetches and runs a foreign program"),
             );
         }
@@ -347,7 +347,7 @@ impl Machine<'_, '_> {
         !tool.contains(['/', '@'])
             && folders.iter().any(|folder| {
                 let path = self.reading.world.root.join(folder).join(tool);
-                eyes.program(&path).is_some()
+                eyes.known_program(&path).is_some()
             })
     }
 
@@ -380,7 +380,7 @@ impl Machine<'_, '_> {
                 // pnpm runs what is installed, or nothing.
                 if name != "pnpm" && inner.rest.first().is_some_and(fetches) {
                     self.reading.does(
-                        EffectTrait::PackageInstall,
+                        EffectKind::PackageInstall,
                         format!("{name} {verb} fetches and runs a foreign program"),
                     );
                 }
@@ -393,28 +393,28 @@ impl Machine<'_, '_> {
             | "bin" | "why" | "pack" | "help" | "cache" | "explain" | "fund" | "doctor" => {
                 if verb == "config" && rest.first().is_some_and(|word| word == "set") {
                     self.reading.does(
-                        EffectTrait::Persistence,
+                        EffectKind::Persistence,
                         format!("{name} config changes settings of the account"),
                     );
                 }
             }
             "init" | "innit" | "create" if rest.iter().any(|word| !word.starts_with('-')) => {
                 self.reading.does(
-                    EffectTrait::PackageInstall,
+                    EffectKind::PackageInstall,
                     format!("{name} {verb} fetches and runs a foreign program"),
                 );
             }
             "view" | "info" | "ping" | "search" | "whoami" | "outdated" | "audit" | "show"
                 if is_offline => {}
             "" if name == "yarn" && !is_offline => self.reading.does(
-                EffectTrait::PackageInstall,
+                EffectKind::PackageInstall,
                 "yarn brings in foreign programs",
             ),
             "view" | "info" | "ping" | "search" | "whoami" | "outdated" | "audit" | "show"
                 if !is_offline =>
             {
                 self.reading.does(
-                    EffectTrait::Network,
+                    EffectKind::Network,
                     format!("{name} {verb} asks a registry"),
                 );
             }
@@ -447,12 +447,12 @@ impl Machine<'_, '_> {
                 .contains(&verb)
                 {
                     self.reading.does(
-                        EffectTrait::Network,
+                        EffectKind::Network,
                         format!("cargo {verb} talks to a registry"),
                     );
                 } else {
                     self.reading.does(
-                        EffectTrait::PackageInstall,
+                        EffectKind::PackageInstall,
                         format!("cargo {verb} brings in or removes foreign programs"),
                     );
                 }
@@ -488,20 +488,20 @@ impl Machine<'_, '_> {
         }
         match verb {
             "get" | "install" => self.reading.does(
-                EffectTrait::PackageInstall,
+                EffectKind::PackageInstall,
                 format!("go {verb} brings in foreign programs"),
             ),
             "run" if options.rest.first().is_some_and(|word| word.contains('@')) => {
                 self.reading.does(
-                    EffectTrait::PackageInstall,
+                    EffectKind::PackageInstall,
                     "go run fetches and runs a foreign program",
                 );
             }
             "mod" if rest.first().is_some_and(|word| word == "download") => self
                 .reading
-                .does(EffectTrait::Network, "go mod download fetches modules"),
+                .does(EffectKind::Network, "go mod download fetches modules"),
             "env" if rest.iter().any(|word| word == "-w") => self.reading.does(
-                EffectTrait::Persistence,
+                EffectKind::Persistence,
                 "go env -w changes settings of the account",
             ),
             _ => {

@@ -3,11 +3,11 @@
 use crate::domain::policy::{
     partial_text::UNKNOWN,
     programs::{Language, Options, is_stream, scan_code},
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at an interpreter of another language.
     pub(super) fn language(
         &mut self,
@@ -86,7 +86,7 @@ impl Machine<'_, '_> {
                     scan_code(self, language, &code);
                 } else if file.contains("://") {
                     self.reading.does(
-                        EffectTrait::Network,
+                        EffectKind::Network,
                         format!("{name} runs code from another machine"),
                     );
                 } else if file.contains(UNKNOWN) {
@@ -98,7 +98,7 @@ impl Machine<'_, '_> {
                     let verb = options.rest.get(1).map_or("", String::as_str);
                     if file.ends_with("setup.py") && installs.contains(&verb) {
                         self.reading.does(
-                            EffectTrait::PackageInstall,
+                            EffectKind::PackageInstall,
                             format!("setup.py {verb} changes the installed packages or sends them"),
                         );
                     }
@@ -134,7 +134,7 @@ impl Machine<'_, '_> {
         ];
         if brings.contains(&verb.as_str()) {
             self.reading.does(
-                EffectTrait::PackageInstall,
+                EffectKind::PackageInstall,
                 format!("deno {verb} brings in or sends foreign programs"),
             );
             return true;
@@ -196,7 +196,7 @@ impl Machine<'_, '_> {
                 .any(|all| arg.contains(all));
             if listens || arg == "::" || arg.starts_with("0.0.0.0") {
                 self.reading.does(
-                    EffectTrait::Network,
+                    EffectKind::Network,
                     format!("{name} listens to other machines"),
                 );
             }
@@ -215,7 +215,7 @@ impl Machine<'_, '_> {
             && (!super::leads_here(address) || options.value("t") == Some("/"))
         {
             self.reading
-                .does(EffectTrait::Network, "php serves other machines");
+                .does(EffectKind::Network, "php serves other machines");
         }
     }
 
@@ -275,7 +275,7 @@ impl Machine<'_, '_> {
     fn module_of_python(&mut self, module: &str, options: &Options) {
         if module == "ensurepip" {
             self.reading.does(
-                EffectTrait::PackageInstall,
+                EffectKind::PackageInstall,
                 "python -m ensurepip brings in foreign programs",
             );
         }
@@ -294,7 +294,7 @@ impl Machine<'_, '_> {
             "http" | "smtpd" | "ftplib" | "telnetlib" | "webbrowser" | "socketserver"
             | "pyftpdlib" | "xmlrpc.server" => {
                 self.reading.does(
-                    EffectTrait::Network,
+                    EffectKind::Network,
                     format!("python -m {module} opens a connection"),
                 );
             }
@@ -336,7 +336,7 @@ impl Machine<'_, '_> {
             }
             _ => {
                 self.accepted_options(module, &options.rest);
-                self.side_doors(module, &options.rest);
+                self.option_effects(module, &options.rest);
                 self.told(module, &options.rest);
                 self.foreign_files(module, &options.rest);
                 self.runs_project();

@@ -1,8 +1,8 @@
 //! Packages that come in exactly as the lock file of the project names them.
 
-use crate::domain::policy::{partial_text::is_in, programs::Options, shell::Machine};
+use crate::domain::policy::{partial_text::is_in, programs::Options, shell::ShellInterpreter};
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Returns whether the command itself wrote what says which packages are installed, and from where.
     pub(super) fn changed_lock(&self) -> bool {
         const FILES: [&str; 16] = [

@@ -87,7 +87,7 @@ const AWAY: &[&str] = &[
 ];
 
 /// Returns whether every address among the arguments of a program leads to this machine, and there is one.
-pub(super) fn stays_here(name: &str, args: &[String]) -> bool {
+pub(super) fn is_loopback_only(name: &str, args: &[String]) -> bool {
     match name {
         "curl" | "wget" | "wget2" | "http" | "https" | "httpie" | "xh" | "curlie" | "websocat"
         | "grpcurl" => {
@@ -173,7 +173,7 @@ mod tests {
 
     fn stays(line: &str) -> bool {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        stays_here(&words[0], &words[1..])
+        is_loopback_only(&words[0], &words[1..])
     }
 
     #[test]

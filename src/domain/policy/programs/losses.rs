@@ -1,17 +1,17 @@
 //! What git would lose: changes, branches, tags, history, what another machine holds.
 
 use crate::domain::policy::{
-    interpretation::GitStep, programs::Options, resolved_path::ResolvedPath, rule::EffectTrait,
-    shell::Machine,
+    interpretation::GitInvocation, programs::Options, resolved_path::ResolvedPath,
+    rule::EffectKind, shell::ShellInterpreter,
 };
 
 /// What stands behind a loss in a repository that is not the root's.
 const ELSEWHERE: &str = " in another folder";
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Notes what git is to do, for whoever looks at what that takes away.
     pub(super) fn note_git_step(&mut self, verb: &str, args: &[String]) {
-        let places = self.places(".");
+        let places = self.resolve_all(".");
         let folder = match places.as_slice() {
             [ResolvedPath::Inside(folder)] => Some(folder.clone()),
             // Where it is not known in which of several folders, all of the root is meant.
@@ -25,7 +25,7 @@ impl Machine<'_, '_> {
             _ => None,
         };
         let at = self.reading.acts.len().saturating_sub(1);
-        self.reading.git.push(GitStep {
+        self.reading.git.push(GitInvocation {
             at,
             verb: verb.to_owned(),
             args: args.to_vec(),
@@ -35,13 +35,13 @@ impl Machine<'_, '_> {
 
     /// Records what git would lose, and whether that is in the root.
     pub(super) fn loses_in_git(&mut self, why: &str) {
-        let places = self.places(".");
+        let places = self.resolve_all(".");
         let inside = places
             .iter()
             .all(|place| matches!(place, ResolvedPath::Inside(_)));
         let elsewhere = if inside { "" } else { ELSEWHERE };
         self.reading
-            .does(EffectTrait::GitDestructive, format!("{why}{elsewhere}"));
+            .does(EffectKind::GitDestructive, format!("{why}{elsewhere}"));
     }
 }
 

@@ -5,8 +5,8 @@
 
 use crate::domain::policy::{
     programs::{is_in, is_question},
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
 /// Managers and the verbs that stay here; `a:b` is the verb `a` with `b` behind it, `*` a tool whose other verbs are scripts of
@@ -137,7 +137,7 @@ fn lists(name: &str) -> impl Iterator<Item = &'static str> {
 }
 
 /// Returns whether a verb of a manager stays in the project; `None` where the manager is not described here.
-pub(super) fn stays_here(name: &str, all: &[String]) -> Option<bool> {
+pub(super) fn stays_in_project(name: &str, all: &[String]) -> Option<bool> {
     let mut words = all.iter().map(String::as_str);
     let verb = words.next().unwrap_or("");
     if verb.is_empty() || is_in("help --help -h --version -V -v version", verb) {
@@ -173,18 +173,18 @@ fn sends(task: &str) -> bool {
         && !last.contains('.')
 }
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at the verb of a manager that nothing else was said about.
     pub(super) fn managed(&mut self, name: &str, words: &[String]) {
         let verb = words.first().map_or("", String::as_str);
-        if stays_here(name, words) == Some(false) {
+        if stays_in_project(name, words) == Some(false) {
             self.reading
                 .opaque(format!("`{name} {verb}`, which is not described"));
         }
         let global = |word: &String| word == "--global" || word == "-g";
         if verb == "config" && words.iter().any(global) {
             self.reading.does(
-                EffectTrait::Persistence,
+                EffectKind::Persistence,
                 format!("{name} config changes settings of the account"),
             );
         }
@@ -216,7 +216,7 @@ impl Machine<'_, '_> {
             }
             if sends(task) {
                 self.reading.does(
-                    EffectTrait::Network,
+                    EffectKind::Network,
                     format!("{name} {task} sends to another machine"),
                 );
             } else if is_maven && !is_goal(task) {
@@ -234,7 +234,7 @@ impl Machine<'_, '_> {
             name == "dune" && verb.is_some_and(|verb| verb == "promote" || verb == "promotion");
         if let Some(verb) = verb.filter(|verb| !own && !verb.contains('/') && sends(verb)) {
             self.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 format!("{name} {verb} sends to another machine"),
             );
         }
@@ -268,7 +268,7 @@ mod tests {
 
     fn stays(line: &str) -> Option<bool> {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        stays_here(&words[0], &words[1..])
+        stays_in_project(&words[0], &words[1..])
     }
 
     #[test]

@@ -45,7 +45,7 @@ mod wrappers;
 pub(super) use code::{Language, scan as scan_code, scan_file};
 pub(super) use options::{Options, picks};
 pub(super) use printers::base64_bytes;
-pub(super) use system::{PathKind, persistent_path};
+pub(super) use system::{PathBase, persistent_path};
 pub(super) use this_machine::leads_here;
 pub(in crate::domain::policy) use vague::vague_code;
 
@@ -55,8 +55,8 @@ use crate::domain::policy::{
         stripped,
     },
     resolved_path,
-    rule::EffectTrait,
-    shell::{Machine, wild_fits},
+    rule::EffectKind,
+    shell::{ShellInterpreter, wild_fits},
     windows,
 };
 use table::ProgramFamily;
@@ -70,20 +70,20 @@ pub(super) fn is_stream(file: &str) -> bool {
 }
 
 /// Looks at a variable whose value other programs run or load.
-pub(super) fn poisoned(shell: &mut Machine<'_, '_>, name: &str, value: &str) {
+pub(super) fn inspect_variable(shell: &mut ShellInterpreter<'_, '_>, name: &str, value: &str) {
     let stays = name == "HOME" && value == resolved_path::home(shell.reading.world);
     if value.is_empty() || value == "none" || stays {
         return;
     }
     agents::note_variable(shell, name);
-    if shell.is_steered(name, value) {
+    if shell.injects_code(name, value) {
         shell.reading.opaque(format!(
             "the variable {name}, which changes what programs run"
         ));
     }
     if let Some(address) = side_doors::server_elsewhere(value) {
         shell.reading.does(
-            EffectTrait::Network,
+            EffectKind::Network,
             format!(
                 "{name} leads to {}",
                 address.split('@').next_back().unwrap_or("")
@@ -141,7 +141,7 @@ pub(super) fn poisoned(shell: &mut Machine<'_, '_>, name: &str, value: &str) {
     }
 }
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at one simple command and returns what it would print.
     pub(in crate::domain::policy) fn dispatch(
         &mut self,
@@ -215,7 +215,7 @@ impl Machine<'_, '_> {
 
     /// Returns the usual name of the program a command word stands for.
     fn program_name(&self, word: &str) -> String {
-        if let Some(path) = self.state_bound(word) {
+        if let Some(path) = self.bound_program(word) {
             return base_name(&path).to_owned();
         }
         let seen = word
@@ -223,7 +223,7 @@ impl Machine<'_, '_> {
             .then(|| resolved_path::absolute(word, self.folder()))
             .flatten();
         let eyes = self.reading.world.eyes.as_ref();
-        let real = seen.and_then(|path| eyes?.program(std::path::Path::new(&path)));
+        let real = seen.and_then(|path| eyes?.known_program(std::path::Path::new(&path)));
         let known = real.filter(|name| table::family(name).is_some());
         known.unwrap_or_else(|| usual_name(plain_name(base_name(word)), word.contains('/')))
     }
@@ -254,10 +254,10 @@ impl Machine<'_, '_> {
         }
         if is_in("visudo vipw vigr", &name) {
             let why = format!("{name} changes who may do what on the machine");
-            self.reading.does(EffectTrait::System, why);
+            self.reading.does(EffectKind::System, why);
         }
         let Some(family) = table::family(&name) else {
-            self.side_doors(&name, args);
+            self.option_effects(&name, args);
             self.accepted_options(&name, args);
             self.arguments(&name, args);
             if !self.foreign(&name, args) {
@@ -268,13 +268,13 @@ impl Machine<'_, '_> {
         };
         let bare = name.strip_suffix(".exe").unwrap_or(&name);
         // What only has the name of a known program may be anything.
-        if first.contains('/') && self.state_bound(first).is_none() {
+        if first.contains('/') && self.bound_program(first).is_none() {
             self.runs_file(first);
         }
         if !is_text_only(family)
             || ["parallel", "nix", "find", "xargs", "tmux", "perf"].contains(&bare)
         {
-            self.side_doors(bare, args);
+            self.option_effects(bare, args);
             self.arguments(bare, args);
         }
         if bare != "git" {
@@ -316,7 +316,7 @@ impl Machine<'_, '_> {
             ProgramFamily::Privilege(spec) => {
                 if !is_question(args) {
                     self.reading
-                        .does(EffectTrait::Privilege, format!("{name} takes other rights"));
+                        .does(EffectKind::Privilege, format!("{name} takes other rights"));
                 }
                 self.wrapper(name, spec, args, stdin)
             }
@@ -352,7 +352,7 @@ impl Machine<'_, '_> {
         }
         self.hands_out_secrets(name, args);
         if name.ends_with("env") && name.len() < 8 {
-            self.side_doors(name, args);
+            self.option_effects(name, args);
         }
         let attaches = args
             .iter()
@@ -360,7 +360,7 @@ impl Machine<'_, '_> {
         let unit = name == "systemd-run" && !args.iter().any(|arg| arg == "--scope");
         if unit || attaches && ["strace", "ltrace", "py-spy", "rr"].contains(&name) {
             self.reading.does(
-                EffectTrait::System,
+                EffectKind::System,
                 format!("{name} acts outside of the command's own processes"),
             );
         }
@@ -521,7 +521,7 @@ const fn is_text_only(family: ProgramFamily) -> bool {
     )
 }
 
-/// Returns whether a program is only asked about itself.
+/// Returns whether a program is only asked about itself, or started without any argument.
 pub(super) fn is_question(args: &[String]) -> bool {
     args.first().is_some_and(|arg| {
         ["--version", "--help", "-V", "-h", "-version", "-help"].contains(&arg.as_str())

@@ -3,8 +3,8 @@
 use crate::domain::policy::{
     partial_text::{UNKNOWN, is_vague},
     programs::{Options, cloud, is_in, vague_code},
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
 /// Words with which these programs only answer about themselves or this machine.
@@ -119,12 +119,12 @@ fn destroys_data(name: &str, args: &[String]) -> bool {
     })
 }
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at clients of databases.
     fn destroys(&mut self, name: &str, args: &[String]) {
         if destroys_data(name, args) {
             let what = format!("{name} destroys what a server holds");
-            self.reading.does(EffectTrait::System, what);
+            self.reading.does(EffectKind::System, what);
         }
     }
 
@@ -135,7 +135,7 @@ impl Machine<'_, '_> {
             return UNKNOWN.to_string();
         }
         self.destroys(name, args);
-        if super::loopback::stays_here(name, args) {
+        if super::loopback::is_loopback_only(name, args) {
             self.fetched_files(name, args);
             return UNKNOWN.to_string();
         }
@@ -186,7 +186,7 @@ impl Machine<'_, '_> {
                 .any(|arg| arg.contains("://") && !arg.starts_with("file:"));
         if !only_files {
             self.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 format!("{name} talks to another machine"),
             );
         }
@@ -315,7 +315,7 @@ impl Machine<'_, '_> {
         }
         if name == "ssh" && removes_there(options.rest.get(1..).unwrap_or_default()) {
             let why = "ssh removes or ends what is on another machine";
-            self.reading.does(EffectTrait::System, why);
+            self.reading.does(EffectKind::System, why);
         }
         if name == "scp" || name == "sftp" {
             for program in options.values(&["S", "D"]) {
@@ -367,7 +367,7 @@ impl Machine<'_, '_> {
                 .any(|word| ["rm", "rmi", "prune", "kill", "down"].contains(&word.as_str()))
         {
             self.reading.does(
-                EffectTrait::System,
+                EffectKind::System,
                 format!("{name} changes containers or takes rights of the system"),
             );
         }

@@ -2,9 +2,9 @@
 //!
 //! What a project's own files say is the project's. A setting in the command replaces it for this once, and nobody looks at it.
 
-use crate::domain::policy::{partial_text::base_name, shell::Machine};
+use crate::domain::policy::{partial_text::base_name, shell::ShellInterpreter};
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at settings given on the command line that make a tool run or load something else.
     pub(super) fn overrides(&mut self, name: &str, args: &[String]) {
         let found = match name {

@@ -1,8 +1,8 @@
 //! Scripts of `package.json` that the command itself wrote.
 
-use crate::domain::policy::{programs::Options, shell::Machine};
+use crate::domain::policy::{programs::Options, shell::ShellInterpreter};
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at scripts that are written into the description of a package.
     pub(super) fn scripts_set(&mut self, name: &str, rest: &[String]) {
         let scripts = rest.iter().filter_map(|word| word.strip_prefix("scripts."));

@@ -3,11 +3,11 @@
 use crate::domain::policy::{
     partial_text::{FRESH, NAME, SECRET, UNKNOWN, base_name, is_vague},
     programs::{Options, environment::names_secret, is_stream},
-    rule::EffectTrait,
-    shell::{Machine, ansi_text},
+    rule::EffectKind,
+    shell::{ShellInterpreter, ansi_text},
 };
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at a program that prints, and returns what it prints.
     #[expect(
         clippy::too_many_lines,
@@ -33,7 +33,7 @@ impl Machine<'_, '_> {
                 .any(|arg| !arg.starts_with('-') || arg == "-F" || arg == "-b")
         {
             self.reading.does(
-                EffectTrait::System,
+                EffectKind::System,
                 "hostname gives the machine another name",
             );
         }
@@ -235,7 +235,7 @@ impl Machine<'_, '_> {
         let text = formatted(format, values);
         match target {
             Some(name) => {
-                super::poisoned(self, &name, &text);
+                super::inspect_variable(self, &name, &text);
                 self.assign(&name, vec![text]);
                 String::new()
             }
@@ -270,8 +270,7 @@ impl Machine<'_, '_> {
             .iter()
             .any(|arg| arg == "-s" || arg.starts_with("--set"))
         {
-            self.reading
-                .does(EffectTrait::System, "date sets the clock");
+            self.reading.does(EffectKind::System, "date sets the clock");
         }
         let format = args
             .iter()
@@ -297,7 +296,7 @@ impl Machine<'_, '_> {
         let here = verb == "s_client" && peer.is_some_and(|peer| super::leads_here(peer));
         if ["s_client", "s_server", "s_time", "ocsp", "cmp"].contains(&verb) && !here {
             self.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 format!("openssl {verb} opens a connection"),
             );
         }

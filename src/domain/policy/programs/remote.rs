@@ -5,8 +5,8 @@
 use crate::domain::policy::{
     partial_text::UNKNOWN,
     programs::{Options, is_in, is_question, network::is_local_verb},
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
 /// Verbs that stay on this machine, for all of these programs.
@@ -49,7 +49,7 @@ pub(super) fn reach(words: &[&str]) -> VerbEffect {
     }
 }
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at such a program.
     pub(super) fn remote(&mut self, name: &str, args: &[String]) -> String {
         let options = Options::leading(
@@ -103,16 +103,16 @@ impl Machine<'_, '_> {
         match reach(words) {
             VerbEffect::Here => {}
             VerbEffect::Asks => self.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 format!("{name} {verb} asks another machine"),
             ),
             VerbEffect::Changes => {
                 self.reading.does(
-                    EffectTrait::Network,
+                    EffectKind::Network,
                     format!("{name} {verb} talks to another machine"),
                 );
                 self.reading.does(
-                    EffectTrait::System,
+                    EffectKind::System,
                     format!("{name} {verb} changes what lies on another machine"),
                 );
             }

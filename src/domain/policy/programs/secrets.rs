@@ -5,7 +5,7 @@
 
 use crate::domain::policy::{
     programs::{environment::names_secret, is_in},
-    shell::Machine,
+    shell::ShellInterpreter,
 };
 
 /// What stands in front of the name of a variable, quotation marks aside.
@@ -196,7 +196,7 @@ fn statement_shows(statement: &str, mark: &str) -> bool {
     })
 }
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at statements of PowerShell and cmd that show the value of a key.
     pub(in crate::domain::policy) fn secrets_on_windows(
         &mut self,

@@ -3,13 +3,13 @@
 use crate::domain::policy::{
     partial_text::{ANY_CHAR, NAME, SET, UNKNOWN, base_name, has_option, is_vague},
     programs::{Options, is_stream, vague_code},
-    shell::{Machine, ansi_text},
+    shell::{ShellInterpreter, ansi_text},
 };
 
 /// The most command lines one list of names is turned into.
 const MOST_LINES: usize = 32;
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at a program that reads shell text or builds commands.
     pub(super) fn shell_program(&mut self, name: &str, args: &[String], stdin: String) -> String {
         if !self.reading.enter(name) {

@@ -8,8 +8,8 @@ use crate::domain::policy::{
     partial_text::is_unknown,
     programs::{Options, environment::names_secret, is_in, leads_here},
     resolved_path::ResolvedPath,
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
 /// Rows: what it is (`W` writes the value, `L` loads or runs the file, `X` runs code, `N` reaches another machine, `P` brings in
@@ -210,9 +210,9 @@ pub(super) fn server_elsewhere(text: &str) -> Option<&str> {
     (!host.is_empty() && !leads_here(host)).then_some(address)
 }
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at what the options of a program do besides.
-    pub(super) fn side_doors(&mut self, name: &str, args: &[String]) {
+    pub(super) fn option_effects(&mut self, name: &str, args: &[String]) {
         // What stands behind the dashes belongs to the program inside.
         let own = args.iter().position(|arg| arg == "--" && name == "tox");
         let args = args.get(..own.unwrap_or(args.len())).unwrap_or(args);
@@ -248,11 +248,11 @@ impl Machine<'_, '_> {
                 }
             }
             "N" => self.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 format!("{name} {option} reaches another machine"),
             ),
             "P" => self.reading.does(
-                EffectTrait::PackageInstall,
+                EffectKind::PackageInstall,
                 format!("{name} {option} brings in foreign programs"),
             ),
             _ => self.reading.opaque(format!(
@@ -267,7 +267,7 @@ impl Machine<'_, '_> {
             .any(|arg| SOCKETS.iter().any(|socket| arg.contains(socket)))
         {
             self.reading.does(
-                EffectTrait::System,
+                EffectKind::System,
                 format!("{name} talks to a service that acts with the rights of the machine"),
             );
         }
@@ -276,19 +276,19 @@ impl Machine<'_, '_> {
                 "{name} talks to {}",
                 address.split('@').next_back().unwrap_or("")
             );
-            self.reading.does(EffectTrait::Network, text);
+            self.reading.does(EffectKind::Network, text);
         }
         match name {
             "xdg-open" if args.iter().any(|arg| arg.contains("://")) => self
                 .reading
-                .does(EffectTrait::Network, "xdg-open opens a page"),
+                .does(EffectKind::Network, "xdg-open opens a page"),
             "nix" => self.nix_fetches(args),
             "swift" => {
                 let brings =
                     |verb: &String| ["update", "resolve", "reset"].contains(&verb.as_str());
                 if args.first().is_some_and(|verb| verb == "package") && args.iter().any(brings) {
                     self.reading.does(
-                        EffectTrait::PackageInstall,
+                        EffectKind::PackageInstall,
                         "swift package brings in foreign programs",
                     );
                 }
@@ -344,7 +344,7 @@ impl Machine<'_, '_> {
         };
         if args.iter().skip(1).any(foreign) {
             self.reading.does(
-                EffectTrait::PackageInstall,
+                EffectKind::PackageInstall,
                 "nix fetches what is none of the project",
             );
         }
@@ -419,7 +419,7 @@ impl Machine<'_, '_> {
         let elsewhere = |address: &String| is_unknown(address) || address.starts_with("service=");
         if name == "psql" && address.is_some_and(elsewhere) {
             self.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 "psql talks to a server that the command does not name",
             );
         }

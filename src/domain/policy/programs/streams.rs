@@ -3,11 +3,11 @@
 use crate::domain::policy::{
     partial_text::{TextScanner, UNKNOWN},
     programs::{Language, Options, is_stream, scan_code, vague_code},
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     pub(super) fn sed(&mut self, args: &[String], stdin: &str) -> String {
         let in_place = args.iter().any(|arg| {
             arg.starts_with("--in-place")
@@ -142,7 +142,7 @@ impl Machine<'_, '_> {
             let code = format!("{}\n{code}", assigned.join("\n"));
             if code.contains("/inet/") {
                 self.reading
-                    .does(EffectTrait::Network, "awk opens a connection");
+                    .does(EffectKind::Network, "awk opens a connection");
             }
             scan_code(self, Language::Awk, &code);
         }

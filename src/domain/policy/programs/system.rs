@@ -3,8 +3,8 @@
 use crate::domain::policy::{
     partial_text::{UNKNOWN, glob_fits},
     programs::{Options, is_question, vague_code},
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
 /// Files that are read or run later without being asked, relative to the home folder.
@@ -34,11 +34,11 @@ const INSIDE: &str = "
 ";
 
 /// Returns whether a path is one of those that run or take effect later by themselves.
-pub(in crate::domain::policy) fn persistent_path(kind: PathKind, path: &str) -> bool {
+pub(in crate::domain::policy) fn persistent_path(kind: PathBase, path: &str) -> bool {
     let globs = match kind {
-        PathKind::Home => AT_HOME,
-        PathKind::Outside => ANYWHERE,
-        PathKind::Inside => INSIDE,
+        PathBase::Home => AT_HOME,
+        PathBase::Outside => ANYWHERE,
+        PathBase::Inside => INSIDE,
     };
     globs
         .split_ascii_whitespace()
@@ -47,7 +47,7 @@ pub(in crate::domain::policy) fn persistent_path(kind: PathKind, path: &str) -> 
 
 /// What a path handed to [`persistent_path`] is relative to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::domain::policy) enum PathKind {
+pub(in crate::domain::policy) enum PathBase {
     /// The home folder.
     Home,
     /// Nothing: it is absolute.
@@ -56,7 +56,7 @@ pub(in crate::domain::policy) enum PathKind {
     Inside,
 }
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at a program that changes the machine.
     pub(super) fn system(&mut self, name: &str, args: &[String], stdin: &str) -> String {
         if args.iter().any(|arg| arg == "--version" || arg == "--help") {
@@ -84,17 +84,17 @@ impl Machine<'_, '_> {
             "passwd" | "chpasswd" | "useradd" | "adduser" | "userdel" | "deluser" | "usermod"
             | "groupadd" | "groupdel" | "groupmod" | "gpasswd" | "chsh" | "chfn" => {
                 self.reading
-                    .does(EffectTrait::Privilege, format!("{name} changes accounts"));
+                    .does(EffectKind::Privilege, format!("{name} changes accounts"));
             }
             "update-rc.d" | "chkconfig" | "rc-update" | "insserv" => {
                 self.reading.does(
-                    EffectTrait::Persistence,
+                    EffectKind::Persistence,
                     format!("{name} makes a service start by itself"),
                 );
             }
             _ => self
                 .reading
-                .does(EffectTrait::System, format!("{name} changes the machine")),
+                .does(EffectKind::System, format!("{name} changes the machine")),
         }
         UNKNOWN.to_string()
     }
@@ -109,7 +109,7 @@ impl Machine<'_, '_> {
         } else {
             "crontab makes commands run at set times"
         };
-        self.reading.does(EffectTrait::Persistence, what);
+        self.reading.does(EffectKind::Persistence, what);
     }
 
     fn later(&mut self, name: &str, args: &[String], stdin: &str) {
@@ -117,7 +117,7 @@ impl Machine<'_, '_> {
             return;
         }
         self.reading.does(
-            EffectTrait::Persistence,
+            EffectKind::Persistence,
             format!("{name} makes commands run later"),
         );
         vague_code(self, stdin, name);
@@ -161,12 +161,12 @@ impl Machine<'_, '_> {
         ];
         if words.iter().any(|word| stays.contains(word)) {
             self.reading.does(
-                EffectTrait::Persistence,
+                EffectKind::Persistence,
                 format!("{name} makes a service start by itself"),
             );
         } else {
             self.reading.does(
-                EffectTrait::System,
+                EffectKind::System,
                 format!("{name} changes services or power"),
             );
         }
@@ -194,7 +194,7 @@ impl Machine<'_, '_> {
             || args.iter().any(|arg| arg == "1");
         if !asks && (all || !own) {
             self.reading.does(
-                EffectTrait::System,
+                EffectKind::System,
                 format!("{name} ends processes it did not start"),
             );
         }
@@ -256,7 +256,7 @@ impl Machine<'_, '_> {
             || words.iter().any(|word| changing.contains(word)) && !["dmesg"].contains(&name)
         {
             self.reading
-                .does(EffectTrait::System, format!("{name} changes the machine"));
+                .does(EffectKind::System, format!("{name} changes the machine"));
         }
     }
 
@@ -289,7 +289,7 @@ impl Machine<'_, '_> {
         });
         if !reading {
             self.reading.does(
-                EffectTrait::System,
+                EffectKind::System,
                 format!("{name} changes keys or settings of the account"),
             );
         }

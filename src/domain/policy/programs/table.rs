@@ -429,7 +429,7 @@ pub(super) fn runs_project(name: &str) -> bool {
     is_in(tools, name)
 }
 
-/// Returns whether a program can do more than print.
+/// Returns whether a program of the table acts by itself: all families but printers, tools, package managers and remote programs.
 pub(super) fn has_consequences(name: &str) -> bool {
     family(name).is_some_and(is_consequential)
 }
@@ -441,7 +441,7 @@ const fn is_consequential(family: ProgramFamily) -> bool {
     )
 }
 
-/// Returns the names of programs that can do more than print.
+/// Returns the names of programs for which `has_consequences` holds.
 pub(super) fn with_consequences() -> impl Iterator<Item = &'static str> {
     table()
         .iter()

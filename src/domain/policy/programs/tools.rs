@@ -6,8 +6,8 @@ use crate::domain::policy::{
         Language, Options, arguments::words_of, base_name, is_in, is_stream, scan_code, table,
         vague_code,
     },
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
 /// Words of databases that reach files or programs.
@@ -44,7 +44,7 @@ const DESTROYS: [&str; 6] = [
     "DROP TABLESPACE",
 ];
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at a tool that can run commands.
     pub(super) fn tool(&mut self, name: &str, args: &[String], stdin: String) -> String {
         match name {
@@ -253,7 +253,7 @@ impl Machine<'_, '_> {
             Some(folder) => self.writes(&format!("{folder}/bin")),
             None if self.is_known("DESTDIR") => {}
             None => self.reading.does(
-                EffectTrait::System,
+                EffectKind::System,
                 format!("{name} installs into the machine"),
             ),
         }
@@ -379,7 +379,7 @@ impl Machine<'_, '_> {
         if remote && !super::loopback::is_local_host(args) && !["sqlite3", "duckdb"].contains(&name)
         {
             self.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 format!("{name} talks to another machine"),
             );
         }
@@ -419,7 +419,7 @@ impl Machine<'_, '_> {
             self.database_reaches(name, line, &upper);
             if DESTROYS.iter().any(|word| upper.contains(word)) {
                 self.reading.does(
-                    EffectTrait::System,
+                    EffectKind::System,
                     format!("{name} destroys what a server holds"),
                 );
             }

@@ -3,11 +3,11 @@
 use crate::domain::policy::{
     partial_text::{NAME, UNKNOWN},
     programs::{Options, vague_code},
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at a packer, unpacker or copier.
     pub(super) fn transfer(&mut self, name: &str, args: &[String], stdin: &str) -> String {
         match name {
@@ -82,7 +82,7 @@ impl Machine<'_, '_> {
     fn tar_files(&mut self, options: &Options, folder: Option<&str>, archive: Option<&str>) {
         if archive.is_some_and(|archive| archive.contains(':') && !options.has(&["force-local"])) {
             self.reading
-                .does(EffectTrait::Network, "tar writes to another machine");
+                .does(EffectKind::Network, "tar writes to another machine");
         }
         if options.has(&["x", "extract", "get"]) {
             self.writes(folder.unwrap_or("."));
@@ -220,7 +220,7 @@ impl Machine<'_, '_> {
         }
         if options.rest.iter().any(|path| is_remote(path)) {
             self.reading
-                .does(EffectTrait::Network, "rsync talks to another machine");
+                .does(EffectKind::Network, "rsync talks to another machine");
         }
         if options.has(&["n", "dry-run", "list-only", "version", "help"]) {
             return;
@@ -236,7 +236,7 @@ impl Machine<'_, '_> {
             && options.given.iter().any(removes)
         {
             let why = "rsync removes what lies on another machine";
-            self.reading.does(EffectTrait::System, why);
+            self.reading.does(EffectKind::System, why);
         }
         if let Some(target) = options
             .rest

@@ -4,7 +4,7 @@ use crate::domain::policy::{
     partial_text::UNKNOWN,
     programs::{arguments::words_of, is_in, leads_here},
     resolved_path::ResolvedPath,
-    shell::Machine,
+    shell::ShellInterpreter,
     windows,
 };
 
@@ -63,9 +63,9 @@ fn are_tame(value: &str) -> bool {
     })
 }
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Returns whether a value makes later programs run or load something that is not understood.
-    pub(super) fn is_steered(&self, name: &str, value: &str) -> bool {
+    pub(super) fn injects_code(&self, name: &str, value: &str) -> bool {
         if value.is_empty() || value == "/dev/null" {
             return false;
         }
@@ -139,7 +139,7 @@ impl Machine<'_, '_> {
     /// Returns whether a folder is none of the project, of the machine's programs or of the account's tools.
     fn is_elsewhere(&self, value: &str) -> bool {
         let scratch = |path: &str| {
-            let places = self.places(path);
+            let places = self.resolve_all(path);
             let mut places = places.iter();
             places.any(|place| matches!(place, ResolvedPath::Scratch(_)))
         };
@@ -170,7 +170,7 @@ impl Machine<'_, '_> {
     /// Returns whether every folder of a list lies inside the root and was not filled by the command itself.
     fn are_own_folders(&self, value: &str) -> bool {
         value.split(':').all(|folder| {
-            let places = self.places(folder);
+            let places = self.resolve_all(folder);
             folder.is_empty()
                 || is_inherited(folder)
                 || !self.wrote_below(folder)
@@ -196,7 +196,7 @@ impl Machine<'_, '_> {
                     || system
                         .iter()
                         .any(|start| lower.get(1..).is_some_and(|rest| rest.starts_with(start)))
-                    || self.places(&windows::path(folder)).iter().all(own)
+                    || self.resolve_all(&windows::path(folder)).iter().all(own)
             });
         }
         value.split(':').all(|folder| {
@@ -218,7 +218,7 @@ impl Machine<'_, '_> {
             };
             is_inherited(folder)
                 || system.iter().any(|start| below(start))
-                || self.places(folder).iter().all(|place| match place {
+                || self.resolve_all(folder).iter().all(|place| match place {
                     ResolvedPath::Inside(_) => true,
                     ResolvedPath::Home(path) => path.ends_with("bin"),
                     ResolvedPath::Scratch(_)

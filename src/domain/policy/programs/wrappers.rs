@@ -3,11 +3,11 @@
 use crate::domain::policy::{
     partial_text::UNKNOWN,
     programs::{Options, is_in, table::WrapperSpec},
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Peels a wrapper off and looks at what is inside.
     pub(super) fn wrapper(
         &mut self,
@@ -21,7 +21,7 @@ impl Machine<'_, '_> {
         }
         if args.first().is_some_and(|verb| verb == "publish") {
             self.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 format!("{name} publish sends to another machine"),
             );
         }
@@ -55,7 +55,7 @@ impl Machine<'_, '_> {
             && !super::is_question(args)
         {
             self.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 format!("{name} runs commands on other machines"),
             );
         }
@@ -185,13 +185,13 @@ impl Machine<'_, '_> {
                 ]) =>
             {
                 self.reading.does(
-                    EffectTrait::Persistence,
+                    EffectKind::Persistence,
                     "a timer of the system runs it later",
                 );
             }
             "torsocks" | "torify" | "proxychains" | "proxychains4" | "tsocks" => {
                 self.reading.does(
-                    EffectTrait::Network,
+                    EffectKind::Network,
                     format!("{name} goes through another machine"),
                 );
             }
@@ -223,7 +223,7 @@ impl Machine<'_, '_> {
                 break;
             }
             self.assign(name, vec![value.to_owned()]);
-            super::poisoned(self, name, value);
+            super::inspect_variable(self, name, value);
             rest = tail;
         }
         rest

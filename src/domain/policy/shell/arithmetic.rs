@@ -2,10 +2,10 @@
 
 use crate::domain::policy::{
     partial_text::{NAME, TextScanner},
-    shell::{Machine, quoting::bracketed},
+    shell::{ShellInterpreter, quoting::bracketed},
 };
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Reads `…))` whose beginning has been read.
     pub(super) fn arithmetic_word(&mut self, scan: &mut TextScanner<'_>) -> String {
         let inner = bracketed(scan, '(', ')');

@@ -4,12 +4,12 @@ use crate::domain::policy::{
     partial_text::{NAME, has_option, is_vague},
     programs,
     shell::{
-        Machine,
+        ShellInterpreter,
         state::{ShellVariable, unknown},
     },
 };
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Runs a builtin of the shell; `None` when the word is not one.
     pub(in crate::domain::policy) fn builtin(
         &mut self,
@@ -197,10 +197,10 @@ impl Machine<'_, '_> {
                 // It is computed.
                 self.hidden_substitutions(value);
             }
-            programs::poisoned(self, variable, value);
+            programs::inspect_variable(self, variable, value);
             if names_value {
                 // Whatever the other name is given later goes to this one.
-                programs::poisoned(self, value, "/nowhere/x");
+                programs::inspect_variable(self, value, "/nowhere/x");
             }
             let variable = variable.split('[').next().unwrap_or(variable).to_owned();
             let value = if names_value {
@@ -265,7 +265,7 @@ impl Machine<'_, '_> {
             } else {
                 unknown()
             };
-            programs::poisoned(self, name, &value);
+            programs::inspect_variable(self, name, &value);
             self.assign(name, vec![value]);
         }
     }

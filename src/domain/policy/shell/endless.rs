@@ -4,8 +4,8 @@ use brush_parser::ast;
 
 use crate::domain::policy::{
     partial_text::{NAME, is_in, is_vague},
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
 /// Jobs in the background that one loop may start.
@@ -14,7 +14,7 @@ const MANY: u64 = 256;
 /// Files that one loop may make.
 const FILES: u64 = 100_000;
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at a loop whose condition never changes.
     pub(super) fn endless(
         &mut self,
@@ -90,7 +90,7 @@ impl Machine<'_, '_> {
             .any(|text| plain.contains(text))
         {
             self.reading
-                .does(EffectTrait::System, "it starts itself again and again");
+                .does(EffectKind::System, "it starts itself again and again");
         }
     }
 
@@ -103,7 +103,7 @@ impl Machine<'_, '_> {
         let waits = "tail sort tac wc md5sum sha1sum sha256sum sha512sum cksum b2sum";
         if takes_source && is_in(waits, name) {
             self.reading
-                .does(EffectTrait::System, format!("{name} reads without end"));
+                .does(EffectKind::System, format!("{name} reads without end"));
         }
         let copies = is_in("cp install ditto", name)
             && (takes_source || words.iter().any(|word| word == "/"));
@@ -126,7 +126,7 @@ impl Machine<'_, '_> {
             takes_source && is_in("cat tac base64 xxd od tr pv hexdump", name) || name == "yes";
         if copies || huge && !holds_none || prints && !device {
             self.reading
-                .does(EffectTrait::System, format!("{name} fills the disk"));
+                .does(EffectKind::System, format!("{name} fills the disk"));
         }
     }
 
@@ -178,7 +178,7 @@ impl Machine<'_, '_> {
     }
 
     fn takes_more(&mut self, what: &str) {
-        self.reading.does(EffectTrait::System, format!("it {what}"));
+        self.reading.does(EffectKind::System, format!("it {what}"));
     }
 }
 

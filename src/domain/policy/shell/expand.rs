@@ -3,9 +3,9 @@
 use crate::domain::policy::{
     partial_text::{ANY_CHAR, NAME, SET, TextScanner, UNKNOWN},
     resolved_path,
-    rule::EffectTrait,
+    rule::EffectKind,
     shell::{
-        Machine, ansi_text, braces,
+        ShellInterpreter, ansi_text, braces,
         quoting::{bracketed, double_quoted, until},
         state::{inherited, inherited_as, unknown},
     },
@@ -48,7 +48,7 @@ fn is_plain(word: &str) -> bool {
     !word.contains(['\'', '"', '\\', '$', '`', '~', '{', '*', '?', '[', '('])
 }
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Expands a raw word into fields.
     pub(in crate::domain::policy) fn expand(&mut self, word: &str) -> Vec<String> {
         if is_plain(word) {
@@ -58,7 +58,7 @@ impl Machine<'_, '_> {
         let (words, count) = braces::expanded(word);
         if count > braces::MOST_WORDS {
             let why = "it makes more words than the memory holds";
-            self.reading.does(EffectTrait::System, why);
+            self.reading.does(EffectKind::System, why);
         }
         let Some(words) = words else {
             self.reading.given_up = Some("it has too many parts");

@@ -22,7 +22,7 @@ mod state;
 mod walk;
 mod wild;
 
-pub use parse::try_parse;
+pub use parse::parse_unbounded;
 pub(super) use quoting::{ansi_text, bracketed};
-pub(super) use state::{Machine, Written};
+pub(super) use state::{ShellInterpreter, WrittenFiles};
 pub(super) use wild::wild_fits;

@@ -3,13 +3,13 @@
 use crate::domain::policy::{
     partial_text::{NAME, TextScanner, UNKNOWN, is_vague},
     shell::{
-        Machine, ansi_text,
+        ShellInterpreter, ansi_text,
         state::{inherited_as, unknown},
         wild_fits,
     },
 };
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Expands the inside of `${…}`.
     pub(super) fn braced_parameter(&mut self, inner: &str) -> Vec<String> {
         let mut scan = TextScanner::new(inner);

@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use brush_parser::{Parser, ParserOptions, ast};
 
 use crate::domain::policy::{
-    context::ParseAttempt, interpretation::Interpretation, shell::documents,
+    context::ParseOutcome, interpretation::Interpretation, shell::documents,
 };
 
 /// Digits in front of `<` or `>` up to which every number fits into what the parser keeps it in.
@@ -82,11 +82,11 @@ fn attempt(code: &str, reading: &mut Interpretation<'_>) -> Attempt {
         return Attempt::Failed("it has too many parts");
     }
     match eyes.try_parse(code) {
-        ParseAttempt::NotTried => return Attempt::None,
-        ParseAttempt::Ended => {}
-        ParseAttempt::OverTime => return Attempt::Failed("it could not be read in time"),
-        ParseAttempt::Died => return Attempt::Failed("it could not be read in time and memory"),
-        ParseAttempt::NotStarted => {
+        ParseOutcome::NotTried => return Attempt::None,
+        ParseOutcome::Ended => {}
+        ParseOutcome::OverTime => return Attempt::Failed("it could not be read in time"),
+        ParseOutcome::Died => return Attempt::Failed("it could not be read in time and memory"),
+        ParseOutcome::NotStarted => {
             return Attempt::Failed(
                 "it has to be read in a process of its own, which could not be started",
             );
@@ -97,7 +97,7 @@ fn attempt(code: &str, reading: &mut Interpretation<'_>) -> Attempt {
 }
 
 /// Parses a text here and now, without any bound, and forgets what it found: for the process that may be ended over it.
-pub fn try_parse(code: &str) {
+pub fn parse_unbounded(code: &str) {
     drop(parse(code));
 }
 
@@ -346,23 +346,23 @@ mod tests {
     }
 
     #[derive(Debug)]
-    struct Fixed(ParseAttempt, std::sync::atomic::AtomicUsize);
+    struct Fixed(ParseOutcome, std::sync::atomic::AtomicUsize);
 
     impl crate::domain::policy::FilesystemView for Fixed {
         fn real_path(&self, _: &std::path::Path) -> Option<std::path::PathBuf> {
             None
         }
-        fn program(&self, _: &std::path::Path) -> Option<String> {
+        fn known_program(&self, _: &std::path::Path) -> Option<String> {
             None
         }
-        fn try_parse(&self, _: &str) -> ParseAttempt {
+        fn try_parse(&self, _: &str) -> ParseOutcome {
             self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             self.0
         }
     }
 
     /// Reads a text; returns why it was given up, and how many attempts it cost.
-    fn read(answer: ParseAttempt, text: &str) -> (Option<&'static str>, usize) {
+    fn read(answer: ParseOutcome, text: &str) -> (Option<&'static str>, usize) {
         let eyes = std::sync::Arc::new(Fixed(answer, 0.into()));
         let world = crate::domain::policy::PolicyContext {
             eyes: Some(eyes.clone()),
@@ -384,18 +384,18 @@ mod tests {
     #[test]
     fn a_text_that_was_not_read_in_time_ends_the_reading() {
         let document = "cat <<EOF\nx\nEOF\n";
-        assert_eq!(read(ParseAttempt::Ended, document), (None, 1));
+        assert_eq!(read(ParseOutcome::Ended, document), (None, 1));
         let twice = format!("eval \"$x\"; bash -c '{document}'; bash -c '{document}'");
-        assert_eq!(read(ParseAttempt::Ended, &twice).1, 2);
+        assert_eq!(read(ParseOutcome::Ended, &twice).1, 2);
         for answer in [
-            ParseAttempt::OverTime,
-            ParseAttempt::Died,
-            ParseAttempt::NotStarted,
+            ParseOutcome::OverTime,
+            ParseOutcome::Died,
+            ParseOutcome::NotStarted,
         ] {
             let (why, attempts) = read(answer, document);
             assert!(why.is_some(), "{answer:?}");
             assert_eq!(attempts, 1);
         }
-        assert_eq!(read(ParseAttempt::OverTime, "ls -l | wc"), (None, 0));
+        assert_eq!(read(ParseOutcome::OverTime, "ls -l | wc"), (None, 0));
     }
 }

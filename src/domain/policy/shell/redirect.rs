@@ -4,8 +4,8 @@ use brush_parser::ast;
 
 use crate::domain::policy::{
     partial_text::UNKNOWN,
-    rule::EffectTrait,
-    shell::{Machine, state::unknown},
+    rule::EffectKind,
+    shell::{ShellInterpreter, state::unknown},
 };
 
 /// The input of a command, and where its output goes.
@@ -29,7 +29,7 @@ impl CommandStreams {
     }
 }
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Reads a list of redirections.
     pub(super) fn streams(
         &mut self,
@@ -160,7 +160,7 @@ impl Machine<'_, '_> {
         let socket = file.starts_with("/dev/tcp/") || file.starts_with("/dev/udp/");
         if socket {
             self.reading
-                .does(EffectTrait::Network, format!("a connection through {file}"));
+                .does(EffectKind::Network, format!("a connection through {file}"));
         }
         socket
     }

@@ -26,7 +26,7 @@ pub(super) struct ShellVariable {
 
 /// The state of a shell; a subshell works on a copy.
 #[derive(Debug, Clone)]
-pub(in crate::domain::policy) struct State {
+pub(in crate::domain::policy) struct ShellState {
     pub(super) variables: BTreeMap<String, ShellVariable>,
     pub(in crate::domain::policy) functions: BTreeMap<String, Arc<ast::FunctionBody>>,
     pub(super) aliases: BTreeMap<String, String>,
@@ -60,11 +60,11 @@ pub(in crate::domain::policy) struct State {
 
 /// A shell that is being read.
 #[derive(Debug)]
-pub(in crate::domain::policy) struct Machine<'r, 'w> {
+pub(in crate::domain::policy) struct ShellInterpreter<'r, 'w> {
     /// What has been understood so far.
     pub(in crate::domain::policy) reading: &'r mut Interpretation<'w>,
     /// The state of the shell.
-    pub(in crate::domain::policy) state: State,
+    pub(in crate::domain::policy) state: ShellState,
     /// Which of the values of a variable is looked at.
     pub(super) choice: usize,
     /// How many choices the last expansion had.
@@ -73,13 +73,13 @@ pub(in crate::domain::policy) struct Machine<'r, 'w> {
 
 /// What commands leave on the disk, as far as it is known.
 #[derive(Debug, Clone, Default)]
-pub(in crate::domain::policy) struct Written {
+pub(in crate::domain::policy) struct WrittenFiles {
     files: BTreeMap<String, String>,
     made: BTreeSet<String>,
     bound: BTreeMap<String, String>,
 }
 
-impl State {
+impl ShellState {
     /// Returns the state of a fresh shell in `folder`.
     pub(in crate::domain::policy) fn fresh(folder: String) -> Self {
         Self {
@@ -104,23 +104,23 @@ impl State {
     }
 }
 
-impl<'r, 'w> Machine<'r, 'w> {
+impl<'r, 'w> ShellInterpreter<'r, 'w> {
     /// Starts a shell in the folder where commands start.
     pub(in crate::domain::policy) fn new(reading: &'r mut Interpretation<'w>) -> Self {
         let world = reading.world;
         let folder = resolved_path::slashed(world.folder.as_deref().unwrap_or(&world.root));
         Self {
             reading,
-            state: State::fresh(folder),
+            state: ShellState::fresh(folder),
             choice: 0,
             choices: 1,
         }
     }
 
-    /// Starts a shell in the root, after others that wrote something.
+    /// Starts a shell in the folder where commands start, after others that wrote something.
     pub(in crate::domain::policy) fn after(
         reading: &'r mut Interpretation<'w>,
-        written: &Written,
+        written: &WrittenFiles,
     ) -> Self {
         let mut machine = Self::new(reading);
         machine.state.files.clone_from(&written.files);
@@ -130,10 +130,10 @@ impl<'r, 'w> Machine<'r, 'w> {
     }
 
     /// Returns what was written up to here.
-    pub(in crate::domain::policy) fn written(&self) -> Written {
+    pub(in crate::domain::policy) fn written(&self) -> WrittenFiles {
         let files = self.state.files.iter();
         let files = files.filter(|(path, _)| !path.starts_with("/dev/"));
-        Written {
+        WrittenFiles {
             files: files
                 .map(|(path, text)| (path.clone(), text.clone()))
                 .collect(),
@@ -202,7 +202,7 @@ impl<'r, 'w> Machine<'r, 'w> {
     }
 
     /// Returns every place a word may lead to, one for each folder the shell may be in.
-    pub(in crate::domain::policy) fn places(&self, word: &str) -> Vec<ResolvedPath> {
+    pub(in crate::domain::policy) fn resolve_all(&self, word: &str) -> Vec<ResolvedPath> {
         let mut found: Vec<ResolvedPath> = Vec::with_capacity(1);
         for folder in &self.state.folders {
             let led = self.led(word, folder.as_deref());
@@ -217,19 +217,19 @@ impl<'r, 'w> Machine<'r, 'w> {
     fn entries(&self, word: &str) -> Vec<ResolvedPath> {
         if self.reading.world.eyes.is_none() || word.ends_with('/') || !self.state.bound.is_empty()
         {
-            return self.places(word);
+            return self.resolve_all(word);
         }
         let folders = self.state.folders.iter();
         let led = |folder: &Option<String>| match resolved_path::absolute(word, folder.as_deref()) {
-            Some(path) => resolved_path::entry(&path, self.reading.world),
-            None => resolved_path::place_of(word, folder.as_deref(), self.reading.world),
+            Some(path) => resolved_path::resolve_entry(&path, self.reading.world),
+            None => resolved_path::resolve_word(word, folder.as_deref(), self.reading.world),
         };
         folders.map(led).collect()
     }
 
     fn led(&self, word: &str, folder: Option<&str>) -> ResolvedPath {
         let Some(path) = resolved_path::absolute(word, folder) else {
-            return resolved_path::place_of(word, folder, self.reading.world);
+            return resolved_path::resolve_word(word, folder, self.reading.world);
         };
         // A link the command itself made leads on.
         let on = self.state.bound.iter().find_map(|(link, target)| {
@@ -251,7 +251,7 @@ impl<'r, 'w> Machine<'r, 'w> {
 
     /// Records that the file a word names is read.
     pub(in crate::domain::policy) fn reads(&mut self, word: &str) {
-        for place in self.places(word) {
+        for place in self.resolve_all(word) {
             if !matches!(place, ResolvedPath::Unknown(_)) {
                 self.reading.effect(CommandEffect::Read(place));
             }
@@ -291,7 +291,7 @@ impl<'r, 'w> Machine<'r, 'w> {
 
     /// Records that the file a word names is changed, though not in what it says; or made from what was there.
     pub(in crate::domain::policy) fn changes(&mut self, word: &str) {
-        for place in self.places(word) {
+        for place in self.resolve_all(word) {
             self.reading.effect(CommandEffect::Write(place));
         }
         if let Some(target) = self.linked(word) {
@@ -352,7 +352,7 @@ impl<'r, 'w> Machine<'r, 'w> {
         self.state.files.get(&path).cloned()
     }
 
-    /// Returns whether the command itself wrote anything that is called `name`.
+    /// Returns what the command itself wrote into a file that is called `name`.
     pub(in crate::domain::policy) fn written_as(&self, name: &str) -> Option<String> {
         let tail = format!("/{name}");
         let found = self
@@ -406,7 +406,7 @@ impl<'r, 'w> Machine<'r, 'w> {
     }
 
     /// Returns the program a name or path was bound to: by a link, a copy, or by hand.
-    pub(in crate::domain::policy) fn state_bound(&self, word: &str) -> Option<String> {
+    pub(in crate::domain::policy) fn bound_program(&self, word: &str) -> Option<String> {
         if self.state.bound.is_empty() {
             return None;
         }

@@ -8,9 +8,9 @@ use crate::domain::policy::{
     interpretation::LIMITS,
     partial_text::is_vague,
     programs,
-    rule::EffectTrait,
+    rule::EffectKind,
     shell::{
-        Machine,
+        ShellInterpreter,
         arithmetic::is_expression,
         endless,
         parse::{ParsedText, parsed},
@@ -20,7 +20,7 @@ use crate::domain::policy::{
     },
 };
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Reads a text reached through `via` and returns what it would print.
     pub(in crate::domain::policy) fn run_text(
         &mut self,
@@ -58,7 +58,7 @@ impl Machine<'_, '_> {
             ParsedText::Program(program) => program,
             ParsedText::Invalid => {
                 self.reading
-                    .does(EffectTrait::Opaque, "text that is not valid shell");
+                    .does(EffectKind::Opaque, "text that is not valid shell");
                 return unknown();
             }
             ParsedText::NotInTime(why) => {
@@ -356,7 +356,7 @@ impl Machine<'_, '_> {
         let depth = self.state.calls.iter().filter(|call| *call == name).count();
         if depth > 0 && self.state.pipes > 0 {
             self.reading.does(
-                EffectTrait::System,
+                EffectKind::System,
                 format!("`{name}` starts itself again and again"),
             );
         }
@@ -539,7 +539,7 @@ impl Machine<'_, '_> {
             }
             (true, _) => [self.lookup(name).unwrap_or_default(), value].concat(),
         };
-        programs::poisoned(self, name, &value.join(" "));
+        programs::inspect_variable(self, name, &value.join(" "));
         self.assign(name, value);
     }
 

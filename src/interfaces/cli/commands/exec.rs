@@ -26,7 +26,7 @@ use crate::{
             checkpoint::{CheckpointCause, GuardCheckpointRequest},
             log::LogEntry,
         },
-        policy::{Decision, GitUse, Policy, PolicyContext, PolicyLoss},
+        policy::{DataLoss, Decision, GitUse, Policy, PolicyContext},
         process::{CommandResult, ExitStatus, SpawnError},
     },
     interfaces::{
@@ -359,8 +359,8 @@ fn judged(
     let order = GuardCheckpointRequest {
         root: place.root.clone(),
         losses: vec![
-            PolicyLoss::Uncommitted,
-            PolicyLoss::Untracked { ignored: false },
+            DataLoss::Uncommitted,
+            DataLoss::Untracked { ignored: false },
         ],
         cause,
         most_files: guard.most_files,

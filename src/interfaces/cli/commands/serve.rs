@@ -107,11 +107,8 @@ pub fn main(
         agents: config.agents.keys().cloned().collect(),
         remote,
     });
-    let options = http::HttpOptions::new(board_services.token, board_services.fresh_secret);
-    let options = http::HttpOptions {
-        hosts: args.hosts.clone(),
-        ..options
-    };
+    let mut options = http::HttpOptions::new(board_services.token, board_services.fresh_secret);
+    options.hosts.clone_from(&args.hosts);
     let serving = Serving {
         handle,
         access,

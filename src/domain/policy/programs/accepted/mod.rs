@@ -10,8 +10,8 @@
 //! what stands before the first word counts.
 
 use crate::domain::policy::{
-    partial_text::is_vague, programs::vague_code, resolved_path::ResolvedPath, rule::EffectTrait,
-    shell::Machine,
+    partial_text::is_vague, programs::vague_code, resolved_path::ResolvedPath, rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
 const OPTIONS: &str = include_str!("options.txt");
@@ -131,7 +131,7 @@ impl Section {
     }
 }
 
-impl Machine<'_, '_> {
+impl ShellInterpreter<'_, '_> {
     /// Looks at the options of a program of which all are listed.
     pub(super) fn accepted_options(&mut self, name: &str, args: &[String]) {
         let Some(first) = args.first() else {
@@ -251,14 +251,14 @@ impl Machine<'_, '_> {
             OptionUse::Acts('L') => {
                 let at_home = |place: &ResolvedPath| matches!(place, ResolvedPath::Home(_));
                 self.runs_file(value);
-                if self.places(value).iter().any(at_home) {
+                if self.resolve_all(value).iter().any(at_home) {
                     self.reading.opaque(format!(
                         "{name} loads {value}, which is none of the project"
                     ));
                 }
             }
             OptionUse::Acts('N') => self.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 format!("{name} with {option} reaches another machine"),
             ),
             OptionUse::Acts(_) => self.reading.opaque(format!(

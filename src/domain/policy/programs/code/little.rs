@@ -3,8 +3,8 @@
 use crate::domain::policy::{
     partial_text::{UNKNOWN, stripped},
     programs::code::{Language, Scanner, known, lex::Token},
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
 impl Scanner<'_, '_, '_> {
@@ -79,7 +79,7 @@ fn is_tcl_word(word: &str) -> bool {
 }
 
 /// Looks through Tcl, where everything is a command.
-pub(super) fn tcl(shell: &mut Machine<'_, '_>, code: &str) {
+pub(super) fn tcl(shell: &mut ShellInterpreter<'_, '_>, code: &str) {
     for line in code.split(['\n', ';', '[', ']', '{', '}']) {
         let words: Vec<String> = line
             .split_whitespace()
@@ -135,7 +135,7 @@ pub(super) fn tcl(shell: &mut Machine<'_, '_>, code: &str) {
             }
             "socket" => shell
                 .reading
-                .does(EffectTrait::Network, "socket opens a connection"),
+                .does(EffectKind::Network, "socket opens a connection"),
             "eval" | "uplevel" | "source" | "subst" | "after" | "interp" | "load" | "rename" => {
                 shell.reading.opaque(format!("Tcl code with `{first}`"));
             }

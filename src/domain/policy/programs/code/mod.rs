@@ -20,8 +20,8 @@ use crate::domain::policy::{
     partial_text::{UNKNOWN, base_name, is_in, is_vague},
     programs::{files::sets_id, vague_code},
     resolved_path::{ResolvedPath, has_drive},
-    rule::EffectTrait,
-    shell::Machine,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 use lex::Token;
 use paths::KnownFolders;
@@ -54,20 +54,24 @@ pub(in crate::domain::policy) enum Language {
 }
 
 /// Looks through code that is about to run for what it would do, and for what cannot be followed.
-pub(in crate::domain::policy) fn scan(shell: &mut Machine<'_, '_>, language: Language, code: &str) {
+pub(in crate::domain::policy) fn scan(
+    shell: &mut ShellInterpreter<'_, '_>,
+    language: Language,
+    code: &str,
+) {
     read(shell, language, code, true);
 }
 
 /// Looks through a file that a tool of the project may run: only calls with consequences count.
 pub(in crate::domain::policy) fn scan_file(
-    shell: &mut Machine<'_, '_>,
+    shell: &mut ShellInterpreter<'_, '_>,
     language: Language,
     code: &str,
 ) {
     read(shell, language, code, false);
 }
 
-fn read(shell: &mut Machine<'_, '_>, language: Language, code: &str, is_strict: bool) {
+fn read(shell: &mut ShellInterpreter<'_, '_>, language: Language, code: &str, is_strict: bool) {
     if !shell.reading.spend_text(code) || !shell.reading.enter("code") {
         return;
     }
@@ -105,7 +109,7 @@ fn read(shell: &mut Machine<'_, '_>, language: Language, code: &str, is_strict: 
 }
 
 struct Scanner<'s, 'r, 'w> {
-    shell: &'s mut Machine<'r, 'w>,
+    shell: &'s mut ShellInterpreter<'r, 'w>,
     language: Language,
     tokens: &'s [Token],
 }
@@ -153,7 +157,7 @@ impl Scanner<'_, '_, '_> {
         if !called && !self.bare(at) {
             if word.contains("::") && words::is_network_module(word) {
                 self.shell.reading.does(
-                    EffectTrait::Network,
+                    EffectKind::Network,
                     format!("{word} talks to another machine"),
                 );
             }
@@ -228,21 +232,21 @@ impl Scanner<'_, '_, '_> {
             // What a hash holds.
             CallEffect::Network if self.language == Language::Ruby && word.ends_with("fetch") => {}
             CallEffect::Network => self.shell.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 format!("{word} talks to another machine"),
             ),
             CallEffect::Database => self.connects(word, at, &args),
             CallEffect::Privilege => self
                 .shell
                 .reading
-                .does(EffectTrait::Privilege, format!("{word} takes other rights")),
+                .does(EffectKind::Privilege, format!("{word} takes other rights")),
             CallEffect::Evaluate => self.evaluates(word, &args),
             CallEffect::Load => self.loads(&args),
             CallEffect::Source => self.sources(&args),
             CallEffect::Kill => self
                 .shell
                 .reading
-                .does(EffectTrait::System, format!("{word} ends processes")),
+                .does(EffectKind::System, format!("{word} ends processes")),
         }
     }
 
@@ -495,7 +499,7 @@ impl Scanner<'_, '_, '_> {
         let named = call.iter().any(|token| matches!(token, Token::Word(word) if word.contains("S_ISUID") || word.contains("S_ISGID") || word.parse::<u32>().is_ok_and(|mode| !word.starts_with('0') && mode > 0o777 && mode & 0o6000 != 0)));
         if named || numbers.into_iter().any(sets_id) {
             self.shell.reading.does(
-                EffectTrait::Privilege,
+                EffectKind::Privilege,
                 "chmod makes a file run with its owner's rights",
             );
         }
@@ -520,7 +524,7 @@ impl Scanner<'_, '_, '_> {
         match args.first() {
             Some(Some(name)) if words::is_network_module(name) => {
                 self.shell.reading.does(
-                    EffectTrait::Network,
+                    EffectKind::Network,
                     format!("{name} talks to another machine"),
                 );
             }
@@ -546,7 +550,7 @@ impl Scanner<'_, '_, '_> {
         if file.contains("://") {
             self.shell
                 .reading
-                .does(EffectTrait::Network, format!("it loads code from {file}"));
+                .does(EffectKind::Network, format!("it loads code from {file}"));
         }
         if let Some(code) = self.shell.remembered(file) {
             scan(self.shell, self.language, &code);

@@ -6,7 +6,7 @@ use crate::domain::policy::{
     partial_text::{FRESH, UNKNOWN},
     programs::code::{Language, Scanner, lex::Token},
     resolved_path,
-    shell::Machine,
+    shell::ShellInterpreter,
 };
 
 /// Returns whether a text is a format, whose holes are filled in at run time.
@@ -35,7 +35,7 @@ pub(super) struct KnownFolders {
 
 impl KnownFolders {
     /// Takes them from the shell that the code is started from.
-    pub(super) fn new(shell: &Machine<'_, '_>) -> Self {
+    pub(super) fn new(shell: &ShellInterpreter<'_, '_>) -> Self {
         let unknown = || UNKNOWN.to_string();
         Self {
             home: resolved_path::home(shell.reading.world),

@@ -4,7 +4,7 @@ use crate::domain::policy::{
     partial_text::is_in,
     programs::{code::lex::Token, leads_here},
     resolved_path::ResolvedPath,
-    shell::Machine,
+    shell::ShellInterpreter,
 };
 
 /// Folders at the root of a machine.
@@ -23,12 +23,12 @@ const GIVEN: [&str; 8] = [
 ];
 
 /// Returns what in the code leads out of the project: a path, an address, what the command is called with.
-pub(super) fn reach(shell: &Machine<'_, '_>, tokens: &[Token]) -> Option<String> {
+pub(super) fn reach(shell: &ShellInterpreter<'_, '_>, tokens: &[Token]) -> Option<String> {
     let inside = |place: &ResolvedPath| matches!(place, ResolvedPath::Inside(_));
     let mut places = tokens.iter().enumerate();
     places.find_map(|(at, token)| match token {
         Token::Text(text) if is_search(tokens, at) && text.starts_with(['/', '~']) => {
-            (!shell.places(text).iter().all(inside)).then(|| text.clone())
+            (!shell.resolve_all(text).iter().all(inside)).then(|| text.clone())
         }
         Token::Text(text) if is_search(tokens, at) && !text.starts_with("..") => None,
         Token::Text(text) if is_route(tokens, at, text) => None,

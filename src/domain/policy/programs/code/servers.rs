@@ -4,9 +4,9 @@ use crate::domain::policy::{
     partial_text::is_in,
     programs::{
         code::{Language, Scanner, fold, lex::Token},
-        leads_here, poisoned,
+        inspect_variable, leads_here,
     },
-    rule::EffectTrait,
+    rule::EffectKind,
 };
 
 impl Scanner<'_, '_, '_> {
@@ -21,7 +21,7 @@ impl Scanner<'_, '_, '_> {
         let elsewhere = known().any(|arg| arg.contains("://") && !leads_here(arg));
         if elsewhere && self.language == Language::Python && is_in(READERS, last) {
             self.shell.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 format!("{word} talks to another machine"),
             );
         }
@@ -38,7 +38,7 @@ impl Scanner<'_, '_, '_> {
             .contains(&word)
         {
             self.shell.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 format!("{word} talks to another machine"),
             );
         }
@@ -64,7 +64,7 @@ impl Scanner<'_, '_, '_> {
             _ => None,
         };
         if let Some((name, value)) = set {
-            poisoned(self.shell, &name, &value);
+            inspect_variable(self.shell, &name, &value);
         }
     }
 
@@ -98,7 +98,7 @@ impl Scanner<'_, '_, '_> {
             .any(|text| here.iter().any(|own| text.contains(own)));
         if is_away && !(has_host && is_named) {
             self.shell.reading.does(
-                EffectTrait::Network,
+                EffectKind::Network,
                 format!("{word} talks to another machine"),
             );
         }

@@ -13,7 +13,7 @@ use crate::{
             checkpoint::CheckpointCause,
             log::{GuardStats, LogEntry, PROBE_SESSION},
         },
-        policy::{Decision, Policy, PolicyLoss},
+        policy::{DataLoss, Decision, Policy},
     },
     interfaces::{
         cli::{
@@ -118,17 +118,17 @@ fn rules_here(
     Ok(settings)
 }
 
-fn said(loss: &PolicyLoss) -> Option<String> {
+fn said(loss: &DataLoss) -> Option<String> {
     Some(match loss {
-        PolicyLoss::Removed(path) => format!("{path} (removed)"),
-        PolicyLoss::Overwritten(path) if path.is_empty() => {
+        DataLoss::Removed(path) => format!("{path} (removed)"),
+        DataLoss::Overwritten(path) if path.is_empty() => {
             "files of the project (written over)".to_owned()
         }
-        PolicyLoss::Overwritten(path) => format!("{path} (written over)"),
-        PolicyLoss::Uncommitted => "changes that are not committed".to_owned(),
-        PolicyLoss::Untracked { ignored: false } => "untracked files".to_owned(),
-        PolicyLoss::Untracked { ignored: true } => "untracked and ignored files".to_owned(),
-        PolicyLoss::References(lost) => match &lost.names {
+        DataLoss::Overwritten(path) => format!("{path} (written over)"),
+        DataLoss::Uncommitted => "changes that are not committed".to_owned(),
+        DataLoss::Untracked { ignored: false } => "untracked files".to_owned(),
+        DataLoss::Untracked { ignored: true } => "untracked and ignored files".to_owned(),
+        DataLoss::References(lost) => match &lost.names {
             _ if lost.stashes => "stashes".to_owned(),
             None => "branches and tags".to_owned(),
             Some(names) => {
@@ -140,7 +140,7 @@ fn said(loss: &PolicyLoss) -> Option<String> {
                 names.join(", ")
             }
         },
-        PolicyLoss::WorkTree(_) | PolicyLoss::Filled(_) => return None,
+        DataLoss::WorkTree(_) | DataLoss::Filled(_) => return None,
     })
 }
 
