@@ -91,7 +91,10 @@ impl<'a> Selection<'a> {
             PolicyLoss::Untracked { ignored } => {
                 state == FileState::Untracked || (*ignored && state == FileState::Ignored)
             }
-            PolicyLoss::References(_) | PolicyLoss::WorkTree(_) | PolicyLoss::Filled(_) => false,
+            PolicyLoss::References(_)
+            | PolicyLoss::WorkTree(_)
+            | PolicyLoss::Filled(_)
+            | PolicyLoss::Named(_) => false,
         })
     }
 
@@ -111,7 +114,8 @@ impl<'a> Selection<'a> {
                 | PolicyLoss::Untracked { .. }
                 | PolicyLoss::References(_)
                 | PolicyLoss::WorkTree(_)
-                | PolicyLoss::Filled(_) => false,
+                | PolicyLoss::Filled(_)
+                | PolicyLoss::Named(_) => false,
             })
     }
 
@@ -124,7 +128,8 @@ impl<'a> Selection<'a> {
             | PolicyLoss::Untracked { .. }
             | PolicyLoss::References(_)
             | PolicyLoss::WorkTree(_)
-            | PolicyLoss::Filled(_) => false,
+            | PolicyLoss::Filled(_)
+            | PolicyLoss::Named(_) => false,
         })
     }
 
@@ -166,7 +171,8 @@ impl<'a> Selection<'a> {
             | PolicyLoss::Uncommitted
             | PolicyLoss::Untracked { .. }
             | PolicyLoss::WorkTree(_)
-            | PolicyLoss::Filled(_) => None,
+            | PolicyLoss::Filled(_)
+            | PolicyLoss::Named(_) => None,
         })
         .collect()
     }
@@ -181,7 +187,8 @@ impl<'a> Selection<'a> {
             | PolicyLoss::Untracked { .. }
             | PolicyLoss::References(_)
             | PolicyLoss::WorkTree(_)
-            | PolicyLoss::Filled(_) => None,
+            | PolicyLoss::Filled(_)
+            | PolicyLoss::Named(_) => None,
         };
         let relevant = self.losses.iter().filter(|loss| !loss.is_detail());
         let all: Option<Vec<&str>> = relevant.map(literal).collect();

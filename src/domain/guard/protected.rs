@@ -186,6 +186,7 @@ pub fn threat(losses: &[PolicyLoss], view: &dyn ProjectView) -> Option<Threat> {
                 | PolicyLoss::Overwritten(_)
                 | PolicyLoss::WorkTree(_)
                 | PolicyLoss::Filled(_)
+                | PolicyLoss::Named(_)
         )
     };
     losses.iter().find(relevant)?;
@@ -234,6 +235,9 @@ fn threatens(loss: &PolicyLoss, file: &str, all: &[PolicyLoss], view: &dyn Proje
         }
         PolicyLoss::WorkTree(change) => is_in_reach(change, file, view),
         PolicyLoss::Filled(fill) => brings(fill, file, view),
+        PolicyLoss::Named(named) => {
+            covers(&named.path, file) || view.is_second_name(&named.path, file)
+        }
         PolicyLoss::Uncommitted | PolicyLoss::Untracked { .. } | PolicyLoss::References(_) => false,
     }
 }
@@ -258,6 +262,10 @@ fn told(loss: &PolicyLoss, tops: &[&str]) -> Option<(String, String)> {
         PolicyLoss::Filled(fill) => (
             format!("`{}` may bring along another", fill.program),
             fill_remedy(fill, tops, &names),
+        ),
+        PolicyLoss::Named(named) => (
+            format!("`{}` may change", named.program),
+            "read it with `cat` or `grep`; a person changes it".to_owned(),
         ),
         PolicyLoss::Uncommitted | PolicyLoss::Untracked { .. } | PolicyLoss::References(_) => {
             return None;

@@ -31,7 +31,7 @@ pub use context::{FilesystemView, ParseAttempt, PolicyContext};
 pub use git_reach::{LostReferences, TreeChange, TreeChangeKind};
 pub use git_use::GitUse;
 pub use judge::{Error, FileAccess, Policy};
-pub use loss::{FillKind, FolderFill, PolicyLoss};
+pub use loss::{FillKind, FolderFill, NamedPath, PolicyLoss};
 pub use rule::{EffectTrait, PolicyPreset, PolicyRule, RuleExample};
 pub use shell::try_parse;
 pub use verdict::{Decision, PolicyFinding, PolicyVerdict};

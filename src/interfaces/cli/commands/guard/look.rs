@@ -140,7 +140,7 @@ fn said(loss: &PolicyLoss) -> Option<String> {
                 names.join(", ")
             }
         },
-        PolicyLoss::WorkTree(_) | PolicyLoss::Filled(_) => return None,
+        PolicyLoss::WorkTree(_) | PolicyLoss::Filled(_) | PolicyLoss::Named(_) => return None,
     })
 }
 
