@@ -135,6 +135,49 @@ fn a_command_to_explain_needs_no_quotes_and_none_is_said_to_be_none() {
     assert!(none.stderr.contains("the least is 1"), "{none:?}");
 }
 
+#[test]
+fn what_is_kept_and_what_judges_is_given_to_nobody_who_may_change_it() {
+    let bench = Bench::new();
+    bench.write(".tos/guard.toml", "preset = \"guard\"\n");
+    bench.write("guard.toml", "x");
+    for command in [
+        "sd guard x .tos/guard.toml",
+        "taplo fmt .tos/guard.toml",
+        "ruplacer a b .tos --go",
+        "dasel delete -f .tos/guard.toml x",
+        "ast-grep -U -p x -r y .tos/guard.toml",
+        "cd .tos && sd guard x guard.toml",
+        "git checkout-index -f --prefix=.tos/ guard.toml",
+        "git mv guard.toml .tos/guard.toml",
+        "git fetch . +HEAD:refs/tos/guard/1",
+        "git fetch --prune . 'refs/none/*:refs/*'",
+        "git symbolic-ref refs/tos/guard/1 refs/heads/main",
+        "git -c gc.pruneExpire=now gc",
+        "git config gc.reflogExpire 0",
+        "git config remote.origin.fetch '+refs/*:refs/*'",
+        "git remote add --mirror=fetch x .",
+    ] {
+        let told = bench.claude(command);
+        assert!(told.stdout.contains("\"deny\""), "{command}: {told:?}");
+    }
+    for command in [
+        "cat .tos/guard.toml",
+        "timeout 5 cat .tos/guard.toml",
+        "grep -rn guard .tos",
+        "eslint --ignore-pattern .tos .",
+        "ruff check --exclude=.tos .",
+        "tree -I .tos",
+        "git for-each-ref refs/tos",
+        "git fetch origin main:main",
+        "git mv guard.toml src/guard.toml",
+        "git config gc.auto 0",
+        "git config gc.pruneExpire '2 weeks ago'",
+    ] {
+        let told = bench.claude(command);
+        assert_eq!(told.stdout, "", "{command}: {told:?}");
+    }
+}
+
 /// The manual names these.
 #[test]
 fn what_is_ordinary_gets_no_answer_and_its_neighbours_do() {

@@ -91,7 +91,10 @@ impl<'a> CheckpointSelection<'a> {
             DataLoss::Untracked { ignored } => {
                 state == GitFileStatus::Untracked || (*ignored && state == GitFileStatus::Ignored)
             }
-            DataLoss::References(_) | DataLoss::WorkTree(_) | DataLoss::Filled(_) => false,
+            DataLoss::References(_)
+            | DataLoss::WorkTree(_)
+            | DataLoss::Filled(_)
+            | DataLoss::Named(_) => false,
         })
     }
 
@@ -111,7 +114,8 @@ impl<'a> CheckpointSelection<'a> {
                 | DataLoss::Untracked { .. }
                 | DataLoss::References(_)
                 | DataLoss::WorkTree(_)
-                | DataLoss::Filled(_) => false,
+                | DataLoss::Filled(_)
+                | DataLoss::Named(_) => false,
             })
     }
 
@@ -124,7 +128,8 @@ impl<'a> CheckpointSelection<'a> {
             | DataLoss::Untracked { .. }
             | DataLoss::References(_)
             | DataLoss::WorkTree(_)
-            | DataLoss::Filled(_) => false,
+            | DataLoss::Filled(_)
+            | DataLoss::Named(_) => false,
         })
     }
 
@@ -166,7 +171,8 @@ impl<'a> CheckpointSelection<'a> {
             | DataLoss::Uncommitted
             | DataLoss::Untracked { .. }
             | DataLoss::WorkTree(_)
-            | DataLoss::Filled(_) => None,
+            | DataLoss::Filled(_)
+            | DataLoss::Named(_) => None,
         })
         .collect()
     }
@@ -181,7 +187,8 @@ impl<'a> CheckpointSelection<'a> {
             | DataLoss::Untracked { .. }
             | DataLoss::References(_)
             | DataLoss::WorkTree(_)
-            | DataLoss::Filled(_) => None,
+            | DataLoss::Filled(_)
+            | DataLoss::Named(_) => None,
         };
         let relevant = self.losses.iter().filter(|loss| !loss.is_detail());
         let all: Option<Vec<&str>> = relevant.map(literal).collect();

@@ -188,6 +188,7 @@ pub fn find_threat(losses: &[DataLoss], view: &dyn ProjectView) -> Option<Threat
                 | DataLoss::Overwritten(_)
                 | DataLoss::WorkTree(_)
                 | DataLoss::Filled(_)
+                | DataLoss::Named(_)
         )
     };
     losses.iter().find(relevant)?;
@@ -236,6 +237,9 @@ fn threatens(loss: &DataLoss, file: &str, all: &[DataLoss], view: &dyn ProjectVi
         }
         DataLoss::WorkTree(change) => is_in_reach(change, file, view),
         DataLoss::Filled(fill) => brings(fill, file, view),
+        DataLoss::Named(named) => {
+            covers(&named.path, file) || view.is_second_name(&named.path, file)
+        }
         DataLoss::Uncommitted | DataLoss::Untracked { .. } | DataLoss::References(_) => false,
     }
 }
@@ -260,6 +264,10 @@ fn told(loss: &DataLoss, tops: &[&str]) -> Option<(String, String)> {
         DataLoss::Filled(fill) => (
             format!("`{}` may bring along another", fill.program),
             fill_remedy(fill, tops, &names),
+        ),
+        DataLoss::Named(named) => (
+            format!("`{}` may change", named.program),
+            "read it with `cat` or `grep`; a person changes it".to_owned(),
         ),
         DataLoss::Uncommitted | DataLoss::Untracked { .. } | DataLoss::References(_) => {
             return None;

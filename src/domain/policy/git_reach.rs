@@ -395,6 +395,11 @@ pub(super) fn stays_at_head(step: &GitInvocation) -> bool {
     matches!(kind, Some(WorktreeChangeKind::Replace { words, .. }) if words.iter().all(|word| word == "HEAD" || word == "@"))
 }
 
+/// Returns whether a step moves files without writing over any.
+pub(super) fn moves_gently(step: &GitStep) -> bool {
+    step.verb == "mv" && !options(&step.args).has(&["f", "force"])
+}
+
 /// Returns whether a step gives up what was begun, with all that was done to bring it to an end.
 pub(super) fn gives_up(step: &GitInvocation) -> bool {
     let begun = ["merge", "rebase", "cherry-pick", "revert"];

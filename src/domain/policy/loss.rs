@@ -6,8 +6,8 @@
 use crate::domain::policy::{
     git_reach::{self, LostReferences, WorktreeChange, WorktreeChangeKind},
     interpretation::{CommandEffect, GitInvocation, Interpretation, SimpleCommand},
-    partial_text::is_mark,
-    resolved_path::{ResolvedPath, slashed},
+    partial_text::{is_in, is_mark},
+    resolved_path::{ResolvedPath, place_of, slashed},
     rule::EffectKind,
 };
 
@@ -31,13 +31,24 @@ pub enum DataLoss {
     WorkTree(WorktreeChange),
     /// A folder is filled with files that nobody names; told besides the others, in the same way.
     Filled(BulkWrite),
+    /// A place among the bounds of the agent, given to a program that may change it.
+    Named(NamedPath),
 }
 
 impl DataLoss {
     /// Returns whether it only tells more of a loss that stands beside it.
     pub const fn is_detail(&self) -> bool {
-        matches!(self, Self::WorkTree(_) | Self::Filled(_))
+        matches!(self, Self::WorkTree(_) | Self::Filled(_) | Self::Named(_))
     }
+}
+
+/// A path that is given to a program of which nobody here knows what it does with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedPath {
+    /// The program.
+    pub program: String,
+    /// The path, from the root.
+    pub path: String,
 }
 
 /// What fills a folder.
@@ -210,6 +221,102 @@ fn unpacked_by_code(reading: &Interpretation<'_>) -> Vec<DataLoss> {
     losses
 }
 
+/// Folders in which an agent finds what it is judged by, and what asks for that.
+const BOUNDS: [&str; 6] = [
+    ".tos",
+    ".claude",
+    ".codex",
+    ".gemini",
+    ".cursor",
+    ".opencode",
+];
+/// Programs that read what they are given, open it for a person, or are looked at by what they bring along.
+const READERS: &str = "
+cat bat batcat tac nl less more most head tail grep egrep fgrep rg ag ack ls eza exa lsd tree fd fdfind find stat wc file du test [ [[
+echo printf diff colordiff delta cmp comm md5sum sha1sum sha224sum sha256sum sha384sum sha512sum b2sum cksum sum jq yq tomlq gron
+git ln tos tos-shell realpath readlink basename dirname cd pushd popd xxd od hexdump hd strings cut sort uniq tr column fold rev awk gawk
+mawk sed source . tar gtar bsdtar zip 7z 7za rsync scp open xdg-open code subl export declare local read for case
+";
+
+/// Returns the places of the agent's bounds that programs are given of which no effect on them is known.
+fn named_paths(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
+    let mut losses = Vec::new();
+    for (at, act) in reading.acts.iter().enumerate() {
+        let program = act.program();
+        // What only starts another one is that one's.
+        let is_wrapper = reading
+            .acts
+            .iter()
+            .any(|other| other.via.iter().any(|via| via == program));
+        if is_in(READERS, program) || is_wrapper {
+            continue;
+        }
+        for pair in act.words.windows(2) {
+            let [before, word] = pair else { continue };
+            let Some(path) = bound_place(before, word, act, reading) else {
+                continue;
+            };
+            let is_known = reading
+                .effects
+                .iter()
+                .any(|(of, effect)| *of == at && is_about(effect, &path));
+            if !is_known {
+                let program = program.to_owned();
+                losses.push(PolicyLoss::Named(NamedPath { program, path }));
+            }
+        }
+    }
+    losses
+}
+
+/// Returns the place among the bounds that a word names, where it is not left out by it.
+fn bound_place(
+    before: &str,
+    word: &str,
+    act: &SimpleCommand,
+    reading: &Interpretation<'_>,
+) -> Option<String> {
+    const LEAVES_OUT: [&str; 5] = ["exclude", "ignore", "skip", "omit", "not"];
+    let (option, value) = match word.split_once('=') {
+        Some((option, value)) if option.starts_with('-') => (option, value),
+        _ if word.starts_with('-') => return None,
+        _ if before.starts_with('-') => (before, word),
+        _ => ("", word),
+    };
+    let folder = act.folder.as_deref().unwrap_or_default();
+    let is_name = !value.contains(|c: char| c.is_whitespace() || "!(){}'\"".contains(c));
+    if !is_name
+        || !BOUNDS
+            .iter()
+            .any(|bound| value.contains(bound) || folder.contains(bound))
+        || LEAVES_OUT.iter().any(|word| option.contains(word))
+    {
+        return None;
+    }
+    let place = place_of(value, act.folder.as_deref(), reading.world);
+    let ResolvedPath::Inside(path) = place else {
+        return None;
+    };
+    let (top, rest) = path.split_once('/').unwrap_or((&path, ""));
+    // A folder as the value of an option may as well be left out by it.
+    (BOUNDS.contains(&top) && (!rest.is_empty() || option.is_empty())).then_some(path)
+}
+
+/// Returns whether an effect is about a place, or a folder it lies in or holds.
+fn is_about(effect: &CommandEffect, path: &str) -> bool {
+    match effect {
+        CommandEffect::Read(ResolvedPath::Inside(own))
+        | CommandEffect::Write(ResolvedPath::Inside(own))
+        | CommandEffect::Delete(ResolvedPath::Inside(own)) => {
+            own.starts_with(path) || path.starts_with(own.as_str())
+        }
+        CommandEffect::Read(_)
+        | CommandEffect::Write(_)
+        | CommandEffect::Delete(_)
+        | CommandEffect::Does(..) => false,
+    }
+}
+
 /// Returns what was read would lose inside the root.
 pub(super) fn losses_of(reading: &Interpretation<'_>) -> Vec<DataLoss> {
     let none = SimpleCommand::default();
@@ -237,6 +344,7 @@ pub(super) fn losses_of(reading: &Interpretation<'_>) -> Vec<DataLoss> {
     for loss in tree_changes(reading)
         .into_iter()
         .chain(unpacked_by_code(reading))
+        .chain(named_paths(reading))
     {
         // Each change stays: their order tells what git knows when the next one runs.
         if matches!(loss, DataLoss::WorkTree(_)) || !losses.contains(&loss) {
@@ -288,6 +396,8 @@ fn of_effect(
     match effect {
         // A folder that is there already stays as it is.
         CommandEffect::Write(_) if act.program() == "mkdir" => Vec::new(),
+        // Nor what git finds in its way.
+        CommandEffect::Write(_) if step.is_some_and(git_reach::moves_gently) => Vec::new(),
         CommandEffect::Delete(ResolvedPath::Inside(path)) => {
             vec![DataLoss::Removed(path.clone())]
         }

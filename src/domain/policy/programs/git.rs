@@ -196,7 +196,8 @@ impl ShellInterpreter<'_, '_> {
                     "git apply --reverse throws changes away",
                 );
             }
-            "apply" | "am" | "checkout-index" => {}
+            "checkout-index" => self.git_checkout_index(args),
+            "apply" | "am" => {}
             "diff" | "blame" | "show" | "cat-file" => {
                 for file in args.iter().filter(|arg| !arg.starts_with('-')) {
                     if file.contains('/') || file.starts_with('~') {
@@ -273,7 +274,7 @@ impl ShellInterpreter<'_, '_> {
     /// Looks at `git mv`, which writes over what is there only where it is told to.
     fn git_move(&mut self, args: &[String]) {
         let options = Options::parse(args, "", &[]);
-        if options.has(&["n", "dry-run"]) || !options.has(&["f", "force"]) {
+        if options.has(&["n", "dry-run"]) {
             return;
         }
         if let Some((target, sources)) = options.rest.split_last() {
@@ -282,6 +283,20 @@ impl ShellInterpreter<'_, '_> {
                 let name = base_name(source);
                 self.writes(&format!("{}/{name}", target.trim_end_matches('/')));
             }
+        }
+    }
+
+    /// Looks at `git checkout-index`, which can put files somewhere else.
+    fn git_checkout_index(&mut self, args: &[String]) {
+        let options = Options::parse(args, "", &["prefix", "stage"]);
+        let Some(prefix) = options.value("prefix").map(str::to_owned) else {
+            return;
+        };
+        for file in &options.rest {
+            self.writes(&format!("{prefix}{file}"));
+        }
+        if options.rest.is_empty() {
+            self.writes(prefix.trim_end_matches('/'));
         }
     }
 

@@ -85,6 +85,12 @@ impl ShellInterpreter<'_, '_> {
             );
             return;
         }
+        if forgets(&lower, value) {
+            self.reading.does(
+                EffectTrait::GitDestructive,
+                "git gc removes lost commits for good",
+            );
+        }
         if runs(&lower) && !["true", "false", "", "cat", "less", "store", "cache"].contains(&value)
         {
             let code = value.strip_prefix('!').unwrap_or(value);
@@ -184,6 +190,20 @@ impl ShellInterpreter<'_, '_> {
             );
         }
     }
+}
+
+/// Returns whether a setting makes git forget soon what nothing leads to any more, or overwrite references with each fetch.
+fn forgets(key: &str, value: &str) -> bool {
+    let is_long = ["never", "false", "day", "week", "month", "year"]
+        .iter()
+        .any(|word| value.contains(word));
+    let expires = key.starts_with("gc.") && key.contains("expire") && !is_long;
+    let overwrites = key.starts_with("remote.")
+        && key.rsplit('.').next() == Some("fetch")
+        && (value.contains(":refs/heads")
+            || value.contains(":refs/*")
+            || value.contains("refs/tos"));
+    expires || overwrites
 }
 
 /// Returns whether git runs the value of a setting.

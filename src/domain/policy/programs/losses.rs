@@ -5,6 +5,16 @@ use crate::domain::policy::{
     rule::EffectKind, shell::ShellInterpreter,
 };
 
+/// Commands of git that write references they are told by name.
+const WRITES_REFERENCES: [&str; 7] = [
+    "fetch",
+    "fetch-pack",
+    "pull",
+    "push",
+    "send-pack",
+    "symbolic-ref",
+    "update-ref",
+];
 /// What stands behind a loss in a repository that is not the root's.
 const ELSEWHERE: &str = " in another folder";
 
@@ -65,7 +75,14 @@ pub(super) fn git_loses(verb: &str, args: &[String]) -> Option<&'static str> {
     let has = |names: &[&str]| options.has(names);
     let rest: Vec<&str> = options.rest.iter().map(String::as_str).collect();
     let first = rest.first().copied().unwrap_or("");
+    if WRITES_REFERENCES.contains(&verb) && args.iter().any(|arg| arg.contains("refs/tos")) {
+        return Some("git changes what tos has kept");
+    }
     match verb {
+        "fetch" | "pull" => fetch_loses(&options, &rest),
+        "remote" if first == "add" && args.iter().any(|arg| arg.starts_with("--mirror")) => {
+            Some("git remote makes each fetch overwrite references")
+        }
         "reset" if has(&["hard", "merge", "keep"]) => Some("git reset throws changes away"),
         "checkout" => checkout_loses(args, &options, &rest),
         "switch" if has(&["f", "force", "discard-changes"]) || (has(&["C", "force-create"])) => {
@@ -136,10 +153,22 @@ pub(super) fn git_loses(verb: &str, args: &[String]) -> Option<&'static str> {
     }
 }
 
-/// Returns whether what is fetched replaces a branch of this repository, whatever commits it has.
-fn forces_branch(spec: &str) -> bool {
-    let target = spec.strip_prefix('+').and_then(|spec| spec.split_once(':'));
-    target.is_some_and(|(_, target)| !target.starts_with("refs/remotes/") && !target.is_empty())
+/// What brings references in may write over those that are there, and prune the rest.
+fn fetch_loses(options: &Options, rest: &[&str]) -> Option<&'static str> {
+    let is_forced = options.has(&["f", "force"]);
+    let prunes = options.has(&["p", "prune"]);
+    rest.iter().find_map(|word| {
+        let (_, into) = word.split_once(':')?;
+        if into.is_empty() || into.starts_with("refs/remotes/") {
+            return None;
+        }
+        let is_forced = is_forced || word.starts_with('+');
+        if into.contains('*') && (is_forced || prunes) {
+            Some("git fetch overwrites and removes references")
+        } else {
+            is_forced.then_some("git fetch moves a branch away from its commits")
+        }
+    })
 }
 
 fn checkout_loses(args: &[String], options: &Options, rest: &[&str]) -> Option<&'static str> {

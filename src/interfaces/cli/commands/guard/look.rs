@@ -140,7 +140,7 @@ fn said(loss: &DataLoss) -> Option<String> {
                 names.join(", ")
             }
         },
-        DataLoss::WorkTree(_) | DataLoss::Filled(_) => return None,
+        DataLoss::WorkTree(_) | DataLoss::Filled(_) | DataLoss::Named(_) => return None,
     })
 }
 
