@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tos::domain::{
     board::{
         Board, BoardSettings, Effect, EventKind, FailureKind, Fence, Input, KeptCommit,
-        MergeOutcome, Part, ProcessName, RunOutcome, TaskEvent, TaskSpec, TaskStatus, Verdict,
+        MergeOutcome, Controller, ProcessName, RunOutcome, TaskEvent, TaskSpec, TaskStatus, Verdict,
     },
     cluster::{Delivery, Holder, Refused, batch_id, delivered, refused},
 };
@@ -19,7 +19,7 @@ use crate::{
 const SECOND: Time = 1000;
 /// How long a worker may be silent.
 const LEASE: Time = 9 * SECOND;
-const BEAT: Time = LEASE / 6;
+const HEARTBEAT_INTERVAL: Time = LEASE / 6;
 /// How long the leader's key lives.
 const KEY: Time = LEASE / 3;
 /// How often a message is sent in all before it counts as unavailable.
@@ -409,7 +409,7 @@ impl World {
     }
 
     fn wake_parts(&mut self, index: usize) -> Step {
-        for part in Part::ALL {
+        for part in Controller::ALL {
             for _ in 0..20 {
                 let Some(lead) = &self.controllers[index].lead else {
                     return Ok(());
@@ -784,7 +784,7 @@ impl World {
             let Some((order, holder, next)) = lead.waiting.get_mut(&fence) else {
                 continue;
             };
-            *next = now + BEAT;
+            *next = now + HEARTBEAT_INTERVAL;
             let order = order.clone();
             let gone = asked.ok().and_then(|seen| holder.seen(seen));
             if gone.is_some() && !deaf {
@@ -905,7 +905,7 @@ impl World {
             order,
             message,
             ends: now + SECOND + self.chance.below(40 * SECOND),
-            beats: now + BEAT,
+            beats: now + HEARTBEAT_INTERVAL,
             stopped: false,
         });
         Ok(())
@@ -918,7 +918,7 @@ impl World {
         };
         let (order, message) = (job.order.clone(), job.message.clone());
         if now >= job.beats {
-            job.beats = now + BEAT;
+            job.beats = now + HEARTBEAT_INTERVAL;
             drop(self.server.ask(&name, now, |server| {
                 server.beat(order.fence, &name, now + LEASE);
                 server.orders.progress(&message, now + LEASE);

@@ -231,7 +231,7 @@ impl NatsDispatcher {
             cluster.lease,
         ))?;
         let said = cluster.client.subscribe(cluster.subject("line.*"));
-        let said = cluster.wait(said).map_err(|error| error.to_string())?;
+        let said = cluster.block_on(said).map_err(|error| error.to_string())?;
         drop(cluster.spawn(look_on(said, Arc::clone(&waiting))));
         drop(cluster.spawn(take_results(results, Arc::clone(&waiting))));
         let (sender, beats) = watch::channel(BTreeSet::new());

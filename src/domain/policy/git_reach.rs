@@ -396,7 +396,7 @@ pub(super) fn stays_at_head(step: &GitInvocation) -> bool {
 }
 
 /// Returns whether a step moves files without writing over any.
-pub(super) fn moves_gently(step: &GitStep) -> bool {
+pub(super) fn moves_gently(step: &GitInvocation) -> bool {
     step.verb == "mv" && !options(&step.args).has(&["f", "force"])
 }
 

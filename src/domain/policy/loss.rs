@@ -7,7 +7,7 @@ use crate::domain::policy::{
     git_reach::{self, LostReferences, WorktreeChange, WorktreeChangeKind},
     interpretation::{CommandEffect, GitInvocation, Interpretation, SimpleCommand},
     partial_text::{is_in, is_mark},
-    resolved_path::{ResolvedPath, place_of, slashed},
+    resolved_path::{ResolvedPath, resolve_word, slashed},
     rule::EffectKind,
 };
 
@@ -239,7 +239,7 @@ mawk sed source . tar gtar bsdtar zip 7z 7za rsync scp open xdg-open code subl e
 ";
 
 /// Returns the places of the agent's bounds that programs are given of which no effect on them is known.
-fn named_paths(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
+fn named_paths(reading: &Interpretation<'_>) -> Vec<DataLoss> {
     let mut losses = Vec::new();
     for (at, act) in reading.acts.iter().enumerate() {
         let program = act.program();
@@ -262,7 +262,7 @@ fn named_paths(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
                 .any(|(of, effect)| *of == at && is_about(effect, &path));
             if !is_known {
                 let program = program.to_owned();
-                losses.push(PolicyLoss::Named(NamedPath { program, path }));
+                losses.push(DataLoss::Named(NamedPath { program, path }));
             }
         }
     }
@@ -293,7 +293,7 @@ fn bound_place(
     {
         return None;
     }
-    let place = place_of(value, act.folder.as_deref(), reading.world);
+    let place = resolve_word(value, act.folder.as_deref(), reading.world);
     let ResolvedPath::Inside(path) = place else {
         return None;
     };

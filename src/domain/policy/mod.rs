@@ -31,7 +31,7 @@ pub use context::{FilesystemView, ParseOutcome, PolicyContext};
 pub use git_reach::{LostReferences, WorktreeChange, WorktreeChangeKind};
 pub use git_use::GitUse;
 pub use judge::{Error, FileAccess, Policy};
-pub use loss::{BulkWrite, BulkWriteKind, NamedPath, DataLoss};
+pub use loss::{BulkWrite, BulkWriteKind, DataLoss, NamedPath};
 pub use rule::{EffectKind, PolicyPreset, PolicyRule, RuleExample};
 pub use shell::parse_unbounded;
 pub use verdict::{Decision, PolicyFinding, PolicyVerdict};

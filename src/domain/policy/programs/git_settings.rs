@@ -87,7 +87,7 @@ impl ShellInterpreter<'_, '_> {
         }
         if forgets(&lower, value) {
             self.reading.does(
-                EffectTrait::GitDestructive,
+                EffectKind::GitDestructive,
                 "git gc removes lost commits for good",
             );
         }

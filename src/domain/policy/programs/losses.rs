@@ -138,9 +138,6 @@ pub(super) fn git_loses(verb: &str, args: &[String]) -> Option<&'static str> {
             Some("git submodule removes a folder with changes")
         }
         "push" => push_loses(&options, &rest),
-        "fetch" | "pull" if rest.iter().any(|spec| forces_branch(spec)) => {
-            Some("git fetch moves branches away from their commits")
-        }
         "remote" if ["remove", "rm", "prune"].contains(&first) && !has(&["n", "dry-run"]) => {
             Some("git remote forgets what another machine holds")
         }
