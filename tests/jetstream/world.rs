@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tos::domain::{
     board::{
         Board, BoardSettings, Effect, EventKind, FailureKind, Fence, Input, KeptCommit,
-        MergeOutcome, Controller, ProcessName, RunOutcome, TaskEvent, TaskSpec, TaskStatus, Verdict,
+        MergeOutcome, Controller as BoardController, ProcessName, RunOutcome, TaskEvent, TaskSpec, TaskStatus, Verdict,
     },
     cluster::{Delivery, Holder, Refused, batch_id, delivered, refused},
 };
@@ -409,7 +409,7 @@ impl World {
     }
 
     fn wake_parts(&mut self, index: usize) -> Step {
-        for part in Controller::ALL {
+        for part in BoardController::ALL {
             for _ in 0..20 {
                 let Some(lead) = &self.controllers[index].lead else {
                     return Ok(());
