@@ -209,6 +209,39 @@ fn changes_that_are_not_committed_come_back_whatever_threw_them_away() {
 }
 
 #[test]
+fn an_ignored_file_that_is_written_over_by_name_comes_back() {
+    let bench = Bench::new();
+    for (path, command) in [
+        ("data/.env", "echo > data/.env"),
+        ("data/keys.json", "cp a.txt data/keys.json"),
+    ] {
+        bench.write(path, "the only copy\n");
+        let told = bench.claude(command);
+        assert!(
+            told.stdout.contains("tos guard undo"),
+            "{command}: {told:?}"
+        );
+        bench.run(command);
+    }
+    let input = serde_json::json!({ "file_path": bench.root.join("data/.env"), "content": "x" });
+    bench.write("data/.env", "the next one\n");
+    let told = bench.tool(&bench.root, "default", "Write", &input);
+    assert!(told.stdout.contains("tos guard undo 3"), "{told:?}");
+    assert_eq!(bench.tos(&["guard", "undo", "1"]).code, Some(0));
+    assert_eq!(bench.read("data/.env").as_deref(), Some("the only copy\n"));
+    // What programs write again and again is nobody's work.
+    bench.write("build.log", "x");
+    bench.write("node_modules/x.js", "x");
+    for command in [
+        "echo > build.log",
+        "echo > node_modules/x.js",
+        "echo > new.txt",
+    ] {
+        assert_eq!(bench.claude(command).stdout, "", "{command}");
+    }
+}
+
+#[test]
 fn a_conflict_that_was_solved_comes_back_when_it_is_given_up() {
     let bench = Bench::new();
     bench.git(&["checkout", "-q", "-b", "other"]);

@@ -156,6 +156,22 @@ impl<'a> CheckpointSelection<'a> {
         })
     }
 
+    /// Returns the files that are written over by their own names, and are nothing that comes again by itself: of these an ignored
+    /// one is held, too, for nobody else has it.
+    pub fn written_by_name(&self) -> impl Iterator<Item = &'a str> {
+        self.losses.iter().filter_map(|loss| match loss {
+            PolicyLoss::Overwritten(path) if is_written_by_hand(path) => Some(path.as_str()),
+            PolicyLoss::Overwritten(_)
+            | PolicyLoss::Removed(_)
+            | PolicyLoss::Uncommitted
+            | PolicyLoss::Untracked { .. }
+            | PolicyLoss::References(_)
+            | PolicyLoss::WorkTree(_)
+            | PolicyLoss::Filled(_)
+            | PolicyLoss::Named(_) => None,
+        })
+    }
+
     /// Returns whether what is staged would be lost as well.
     pub fn wants_index(&self) -> bool {
         self.losses.contains(&DataLoss::Uncommitted)
@@ -199,6 +215,20 @@ impl<'a> CheckpointSelection<'a> {
 /// Returns whether a path is, or lies in, the folder of tos.
 fn is_own(path: &str) -> bool {
     path.split('/').next() == Some(TOS_FOLDER)
+}
+
+/// Ends of names of what programs write again and again.
+const WRITTEN_AGAIN: [&str; 12] = [
+    ".log", ".tmp", ".temp", ".out", ".pid", ".lock", ".cache", ".o", ".pyc", ".class", ".d",
+    ".swp",
+];
+
+/// Returns whether a path is one file, and by its name no output of a program.
+fn is_written_by_hand(path: &str) -> bool {
+    let is_one = !path.is_empty() && !path.contains(['*', '?', '[']);
+    is_one
+        && !path.split('/').any(is_rebuilt)
+        && !WRITTEN_AGAIN.iter().any(|end| path.ends_with(end))
 }
 
 /// Returns whether a folder that git ignores is filled again by a tool.

@@ -43,6 +43,8 @@ const RUN_RECORDS: [&str; 5] = [
     "archive",
 ];
 
+/// The most bytes of an ignored file that is held when it is written over.
+const WRITTEN: u64 = 1 << 20;
 /// The bits of a mode that are rights.
 pub(super) const PERMISSION_BITS: u32 = 0o7777;
 
@@ -62,6 +64,7 @@ pub(super) fn blocking_collect(
     };
     if store.is_project {
         found.by_git(&store.git)?;
+        found.written_over(&store.git)?;
         found.folders_by_disk("", &tracked_folders(&store.git)?)?;
     } else {
         found.by_disk("", GitFileStatus::Untracked)?;
@@ -267,6 +270,21 @@ impl Found<'_> {
         if self.selection.wants_ignored() {
             for path in literal {
                 self.unseen(git, path, &entries)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds ignored files that are written over by their own names, where they are no more than a person writes.
+    fn written_over(&mut self, git: &Repository) -> Result<()> {
+        let selection = self.selection;
+        for path in selection.written_by_name() {
+            let place = self.root.join(path);
+            let is_small = place
+                .symlink_metadata()
+                .is_ok_and(|data| data.is_file() && data.size() <= WRITTEN);
+            if is_small && git.is_path_ignored(path).unwrap_or(false) && !is_tracked(git, path) {
+                self.take(path.as_bytes())?;
             }
         }
         Ok(())
