@@ -57,6 +57,9 @@ pub trait RunDispatcher: Send + Sync {
     fn keep_tip(&self, branch: &str, commit: &str) -> BoxFuture<'static, Result<(), Error>>;
 }
 
+/// Commits of branches, the newest last.
+pub type BranchCommits = BTreeMap<String, Vec<String>>;
+
 /// The right to lead.
 pub struct LeadershipGuard {
     /// Completes with the reason when the right is lost, or when this controller cannot use it any more.
@@ -85,9 +88,9 @@ pub trait ClusterMember: Send + Sync {
     /// Opens the controller's side of the queue. Blocks.
     fn runs(&self) -> Result<Arc<dyn RunDispatcher>, Error>;
 
-    /// Brings the commits here that branches of the board stand at: those that `known` names, and for other branches what was kept last.
-    /// Blocks.
-    fn tips(&self, known: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Error>;
+    /// Brings the commits here that the board brought to its branches last: those that `known` names, and for other branches what was
+    /// kept last. Blocks.
+    fn tips(&self, known: BranchCommits) -> Result<BranchCommits, Error>;
 
     /// Opens a worker's side of the queue; `notices` is given what the person there has to know. Blocks.
     fn orders(&self, card: WorkerInfo, notices: LineSink) -> Result<Arc<dyn OrderQueue>, Error>;

@@ -1,7 +1,6 @@
 //! One process on a cluster: what the ports ask of NATS, opened when it is needed.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -30,7 +29,7 @@ use crate::{
     ports::{
         BoxFuture,
         board_store::BoardStore,
-        cluster::{ClusterMember, Error, LeadershipGuard, LineSink, OrderQueue, RunDispatcher},
+        cluster::{BranchCommits, ClusterMember, Error, LeadershipGuard, LineSink, OrderQueue, RunDispatcher},
         plan_work::{PlanMember, PlanTaskQueue, RemoteTasks},
     },
 };
@@ -120,7 +119,7 @@ impl ClusterMember for NatsMember {
         Ok(Arc::new(runs))
     }
 
-    fn tips(&self, known: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Error> {
+    fn tips(&self, known: BranchCommits) -> Result<BranchCommits, Error> {
         let tips = || {
             self.cluster.block_on(async {
                 let code = CodeStore::open(&self.cluster, self.bundles()).await?;

@@ -5,14 +5,14 @@
 //! runs on threads that may block.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use super::{blobs::Blobs, connection::NatsConnection};
-use crate::adapters::git::bundle::GitBundles;
+use crate::{adapters::git::bundle::GitBundles, ports::cluster::BranchCommits};
 
 /// After how many bundles upon each other a whole one is written.
 const CHAIN: u32 = 40;
@@ -110,10 +110,7 @@ impl CodeStore {
     }
 
     /// Brings the commits here that branches of the board stand at: branch and commit.
-    pub(super) async fn fetch_tips(
-        &self,
-        known: &BTreeMap<String, String>,
-    ) -> Result<BTreeMap<String, String>, String> {
+    pub(super) async fn fetch_tips(&self, known: &BranchCommits) -> Result<BranchCommits, String> {
         let mut tips = known.clone();
         for info in self.tips.list().await? {
             let description = info.description.unwrap_or_default();
@@ -121,10 +118,10 @@ impl CodeStore {
             if let Some((commit, branch)) = description.split_once(' ')
                 && !known.contains_key(branch)
             {
-                tips.insert(branch.to_owned(), commit.to_owned());
+                tips.insert(branch.to_owned(), vec![commit.to_owned()]);
             }
         }
-        for commit in tips.values() {
+        for commit in tips.values().flatten() {
             self.bring(commit).await?;
         }
         Ok(tips)

@@ -9,6 +9,9 @@ use super::{
     TaskStatus,
 };
 
+/// How many commits of a branch are told.
+const MERGED_LAST: usize = 20;
+
 impl Board {
     /// Returns the name of the agent that works on a task: its own, or that of the settings; empty = the usual one.
     pub fn agent_of<'a>(&'a self, task: &'a super::Task) -> &'a str {
@@ -82,16 +85,25 @@ impl Board {
         self.merges.values().map(AsRef::as_ref)
     }
 
-    /// Returns the commits that branches stand at, as far as the board moved them; an empty name is the branch of the checkout.
-    pub fn branch_tips(&self) -> BTreeMap<String, String> {
+    /// Returns the commits that the board brought to branches last, the newest last; an empty name is the branch of the checkout.
+    ///
+    /// The newest need not be where the branch stands: what was on it already is merged without moving it.
+    pub fn merged_last(&self) -> BTreeMap<String, Vec<String>> {
         let mut merged: Vec<_> = self
             .merges()
             .filter(|merge| merge.status == MergeStatus::Merged && merge.pull_request.is_none())
             .collect();
         merged.sort_by_key(|merge| (merge.finished_at, merge.id));
-        let tips = merged.into_iter();
-        tips.map(|merge| (merge.branch.clone(), merge.commit.clone()))
-            .collect()
+        let mut last: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for merge in merged {
+            let commits = last.entry(merge.branch.clone()).or_default();
+            commits.retain(|known| *known != merge.commit);
+            commits.push(merge.commit.clone());
+            if commits.len() > MERGED_LAST {
+                commits.remove(0);
+            }
+        }
+        last
     }
 
     /// Returns the entries that still have their place in the queue.

@@ -144,3 +144,18 @@ fn an_attempt_that_goes_on_on_another_machine_outlives_its_service() {
     bench.commit(kept_on, "c1");
     assert!(bench.board.live_runs().all(|run| run.task != kept_on));
 }
+
+#[test]
+fn what_was_on_a_branch_already_is_not_taken_for_where_it_stands() {
+    let mut bench = Bench::new();
+    for (commit, base, merged) in [("c1", "b", "m1"), ("c2", "m1", "m2"), ("c3", "m2", "m1")] {
+        let task = bench.add(TaskSpec::default());
+        bench.commit(task, commit);
+        bench.approve(task, base, merged);
+        bench.publish(task, MergeOutcome::Merged);
+        bench.now += SECOND;
+    }
+    // A controller that takes over goes through these; m1 is no step back from m2 for it.
+    let last: Vec<_> = bench.board.merged_last().into_values().collect();
+    assert_eq!(last, [["m2", "m1"]]);
+}

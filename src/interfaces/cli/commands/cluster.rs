@@ -1,9 +1,6 @@
 //! `tos serve --nats`: becomes the controller of a board on a cluster, or waits until it is.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
@@ -21,7 +18,7 @@ use crate::{
         BoxFuture,
         board_store::BoardStore,
         branch_merges::BranchMerges,
-        cluster::{ClusterMember, Error, RunDispatcher},
+        cluster::{BranchCommits, ClusterMember, Error, RunDispatcher},
     },
 };
 
@@ -87,7 +84,7 @@ pub(super) fn open_board(
     let mut store = joined.store()?;
     let (known, _) = store.load().map_err(|error| CliError::NotDone(error.0))?;
     let board = services.board_services(global, Some(store))?;
-    let remote = joined.runs(known.branch_tips(), &*board.merges, printer)?;
+    let remote = joined.runs(known.merged_last(), &*board.merges, printer)?;
     Ok((board, Some(remote)))
 }
 
@@ -105,38 +102,49 @@ impl ClusterLeadership {
     /// Opens the queue, and brings the branches here to where the last controller left them.
     fn runs(
         &self,
-        known: BTreeMap<String, String>,
+        known: BranchCommits,
         merges: &dyn BranchMerges,
         printer: &Printer,
     ) -> Result<Arc<dyn RunDispatcher>, CliError> {
-        let mut by_name = BTreeMap::new();
-        for (branch, commit) in known {
+        let mut by_name = BranchCommits::new();
+        for (branch, commits) in known {
             let named = if branch.is_empty() {
                 merges.current_branch()
             } else {
                 Ok(branch)
             };
-            by_name.insert(named.map_err(|error| CliError::NotDone(error.0))?, commit);
+            by_name.insert(named.map_err(|error| CliError::NotDone(error.0))?, commits);
         }
-        for (branch, commit) in self.member.tips(by_name).map_err(told)? {
-            let tip = merges
-                .tip(&branch)
-                .map_err(|error| CliError::NotDone(error.0))?;
-            if tip == commit {
-                continue;
+        for (branch, commits) in self.member.tips(by_name).map_err(told)? {
+            for commit in commits {
+                brought(merges, &branch, &commit, printer)?;
             }
-            match merges.update_branch(&branch, &tip, &commit) {
-                MergeOutcome::Merged => {}
-                other => {
-                    return Err(CliError::NotDone(format!(
-                        "{branch} stands at {tip} here and at {commit} on the board, and cannot be moved there ({other:?}); make the checkout clean and the branch an ancestor"
-                    )));
-                }
-            }
-            printer.note(&format!("{branch} is at {commit} now, as the board has it"));
         }
         self.member.runs().map_err(told)
     }
+}
+
+/// Brings a branch here to a commit that the board has on it, unless it is there already.
+fn brought(
+    merges: &dyn BranchMerges,
+    branch: &str,
+    commit: &str,
+    printer: &Printer,
+) -> Result<(), CliError> {
+    let tip = merges.tip(branch);
+    let tip = tip.map_err(|error| CliError::NotDone(error.0))?;
+    match merges.publish(branch, &tip, commit) {
+        MergeOutcome::Merged => {}
+        other => {
+            return Err(CliError::NotDone(format!(
+                "{branch} stands at {tip} here and at {commit} on the board, and cannot be moved there ({other:?}); make the checkout clean and the branch an ancestor"
+            )));
+        }
+    }
+    if merges.tip(branch).is_ok_and(|now| now != tip) {
+        printer.note(&format!("{branch} is at {commit} now, as the board has it"));
+    }
+    Ok(())
 }
 
 /// Returns a stop that also comes when the right to lead is lost, and why it was.
