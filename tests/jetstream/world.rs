@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tos::domain::{
     board::{
-        Board, BoardSettings, Effect, EventKind, FailureKind, Fence, Input, KeptCommit,
-        MergeOutcome, Controller as BoardController, ProcessName, RunOutcome, TaskEvent, TaskSpec, TaskStatus, Verdict,
+        Board, BoardSettings, Controller as BoardController, Effect, EventKind, FailureKind, Fence,
+        Input, KeptCommit, MergeOutcome, ProcessName, RunOutcome, TaskEvent, TaskSpec, TaskStatus,
+        Verdict,
     },
     cluster::{Delivery, Holder, Refused, batch_id, delivered, refused},
 };

@@ -29,7 +29,10 @@ use crate::{
     ports::{
         BoxFuture,
         board_store::BoardStore,
-        cluster::{BranchCommits, ClusterMember, Error, LeadershipGuard, LineSink, OrderQueue, RunDispatcher},
+        cluster::{
+            BranchCommits, ClusterMember, Error, LeadershipGuard, LineSink, OrderQueue,
+            RunDispatcher,
+        },
         plan_work::{PlanMember, PlanTaskQueue, RemoteTasks},
     },
 };

@@ -160,15 +160,15 @@ impl<'a> CheckpointSelection<'a> {
     /// one is held, too, for nobody else has it.
     pub fn written_by_name(&self) -> impl Iterator<Item = &'a str> {
         self.losses.iter().filter_map(|loss| match loss {
-            PolicyLoss::Overwritten(path) if is_written_by_hand(path) => Some(path.as_str()),
-            PolicyLoss::Overwritten(_)
-            | PolicyLoss::Removed(_)
-            | PolicyLoss::Uncommitted
-            | PolicyLoss::Untracked { .. }
-            | PolicyLoss::References(_)
-            | PolicyLoss::WorkTree(_)
-            | PolicyLoss::Filled(_)
-            | PolicyLoss::Named(_) => None,
+            DataLoss::Overwritten(path) if is_written_by_hand(path) => Some(path.as_str()),
+            DataLoss::Overwritten(_)
+            | DataLoss::Removed(_)
+            | DataLoss::Uncommitted
+            | DataLoss::Untracked { .. }
+            | DataLoss::References(_)
+            | DataLoss::WorkTree(_)
+            | DataLoss::Filled(_)
+            | DataLoss::Named(_) => None,
         })
     }
 
@@ -227,7 +227,7 @@ const WRITTEN_AGAIN: [&str; 12] = [
 fn is_written_by_hand(path: &str) -> bool {
     let is_one = !path.is_empty() && !path.contains(['*', '?', '[']);
     is_one
-        && !path.split('/').any(is_rebuilt)
+        && !path.split('/').any(is_rebuildable)
         && !WRITTEN_AGAIN.iter().any(|end| path.ends_with(end))
 }
 

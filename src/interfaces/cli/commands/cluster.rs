@@ -133,7 +133,7 @@ fn brought(
 ) -> Result<(), CliError> {
     let tip = merges.tip(branch);
     let tip = tip.map_err(|error| CliError::NotDone(error.0))?;
-    match merges.publish(branch, &tip, commit) {
+    match merges.update_branch(branch, &tip, commit) {
         MergeOutcome::Merged => {}
         other => {
             return Err(CliError::NotDone(format!(
