@@ -79,7 +79,9 @@ pub(super) fn git_loses(verb: &str, args: &[String]) -> Option<&'static str> {
         return Some("git changes what tos has kept");
     }
     match verb {
-        "fetch" | "pull" => fetch_loses(&options, &rest),
+        "fetch" | "pull" if overwrites_references(&options, &rest) => {
+            Some("git fetch overwrites and removes references")
+        }
         "remote" if first == "add" && args.iter().any(|arg| arg.starts_with("--mirror")) => {
             Some("git remote makes each fetch overwrite references")
         }
@@ -150,24 +152,6 @@ pub(super) fn git_loses(verb: &str, args: &[String]) -> Option<&'static str> {
     }
 }
 
-/// What brings references in may write over those that are there, and prune the rest.
-fn fetch_loses(options: &Options, rest: &[&str]) -> Option<&'static str> {
-    let is_forced = options.has(&["f", "force"]);
-    let prunes = options.has(&["p", "prune"]);
-    rest.iter().find_map(|word| {
-        let (_, into) = word.split_once(':')?;
-        if into.is_empty() || into.starts_with("refs/remotes/") {
-            return None;
-        }
-        let is_forced = is_forced || word.starts_with('+');
-        if into.contains('*') && (is_forced || prunes) {
-            Some("git fetch overwrites and removes references")
-        } else {
-            is_forced.then_some("git fetch moves a branch away from its commits")
-        }
-    })
-}
-
 fn checkout_loses(args: &[String], options: &Options, rest: &[&str]) -> Option<&'static str> {
     const WHY: Option<&str> = Some("git checkout throws changes away");
     let forced = options.given.iter().any(|(name, _)| {
@@ -232,4 +216,17 @@ fn push_loses(options: &Options, rest: &[&str]) -> Option<&'static str> {
         .skip(1)
         .any(|word| word.starts_with('+') || word.starts_with(':'));
     (forced || mapped).then_some("git push overwrites or removes what another machine holds")
+}
+
+/// Returns whether what is brought in writes over references of this repository, or prunes them away.
+fn overwrites_references(options: &Options, rest: &[&str]) -> bool {
+    let is_forced = options.has(&["f", "force"]);
+    let prunes = options.has(&["p", "prune"]);
+    // The first word is where it comes from.
+    rest.iter().skip(1).any(|word| {
+        let into = word.split_once(':').map_or("", |(_, into)| into);
+        let is_own = into.is_empty() || into.starts_with("refs/remotes/");
+        let is_forced = is_forced || word.starts_with('+');
+        !is_own && (is_forced || prunes && into.contains('*'))
+    })
 }
