@@ -554,7 +554,8 @@ fn pages(service: &Service) {
 fn rest(service: &Service) {
     let bearer = format!("Authorization: Bearer {}\r\n", service.token);
     let _follower = service.send("GET", "/events", &bearer, "");
-    std::thread::sleep(Duration::from_secs(5));
+    // Within a minute what nobody uses is given back.
+    std::thread::sleep(Duration::from_secs(70));
     let (begin, used) = (Instant::now(), service.used());
     std::thread::sleep(Duration::from_secs(30));
     let share = service.used().saturating_sub(used).as_secs_f64() / begin.elapsed().as_secs_f64();

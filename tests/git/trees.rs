@@ -3,12 +3,12 @@
 use std::{fs, path::PathBuf};
 
 use tos::{
-    adapters::git::{GitCheckpoints, options::Options},
+    adapters::git::{GitCheckpoints, GitWorktrees, options::Options},
     domain::checkpoint::{
         CheckpointError, CheckpointReport, CheckpointRequest, RollbackReport, RollbackRequest,
         UndoReport,
     },
-    ports::checkpoints::Checkpoints,
+    ports::{checkpoints::Checkpoints, worktrees::Worktrees as _},
 };
 
 use crate::support::{Repo, block_on, git_in};
@@ -245,4 +245,24 @@ fn a_work_tree_with_an_odd_name_has_refs_that_git_accepts() {
         "refs/tos/trees/a%20b%25%2E%2Elock/checkpoints/1"
     );
     assert_eq!(linked.git(&["rev-parse", &taken.reference]), taken.hash);
+}
+
+/// git reads what it keeps of every work tree when it makes one, and gives up at one that is half made.
+#[test]
+fn work_trees_are_made_beside_each_other() {
+    let repo = Repo::with_files();
+    let trees = GitWorktrees::open(&repo.top).unwrap();
+    let head = repo.head();
+    std::thread::scope(|scope| {
+        for hand in 0..4 {
+            let (trees, head) = (&trees, &head);
+            scope.spawn(move || {
+                for number in 0..25 {
+                    let (run, task) = (format!("run-{hand}"), format!("task-{number}"));
+                    let place = trees.make(&run, &task, head).unwrap();
+                    trees.remove(&place).unwrap();
+                }
+            });
+        }
+    });
 }

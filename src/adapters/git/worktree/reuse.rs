@@ -81,7 +81,7 @@ impl GitWorktrees {
         if made.is_none() {
             // The caller makes everything anew, at the same place.
             drop(remove(&task_folder.join("tree")));
-            drop(self.git(&["worktree", "prune", "--expire=now"]));
+            drop(self.prune());
         }
         drop(remove(&run.join(SPARE)));
         made

@@ -7,6 +7,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use super::{
@@ -27,6 +28,9 @@ use crate::{
     domain::{checkpoint::CheckpointError, ledger::chain::sha256, validate::CollectedChange},
     ports::worktrees::{Error, SharedFiles, SharedPaths, TakenWork, Worktree, Worktrees},
 };
+
+/// What git keeps of all work trees is changed by one at a time in this program.
+static ADMINISTRATION: Mutex<()> = Mutex::new(());
 
 /// The work trees of one repository.
 #[derive(Debug, Clone)]
@@ -216,11 +220,16 @@ impl GitWorktrees {
             &path,
             base,
         ];
+        // git reads what it keeps of every other work tree, and gives up where one is half made.
+        let alone = ADMINISTRATION
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         self.run_despite_filters(&words, |words| {
             remove(top)
                 .map_err(|error| folder_error("a work tree cannot be taken away", &error))?;
             self.git(words)
         })?;
+        drop(alone);
         let link = fs::read_to_string(top.join(".git"))
             .map_err(|error| folder_error("the work tree was not made", &error))?;
         let directory = link.trim().strip_prefix("gitdir: ").map(PathBuf::from);
@@ -276,6 +285,15 @@ impl GitWorktrees {
         shared_files::forget(&place.task_folder);
         temporary::blocking_remove_for_task(&place.task_folder);
         // Only the administration of trees that are gone is dropped.
+        self.prune()
+    }
+
+    /// Drops what git keeps of work trees that are gone.
+    pub(super) fn prune(&self) -> Done<()> {
+        // One that is being made looks, for a moment, like one that is gone.
+        let _alone = ADMINISTRATION
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         self.git(&["worktree", "prune", "--expire=now"]).map(drop)
     }
 }
@@ -494,7 +512,7 @@ impl Worktrees for GitWorktrees {
         self.prune_half_made();
         temporary::blocking_remove_for_all_tasks(&self.top.join(".tos"));
         if !folders(&self.common.join("worktrees")).is_empty() {
-            self.git(&["worktree", "prune", "--expire=now"])?;
+            self.prune()?;
         }
         Ok(lines)
     }
