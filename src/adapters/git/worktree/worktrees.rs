@@ -289,7 +289,7 @@ impl GitWorktrees {
     }
 
     /// Drops what git keeps of work trees that are gone.
-    pub(super) fn prune(&self) -> Done<()> {
+    pub(super) fn prune(&self) -> WorktreeResult<()> {
         // One that is being made looks, for a moment, like one that is gone.
         let _alone = ADMINISTRATION
             .lock()
