@@ -17,6 +17,8 @@ use crate::{
 
 /// How many events of a board that was never on NATS go into one batch.
 const TAKEN: usize = 2_000;
+/// How often the log is read again because somebody wrote to it meanwhile.
+const FENCED: usize = 5;
 
 /// A board in a log that several controllers see.
 pub(super) struct NatsBoard {
@@ -138,8 +140,17 @@ impl BoardStore for NatsBoard {
     fn load(&mut self) -> Result<(Board, u64), Error> {
         let (mut board, last) = self.projection.load()?;
         drop(board.take_dirty());
-        let last = self.follow(&mut board, last)?;
-        Ok((board, last))
+        let mut last = self.follow(&mut board, last)?;
+        for _ in 0..FENCED {
+            // An empty batch: from here on a controller before this one, which may not know yet, writes nothing. What this one decides by
+            // what it has read would else miss what that one still wrote.
+            match self.log.append(last + 1, b"[]") {
+                Ok(()) => return Ok((board, last)),
+                Err(AppendError::Deposed) => last = self.follow(&mut board, last)?,
+                Err(AppendError::Unavailable(why)) => return Err(Error(why)),
+            }
+        }
+        Err(Error(AppendError::Deposed.to_string()))
     }
 
     fn append(&mut self, batch: &BoardBatch) -> Result<(), Error> {
