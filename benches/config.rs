@@ -3,12 +3,12 @@
 use std::{hint::black_box, path::Path};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use tos::config::{Overrides, Settings, keys};
+use tos::config::{FlagOverrides, Settings, keys};
 
 fn load(criterion: &mut Criterion) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let environment: Vec<(String, String)> = std::env::vars().collect();
-    let flags = Overrides::default();
+    let flags = FlagOverrides::default();
     criterion.bench_function("settings of the shipped configuration", |bencher| {
         bencher.iter(|| Settings::load(black_box(root), None, &environment, &flags));
     });

@@ -90,8 +90,12 @@ fn rules() -> JobRules {
     let config = r#"{"max_steps": 20, "api_backoff_sec": 0, "done_condition": {"all": [{"file": "never", "exists": true}]}}"#;
     let root = tempfile::tempdir().unwrap();
     std::fs::write(root.path().join("config_v0_3.json"), config).unwrap();
-    let settings =
-        tos::config::Settings::load(root.path(), None, &[], &tos::config::Overrides::default());
+    let settings = tos::config::Settings::load(
+        root.path(),
+        None,
+        &[],
+        &tos::config::FlagOverrides::default(),
+    );
     let mut rules = settings.unwrap().rules;
     rules.done.all = vec![DoneCheck::Exists {
         file: "never".into(),

@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::Path, time::Duration};
 
 use crate::{
     adapters::{model, process},
-    config::{Api, ModelSettings, Settings},
+    config::{ModelSettings, OpenAiApi, Settings},
     domain::{
         job::rules::PerRole,
         model::{ModelError, ModelErrorKind, ModelRole},
@@ -61,8 +61,8 @@ pub(super) fn model(
     model::ModelOptions {
         base_url: wanted.base_url.clone(),
         api: match wanted.api {
-            Api::Chat => model::OpenAiApi::ChatCompletions,
-            Api::Responses => model::OpenAiApi::Responses,
+            OpenAiApi::Chat => model::OpenAiApi::ChatCompletions,
+            OpenAiApi::Responses => model::OpenAiApi::Responses,
         },
         api_key: wanted
             .api_key

@@ -34,9 +34,9 @@ use crate::{
     ports::{
         BoxFuture,
         board::{
-            BoardAccess, BoardError, ClearedLogs, ConfigEntry, EventFeed, FeedNews, LogLine,
-            LogPiece, LogSource, OrphanCleanup, PastKind, PastWork, ReadinessCheck, SequencedEvent,
-            SubmitError, WebhookAnswer, WebhookDelivery,
+            BoardError, ClearedLogs, ConfigEntry, EventFeed, FeedNews, LogPiece, LogSource,
+            OrphanCleanup, PastKind, PastWork, ProcessLogLine, ReadinessCheck, SequencedEvent,
+            ServiceAccess, SubmitError, WebhookAnswer, WebhookDelivery,
         },
         branch_merges::BranchMerges,
         clock::Clock,
@@ -140,11 +140,11 @@ fn piece_of(text: &str, offset: Option<u64>, limit: u64) -> LogPiece {
 }
 
 /// Reads `TIME PROCESS TEXT`, as logs have it.
-fn line_of(source: &str, number: usize, line: &str) -> LogLine {
+fn line_of(source: &str, number: usize, line: &str) -> ProcessLogLine {
     let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
     let at = chrono::DateTime::parse_from_rfc3339(first).ok();
     let text = rest.strip_prefix(source).map_or(rest, str::trim_start);
-    LogLine {
+    ProcessLogLine {
         at: at.map_or(0, |at| {
             u64::try_from(at.timestamp_millis()).unwrap_or_default()
         }),
@@ -179,7 +179,7 @@ impl ServiceBoard {
         Ok(self.redactor.clean(&text))
     }
 
-    fn lines_of_all(&self, since: Millis, limit: usize) -> Vec<LogLine> {
+    fn lines_of_all(&self, since: Millis, limit: usize) -> Vec<ProcessLogLine> {
         let mut all = Vec::new();
         for name in self.logs.names() {
             let lines = self.logs.tail(&name, limit);
@@ -342,7 +342,7 @@ impl ServiceBoard {
     }
 }
 
-impl BoardAccess for ServiceBoard {
+impl ServiceAccess for ServiceBoard {
     fn now(&self) -> Millis {
         self.handle.now()
     }
@@ -439,7 +439,7 @@ impl BoardAccess for ServiceBoard {
         &self,
         since: Millis,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<LogLine>, BoardError>> {
+    ) -> BoxFuture<'_, Result<Vec<ProcessLogLine>, BoardError>> {
         let this = self.clone();
         Box::pin(beside(move || Ok(this.lines_of_all(since, limit))))
     }
@@ -517,7 +517,7 @@ impl BoardAccess for ServiceBoard {
         let this = self.clone();
         Box::pin(beside(move || {
             let mut store = SqliteBoard::open(&this.root.join(DATABASE)).map_err(unavailable)?;
-            let text = store.export().map_err(unavailable)?;
+            let text = store.export_events().map_err(unavailable)?;
             let stamp = this.clock.now().format("%Y%m%dT%H%M%S%3f");
             let name = format!(".tos/board-archive/{stamp}.jsonl");
             files::write_secret(&this.root.join(&name), &text).map_err(unavailable)?;

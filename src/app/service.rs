@@ -26,7 +26,7 @@ use crate::{
         services::ServiceFactory as _,
         task_services::{AccessParts, BoardServices},
     },
-    ports::{board::BoardAccess, board_store::BoardStore, cluster::ClusterMember},
+    ports::{board::ServiceAccess, board_store::BoardStore, cluster::ClusterMember},
 };
 
 fn told(error: crate::ports::board_store::Error) -> CliError {
@@ -90,7 +90,7 @@ pub(super) fn board_services(
                 remote: parts.remote,
                 webhook,
                 deliveries,
-            }) as Arc<dyn BoardAccess>
+            }) as Arc<dyn ServiceAccess>
         }
     };
     Ok(BoardServices {

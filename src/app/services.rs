@@ -22,7 +22,7 @@ use crate::{
     },
     app::context::{AppContext, goal_digest, replay_notice, run_id},
     config,
-    config::{Overrides, Settings},
+    config::{FlagOverrides, Settings},
     domain::{
         checkpoint::TemplateFile,
         command::Command,
@@ -87,7 +87,7 @@ impl ServiceFactory for AppContext {
     }
 
     fn settings(&self, global: &GlobalArgs) -> Result<Settings, CliError> {
-        let mut overrides = Overrides::default();
+        let mut overrides = FlagOverrides::default();
         for pair in &global.set {
             overrides
                 .set_pair("--set", pair)

@@ -30,7 +30,7 @@ const RESERVED: [&str; 8] = [
 
 /// A value given on the command line.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Override {
+pub struct FlagOverride {
     /// The flag as typed, for messages, e.g. `--record`.
     pub flag: String,
     /// The key it stands for.
@@ -41,12 +41,12 @@ pub struct Override {
 
 /// What the command line says about settings.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Overrides(pub Vec<Override>);
+pub struct FlagOverrides(pub Vec<FlagOverride>);
 
-impl Overrides {
+impl FlagOverrides {
     /// Adds a value for a key.
     pub fn set(&mut self, flag: &str, key: &str, value: impl Into<Value>) {
-        self.0.push(Override {
+        self.0.push(FlagOverride {
             flag: flag.into(),
             key: key.into(),
             value: value.into(),
@@ -125,7 +125,7 @@ impl<'a> Layers<'a> {
     }
 
     /// Lays the command line over what is there.
-    pub(crate) fn lay_flags(&mut self, overrides: &Overrides) {
+    pub(crate) fn lay_flags(&mut self, overrides: &FlagOverrides) {
         for given in &overrides.0 {
             let source = ValueSource::Flag(given.flag.clone());
             match keys::find(&given.key) {

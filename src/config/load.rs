@@ -7,7 +7,7 @@ use crate::{
         discover,
         error::{ConfigFault, Error, PathSegment},
         files, json,
-        layers::{Layers, Overrides},
+        layers::{FlagOverrides, Layers},
         settings::Settings,
         settings_reader,
         source::ValueSource,
@@ -22,7 +22,7 @@ impl Settings {
         root: &Path,
         config_flag: Option<&Path>,
         environment: &[(String, String)],
-        overrides: &Overrides,
+        overrides: &FlagOverrides,
     ) -> Result<Self, Error> {
         let root = files::canonical(root);
         let config_file = match config_flag {
@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        config::{Api, JobInputSettings, Network, keys},
+        config::{JobInputSettings, Network, OpenAiApi, keys},
         domain::{
             command::CommandKind,
             job::rules::{AfterCrash, DoneCheck, PerRole},
@@ -141,7 +141,7 @@ mod tests {
     struct Place {
         root: TempDir,
         environment: Vec<(String, String)>,
-        flags: Overrides,
+        flags: FlagOverrides,
     }
 
     impl Place {
@@ -151,7 +151,7 @@ mod tests {
             Self {
                 root,
                 environment: Vec::new(),
-                flags: Overrides::default(),
+                flags: FlagOverrides::default(),
             }
         }
 
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn without_a_file_the_defaults_of_the_original_hold() {
         let root = tempfile::tempdir().unwrap();
-        let settings = Settings::load(root.path(), None, &[], &Overrides::default()).unwrap();
+        let settings = Settings::load(root.path(), None, &[], &FlagOverrides::default()).unwrap();
         let rules = &settings.rules;
         assert_eq!(settings.config_file, None);
         assert_eq!(
@@ -498,7 +498,7 @@ config error: 20 faults
     fn a_file_that_was_named_and_is_not_there_is_an_error() {
         let root = tempfile::tempdir().unwrap();
         let named = Some(Path::new("nope.json"));
-        let fault = Settings::load(root.path(), named, &[], &Overrides::default()).unwrap_err();
+        let fault = Settings::load(root.path(), named, &[], &FlagOverrides::default()).unwrap_err();
         let real = files::canonical(root.path()).display().to_string();
         insta::assert_snapshot!(chain(&fault).replace(&real, "$ROOT"), @"config error: $ROOT/nope.json: cannot be read; check the path and its permissions: No such file or directory (os error 2)");
     }
@@ -506,7 +506,7 @@ config error: 20 faults
     #[test]
     fn a_job_needs_a_file_although_settings_do_not() {
         let root = tempfile::tempdir().unwrap();
-        let settings = Settings::load(root.path(), None, &[], &Overrides::default()).unwrap();
+        let settings = Settings::load(root.path(), None, &[], &FlagOverrides::default()).unwrap();
         let fault = settings.require_file().unwrap_err().to_string();
         let fault = fault.replace(&settings.root.display().to_string(), "$ROOT");
         insta::assert_snapshot!(fault, @"config error: no config/config_v0_3.json and no config_v0_3.json in $ROOT; run `tos init --sample` for a working example, or name a file with `--config`");
@@ -556,7 +556,7 @@ config error: 20 faults
         let place = Place::new(r#"{"max_steps": 3}"#);
         files::write(&place.root.path().join("other.json"), r#"{"max_steps": 5}"#);
         let named = Some(Path::new("other.json"));
-        let settings = Settings::load(place.root.path(), named, &[], &Overrides::default());
+        let settings = Settings::load(place.root.path(), named, &[], &FlagOverrides::default());
         assert_eq!(settings.unwrap().rules.max_steps, 5);
     }
 
@@ -726,7 +726,7 @@ config error: 20 faults
         assert_eq!(settings.rules.deadlines.review, Duration::from_secs(600));
         assert_eq!(
             (final_.api, final_.temperature),
-            (Api::Responses, Some(0.0))
+            (OpenAiApi::Responses, Some(0.0))
         );
         assert_eq!(
             (final_.api_key.clone(), final_.missing_api_key()),
@@ -795,7 +795,7 @@ config error: 20 faults
                 crate::config::find_root(&root.path().join("src")),
                 root.path()
             );
-            let loaded = Settings::load(root.path(), None, &[], &Overrides::default());
+            let loaded = Settings::load(root.path(), None, &[], &FlagOverrides::default());
             let said = loaded.unwrap_err().to_string();
             let top = files::canonical(root.path());
             said.replace(&format!("{}/", top.display()), "")

@@ -37,9 +37,9 @@ pub mod value_shape;
 pub use add_rules::with_rules;
 pub use discover::{CONFIG_PATHS, config_in, find_root, usable_config_in};
 pub use error::{ConfigFault, Error, PathSegment, json_path};
-pub use layers::{Override, Overrides, env_name};
+pub use layers::{FlagOverride, FlagOverrides, env_name};
 pub use settings::{
-    Api, CommandLimits, JobInputSettings, ModelSettings, Network, OutputLimits, Paths,
+    CommandLimits, JobInputSettings, ModelSettings, Network, OpenAiApi, OutputLimits, Paths,
     SandboxLevel, SandboxSettings, Secret, Settings,
 };
 pub use source::{EffectiveValues, SourcedValue, ValueSource};

@@ -148,7 +148,7 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use super::*;
-    use crate::config::{Overrides, Settings, files};
+    use crate::config::{FlagOverrides, Settings, files};
 
     const BEGIN: &str = "<!-- keys: generated, see src/config/reference.rs -->\n";
     const END: &str = "<!-- end of keys -->\n";
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_shipped_configuration_loads_and_its_policy_holds() {
-        let settings = Settings::load(&repository(), None, &[], &Overrides::default()).unwrap();
+        let settings = Settings::load(&repository(), None, &[], &FlagOverrides::default()).unwrap();
         settings.policy().unwrap();
         assert_eq!(settings.warnings, Vec::<String>::new());
         let job_loop = settings.rules.job_loop.unwrap();
@@ -199,7 +199,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let blank = read(&repository().join("config/blank.json"));
         files::write(&root.path().join("config/config_v0_3.json"), blank);
-        let settings = Settings::load(root.path(), None, &[], &Overrides::default()).unwrap();
+        let settings = Settings::load(root.path(), None, &[], &FlagOverrides::default()).unwrap();
         settings.policy().unwrap();
         assert_eq!(settings.warnings, Vec::<String>::new());
     }
@@ -216,7 +216,7 @@ mod tests {
         for block in blocks {
             let root = tempfile::tempdir().unwrap();
             files::write(&root.path().join("config_v0_3.json"), block);
-            let loaded = Settings::load(root.path(), None, &[], &Overrides::default());
+            let loaded = Settings::load(root.path(), None, &[], &FlagOverrides::default());
             assert!(loaded.is_ok(), "{block}\n{loaded:?}");
         }
     }

@@ -10,7 +10,7 @@ use std::{
 use crate::{
     config::source::EffectiveValues,
     domain::{
-        job::rules::{JobLoopConfig, JobRules, PerRole},
+        job::rules::{JobRules, JobSeriesConfig, PerRole},
         provider::Provider,
     },
 };
@@ -25,7 +25,7 @@ pub struct Settings {
     /// What drives the job machine.
     pub rules: JobRules,
     /// The job loop as configured, also where it is off.
-    pub configured_loop: JobLoopConfig,
+    pub configured_loop: JobSeriesConfig,
     /// The places of the job.
     pub paths: Paths,
     /// Who answers, by role.
@@ -91,7 +91,7 @@ pub struct ModelSettings {
     /// The server; `None` = the provider's own.
     pub base_url: Option<String>,
     /// Which `OpenAI` interface.
-    pub api: Api,
+    pub api: OpenAiApi,
     /// The sampling temperature; `None` = not sent.
     pub temperature: Option<f64>,
     /// The most tokens of one reply; `None` = the adapter's own.
@@ -119,7 +119,7 @@ impl ModelSettings {
 
 /// The interfaces of `OpenAI`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Api {
+pub enum OpenAiApi {
     /// Chat Completions.
     Chat,
     /// Responses.

@@ -11,8 +11,8 @@ use crate::{
         error::{ConfigFault, segments},
         files,
         settings::{
-            Api, CommandLimits, JobInputSettings, ModelSettings, Network, OutputLimits, Paths,
-            SandboxLevel, SandboxSettings, Secret, Settings,
+            CommandLimits, JobInputSettings, ModelSettings, Network, OpenAiApi, OutputLimits,
+            Paths, SandboxLevel, SandboxSettings, Secret, Settings,
         },
         source::{EffectiveValues, ValueSource},
         value_shape::collector_fault,
@@ -20,7 +20,7 @@ use crate::{
     domain::{
         command::CommandKind,
         job::rules::{
-            AfterCrash, DoneCheck, DoneCondition, JobBudget, JobLoopConfig, JobRules, PerRole,
+            AfterCrash, DoneCheck, DoneCondition, JobBudget, JobRules, JobSeriesConfig, PerRole,
             PolicyRules, RetryPolicy,
         },
         model::{ModelPrice, ModelRole},
@@ -307,13 +307,13 @@ impl SettingsReader<'_> {
         }
     }
 
-    fn job_loop(&self) -> Option<JobLoopConfig> {
+    fn job_loop(&self) -> Option<JobSeriesConfig> {
         let enabled = self.flag("s5_settings.job_loop.enabled");
         enabled.then(|| self.configured_loop())
     }
 
-    fn configured_loop(&self) -> JobLoopConfig {
-        JobLoopConfig {
+    fn configured_loop(&self) -> JobSeriesConfig {
+        JobSeriesConfig {
             max_jobs: self.count("s5_settings.job_loop.max_jobs"),
             name: self.text("s5_settings.job_loop.job_name"),
         }
@@ -409,8 +409,8 @@ impl SettingsReader<'_> {
             model: self.model_name(role, provider),
             base_url: self.base_url(role, provider),
             api: match self.text(&key("api")).as_str() {
-                "responses" => Api::Responses,
-                _ => Api::Chat,
+                "responses" => OpenAiApi::Responses,
+                _ => OpenAiApi::Chat,
             },
             temperature: self.maybe_number(&key("temperature")),
             max_tokens: self.maybe_count(&key("max_tokens")),

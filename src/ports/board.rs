@@ -1,7 +1,7 @@
 //! The board, as the API, the page and the commands of people see it: one place to ask, one way to change something.
 //!
 //! Names of logs are numbers and names of processes, never paths, so that no request can lead out of the folder of logs.
-//! Danger: a caller that shows something else than [`BoardAccess::snapshot`] says can contradict the decisions.
+//! Danger: a caller that shows something else than [`ServiceAccess::snapshot`] says can contradict the decisions.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ pub enum BoardError {
 pub enum FeedNews {
     /// The next event.
     Event(Box<SequencedEvent>),
-    /// The reader was too slow: what it missed is to be read by [`BoardAccess::events_after`].
+    /// The reader was too slow: what it missed is to be read by [`ServiceAccess::events_after`].
     Missed,
     /// The service ends.
     End,
@@ -92,7 +92,7 @@ pub struct LogPiece {
 
 /// One line of the logs of all.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
+pub struct ProcessLogLine {
     /// When.
     pub at: Millis,
     /// Whose: the name of a process.
@@ -216,7 +216,7 @@ pub enum WebhookAnswer {
 }
 
 /// All that the API and the page need.
-pub trait BoardAccess: Send + Sync {
+pub trait ServiceAccess: Send + Sync {
     /// Returns the time, in milliseconds since 1970.
     fn now(&self) -> Millis;
 
@@ -259,7 +259,7 @@ pub trait BoardAccess: Send + Sync {
         &self,
         since: Millis,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<LogLine>, BoardError>>;
+    ) -> BoxFuture<'_, Result<Vec<ProcessLogLine>, BoardError>>;
 
     /// Clears the logs: those in use become empty, the others are removed.
     fn clear_logs(&self) -> BoxFuture<'_, Result<ClearedLogs, BoardError>>;

@@ -37,7 +37,7 @@ pub struct TaskConfinement {
 
 impl std::fmt::Debug for TaskConfinement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Guard")
+        f.debug_struct("TaskConfinement")
             .field("reach", &self.reach)
             .finish_non_exhaustive()
     }

@@ -86,7 +86,7 @@ impl CommandStreams {
 
 impl std::fmt::Debug for CommandStreams {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Streams")
+        f.debug_struct("CommandStreams")
             .field("input_file", &self.input_file)
             .finish_non_exhaustive()
     }

@@ -20,7 +20,7 @@ use tos::{
         night::{event_files::EventFiles, heartbeats::HeartbeatFiles, machine::LocalMachine},
         sandbox::ResourceLimits,
     },
-    config::{Overrides, Settings, task_list},
+    config::{FlagOverrides, Settings, task_list},
     domain::{
         ledger::SessionStart,
         policy::PolicyContext,
@@ -115,7 +115,7 @@ fn tools(root: &Root, clock: Arc<dyn Clock>) -> SessionPorts {
         machine: Arc::new(LocalMachine::new(root.root.clone())),
         approvals: Arc::new(DenyAllApprovals),
         policy: Arc::new(
-            Settings::load(&root.root, None, &[], &Overrides::default())
+            Settings::load(&root.root, None, &[], &FlagOverrides::default())
                 .unwrap()
                 .policy()
                 .unwrap(),

@@ -17,9 +17,9 @@ use tos::{
     ports::{
         BoxFuture,
         board::{
-            BoardAccess, BoardError, ClearedLogs, ConfigEntry, EventFeed, FeedNews, LogLine,
-            LogPiece, LogSource, OrphanCleanup, PastKind, PastWork, ReadinessCheck, SequencedEvent,
-            SubmitError, WebhookAnswer, WebhookDelivery,
+            BoardError, ClearedLogs, ConfigEntry, EventFeed, FeedNews, LogPiece, LogSource,
+            OrphanCleanup, PastKind, PastWork, ProcessLogLine, ReadinessCheck, SequencedEvent,
+            ServiceAccess, SubmitError, WebhookAnswer, WebhookDelivery,
         },
     },
 };
@@ -218,7 +218,7 @@ impl EventFeed for Feed {
     }
 }
 
-impl BoardAccess for Memory {
+impl ServiceAccess for Memory {
     fn now(&self) -> Millis {
         clock()
     }
@@ -312,12 +312,12 @@ impl BoardAccess for Memory {
         &self,
         _since: Millis,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<LogLine>, BoardError>> {
+    ) -> BoxFuture<'_, Result<Vec<ProcessLogLine>, BoardError>> {
         let inner = self.inner.lock().unwrap();
         let mut lines = Vec::new();
         for (name, log) in inner.logs.iter().filter(|(name, _)| !name.contains(' ')) {
             for (text, number) in log.lines().zip(1..) {
-                lines.push(LogLine {
+                lines.push(ProcessLogLine {
                     at: 1_700_000_000_000 + number,
                     source: name.clone(),
                     number,

@@ -19,8 +19,8 @@ use tos::{
             outcome::RunOutcome,
             record::RunSummaryFacts,
             rules::{
-                AfterCrash, DoneCheck, DoneCondition, JobBudget, JobLoopConfig, JobRules, PerRole,
-                PolicyRules, RetryPolicy,
+                AfterCrash, DoneCheck, DoneCondition, JobBudget, JobRules, JobSeriesConfig,
+                PerRole, PolicyRules, RetryPolicy,
             },
             state::JobLoopState,
         },
@@ -84,7 +84,7 @@ pub(crate) fn rules() -> JobRules {
         },
         budget: JobBudget::default(),
         no_progress_limit: Some(3),
-        job_loop: Some(JobLoopConfig {
+        job_loop: Some(JobSeriesConfig {
             max_jobs: 3,
             name: "story".into(),
         }),

@@ -136,7 +136,7 @@ impl SqliteBoard {
     }
 
     /// Returns all events, one JSON document a line.
-    pub fn export(&mut self) -> Done<String> {
+    pub fn export_events(&mut self) -> Done<String> {
         let mut text = String::new();
         let mut seq = 0;
         loop {
@@ -154,7 +154,7 @@ impl SqliteBoard {
     }
 
     /// Takes exported events into an empty board; returns how many.
-    pub fn import(&mut self, text: &str) -> Done<u64> {
+    pub fn import_events(&mut self, text: &str) -> Done<u64> {
         let (_, last) = self.load()?;
         if last > 0 {
             return Err(Error(format!(
@@ -451,16 +451,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut store = SqliteBoard::open(&folder.path().join("one.sqlite")).unwrap();
         let board = filled(&mut store);
-        let text = store.export().unwrap();
+        let text = store.export_events().unwrap();
         assert!(
-            store.import(&text).is_err(),
+            store.import_events(&text).is_err(),
             "only an empty board takes events in"
         );
         let mut other = SqliteBoard::open(&folder.path().join("two.sqlite")).unwrap();
-        assert_eq!(other.import(&text).unwrap(), board.globals().events);
+        assert_eq!(other.import_events(&text).unwrap(), board.globals().events);
         assert_eq!(other.load().unwrap().0.difference(&board), None);
         let mut third = SqliteBoard::open(&folder.path().join("three.sqlite")).unwrap();
-        assert!(third.import("{}\n").unwrap_err().0.contains("line 1"));
+        assert!(
+            third
+                .import_events("{}\n")
+                .unwrap_err()
+                .0
+                .contains("line 1")
+        );
     }
 
     #[test]

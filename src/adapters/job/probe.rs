@@ -29,7 +29,7 @@ pub struct FsProbe {
 
 impl std::fmt::Debug for FsProbe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DiskProbe")
+        f.debug_struct("FsProbe")
             .field("root", &self.root)
             .finish_non_exhaustive()
     }

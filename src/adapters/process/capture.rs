@@ -66,7 +66,7 @@ struct LineSplitter {
 
 impl std::fmt::Debug for LineSplitter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lines")
+        f.debug_struct("LineSplitter")
             .field("stream", &self.stream)
             .finish_non_exhaustive()
     }

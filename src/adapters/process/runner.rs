@@ -93,7 +93,7 @@ pub struct LocalCommandRunner {
 
 impl std::fmt::Debug for LocalCommandRunner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CommandRunner")
+        f.debug_struct("LocalCommandRunner")
             .field("options", &self.options)
             .finish_non_exhaustive()
     }

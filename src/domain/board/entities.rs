@@ -88,7 +88,7 @@ impl Board {
     /// Returns the commits that the board brought to branches last, the newest last; an empty name is the branch of the checkout.
     ///
     /// The newest need not be where the branch stands: what was on it already is merged without moving it.
-    pub fn merged_last(&self) -> BTreeMap<String, Vec<String>> {
+    pub fn recent_merge_commits(&self) -> BTreeMap<String, Vec<String>> {
         let mut merged: Vec<_> = self
             .merges()
             .filter(|merge| merge.status == MergeStatus::Merged && merge.pull_request.is_none())

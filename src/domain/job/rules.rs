@@ -67,7 +67,7 @@ pub struct JobRules {
     /// Equal steps in a row after which a run stops (`no_progress_limit`; `None` = never).
     pub no_progress_limit: Option<u32>,
     /// The job loop; `None` when `s5_settings.job_loop.enabled` is false.
-    pub job_loop: Option<JobLoopConfig>,
+    pub job_loop: Option<JobSeriesConfig>,
     /// Whether runs are marked experimental (`s5_settings.enabled`).
     pub experimental: bool,
     /// The sprint's name (`sprint`), e.g. `S-6`; `None` when the key is absent.
@@ -117,9 +117,9 @@ pub struct JobBudget {
     pub max_steps: Option<u32>,
 }
 
-/// The job loop.
+/// A series of jobs, one after the other: how many, and what they are called (`s5_settings.job_loop`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobLoopConfig {
+pub struct JobSeriesConfig {
     /// How many jobs the loop has (at least 1).
     pub max_jobs: u32,
     /// The configured name; a payload's `job_name` wins over it.

@@ -43,7 +43,7 @@ pub const AGENT_PLAN_FIELDS: &[&str] = &[
     "real",
 ];
 /// The fields that only a task of an agent has.
-pub const AGENT_TASK_FIELDS: &[&str] = &[
+pub const AGENT_ONLY_TASK_FIELDS: &[&str] = &[
     "agent",
     "goal",
     "prompt",
@@ -111,7 +111,7 @@ pub(super) fn check_fields(written: &WrittenTask<'_>, owner: &str) -> Result<(),
     let wrong = |entry: &&YamlEntry| {
         let key = &*entry.key;
         let common = COMMON_TASK_FIELDS.contains(&key);
-        !common && !key.starts_with("x-") && AGENT_TASK_FIELDS.contains(&key) != agent
+        !common && !key.starts_with("x-") && AGENT_ONLY_TASK_FIELDS.contains(&key) != agent
     };
     let Some(entry) = written.entries().iter().find(wrong) else {
         return match written.default_entries().iter().find(wrong) {

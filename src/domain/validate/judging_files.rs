@@ -493,7 +493,7 @@ pub fn paths_needing_review(list: &[String], changes: &[FileChange]) -> Vec<Stri
     listed.into_iter().cloned().collect()
 }
 
-/// Returns whether a list of paths that may change is well formed; otherwise the one that is not.
+/// Returns the first path of a list of what may change that is not well formed; `None` = all are.
 pub fn first_invalid_path(list: &[String]) -> Option<&String> {
     let odd = |path: &&String| {
         let whole = path.strip_suffix('/').unwrap_or(path);

@@ -109,7 +109,7 @@ pub enum CliCommand {
     Agents(crate::interfaces::cli::commands::agents::AgentsArgs),
     /// How much tos may do without you, and what is missing for more
     #[command(alias = "phase")]
-    Autonomy(crate::interfaces::cli::commands::phase::AutonomyArgs),
+    Autonomy(crate::interfaces::cli::commands::autonomy::AutonomyArgs),
     /// Rehearse crashes and limits in a throw-away repository
     Drill(crate::interfaces::cli::commands::drill::DrillArgs),
     /// Serve agents over the Model Context Protocol: judged commands, checkpoints, plans

@@ -280,7 +280,7 @@ fn performed(
         CliCommand::Merge => commands::merge::main(global, services, printer),
         CliCommand::Notify(args) => commands::notify::main(args, global, services, printer),
         CliCommand::Agents(args) => commands::agents::main(args, global, services, printer),
-        CliCommand::Autonomy(args) => commands::phase::main(args, global, services, printer),
+        CliCommand::Autonomy(args) => commands::autonomy::main(args, global, services, printer),
         CliCommand::Drill(args) => commands::drill::main(args, global, services, printer),
         CliCommand::Mcp(args) => commands::mcp::main(args, global, services, printer),
         CliCommand::Ledger(args) => commands::ledger::main(args, global, services, printer),

@@ -47,7 +47,7 @@ pub struct JobServices {
 
 impl std::fmt::Debug for JobServices {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("JobKit").finish_non_exhaustive()
+        f.debug_struct("JobServices").finish_non_exhaustive()
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     ports::{
         agent_runners::AgentSandboxes,
         approvals::Approvals,
-        board::BoardAccess,
+        board::ServiceAccess,
         board_store::{BoardMaintenance, BoardStore},
         branch_merges::BranchMerges,
         cluster::{ClusterMember, RunDispatcher},
@@ -190,7 +190,7 @@ pub struct AccessParts {
 }
 
 /// Makes the view of a running service.
-pub type AccessMaker = Box<dyn FnOnce(AccessParts) -> Arc<dyn BoardAccess> + Send>;
+pub type AccessMaker = Box<dyn FnOnce(AccessParts) -> Arc<dyn ServiceAccess> + Send>;
 
 /// Builds a model of the service's file.
 pub type ModelMaker = Box<dyn Fn(&ServiceModel) -> Result<Arc<dyn Model>, CliError>>;
@@ -268,7 +268,7 @@ pub struct EventNotifiers {
 
 impl std::fmt::Debug for EventNotifiers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tellers").finish_non_exhaustive()
+        f.debug_struct("EventNotifiers").finish_non_exhaustive()
     }
 }
 

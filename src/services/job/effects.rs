@@ -42,7 +42,7 @@ pub struct JobPorts {
 
 impl std::fmt::Debug for JobPorts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ports").finish_non_exhaustive()
+        f.debug_struct("JobPorts").finish_non_exhaustive()
     }
 }
 

@@ -31,7 +31,7 @@ pub struct EventBus {
 
 impl std::fmt::Debug for EventBus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bus").finish_non_exhaustive()
+        f.debug_struct("EventBus").finish_non_exhaustive()
     }
 }
 

@@ -156,6 +156,6 @@ fn what_was_on_a_branch_already_is_not_taken_for_where_it_stands() {
         bench.now += SECOND;
     }
     // A controller that takes over goes through these; m1 is no step back from m2 for it.
-    let last: Vec<_> = bench.board.merged_last().into_values().collect();
+    let last: Vec<_> = bench.board.recent_merge_commits().into_values().collect();
     assert_eq!(last, [["m2", "m1"]]);
 }

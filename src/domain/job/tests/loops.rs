@@ -53,7 +53,7 @@ fn without_fresh_a_goal_that_holds_needs_no_step_and_no_model() {
 #[test]
 fn w04_the_record_of_completion_gets_the_next_number() {
     let mut rules = rules();
-    rules.job_loop = Some(JobLoopConfig {
+    rules.job_loop = Some(JobSeriesConfig {
         max_jobs: 1,
         name: "sample".into(),
     });
@@ -71,7 +71,7 @@ fn w04_the_record_of_completion_gets_the_next_number() {
 fn w05_max_steps_counts_the_steps_of_one_job_not_file_numbers() {
     let mut rules = rules();
     rules.max_steps = 1;
-    rules.job_loop = Some(JobLoopConfig {
+    rules.job_loop = Some(JobSeriesConfig {
         max_jobs: 12,
         name: "sample".into(),
     });
@@ -142,7 +142,7 @@ fn w11_a_complete_loop_is_recorded_once_and_goes_on_when_it_grows() {
     assert_eq!(record::job_result(bench.job.state()), result);
     assert_eq!(bench.phases().len(), 3);
     let mut larger = rules();
-    larger.job_loop = Some(JobLoopConfig {
+    larger.job_loop = Some(JobSeriesConfig {
         max_jobs: 3,
         name: "sample".into(),
     });

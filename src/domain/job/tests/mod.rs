@@ -15,7 +15,7 @@ use crate::domain::{
     command::CommandKind,
     job::{
         record,
-        rules::{AfterCrash, DoneCondition, JobLoopConfig, PerRole, PolicyRules, RetryPolicy},
+        rules::{AfterCrash, DoneCondition, JobSeriesConfig, PerRole, PolicyRules, RetryPolicy},
         state::CommandDisposition,
     },
     model::{FinishReason, ModelErrorKind, ModelRole, TokenUsage},
@@ -47,7 +47,7 @@ fn rules() -> JobRules {
         prices: PerRole::default(),
         budget: crate::domain::job::rules::JobBudget::default(),
         no_progress_limit: Some(3),
-        job_loop: Some(JobLoopConfig {
+        job_loop: Some(JobSeriesConfig {
             max_jobs: 2,
             name: "sample".into(),
         }),

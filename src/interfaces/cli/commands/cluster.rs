@@ -84,7 +84,7 @@ pub(super) fn open_board(
     let mut store = joined.store()?;
     let (known, _) = store.load().map_err(|error| CliError::NotDone(error.0))?;
     let board = services.board_services(global, Some(store))?;
-    let remote = joined.runs(known.merged_last(), &*board.merges, printer)?;
+    let remote = joined.runs(known.recent_merge_commits(), &*board.merges, printer)?;
     Ok((board, Some(remote)))
 }
 

@@ -3,6 +3,7 @@
 mod agent_plans;
 pub mod agents;
 pub mod approve;
+pub mod autonomy;
 pub mod board;
 mod board_plans;
 mod board_upkeep;
@@ -27,7 +28,6 @@ pub mod night;
 pub mod notify;
 mod own_options;
 pub mod person;
-pub mod phase;
 pub mod plan;
 pub mod policy;
 pub mod processes;

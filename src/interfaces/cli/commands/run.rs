@@ -214,7 +214,7 @@ fn reporters(args: &RunModeArgs, printer: &Printer) -> Vec<Box<dyn EventReporter
         let mut lines: Vec<Box<dyn EventReporter>> =
             vec![Box::new(plain::ProgressReporter::new(printer.clone()))];
         if args.approvals == Some(ApprovalMode::Wait) {
-            lines.push(Box::new(plain::ApprovalReporter(printer.clone())));
+            lines.push(Box::new(plain::PendingApprovalReporter(printer.clone())));
         }
         lines
     }

@@ -40,7 +40,7 @@ use crate::{
         report::Printer,
     },
     ports::{
-        BoxFuture, board::BoardAccess, board_store::BoardStore, clock::Clock,
+        BoxFuture, board::ServiceAccess, board_store::BoardStore, clock::Clock,
         containers::Containers, process_logs::ProcessLogs,
     },
     services::{
@@ -183,7 +183,7 @@ fn write_address(
 /// A service that is about to run.
 struct Serving {
     handle: BoardHandle,
-    access: Arc<dyn BoardAccess>,
+    access: Arc<dyn ServiceAccess>,
     listeners: Vec<ApiListener>,
     settings: BoardSettings,
     printer: Printer,
@@ -355,7 +355,7 @@ struct ApiListener {
 /// Starts to answer requests, until the other end of `over` is dropped.
 fn api(
     listener: ApiListener,
-    access: &Arc<dyn BoardAccess>,
+    access: &Arc<dyn ServiceAccess>,
     over: &watch::Receiver<()>,
 ) -> Result<JoinHandle<std::io::Result<()>>, String> {
     let ApiListener {

@@ -21,7 +21,7 @@ use utoipa::IntoParams;
 
 use crate::{
     interfaces::http::{error::ApiError, extract::ApiQuery, state::HttpState},
-    ports::board::{BoardAccess, EventFeed, FeedNews, SequencedEvent},
+    ports::board::{EventFeed, FeedNews, SequencedEvent, ServiceAccess},
 };
 
 use super::wire::time;
@@ -40,7 +40,7 @@ pub(super) struct EventQuery {
 
 /// Where a follower is.
 struct Follower {
-    board: Arc<dyn BoardAccess>,
+    board: Arc<dyn ServiceAccess>,
     feed: Box<dyn EventFeed>,
     /// The last event it was told.
     last: u64,

@@ -209,7 +209,7 @@ pub(super) async fn all(
     sources.sort_unstable();
     sources.dedup();
     let source_count = sources.len();
-    let entry = |line: &crate::ports::board::LogLine| LogEntry {
+    let entry = |line: &crate::ports::board::ProcessLogLine| LogEntry {
         timestamp: time(line.at),
         source: line.source.clone(),
         line_no: line.number,

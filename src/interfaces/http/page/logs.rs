@@ -73,7 +73,7 @@ pub(super) async fn show(
 async fn read(service: &HttpState, source: Option<ProcessName>) -> Result<String, ApiError> {
     let Some(name) = source else {
         let lines = service.board().logs_of_all(0, LINES).await?;
-        let line = |line: &crate::ports::board::LogLine| {
+        let line = |line: &crate::ports::board::ProcessLogLine| {
             format!("{} {:<14} {}\n", time(line.at), line.source, line.text)
         };
         return Ok(lines.iter().map(line).collect());

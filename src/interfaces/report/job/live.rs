@@ -33,7 +33,7 @@ pub struct LiveJobView {
 
 impl std::fmt::Debug for LiveJobView {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Live").finish_non_exhaustive()
+        f.debug_struct("LiveJobView").finish_non_exhaustive()
     }
 }
 

@@ -20,9 +20,9 @@ use crate::{
 
 /// Says in a pipe or log that a question waits, and how it is answered.
 #[derive(Debug)]
-pub struct ApprovalReporter(pub Printer);
+pub struct PendingApprovalReporter(pub Printer);
 
-impl EventReporter for ApprovalReporter {
+impl EventReporter for PendingApprovalReporter {
     fn event(&mut self, event: &RunLogEvent, state: &JobLoopState) {
         let EventKind::ApprovalAsked { index, id } = &event.event else {
             return;
