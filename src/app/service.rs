@@ -183,7 +183,7 @@ pub(super) fn rebuild(root: &Path, command: &str) -> Result<(u64, Option<String>
 
 /// Returns the events of a board; a service may write it meanwhile.
 pub(super) fn export(root: &Path) -> Result<String, CliError> {
-    existing(root)?.export().map_err(told)
+    existing(root)?.export_events().map_err(told)
 }
 
 /// Takes events into a root without a board.
@@ -204,6 +204,6 @@ pub(super) fn import(root: &Path, file: &Path, command: &str) -> Result<u64, Cli
     }
     SqliteBoard::open(&root.join(FILE))
         .map_err(told)?
-        .import(&text)
+        .import_events(&text)
         .map_err(told)
 }

@@ -1,4 +1,4 @@
-//! FlagOverrides, and whether what `tos autonomy status` advises can be typed.
+//! Overrides, and whether what `tos autonomy status` advises can be typed.
 
 use clap::Parser;
 use tos::{

@@ -580,15 +580,9 @@ fn told_of(task: &Task) -> PlannerTask {
     let mut why = Vec::new();
     if task.status != TaskStatus::Done {
         why.push(task.detail.clone());
-        let lessons = task.lessons.iter().rev().take(3);
-        for lesson in lessons {
-            why.extend(
-                lesson
-                    .reasons
-                    .iter()
-                    .take(3)
-                    .map(|reason| format!("{}: {reason}", lesson.from)),
-            );
+        for lesson in task.lessons.iter().rev().take(3) {
+            let reasons = lesson.reasons.iter().take(3);
+            why.extend(reasons.map(|reason| format!("{}: {reason}", lesson.from)));
         }
         why.retain(|line| !line.is_empty());
         why.dedup();

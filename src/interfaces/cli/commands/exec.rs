@@ -14,9 +14,11 @@ use std::{
 };
 
 use clap::Args;
-use serde_json::json;
 
-use super::shell_words;
+use super::{
+    exec_report::{Ended, ExecReport},
+    shell_words,
+};
 use crate::{
     config::guard::GuardSettings,
     domain::{
@@ -27,7 +29,7 @@ use crate::{
             log::LogEntry,
         },
         policy::{DataLoss, Decision, GitUse, Policy, PolicyContext},
-        process::{CommandResult, ExitStatus, SpawnError},
+        process::SpawnError,
     },
     interfaces::{
         cli::{
@@ -66,12 +68,6 @@ pub struct ExecArgs {
     /// A program and its arguments, behind `--`
     #[arg(last = true, value_name = "WORDS")]
     words: Vec<String>,
-}
-
-/// How a command ended.
-struct Ended {
-    result: Result<CommandResult, SpawnError>,
-    has_printed_too_much: bool,
 }
 
 /// Judges one command and runs it; whatever keeps it from that, `--json` has the same keys.
@@ -257,10 +253,6 @@ fn meets_closed_parts(subject: &str, ended: &Ended) -> bool {
 const NOT_RUN: u8 = 125;
 /// What shells return for a command that may not be run.
 const REFUSED: u8 = 126;
-/// What shells return for one that does not exist.
-const NOT_FOUND: u8 = 127;
-/// What `timeout` returns.
-const LATE: u8 = 124;
 
 /// Says what to do about settings that keep everything from running, in the words of this command.
 fn without_wall(error: CliError, as_shell: bool) -> CliError {
@@ -494,113 +486,6 @@ fn run(
     })
 }
 
-/// What is told about one command, whatever became of it.
-struct ExecReport<'a> {
-    outcome: &'a GuardOutcome,
-    /// How long it took from the start of tos until the command was judged.
-    micros: u64,
-    /// The most bytes of output.
-    most: u64,
-    /// What built the wall; `None` where it did not come to that.
-    wall: Option<&'static str>,
-    /// What was said beside the output of the command.
-    notes: RefCell<Vec<String>>,
-    printer: &'a Printer,
-}
-
-impl ExecReport<'_> {
-    /// Says something that must be noticed, and keeps it for the document.
-    fn noted(&self, text: &str) {
-        self.printer.alert(text);
-        self.notes.borrow_mut().push(text.to_owned());
-    }
-
-    /// Says what was kept first, and that no wall stands.
-    fn told_before(&self, notice: Option<&str>) {
-        if let Some(note) = self.outcome.note() {
-            self.printer.progress(&note);
-            self.notes.borrow_mut().push(note);
-        }
-        if let Some(notice) = notice {
-            self.noted(notice);
-        }
-    }
-
-    /// Tells how a command ended that was allowed to run.
-    fn told(&self, ended: &Ended) -> CliExit {
-        let (code, end, why) = match &ended.result {
-            _ if ended.has_printed_too_much => {
-                let why = format!(
-                    "it printed more than {} MiB and was ended (`--max-output`)",
-                    self.most >> 20
-                );
-                (LATE, "output_limit", Some(why))
-            }
-            Err(error) => (NOT_FOUND, "not_started", Some(error.to_string())),
-            Ok(result) => status(&result.exit),
-        };
-        if let Some(why) = &why {
-            self.printer.progress(&format!("tos exec: {why}"));
-        }
-        let result = ended.result.as_ref().ok();
-        let decision = self.outcome.decision;
-        self.document(decision, end, (code, why.as_deref()), result);
-        if code == 0 {
-            CliExit::Success
-        } else {
-            CliExit::Child(code)
-        }
-    }
-
-    /// Prints the document of `--json`: the same keys whatever happened.
-    fn document(
-        &self,
-        decision: Decision,
-        end: &str,
-        (code, why): (u8, Option<&str>),
-        result: Option<&CommandResult>,
-    ) {
-        self.printer.document(&json!({
-            "decision": decision.as_str(),
-            "rule": self.outcome.rule,
-            "end": end,
-            "code": code,
-            "why": why,
-            "stdout": result.map(|result| result.stdout.text()).unwrap_or_default(),
-            "stderr": result.map(|result| result.stderr.text()).unwrap_or_default(),
-            "elapsed_ms": result.map_or(0, |result| result.elapsed_ms),
-            "micros": self.micros,
-            "checkpoint": self.outcome.checkpoint.as_ref().map(|(number, _)| number),
-            "wall": self.wall.filter(|_| result.is_some()),
-            "notes": *self.notes.borrow(),
-        }));
-    }
-}
-
-/// Returns the exit status of tos, the word for the end, and why it was not the command's own.
-fn status(exit: &ExitStatus) -> (u8, &'static str, Option<String>) {
-    let byte = |number: i32| u8::try_from(number & 0xff).unwrap_or(1);
-    match exit {
-        ExitStatus::Code { code: 0 } => (0, "ok", None),
-        ExitStatus::Code { code } => (byte(*code), "failed", None),
-        ExitStatus::Signal { signal } => (byte(128 + signal), "signal", None),
-        ExitStatus::TimedOut { after_ms } => {
-            let seconds = after_ms / 1000;
-            let why = format!("it took longer than {seconds} s and was ended (`--timeout`)");
-            (LATE, "timed_out", Some(why))
-        }
-        ExitStatus::Idle { .. } => (LATE, "idle", Some("it hung and was ended".to_owned())),
-        ExitStatus::DiskTaken { .. } => {
-            let why = "it filled the disk and was ended".to_owned();
-            (LATE, "disk_limit", Some(why))
-        }
-        ExitStatus::Cancelled => {
-            let why = "a signal told tos to end; the command was ended with everything it started";
-            (130, "cancelled", Some(why.to_owned()))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -617,12 +502,5 @@ mod tests {
         let told = without_wall(refused(), true).to_string();
         assert!(told.contains("TOS_SANDBOX__LEVEL=off"), "{told}");
         assert!(!told.contains("--set"), "{told}");
-    }
-
-    #[test]
-    fn an_end_is_told_as_shells_tell_it() {
-        assert_eq!(status(&ExitStatus::Code { code: 3 }).0, 3);
-        assert_eq!(status(&ExitStatus::Signal { signal: 9 }).0, 137);
-        assert_eq!(status(&ExitStatus::TimedOut { after_ms: 1000 }).0, 124);
     }
 }

@@ -16,6 +16,7 @@ pub mod config;
 pub mod doctor;
 pub mod drill;
 pub mod exec;
+mod exec_report;
 pub mod explained_words;
 pub mod guard;
 pub mod help;
