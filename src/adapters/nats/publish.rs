@@ -10,9 +10,14 @@ use async_nats::{
         publish::PublishAck,
     },
 };
+use tokio::time::Instant;
 
-/// How often a message whose answer was lost is sent in all.
+/// How often a message that was refused is sent in all.
 const TRIES: u32 = 6;
+
+/// How long one waits for servers that do not answer, or that have nobody who leads: choosing a leader takes them up to ten seconds,
+/// and more where they have no processor to themselves.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The header that makes a second try of the same message no second message.
 pub(super) const MESSAGE_ID_HEADER: &str = "Nats-Msg-Id";
@@ -26,6 +31,7 @@ pub(super) async fn publish(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<PublishAck, PublishError> {
+    let began = Instant::now();
     let mut tried = 0;
     loop {
         let sent = jetstream
@@ -38,10 +44,34 @@ pub(super) async fn publish(
         tried += 1;
         match answer {
             Ok(answer) => return Ok(answer),
-            Err(error) if tried >= TRIES || error.kind() == PublishErrorKind::WrongLastSequence => {
-                return Err(error);
-            }
-            Err(_) => tokio::time::sleep(Duration::from_millis(100 << tried)).await,
+            Err(error) if is_final(error.kind(), tried, began.elapsed()) => return Err(error),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100 << tried.min(5))).await,
         }
+    }
+}
+
+/// Says whether another try would not change an error.
+fn is_final(kind: PublishErrorKind, tried: u32, waited: Duration) -> bool {
+    match kind {
+        PublishErrorKind::WrongLastSequence => true,
+        // A stream that nobody leads looks like one that is not there.
+        PublishErrorKind::StreamNotFound
+        | PublishErrorKind::TimedOut
+        | PublishErrorKind::BrokenPipe => waited >= PATIENCE,
+        _ => tried >= TRIES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_that_choose_a_leader_are_waited_for_and_a_refusal_is_not() {
+        let at = |kind, tried, seconds| is_final(kind, tried, Duration::from_secs(seconds));
+        assert!(!at(PublishErrorKind::StreamNotFound, 12, 12));
+        assert!(at(PublishErrorKind::StreamNotFound, 30, 41));
+        assert!(at(PublishErrorKind::Other, 6, 7) && !at(PublishErrorKind::Other, 5, 7));
+        assert!(at(PublishErrorKind::WrongLastSequence, 1, 0));
     }
 }
