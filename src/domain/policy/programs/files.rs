@@ -47,7 +47,7 @@ impl ShellInterpreter<'_, '_> {
             | "unix2dos" => self.write_all(name, args),
             "sort" => return self.sort(args, stdin),
             "split" | "csplit" => self.split_files(name, args, stdin),
-            "patch" => self.patch(args),
+            "patch" => self.patch(args, stdin),
             "fuser"
                 if args
                     .iter()
@@ -307,6 +307,8 @@ impl ShellInterpreter<'_, '_> {
             if empties {
                 self.deletes(file);
                 self.changes(file);
+            } else if name == "touch" {
+                self.changes(file);
             } else {
                 self.writes(file);
             }
@@ -375,7 +377,7 @@ impl ShellInterpreter<'_, '_> {
         }
     }
 
-    fn patch(&mut self, args: &[String]) {
+    fn patch(&mut self, args: &[String], stdin: &str) {
         let options = Options::parse(
             args,
             "pidoBFgrYzDV",
@@ -395,8 +397,9 @@ impl ShellInterpreter<'_, '_> {
             .map(str::to_owned)
             .chain(options.rest.iter().take(1).cloned())
         {
-            self.writes(&file);
+            self.edits(&file);
         }
+        self.patched(&folder, stdin);
     }
 
     /// Records that everything below a word is removed.
