@@ -3,7 +3,7 @@
 use crate::domain::policy::{
     interpretation::CommandEffect,
     partial_text::{NAME, UNKNOWN, base_name},
-    programs::Options,
+    programs::{Options, is_stream},
     resolved_path::ResolvedPath,
     rule::EffectKind,
     shell::ShellInterpreter,
@@ -359,9 +359,12 @@ impl ShellInterpreter<'_, '_> {
                 "line-bytes",
             ],
         );
+        let pieces = self.split_pieces(&options, stdin);
         for code in options.values(&["filter"]) {
             super::vague_code(self, code, "split");
-            drop(self.run_text(code, "split", stdin.to_owned()));
+            for piece in &pieces {
+                drop(self.run_text(code, "split", piece.clone()));
+            }
         }
         let named = if name == "csplit" {
             options
@@ -374,6 +377,40 @@ impl ShellInterpreter<'_, '_> {
         let prefix = named.unwrap_or_else(|| "x".to_owned());
         if !options.has(&["filter"]) {
             self.writes(&prefix);
+        }
+    }
+
+    /// Returns what the filter of `split` is fed, one text for each time it runs.
+    fn split_pieces(&self, options: &Options, stdin: &str) -> Vec<String> {
+        const MOST_PIECES: usize = 16;
+        let text = match options.rest.first() {
+            Some(file) if !is_stream(file) || self.remembered(file).is_some() => {
+                self.contents(file)
+            }
+            _ => stdin.to_owned(),
+        };
+        // Whatever cuts within lines makes other commands of them.
+        let cuts = [
+            "b",
+            "bytes",
+            "C",
+            "line-bytes",
+            "n",
+            "number",
+            "t",
+            "separator",
+        ];
+        let size = options.value("l").or_else(|| options.value("lines"));
+        let size = size.map_or(Some(1000), |size| size.parse::<usize>().ok());
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        match size.filter(|size| *size > 0 && !options.has(&cuts)) {
+            Some(_) if text.is_empty() => vec![text],
+            Some(size)
+                if !text.contains(UNKNOWN) && lines.len() <= size.saturating_mul(MOST_PIECES) =>
+            {
+                lines.chunks(size).map(<[&str]>::concat).collect()
+            }
+            _ => vec![UNKNOWN.to_string()],
         }
     }
 
