@@ -9,6 +9,7 @@ mod argument_paths;
 mod arguments;
 mod cloud;
 mod code;
+mod code_elsewhere;
 mod described;
 mod editors;
 mod endless_code;
@@ -259,6 +260,7 @@ impl ShellInterpreter<'_, '_> {
             self.reading.does(EffectKind::System, why);
         }
         self.edited_tasks(&name, args);
+        self.code_elsewhere(&name, args);
         let Some(family) = table::family(&name) else {
             self.option_effects(&name, args);
             self.accepted_options(&name, args);
