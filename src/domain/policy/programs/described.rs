@@ -188,6 +188,16 @@ impl ShellInterpreter<'_, '_> {
     /// Records a file that is run, or loaded by what runs, when nobody can say what it does: the command itself made it, or it lies
     /// neither in the project, nor at home, nor where the machine keeps its programs.
     pub(in crate::domain::policy) fn runs_file(&mut self, file: &str) {
+        if self.has_written(file) {
+            self.reading
+                .opaque(format!("the file {file}, which the command itself made"));
+        } else {
+            self.runs_foreign(file);
+        }
+    }
+
+    /// Records a file or folder whose code is run, when it is none of the project.
+    pub(super) fn runs_foreign(&mut self, file: &str) {
         const SYSTEM: [&str; 8] = [
             "/usr/",
             "/etc/",
@@ -206,10 +216,7 @@ impl ShellInterpreter<'_, '_> {
             | ResolvedPath::Device
             | ResolvedPath::Unknown(_) => false,
         };
-        if self.has_written(file) {
-            self.reading
-                .opaque(format!("the file {file}, which the command itself made"));
-        } else if self.resolve_all(file).iter().any(is_foreign) {
+        if self.resolve_all(file).iter().any(is_foreign) {
             self.reading
                 .opaque(format!("the file {file}, which is none of the project"));
         }

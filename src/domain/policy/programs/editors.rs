@@ -90,7 +90,7 @@ impl ShellInterpreter<'_, '_> {
         let mut parts = commands.iter().flat_map(|command| command.split('|'));
         if parts.any(|part| saves.contains(&part.trim().trim_start_matches(':'))) {
             for file in options.rest.iter().filter(|file| !file.starts_with('+')) {
-                self.writes(file);
+                self.edits(file);
             }
         }
         for command in commands {
@@ -207,7 +207,7 @@ impl ShellInterpreter<'_, '_> {
         }
         if saves {
             for file in args.iter().filter(|arg| !arg.starts_with('-')) {
-                self.writes(file);
+                self.edits(file);
             }
         }
     }

@@ -5,7 +5,7 @@
 use crate::domain::policy::{rule::EffectKind, shell::ShellInterpreter};
 
 /// Starts of loops without an end, without blanks.
-const LOOPS: [&str; 12] = [
+const LOOPS: [&str; 16] = [
     "for(;;)",
     "while(1)",
     "while(true)",
@@ -18,7 +18,22 @@ const LOOPS: [&str; 12] = [
     "loopdo",
     "while1;",
     "while(1);",
+    "1whilepush",
+    "whilepush@",
+    "while(push@",
+    "whilepush(@",
 ];
+/// What hands out values without an end, behind `for … in`, without blanks.
+const SOURCES: [&str; 6] = [
+    "initertools.count(",
+    "incount(",
+    "initertools.cycle(",
+    "incycle(",
+    "initer(int,1)",
+    "initer(bool,1)",
+];
+/// Starts of calls that collect whatever they are handed.
+const COLLECTS: [&str; 5] = ["list", "tuple", "set", "sorted", "dict"];
 /// What takes more each time.
 const GROWS: [&str; 15] = [
     ".push(", "append(", ".extend(", "+=", "<<\"", "<<'", "push@", "fork", "#t+1]", ".=", "[i++]",
@@ -33,9 +48,41 @@ const ENDS: [&str; 14] = [
 /// Returns whether code goes on without an end and takes more each time.
 fn grows_forever(code: &str) -> bool {
     let plain: String = code.chars().filter(|c| !c.is_whitespace()).collect();
-    let loops = LOOPS.iter().any(|start| plain.contains(start)) || plain.ends_with("while1");
+    let mut starts = LOOPS.iter().chain(&SOURCES);
+    let loops = starts.any(|start| plain.contains(start)) || plain.ends_with("while1");
     let grows = GROWS.iter().any(|word| plain.contains(word));
     loops && grows && !ENDS.iter().any(|word| plain.contains(word))
+}
+
+/// Returns whether code collects what is handed out without an end: `[x for x in itertools.count()]`.
+fn collects_forever(code: &str) -> bool {
+    let plain: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+    let places = SOURCES
+        .iter()
+        .flat_map(|source| plain.match_indices(source));
+    let mut heads = places.filter_map(|(at, _)| plain.get(..at));
+    heads.any(|head| {
+        let mut open = 0_u32;
+        let bracket = head.char_indices().rev().find(|(_, c)| match c {
+            ')' | ']' | '}' => {
+                open = open.saturating_add(1);
+                false
+            }
+            '(' | '[' | '{' if open > 0 => {
+                open = open.saturating_sub(1);
+                false
+            }
+            '(' | '[' | '{' => true,
+            _ => false,
+        });
+        let Some((at, bracket)) = bracket else {
+            return false;
+        };
+        let before = head.get(..at).unwrap_or("");
+        let loops = head.get(at..).is_some_and(|inner| inner.contains("for"));
+        let collects = bracket != '(' || COLLECTS.iter().any(|call| before.ends_with(call));
+        loops && collects
+    })
 }
 
 /// Returns whether code makes a value that no memory holds.
@@ -55,6 +102,11 @@ fn fills_memory(code: &str) -> bool {
         "bytearray(1<<4",
         "list(itertools.count",
         "list(iter(int",
+        "(1..).map{",
+        "(0..).map{",
+        "(1..).to_a",
+        "(1..Float::INFINITY).map{",
+        "(1..Float::INFINITY).to_a",
     ];
     times || made.iter().any(|start| plain.contains(start))
 }
@@ -64,7 +116,7 @@ impl ShellInterpreter<'_, '_> {
     pub(in crate::domain::policy) fn whole_code(&mut self, code: &str) {
         self.environment_in_code(code);
         self.secrets_in_code(code);
-        if grows_forever(code) || fills_memory(code) {
+        if grows_forever(code) || collects_forever(code) || fills_memory(code) {
             let text = "code that takes more and more without end";
             self.reading.does(EffectKind::System, text);
         }
@@ -91,6 +143,26 @@ mod tests {
             "for x in y: a.append(x)",
         ] {
             assert!(!grows_forever(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn collections_of_what_has_no_end_are_told_from_what_takes_some_of_it() {
+        for code in [
+            "[x for x in itertools.count()]",
+            "{x: f(x) for x in count(1) if x}",
+            "list(x for x in itertools.cycle(a))",
+            "[a.append(1) for _ in iter(int, 1)]",
+        ] {
+            assert!(collects_forever(code), "{code}");
+        }
+        for code in [
+            "next(x for x in itertools.count() if ok(x))",
+            "[x for x in itertools.islice(itertools.count(), 5)]",
+            "for x in itertools.count(): print([x])",
+            "[x for x in counts]",
+        ] {
+            assert!(!collects_forever(code), "{code}");
         }
     }
 

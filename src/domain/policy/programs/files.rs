@@ -3,7 +3,7 @@
 use crate::domain::policy::{
     interpretation::CommandEffect,
     partial_text::{NAME, UNKNOWN, base_name},
-    programs::Options,
+    programs::{Options, is_stream},
     resolved_path::ResolvedPath,
     rule::EffectKind,
     shell::ShellInterpreter,
@@ -47,7 +47,7 @@ impl ShellInterpreter<'_, '_> {
             | "unix2dos" => self.write_all(name, args),
             "sort" => return self.sort(args, stdin),
             "split" | "csplit" => self.split_files(name, args, stdin),
-            "patch" => self.patch(args),
+            "patch" => self.patch(args, stdin),
             "fuser"
                 if args
                     .iter()
@@ -307,6 +307,8 @@ impl ShellInterpreter<'_, '_> {
             if empties {
                 self.deletes(file);
                 self.changes(file);
+            } else if name == "touch" {
+                self.changes(file);
             } else {
                 self.writes(file);
             }
@@ -357,9 +359,12 @@ impl ShellInterpreter<'_, '_> {
                 "line-bytes",
             ],
         );
+        let pieces = self.split_pieces(&options, stdin);
         for code in options.values(&["filter"]) {
             super::vague_code(self, code, "split");
-            drop(self.run_text(code, "split", stdin.to_owned()));
+            for piece in &pieces {
+                drop(self.run_text(code, "split", piece.clone()));
+            }
         }
         let named = if name == "csplit" {
             options
@@ -375,7 +380,41 @@ impl ShellInterpreter<'_, '_> {
         }
     }
 
-    fn patch(&mut self, args: &[String]) {
+    /// Returns what the filter of `split` is fed, one text for each time it runs.
+    fn split_pieces(&self, options: &Options, stdin: &str) -> Vec<String> {
+        const MOST_PIECES: usize = 16;
+        let text = match options.rest.first() {
+            Some(file) if !is_stream(file) || self.remembered(file).is_some() => {
+                self.contents(file)
+            }
+            _ => stdin.to_owned(),
+        };
+        // Whatever cuts within lines makes other commands of them.
+        let cuts = [
+            "b",
+            "bytes",
+            "C",
+            "line-bytes",
+            "n",
+            "number",
+            "t",
+            "separator",
+        ];
+        let size = options.value("l").or_else(|| options.value("lines"));
+        let size = size.map_or(Some(1000), |size| size.parse::<usize>().ok());
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        match size.filter(|size| *size > 0 && !options.has(&cuts)) {
+            Some(_) if text.is_empty() => vec![text],
+            Some(size)
+                if !text.contains(UNKNOWN) && lines.len() <= size.saturating_mul(MOST_PIECES) =>
+            {
+                lines.chunks(size).map(<[&str]>::concat).collect()
+            }
+            _ => vec![UNKNOWN.to_string()],
+        }
+    }
+
+    fn patch(&mut self, args: &[String], stdin: &str) {
         let options = Options::parse(
             args,
             "pidoBFgrYzDV",
@@ -395,8 +434,9 @@ impl ShellInterpreter<'_, '_> {
             .map(str::to_owned)
             .chain(options.rest.iter().take(1).cloned())
         {
-            self.writes(&file);
+            self.edits(&file);
         }
+        self.patched(&folder, stdin);
     }
 
     /// Records that everything below a word is removed.

@@ -517,7 +517,7 @@ impl ShellInterpreter<'_, '_> {
 }
 
 /// Takes the options in front of the verb off.
-fn leading_options(name: &str, args: &[String]) -> Options {
+pub(super) fn leading_options(name: &str, args: &[String]) -> Options {
     // For pnpm the letter stands for the root of the workspace.
     let letters = if name == "npm" { "Ccw" } else { "Cc" };
     Options::leading(

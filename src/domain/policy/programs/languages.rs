@@ -50,7 +50,7 @@ impl ShellInterpreter<'_, '_> {
         };
         if matches!(language, Language::Perl | Language::Ruby) && args.iter().any(in_place) {
             for file in &options.rest {
-                self.writes(file);
+                self.edits(file);
             }
         }
         for module in options.values(&["r", "require", "import", "loader"]) {
@@ -269,6 +269,7 @@ impl ShellInterpreter<'_, '_> {
             drop(self.dispatch(words.collect(), String::new()));
             return;
         }
+        self.edited_tasks(module, &options.rest);
         self.module_of_python(module, options);
     }
 

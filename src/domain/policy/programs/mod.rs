@@ -9,6 +9,7 @@ mod argument_paths;
 mod arguments;
 mod cloud;
 mod code;
+mod code_elsewhere;
 mod described;
 mod editors;
 mod endless_code;
@@ -35,6 +36,7 @@ mod side_doors;
 mod streams;
 mod system;
 mod table;
+mod task_files;
 pub(in crate::domain::policy) mod this_machine;
 mod tools;
 mod transfer;
@@ -163,6 +165,7 @@ impl ShellInterpreter<'_, '_> {
         self.reading.act_starts_in(folder);
         if ["git", "patch"].contains(&base_name(first)) {
             self.reading.act_is_fed(&stdin);
+            self.git_patched(&words, &stdin);
         }
         if let Some(known) = self.vague_name(first) {
             let Some(name) = known else {
@@ -256,6 +259,8 @@ impl ShellInterpreter<'_, '_> {
             let why = format!("{name} changes who may do what on the machine");
             self.reading.does(EffectKind::System, why);
         }
+        self.edited_tasks(&name, args);
+        self.code_elsewhere(&name, args);
         let Some(family) = table::family(&name) else {
             self.option_effects(&name, args);
             self.accepted_options(&name, args);

@@ -52,7 +52,7 @@ impl ShellInterpreter<'_, '_> {
         }
         for file in &rest {
             if in_place {
-                self.writes(file);
+                self.edits(file);
             } else {
                 self.reads(file);
             }

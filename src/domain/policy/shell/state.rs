@@ -346,6 +346,24 @@ impl<'r, 'w> ShellInterpreter<'r, 'w> {
         }
     }
 
+    /// Forgets what a file said that was then changed in a way nobody followed.
+    pub(in crate::domain::policy) fn forget(&mut self, word: &str) {
+        if let Some(path) = resolved_path::absolute(word, self.folder()) {
+            drop(self.state.files.remove(&path));
+            drop(self.state.bound.remove(&path));
+        }
+    }
+
+    /// Returns the files to which the command itself gave a content that nobody knows.
+    pub(in crate::domain::policy) fn unread_files(&self) -> Vec<String> {
+        let paths = self.state.made.iter().chain(self.state.bound.keys());
+        let is_unread = |path: &String| {
+            let text = self.state.files.get(path);
+            self.has_written(path) && text.is_none_or(|text| text.contains(UNKNOWN))
+        };
+        paths.filter(|path| is_unread(path)).cloned().collect()
+    }
+
     /// Returns what the command itself wrote into the file a word names.
     pub(in crate::domain::policy) fn remembered(&self, word: &str) -> Option<String> {
         let path = resolved_path::absolute(word, self.folder())?;
