@@ -4,6 +4,8 @@
 # usage: sh examples/night/try.sh [TOS]      TOS = the program; `tos` if absent
 set -eu
 tos=${1:-tos}
+# The script goes elsewhere, so a path has to be whole.
+case $tos in */*) tos=$(CDPATH='' cd -- "$(dirname -- "$tos")" && pwd)/$(basename -- "$tos") ;; esac
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 place=$(mktemp -d)
 cp -R "$here/project/." "$place"
