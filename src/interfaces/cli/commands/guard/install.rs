@@ -54,9 +54,10 @@ pub(super) fn install(
             .filter(|agent| services.uses_agent(*agent));
         let used: Vec<HookAgent> = used.collect();
         if used.is_empty() {
-            return Err(CliError::usage(
-                "no settings of an agent were found; name one: `tos guard install claude`",
-            ));
+            let known = HookAgent::ALL.map(HookAgent::as_str).join(", ");
+            return Err(CliError::Usage(format!(
+                "no agent has settings here yet; name the one you use, for instance `tos guard install claude` ({known})"
+            )));
         }
         used
     } else {

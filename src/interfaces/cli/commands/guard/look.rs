@@ -198,7 +198,8 @@ pub(super) fn log(
         }
     }
     if shown.is_empty() {
-        printer.shown("nothing was judged here");
+        let what = if args.blocked { "blocked" } else { "judged" };
+        printer.shown(&format!("nothing was {what} here"));
     }
     printer.document(&json!({ "entries": shown }));
     CliExit::Success
