@@ -178,7 +178,7 @@ impl Storm {
     /// Kills or freezes one of everything, and brings it back a while later.
     fn fault(&mut self) {
         let (which, kill) = (self.chance.below(9), self.chance.below(2) == 0);
-        let pause = Duration::from_millis(200 + self.chance.below(2500) as u64);
+        let pause = Duration::from_millis(200 + self.chance.below(2500));
         let child = match which {
             0..=2 => &mut self.servers.children[which],
             3..=4 => &mut self.controllers[which - 3].child,
@@ -359,7 +359,7 @@ async fn whatever_is_killed_or_frozen_every_task_is_done_once() {
         servers,
         controllers: controllers.into(),
         workers: workers.into(),
-        chance: Chance(7),
+        chance: Chance::new(7),
     };
     let mut tasks = Vec::new();
     for fault in 0..faults {

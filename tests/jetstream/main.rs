@@ -3,12 +3,13 @@
 
 #![expect(
     clippy::disallowed_methods,
-    clippy::unwrap_used,
     clippy::needless_pass_by_value,
     reason = "a seed is read from the environment; a model may fail loudly"
 )]
 
 mod bugs;
+#[path = "../support/chance.rs"]
+mod chance;
 mod server;
 mod world;
 

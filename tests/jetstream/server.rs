@@ -5,24 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tos::domain::board::{Event, RunId, RunOutcome, TaskId};
 
+use crate::chance::Chance;
+
 pub(crate) type Time = u64;
 
-/// A stream of numbers from a seed.
-#[derive(Debug, Clone)]
-pub(crate) struct Chance(u64);
-
 impl Chance {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    pub(crate) fn below(&mut self, most: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % most.max(1)
-    }
-
     pub(crate) fn percent(&mut self, share: u64) -> bool {
         self.below(100) < share
     }
@@ -171,7 +158,7 @@ impl Server {
             self.full_until = now + self.chance.below(20_000);
         }
         if self.chance.below(300) == 0 {
-            let one = usize::try_from(self.chance.below(who.len() as u64)).unwrap();
+            let one = self.chance.below(who.len());
             let until = now + self.chance.below(40_000);
             self.cut_off.insert(who[one].clone(), until);
         }

@@ -14,7 +14,8 @@ use tos::domain::{
 
 use crate::{
     bugs::Bug,
-    server::{Appended, Chance, Lost, Order, Outcome, Server, Time},
+    chance::Chance,
+    server::{Appended, Lost, Order, Outcome, Server, Time},
 };
 
 const SECOND: Time = 1000;
@@ -229,7 +230,7 @@ impl World {
         self.kills += 1;
         let pause = self.chance.below(30 * SECOND);
         let kill = self.chance.percent(50);
-        let which = usize::try_from(self.chance.below(6)).unwrap();
+        let which = self.chance.below(6);
         if let Some(one) = self.controllers.get_mut(which) {
             one.wakes = self.now + pause;
             if kill {

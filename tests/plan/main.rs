@@ -12,6 +12,8 @@
 
 mod bad_plans;
 mod behaviour;
+#[path = "../support/chance.rs"]
+mod chance;
 mod defects;
 mod enforced;
 mod live;

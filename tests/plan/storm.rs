@@ -11,22 +11,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::{
+    chance::Chance,
     enforced::walled,
     place::{Place, signal},
 };
-
-/// A small generator of chance: the storm has to be the same each time as far as it can be.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
 
 /// Makes a plan whose tasks wait until the storm has gone as far as they stand in the plan: it cannot be over before.
 fn plan(chance: &mut Chance, tasks: usize, kills: usize) -> String {
@@ -35,7 +23,7 @@ fn plan(chance: &mut Chance, tasks: usize, kills: usize) -> String {
         let mut upstream: Vec<String> = Vec::new();
         if task > 8 {
             upstream = (0..chance.below(3))
-                .map(|_| format!("t{}", chance.below(task as u64)))
+                .map(|_| format!("t{}", chance.below(task)))
                 .collect();
             upstream.sort();
             upstream.dedup();
@@ -74,14 +62,15 @@ fn work(runner: &mut Child, pause: Duration) -> Option<i32> {
 
 #[test]
 fn three_hundred_kills_lose_nothing_and_repeat_nothing_that_succeeded() {
-    let mut chance = Chance(20_261_120);
+    // The storm has to be the same each time as far as it can be.
+    let mut chance = Chance::new(20_261_120);
     let place = Place::with(&plan(&mut chance, 200, 300));
     storm(&place, &mut chance, 300, 10..80);
 }
 
 #[test]
 fn tasks_behind_a_wall_stand_the_same_storm() {
-    let mut chance = Chance(20_261_121);
+    let mut chance = Chance::new(20_261_121);
     let plan = plan(&mut chance, 40, 40);
     let Some(place) = walled(&plan) else {
         return;

@@ -513,7 +513,7 @@ fn a_home_below_scratch_keeps_its_protection() {
     let below = |home: Option<&str>, code: &str| {
         let world = PolicyContext {
             home: home.map(PathBuf::from),
-            ..PolicyContext::unattended("/tmp/work/job")
+            ..PolicyContext::unattended("/tmp/place/job")
         };
         careful()
             .judge(&command(CommandKind::Bash, code), &world)
@@ -525,7 +525,7 @@ fn a_home_below_scratch_keeps_its_protection() {
         }
         let scratch = "t=$(mktemp -d); echo x > $t/f; rm -rf $t; rm -f /tmp/y.txt";
         assert_eq!(below(home, scratch), Decision::Allow, "{home:?}");
-        for code in ["rm -rf /tmp/work", "rm -rf /tmp/w*", "rm -rf /tmp/*"] {
+        for code in ["rm -rf /tmp/place", "rm -rf /tmp/p*", "rm -rf /tmp/*"] {
             assert_eq!(below(home, code), Decision::Deny, "{home:?}: {code}");
         }
     }

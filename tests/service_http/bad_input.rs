@@ -98,7 +98,7 @@ fn check(what: &str, reply: &Reply) {
 fn no_input_is_a_fault_of_the_service() {
     let server = Server::start();
     let description = server.get("/openapi.json").json();
-    let mut chance = Chance(20_261_129);
+    let mut chance = Chance::new(20_261_129);
     let paths = description["paths"].as_object().unwrap();
     for (template, item) in paths {
         // What follows events never ends.

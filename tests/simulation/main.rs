@@ -12,6 +12,8 @@
 )]
 
 mod bugs;
+#[path = "../support/chance.rs"]
+mod chance;
 mod check;
 mod world;
 
@@ -20,7 +22,8 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use world::{Chance, Mood, World};
+use chance::Chance;
+use world::{Mood, World};
 
 const HOUR: u64 = 3_600_000;
 

@@ -16,6 +16,7 @@ use tos::domain::{
 
 use super::{
     bugs::{self, Bug},
+    chance::Chance,
     check::Record,
 };
 
@@ -23,28 +24,13 @@ const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
 const START: u64 = 1_700_000_000_000;
 
-/// A stream of numbers from a seed.
-#[derive(Debug, Clone)]
-pub(crate) struct Chance(u64);
-
 impl Chance {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    pub(crate) fn below(&mut self, most: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % most.max(1)
-    }
-
     fn percent(&mut self, share: u64) -> bool {
         self.below(100) < share
     }
 
     fn of<T: Copy>(&mut self, values: &[T]) -> T {
-        values[usize::try_from(self.below(values.len() as u64)).unwrap()]
+        values[self.below(values.len())]
     }
 }
 
@@ -1087,7 +1073,7 @@ impl World {
                 Lane::Docser,
             ]),
             risk: self.chance.of(&[Risk::Low, Risk::Medium, Risk::High]),
-            priority: i32::try_from(self.chance.below(100)).unwrap(),
+            priority: self.chance.below(100),
             agent: self.chance.of(&["", "claude", "codex"]).to_owned(),
             link: if self.chance.percent(5) {
                 "requirement.md".to_owned()

@@ -1,15 +1,21 @@
 //! Numbers that look like chance and are the same each time, for tests that break things at random.
 
-/// A generator, with its seed.
-pub(crate) struct Chance(pub(crate) u64);
+/// A stream of numbers from a seed.
+#[derive(Debug, Clone)]
+pub(crate) struct Chance(u64);
 
 impl Chance {
-    /// Returns a number below `most`.
-    pub(crate) fn below(&mut self, most: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % most
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    /// Returns a number below `most`, 0 where that is 0.
+    pub(crate) fn below<N: TryInto<u64> + TryFrom<u64>>(&mut self, most: N) -> N {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let most = most.try_into().unwrap_or(0).max(1);
+        let number = N::try_from((self.0 >> 11) % most);
+        number.unwrap_or_else(|_| unreachable!("it is below a number of its own kind"))
     }
 }
