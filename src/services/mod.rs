@@ -9,5 +9,6 @@ pub mod notify;
 pub mod plan;
 pub mod plan_worker;
 pub mod tasks;
+mod worker_end;
 
 pub use crate::services::job::effects::JobPorts;

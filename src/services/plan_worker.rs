@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinSet};
 
+use super::worker_end::{Question, WorkerEnd, answer};
 use crate::{
     domain::cluster::PlanEnd,
     ports::{
@@ -51,19 +52,13 @@ pub async fn serve_plan_tasks(
     mut stop: watch::Receiver<u8>,
     drain: Duration,
 ) {
-    let (end, ending) = watch::channel(false);
+    let (mut end, ending) = WorkerEnd::new(drain);
     let mut running: JoinSet<()> = JoinSet::new();
     // A question for work is asked to its end: what was delivered must not be dropped on the way.
     let mut asked: Option<Asked> = None;
-    let mut deadline = None;
     loop {
         let how = *stop.borrow();
-        if how > 0 {
-            let now = tokio::time::Instant::now();
-            let until = *deadline.get_or_insert(now + drain);
-            if how > 1 || until <= now {
-                end.send_replace(true);
-            }
+        if end.look(how) {
             if running.is_empty() && asked.is_none() {
                 return;
             }
@@ -95,28 +90,12 @@ pub async fn serve_plan_tasks(
                     return;
                 }
             }
-            () = until(deadline), if !*end.borrow() => {}
+            () = end.deadline() => {}
         }
     }
 }
 
-type Asked = BoxFuture<'static, Result<Option<Box<dyn TakenPlanTask>>, Error>>;
-
-/// Waits for the answer to a question, for ever where none was asked.
-async fn answer(asked: &mut Option<Asked>) -> Result<Option<Box<dyn TakenPlanTask>>, Error> {
-    match asked {
-        Some(question) => question.await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits for a moment, for ever where there is none.
-async fn until(deadline: Option<tokio::time::Instant>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
+type Asked = Question<Result<Option<Box<dyn TakenPlanTask>>, Error>>;
 
 /// Makes one attempt and reports it.
 async fn made(

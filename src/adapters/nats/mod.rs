@@ -8,6 +8,7 @@
 
 mod blobs;
 mod board;
+mod claimed;
 mod connection;
 mod controls;
 mod leader;

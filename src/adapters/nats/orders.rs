@@ -19,6 +19,7 @@ use futures_util::StreamExt as _;
 use tokio::sync::{mpsc, watch};
 
 use super::{
+    claimed::{ClaimedMessage, claim},
     connection::NatsConnection,
     controls::followed,
     queue::{Streams, unclaimed_result},
@@ -125,10 +126,7 @@ impl NatsOrderQueue {
         }
         let (fence, key) = (order.fence.0, order.fence.0.to_string());
         let presence = &self.streams.presence;
-        let own = presence.own_name(&card.name);
-        let has_claim = presence.claim(&key, &own).await?;
-        let is_heard_of = has_claim || presence.holder(&key).await?.is_some();
-        match cluster::delivered(has_claim, is_heard_of) {
+        match claim(presence, &key, &card.name).await? {
             Delivery::Begin => {}
             Delivery::Leave => return Ok(None),
             Delivery::ReportLost => {
@@ -141,7 +139,7 @@ impl NatsOrderQueue {
                 return Ok(None);
             }
         }
-        self.streams.presence.renew_claim(&key, &card.name).await;
+        presence.renew_claim(&key, &card.name).await;
         let stops = self
             .streams
             .cluster
@@ -294,14 +292,12 @@ impl OrderQueue for NatsOrderQueue {
     }
 }
 
-/// An order under way: its claim is kept alive until it ends.
+/// An order under way.
 struct Taken {
     streams: Streams,
     order: WorkOrder,
-    message: Arc<Message>,
-    stop: watch::Receiver<u8>,
+    claimed: ClaimedMessage,
     lines: mpsc::UnboundedSender<String>,
-    beating: tokio::task::JoinHandle<()>,
 }
 
 impl Taken {
@@ -310,41 +306,24 @@ impl Taken {
         order: WorkOrder,
         message: Message,
         worker: String,
-        mut stops: async_nats::Subscriber,
+        stops: async_nats::Subscriber,
     ) -> Self {
-        let (sender, stop) = watch::channel(0_u8);
-        let message = Arc::new(message);
-        let (kept, fence) = (Arc::clone(&message), order.fence.0);
-        let key = fence.to_string();
-        let presence = streams.presence.clone();
-        let beat = streams.cluster.heartbeat_interval();
-        let beating = streams.cluster.spawn(async move {
-            loop {
-                tokio::select! {
-                    told = stops.next() => match told {
-                        Some(told) => {
-                            let how = told.payload.first().copied().unwrap_or(1);
-                            sender.send_replace(how);
-                        }
-                        None => tokio::time::sleep(beat).await,
-                    },
-                    () = tokio::time::sleep(beat) => {
-                        presence.renew_claim(&key, &worker).await;
-                        // A beat that is lost is followed by another.
-                        drop(kept.ack_with(AckKind::Progress).await);
-                    }
-                }
-            }
-        });
+        let fence = order.fence.0;
+        let claimed = ClaimedMessage::keep(
+            &streams.cluster,
+            streams.presence.clone(),
+            (fence.to_string(), worker),
+            message,
+            stops,
+            |told| Some(told.first().copied().unwrap_or(1)),
+        );
         let (lines, told) = mpsc::unbounded_channel();
         drop(streams.cluster.spawn(tell(streams.clone(), fence, told)));
         Self {
             streams,
             order,
-            message,
-            stop,
+            claimed,
             lines,
-            beating,
         }
     }
 }
@@ -361,31 +340,13 @@ async fn tell(streams: Streams, fence: u64, mut lines: mpsc::UnboundedReceiver<S
     }
 }
 
-/// What the controller says of an order under way.
-pub(super) struct ToldToStop(pub(super) watch::Receiver<u8>);
-
-impl StopFeed for ToldToStop {
-    fn next(&mut self) -> BoxFuture<'_, Option<u8>> {
-        Box::pin(async {
-            self.0.changed().await.ok()?;
-            Some(*self.0.borrow())
-        })
-    }
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        self.beating.abort();
-    }
-}
-
 impl TakenOrder for Taken {
     fn order(&self) -> &WorkOrder {
         &self.order
     }
 
     fn stop(&self) -> Box<dyn StopFeed> {
-        Box::new(ToldToStop(self.stop.clone()))
+        self.claimed.stop()
     }
 
     fn lines(&self) -> LineSink {
@@ -409,8 +370,7 @@ impl TakenOrder for Taken {
                 result.bundle = stored.map_err(Error)?;
             }
             self.streams.report(&result).await.map_err(Error)?;
-            let done = self.message.double_ack().await;
-            done.map_err(|error| Error(error.to_string()))
+            self.claimed.done().await
         })
     }
 }

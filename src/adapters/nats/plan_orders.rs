@@ -14,13 +14,13 @@ use std::{
 };
 
 use async_nats::jetstream::{AckKind, Message, consumer::PullConsumer};
-use futures_util::StreamExt as _;
 use tokio::sync::watch;
 
 use super::{
+    claimed::{ClaimedMessage, claim},
     connection::NatsConnection,
     controls::followed,
-    orders::{ToldToStop, first_message, give_back},
+    orders::{first_message, give_back},
     plan_tasks::{PlanStreams, claim_key, project_name},
     queue::consumer,
 };
@@ -32,7 +32,7 @@ use crate::{
     domain::{
         cluster::{
             ClusterControls, Delivery, PLAN_LANE, PROTOCOL_VERSION, PlanEnd, PlanFile, PlanOrder,
-            PlanResult, PrintedText, WorkerInfo, delivered,
+            PlanResult, PrintedText, WorkerInfo,
         },
         ledger::chain::sha256,
         redaction::Redactor,
@@ -121,26 +121,23 @@ impl NatsPlanOrders {
                 return Ok(None);
             }
         };
-        let (presence, claim) = (&self.streams.presence, claim_key(&order));
+        let (presence, key) = (&self.streams.presence, claim_key(&order));
         // Whoever is told to stop is told from the first moment on.
         let stops = self.streams.stop_subject(&order.run);
         let stops = self.streams.cluster.client.subscribe(stops).await;
         let stops = stops.map_err(|error| error.to_string())?;
-        let own = presence.own_name(&self.card.name);
-        let has_claim = presence.claim(&claim, &own).await?;
-        let is_heard_of = has_claim || presence.holder(&claim).await?.is_some();
-        match delivered(has_claim, is_heard_of) {
+        match claim(presence, &key, &self.card.name).await? {
             Delivery::Begin => {}
             Delivery::Leave => return Ok(None),
             Delivery::ReportLost => {
                 let end = PlanEnd::lost("the worker that took it is gone".to_owned());
                 let result = PlanResult::to(&order, "", end);
-                self.streams.report(&order.key(), &result).await?;
+                self.streams.report(&result).await?;
                 drop(message.ack_with(AckKind::Term).await);
                 return Ok(None);
             }
         }
-        presence.renew_claim(&claim, &self.card.name).await;
+        presence.renew_claim(&key, &self.card.name).await;
         let (streams, place) = (self.streams.clone(), self.place.clone());
         let worker = self.card.name.clone();
         Ok(Some(Taken::begin(
@@ -170,15 +167,13 @@ impl PlanTaskQueue for NatsPlanOrders {
     }
 }
 
-/// A task under way: its claim is kept alive until it ends.
+/// A task under way.
 struct Taken {
     streams: PlanStreams,
     place: Place,
     order: PlanOrder,
     worker: String,
-    message: Arc<Message>,
-    stop: watch::Receiver<u8>,
-    beating: tokio::task::JoinHandle<()>,
+    claimed: ClaimedMessage,
 }
 
 impl Taken {
@@ -188,41 +183,23 @@ impl Taken {
         order: PlanOrder,
         message: Message,
         worker: String,
-        mut stops: async_nats::Subscriber,
+        stops: async_nats::Subscriber,
     ) -> Self {
-        let (sender, stop) = watch::channel(0_u8);
-        let message = Arc::new(message);
-        let (kept, presence) = (Arc::clone(&message), streams.presence.clone());
-        let (claim, name, opening) = (claim_key(&order), worker.clone(), order.opening.clone());
-        let beat = streams.cluster.heartbeat_interval();
-        let beating = streams.cluster.spawn(async move {
-            loop {
-                tokio::select! {
-                    told = stops.next() => match told {
-                        Some(told) => {
-                            let how = how_to_stop(&String::from_utf8_lossy(&told.payload), &opening);
-                            if let Some(how) = how {
-                                sender.send_replace(how);
-                            }
-                        }
-                        None => tokio::time::sleep(beat).await,
-                    },
-                    () = tokio::time::sleep(beat) => {
-                        presence.renew_claim(&claim, &name).await;
-                        // A beat that is lost is followed by another.
-                        drop(kept.ack_with(AckKind::Progress).await);
-                    }
-                }
-            }
-        });
+        let opening = order.opening.clone();
+        let claimed = ClaimedMessage::keep(
+            &streams.cluster,
+            streams.presence.clone(),
+            (claim_key(&order), worker.clone()),
+            message,
+            stops,
+            move |told| how_to_stop(&String::from_utf8_lossy(told), &opening),
+        );
         Self {
             streams,
             place,
             order,
             worker,
-            message,
-            stop,
-            beating,
+            claimed,
         }
     }
 
@@ -340,19 +317,13 @@ fn how_to_stop(text: &str, own: &str) -> Option<u8> {
     }
 }
 
-impl Drop for Taken {
-    fn drop(&mut self) {
-        self.beating.abort();
-    }
-}
-
 impl TakenPlanTask for Taken {
     fn order(&self) -> &PlanOrder {
         &self.order
     }
 
     fn stop(&self) -> Box<dyn StopFeed> {
-        Box::new(ToldToStop(self.stop.clone()))
+        self.claimed.stop()
     }
 
     fn lay_out<'a>(&'a self, folder: &'a Path) -> BoxFuture<'a, Result<PathBuf, Error>> {
@@ -365,10 +336,9 @@ impl TakenPlanTask for Taken {
                 let end = PlanEnd::lost(format!("what it left could not be sent: {why}"));
                 PlanResult::to(&self.order, &self.worker, end)
             });
-            let reported = self.streams.report(&self.order.key(), &result).await;
+            let reported = self.streams.report(&result).await;
             reported.map_err(Error)?;
-            let done = self.message.double_ack().await;
-            done.map_err(|error| Error(error.to_string()))
+            self.claimed.done().await
         })
     }
 }

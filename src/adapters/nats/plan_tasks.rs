@@ -26,7 +26,7 @@ use super::{
     controls::ControlBucket,
     objects::RETENTION,
     presence::Presence,
-    publish::{MESSAGE_ID_HEADER, publish},
+    publish::publish_under,
     queue::{ASK, work_stream},
 };
 use crate::{
@@ -88,20 +88,12 @@ impl PlanStreams {
         })
     }
 
-    async fn publish(&self, subject: &str, id: &str, body: &[u8]) -> Result<(), String> {
-        let mut headers = async_nats::HeaderMap::new();
-        headers.insert(MESSAGE_ID_HEADER, id);
-        let sent = publish(&self.cluster.jetstream, subject, &headers, body).await;
-        sent.map(drop)
-            .map_err(|error| format!("{subject}: {error}"))
-    }
-
     /// Reports what came of an order.
-    pub(super) async fn report(&self, key: &str, result: &PlanResult) -> Result<(), String> {
+    pub(super) async fn report(&self, result: &PlanResult) -> Result<(), String> {
         let body = serde_json::to_vec(result).map_err(|error| error.to_string())?;
         let subject = self.cluster.subject(&format!("planned.{}", result.run));
-        self.publish(&subject, &format!("planned.{key}"), &body)
-            .await
+        let id = format!("planned.{}", result.key());
+        publish_under(&self.cluster.jetstream, &subject, &id, &body).await
     }
 
     /// Returns the subject under which workers are told to stop what they do for a run.
@@ -278,9 +270,9 @@ impl Shared {
     }
 
     /// Says what came of an order, unless that was said already.
-    fn tell(&self, key: &str, result: PlanResult) {
+    fn tell(&self, result: PlanResult) {
         let mut book = self.book();
-        if book.away.remove(key).is_some()
+        if book.away.remove(&result.key()).is_some()
             && let Some(told) = &book.told
         {
             told(result);
@@ -331,7 +323,7 @@ impl Shared {
         if !self.book().away.contains_key(&key) {
             return Ok(());
         }
-        self.streams.publish(&subject, &key, &body).await
+        publish_under(&self.streams.cluster.jetstream, &subject, &key, &body).await
     }
 
     /// Takes back what nobody has begun.
@@ -348,7 +340,7 @@ impl Shared {
                     code: Some(-15),
                     ..PlanEnd::default()
                 };
-                self.tell(&order.key(), PlanResult::to(&order, "", end));
+                self.tell(PlanResult::to(&order, "", end));
             }
         }
     }
@@ -370,8 +362,7 @@ async fn take_results(consumer: PullConsumer, shared: std::sync::Weak<Shared>) {
             };
             match serde_json::from_slice::<PlanResult>(&message.payload) {
                 Ok(result) if result.opening == shared.opening => {
-                    let key = format!("{}-{}-{}", result.opening, result.task, result.attempt);
-                    shared.tell(&key, result);
+                    shared.tell(result);
                 }
                 Ok(result) => {
                     tracing::info!(
@@ -412,11 +403,10 @@ async fn look(shared: std::sync::Weak<Shared>, beat: Duration) {
             open.collect()
         };
         for (key, claim, is_known) in open {
-            let seen = match (alive.contains(&claim), is_known) {
-                (false, _) => None,
-                (true, true) => Some(String::new()),
-                (true, false) => shared.streams.presence.holder(&claim).await.unwrap_or(None),
-            };
+            let presence = &shared.streams.presence;
+            let seen = presence
+                .seen(&claim, alive.contains(&claim), is_known)
+                .await;
             let gone = {
                 let mut book = shared.book();
                 let away = book.away.get_mut(&key);
@@ -424,7 +414,7 @@ async fn look(shared: std::sync::Weak<Shared>, beat: Duration) {
             };
             if let Some((name, order)) = gone {
                 let end = PlanEnd::lost(format!("the worker {name} is gone"));
-                shared.tell(&key, PlanResult::to(&order, &name, end));
+                shared.tell(PlanResult::to(&order, &name, end));
             }
         }
         // A claim whose question was lost is asked for again.
@@ -453,17 +443,16 @@ impl RemoteTasks for NatsPlanTasks {
             folder: project.map(|project| project.folder).unwrap_or_default(),
             ..order
         };
-        let key = order.key();
         let away = Away {
             order: order.clone(),
             holder: Holder::default(),
         };
-        shared.book().away.insert(key.clone(), away);
+        shared.book().away.insert(order.key(), away);
         let cluster = Arc::clone(&shared.streams.cluster);
         drop(cluster.spawn(async move {
             if let Err(why) = shared.send(&order, &sources).await {
                 let end = PlanEnd::lost(format!("it could not be handed out: {why}"));
-                shared.tell(&key, PlanResult::to(&order, "", end));
+                shared.tell(PlanResult::to(&order, "", end));
             }
         }));
     }

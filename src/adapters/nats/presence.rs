@@ -97,6 +97,20 @@ impl Presence {
         Ok(entry.map(|name| String::from_utf8_lossy(&name).into_owned()))
     }
 
+    /// Returns who was seen under a key, where somebody is heard of: nothing but that, where it is known who that is.
+    pub(super) async fn seen(
+        &self,
+        key: &str,
+        is_heard_of: bool,
+        is_known: bool,
+    ) -> Option<String> {
+        match (is_heard_of, is_known) {
+            (false, _) => None,
+            (true, true) => Some(String::new()),
+            (true, false) => self.holder(key).await.unwrap_or(None),
+        }
+    }
+
     /// Returns the keys under which somebody works who was heard of lately.
     pub(super) async fn beating(&self) -> Result<BTreeSet<String>, String> {
         Ok(keys(&self.beats).await?.into_iter().collect())

@@ -50,6 +50,20 @@ pub(super) async fn publish(
     }
 }
 
+/// Publishes a message of a queue under an id of its own.
+pub(super) async fn publish_under(
+    jetstream: &Context,
+    subject: &str,
+    id: &str,
+    body: &[u8],
+) -> Result<(), String> {
+    let mut headers = HeaderMap::new();
+    headers.insert(MESSAGE_ID_HEADER, id);
+    let sent = publish(jetstream, subject, &headers, body).await;
+    sent.map(drop)
+        .map_err(|error| format!("{subject}: {error}"))
+}
+
 /// Says whether another try would not change an error.
 fn is_final(kind: PublishErrorKind, tried: u32, waited: Duration) -> bool {
     match kind {

@@ -23,7 +23,7 @@ use super::{
     objects::CodeStore,
     patience::{patiently, subjects},
     presence::Presence,
-    publish::{MESSAGE_ID_HEADER, publish},
+    publish::publish_under,
 };
 use crate::{
     adapters::git::bundle::GitBundles,
@@ -114,21 +114,18 @@ impl Streams {
         })
     }
 
-    async fn publish(&self, subject: String, id: &str, body: Vec<u8>) -> Result<(), String> {
-        let mut headers = async_nats::HeaderMap::new();
-        headers.insert(MESSAGE_ID_HEADER, id);
-        let sent = publish(&self.cluster.jetstream, &subject, &headers, &body).await;
-        sent.map(drop)
-            .map_err(|error| format!("{subject}: {error}"))
-    }
-
     /// Reports what came of an order.
     pub(super) async fn report(&self, result: &WorkResult) -> Result<(), String> {
         let body = serde_json::to_vec(result).map_err(|error| error.to_string())?;
         let fence = result.fence.0;
         let subject = self.cluster.subject(&format!("result.{fence}"));
-        self.publish(subject, &format!("result.{fence}"), body)
-            .await
+        publish_under(
+            &self.cluster.jetstream,
+            &subject,
+            &format!("result.{fence}"),
+            &body,
+        )
+        .await
     }
 
     /// Returns the subject of an order.
@@ -409,7 +406,7 @@ async fn handed_out(
     }
     let subject = streams.subject_of(order, &lane);
     let body = serde_json::to_vec(order).map_err(|error| error.to_string())?;
-    streams.publish(subject.clone(), &order.id(), body).await?;
+    publish_under(&streams.cluster.jetstream, &subject, &order.id(), &body).await?;
     let mut is_ending = false;
     loop {
         tokio::select! {
@@ -461,12 +458,8 @@ async fn gone(
     holder: &mut Holder,
     is_heard_of: bool,
 ) -> Option<String> {
-    let seen = match (is_heard_of, holder.is_known()) {
-        (false, _) => None,
-        (true, true) => Some(String::new()),
-        (true, false) => presence.holder(key).await.unwrap_or(None),
-    };
-    holder.seen(seen)
+    let is_known = holder.is_known();
+    holder.seen(presence.seen(key, is_heard_of, is_known).await)
 }
 
 /// Brings the commit and the logs of an attempt here. Without its logs an attempt counts all the same.

@@ -63,8 +63,13 @@ pub struct PlanOrder {
 impl PlanOrder {
     /// Returns what names this attempt and no other.
     pub fn key(&self) -> String {
-        format!("{}-{}-{}", self.opening, self.task, self.attempt)
+        key(&self.opening, self.task, self.attempt)
     }
+}
+
+/// Returns what names an attempt and no other.
+fn key(opening: &str, task: u32, attempt: u32) -> String {
+    format!("{opening}-{task}-{attempt}")
 }
 
 /// How an attempt elsewhere ended.
@@ -169,6 +174,11 @@ impl PlanResult {
             end,
             ..Self::default()
         }
+    }
+
+    /// Returns what names the attempt, as its order does.
+    pub fn key(&self) -> String {
+        key(&self.opening, self.task, self.attempt)
     }
 }
 

@@ -24,12 +24,12 @@ use crate::{
         },
     },
     ports::{
-        BoxFuture,
         cluster::{Error, LineSink, OrderQueue, TakenOrder},
         ledger::{Error as LedgerError, Ledger},
         process_logs::ProcessLogs,
     },
     services::tasks::SessionPorts,
+    services::worker_end::{Question, WorkerEnd, answer},
 };
 
 /// How often a worker says that it is there.
@@ -177,7 +177,7 @@ pub async fn serve_orders(
     let mut running: JoinSet<u64> = JoinSet::new();
     let mut busy = BTreeSet::new();
     let slots = usize::from(card.slots.max(1));
-    let (mut ending, ended) = Ending::new(drain);
+    let (mut ending, ended) = WorkerEnd::new(drain);
     // A question for work is asked to its end: what was delivered must not be dropped on the way.
     let mut asked: Option<Asked> = None;
     loop {
@@ -197,7 +197,7 @@ pub async fn serve_orders(
             asked = Some(Box::pin(async move { boards.next().await }));
         }
         tokio::select! {
-            taken = next(&mut asked), if !is_ending => {
+            taken = answer(&mut asked), if !is_ending => {
                 asked = None;
                 match taken {
                     Ok(taken) => {
@@ -225,63 +225,14 @@ pub async fn serve_orders(
                     return;
                 }
             }
-            () = past(ending.deadline), if !*ending.end.borrow() => {}
+            () = ending.deadline() => {}
             () = tokio::time::sleep(ANNOUNCED) => {}
         }
     }
 }
 
-/// A worker's end: how long attempts may still go on.
-struct Ending {
-    drain: Duration,
-    deadline: Option<tokio::time::Instant>,
-    end: watch::Sender<bool>,
-}
-
-impl Ending {
-    /// Returns it, with what tells attempts that they may go on no longer.
-    fn new(drain: Duration) -> (Self, watch::Receiver<bool>) {
-        let (end, ended) = watch::channel(false);
-        let ending = Self {
-            drain,
-            deadline: None,
-            end,
-        };
-        (ending, ended)
-    }
-
-    /// Looks at how often a stop was asked for and at the clock; returns whether nothing new is taken.
-    fn look(&mut self, how: u8) -> bool {
-        if how == 0 {
-            return false;
-        }
-        let now = tokio::time::Instant::now();
-        let deadline = *self.deadline.get_or_insert(now + self.drain);
-        if how > 1 || deadline <= now {
-            self.end.send_replace(true);
-        }
-        true
-    }
-}
-
-/// Waits for a moment, for ever where there is none.
-async fn past(deadline: Option<tokio::time::Instant>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
-
 /// A question for work under way.
-type Asked = BoxFuture<'static, Result<Box<dyn TakenOrder>, Error>>;
-
-/// Waits for the answer to a question, for ever where none was asked.
-async fn next(asked: &mut Option<Asked>) -> Result<Box<dyn TakenOrder>, Error> {
-    match asked {
-        Some(question) => question.await,
-        None => std::future::pending().await,
-    }
-}
+type Asked = Question<Result<Box<dyn TakenOrder>, Error>>;
 
 /// Returns what an order is worked on with: what it brings, and what this machine has.
 fn context_of(
