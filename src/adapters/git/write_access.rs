@@ -95,18 +95,28 @@ pub fn blocking_plan_mounts(root: &Path, with_others: bool) -> Result<Repository
 /// Returns the folders of all work trees beside the first one.
 fn work_trees(common: &Path) -> Result<Vec<PathBuf>, String> {
     let folder = common.join(WORK_TREES);
+    refuse_link(&folder)?;
     let entries = match fs::read_dir(&folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         read => read.map_err(|error| format!("`{}`: {error}", folder.display()))?,
     };
-    let found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    match found.iter().find(|path| path.is_symlink()) {
-        Some(link) => Err(format!(
-            "`{}` is a link, which cannot be closed",
-            link.display()
-        )),
-        None => Ok(found.into_iter().filter(|path| path.is_dir()).collect()),
+    let mut found = Vec::new();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        refuse_link(&path)?;
+        found.extend(path.is_dir().then_some(path));
     }
+    Ok(found)
+}
+
+/// Refuses a link: whoever may write beside one may put another in its place.
+fn refuse_link(path: &Path) -> Result<(), String> {
+    if path.is_symlink() {
+        return Err(format!(
+            "`{}` is a link, which cannot be closed",
+            path.display()
+        ));
+    }
+    Ok(())
 }
 
 fn missing(folder: &Path) -> Vec<PathBuf> {
@@ -122,16 +132,9 @@ fn close(
 ) -> Result<(), String> {
     for name in names {
         let path = folder.join(name);
-        match path.symlink_metadata() {
-            Err(_) => {}
-            // Whoever may write beside a link may put another one in its place.
-            Ok(found) if found.is_symlink() => {
-                return Err(format!(
-                    "`{}` is a link, which cannot be closed",
-                    path.display()
-                ));
-            }
-            Ok(_) => parts.push((path, RepositoryAccess::Read)),
+        refuse_link(&path)?;
+        if path.symlink_metadata().is_ok() {
+            parts.push((path, RepositoryAccess::Read));
         }
     }
     Ok(())
@@ -236,5 +239,17 @@ mod tests {
                 .unwrap_err()
                 .contains("link")
         );
+    }
+
+    #[test]
+    fn the_folder_of_the_work_trees_is_no_link_whoever_asks() {
+        let (_top, root) = repository();
+        assert!(blocking_plan_mounts(&root, true).is_ok());
+        fs::create_dir_all(root.join("elsewhere/one")).unwrap();
+        std::os::unix::fs::symlink("../elsewhere", root.join(".git/worktrees")).unwrap();
+        for with_others in [true, false] {
+            let refused = blocking_plan_mounts(&root, with_others).unwrap_err();
+            assert!(refused.contains("worktrees` is a link"), "{refused}");
+        }
     }
 }
