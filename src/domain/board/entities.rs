@@ -114,6 +114,12 @@ impl Board {
             .filter_map(|id| self.merge(*id))
     }
 
+    /// Returns the entry of a task that still has its place in the queue.
+    pub fn open_merge_of(&self, task: &Task) -> Option<&MergeQueueEntry> {
+        let merge = task.merge.and_then(|id| self.merge(id));
+        merge.filter(|merge| merge.status.is_open())
+    }
+
     /// Returns the entry of a task whose pull request is open.
     pub fn proposed_merge_of(&self, task: &Task) -> Option<&MergeQueueEntry> {
         let merge = task.merge.and_then(|id| self.merge(id));

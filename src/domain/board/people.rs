@@ -79,11 +79,8 @@ impl Board {
 
     /// Ends whatever happens with a task: its run, its examination, its place in the queue, its questions.
     fn take_off(&self, draft: &mut Draft, task: &Task, why: &str) -> Result<(), Refusal> {
-        if let Some(merge) = task
-            .merge
-            .and_then(|id| self.merge(id))
-            .filter(|merge| merge.status.is_open() || merge.status == MergeStatus::Proposed)
-        {
+        let merge = self.open_merge_of(task);
+        if let Some(merge) = merge.or_else(|| self.proposed_merge_of(task)) {
             if merge.status == MergeStatus::Processing {
                 return Err(Refusal::new(
                     RefusalCode::Conflict,

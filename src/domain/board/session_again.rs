@@ -8,7 +8,7 @@ use super::{
     Board, BoardResponse, DispatchBlocker, Draft, Fence, Lesson, Millis, Refusal, RefusalCode,
     RequeueCause, Run, RunEvent, RunId, RunStatus, Session, SessionId, TaskEvent,
     session::SessionEvent,
-    work::{check_fence, stale},
+    work::{check_fence, ended, stale},
 };
 
 impl Board {
@@ -20,27 +20,12 @@ impl Board {
         (run, fence): (RunId, Fence),
         reason: &str,
     ) -> Result<(), Refusal> {
-        let session = self.require_open_session(session)?;
-        if session.stop.is_some() {
-            return Err(Refusal::new(
-                RefusalCode::Conflict,
-                format!("{} is ending", session.id),
-                "",
-            ));
-        }
-        let run = self.fenced_session_run(session, run, fence)?;
+        let (session, run) = self.session_at_work(session, run, fence)?;
         self.afford_again(draft, run)?;
         let place = session.turn.map(|turn| turn.place).unwrap_or_default();
         let next = RunId(self.globals.last_run.0 + 1);
         let fence = Fence(self.globals.last_fence.0 + 1);
-        draft.event(RunEvent::Finished {
-            run: run.id,
-            status: RunStatus::Failed,
-            error: reason.to_owned(),
-            failure: None,
-            kept: None,
-            log: String::new(),
-        });
+        draft.event(ended(run, RunStatus::Failed, reason, None, None, ""));
         draft.event(TaskEvent::Requeued {
             task: run.task,
             cause: RequeueCause::Rejected,
@@ -76,24 +61,9 @@ impl Board {
         (run, fence): (RunId, Fence),
         (until, detail): (Option<Millis>, &str),
     ) -> Result<(), Refusal> {
-        let session = self.require_open_session(session)?;
-        if session.stop.is_some() {
-            return Err(Refusal::new(
-                RefusalCode::Conflict,
-                format!("{} is ending", session.id),
-                "",
-            ));
-        }
-        let run = self.fenced_session_run(session, run, fence)?;
+        let (session, run) = self.session_at_work(session, run, fence)?;
         self.withdraw_questions(draft, run, "its run waits");
-        draft.event(RunEvent::Finished {
-            run: run.id,
-            status: RunStatus::Cancelled,
-            error: detail.to_owned(),
-            failure: None,
-            kept: None,
-            log: String::new(),
-        });
+        draft.event(ended(run, RunStatus::Cancelled, detail, None, None, ""));
         draft.event(TaskEvent::Requeued {
             task: run.task,
             cause: RequeueCause::Waits,
@@ -106,6 +76,21 @@ impl Board {
             detail: detail.to_owned(),
         });
         Ok(())
+    }
+
+    /// Returns a session that goes on and the run that has its turn, or refuses what comes too late.
+    fn session_at_work(
+        &self,
+        id: SessionId,
+        run: RunId,
+        fence: Fence,
+    ) -> Result<(&Session, &Run), Refusal> {
+        let session = self.require_open_session(id)?;
+        if session.stop.is_some() {
+            let why = format!("{id} is ending");
+            return Err(Refusal::new(RefusalCode::Conflict, why, ""));
+        }
+        Ok((session, self.fenced_session_run(session, run, fence)?))
     }
 
     /// Returns the run that has the turn of a session, or refuses what comes too late.

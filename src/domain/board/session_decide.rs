@@ -6,7 +6,7 @@ use super::{
     TaskId, TaskSpec, TaskStatus,
     session::{Session, SessionEvent, SessionSpec, SessionStop, SessionTaskEnd},
     session_input::{SessionEffect, SessionInput},
-    work::stale,
+    work::{ended, stale},
 };
 use crate::domain::{
     ledger::TaskOutcome,
@@ -318,18 +318,11 @@ impl Board {
             }
         };
         let error = if status == RunStatus::Success {
-            String::new()
+            ""
         } else {
-            end.reason.clone()
+            end.reason.as_str()
         };
-        draft.event(RunEvent::Finished {
-            run: run.id,
-            status,
-            error,
-            failure: None,
-            kept: None,
-            log: log.clone(),
-        });
+        draft.event(ended(run, status, error, None, None, log));
         Self::task_ended(draft, session, *verdict, end);
         Ok(())
     }

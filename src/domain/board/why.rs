@@ -388,20 +388,15 @@ impl Board {
     }
 
     fn why_awaiting(&self, task: &Task) -> WhySentence {
-        if let Some(merge) = task.merge.and_then(|id| self.merge(id))
+        if let Some(merge) = self.proposed_merge_of(task)
             && let Some(pull_request) = &merge.pull_request
-            && merge.status == MergeStatus::Proposed
         {
             return WhySentence {
                 remedy: format!("merge or close {}", pull_request.url),
                 ..why_sentence(format!("approved; {}", merge.detail), Resolver::CodeHost)
             };
         }
-        if let Some(merge) = task
-            .merge
-            .and_then(|id| self.merge(id))
-            .filter(|merge| merge.status.is_open())
-        {
+        if let Some(merge) = self.open_merge_of(task) {
             if let Some(before) = self
                 .open_merges()
                 .find(|other| other.branch == merge.branch && other.id < merge.id)
@@ -465,18 +460,9 @@ impl Board {
             ));
         }
         if self.globals.closed && task.awaits_judge() {
-            faults.push(WhySentence {
-                remedy: "tos proc start db-up".to_owned(),
-                ..why_sentence(
-                    "the database refuses writes since db-down".to_owned(),
-                    Resolver::Person,
-                )
-            });
+            faults.push(self.blocker_words(&DispatchBlocker::Closed));
         }
-        let is_queued = task
-            .merge
-            .and_then(|id| self.merge(id))
-            .is_some_and(|merge| merge.status.is_open());
+        let is_queued = self.open_merge_of(task).is_some();
         let merges = is_queued || waits_for(Resolver::Judge) || waits_for(Resolver::MergeQueue);
         if merges && !self.is_up(ProcessName::Dispatcher) {
             faults.push(self.process_words(

@@ -347,7 +347,8 @@ fn stopped(draft: &mut Draft, run: &Run, log: &str) {
     });
 }
 
-fn ended(
+/// Returns the event that ends a run.
+pub(super) fn ended(
     run: &Run,
     status: RunStatus,
     error: &str,

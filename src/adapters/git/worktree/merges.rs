@@ -8,7 +8,7 @@ use crate::{
     domain::board::MergeOutcome,
     ports::{
         branch_merges::{BranchMerges, Error, MergeResult},
-        worktrees::Worktrees as _,
+        worktrees::{self, Worktrees as _},
     },
 };
 
@@ -39,18 +39,18 @@ impl GitWorktrees {
             .map_err(|error| error.0)
     }
 
+    /// Returns a few of the files that are not as the checkout's commit has them.
+    pub(super) fn uncommitted(&self) -> Result<Vec<String>, worktrees::Error> {
+        let dirty = self.git(&["status", "--porcelain", "--untracked-files=no"])?;
+        let names = dirty.lines().filter_map(|line| line.get(3..));
+        Ok(names.take(5).map(str::to_owned).collect())
+    }
+
     fn dirt(&self, branch: &str) -> Option<String> {
         if self.current_branch().is_ok_and(|current| current != branch) {
             return None;
         }
-        let dirty = self
-            .git(&["status", "--porcelain", "--untracked-files=no"])
-            .ok()?;
-        let names: Vec<&str> = dirty
-            .lines()
-            .filter_map(|line| line.get(3..))
-            .take(5)
-            .collect();
+        let names = self.uncommitted().ok()?;
         (!names.is_empty()).then(|| {
             format!(
                 "{branch} is checked out with changes that are not committed ({})",
@@ -84,12 +84,6 @@ impl BranchMerges for GitWorktrees {
         if self.reaches(base, commit) {
             return Ok(MergeResult::Merged(commit.to_owned()));
         }
-        for one in [base, commit] {
-            let object = format!("{one}^{{commit}}");
-            if self.git(&["cat-file", "-e", &object]).is_err() {
-                return Err(Error(format!("{one} is not in this repository")));
-            }
-        }
         let words = [
             "merge-tree",
             "--write-tree",
@@ -99,6 +93,13 @@ impl BranchMerges for GitWorktrees {
             commit,
         ];
         let Ok(tree) = self.git(&words) else {
+            // What is not here is no conflict.
+            for one in [base, commit] {
+                let object = format!("{one}^{{commit}}");
+                if self.git(&["cat-file", "-e", &object]).is_err() {
+                    return Err(Error(format!("{one} is not in this repository")));
+                }
+            }
             return Ok(MergeResult::Conflict(self.conflicts(base, commit)));
         };
         let has_name = self.git(&["config", "user.email"]).is_ok();

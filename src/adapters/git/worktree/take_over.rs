@@ -13,17 +13,9 @@ type Done<T> = Result<T, Error>;
 
 impl GitWorktrees {
     pub(super) fn taken_over(&self, commit: &str, reference: &str, join: bool) -> Done<TakenWork> {
-        let branch = self.git(&["symbolic-ref", "--quiet", "--short", "HEAD"]);
-        let branch = branch.map_err(|_| {
-            Error("the checkout is on no branch; `git switch BRANCH` first".to_owned())
-        })?;
-        let dirty = self.git(&["status", "--porcelain", "--untracked-files=no"])?;
-        if !dirty.is_empty() {
-            let names: Vec<&str> = dirty
-                .lines()
-                .filter_map(|line| line.get(3..))
-                .take(5)
-                .collect();
+        let branch = self.current_branch().map_err(|error| Error(error.0))?;
+        let names = self.uncommitted()?;
+        if !names.is_empty() {
             return Err(Error(format!(
                 "the checkout has changes of its own ({}); commit or stash them first",
                 names.join(", ")
