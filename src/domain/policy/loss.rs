@@ -244,15 +244,13 @@ fn named_paths(reading: &Interpretation<'_>) -> Vec<DataLoss> {
     for (at, act) in reading.acts.iter().enumerate() {
         let program = act.program();
         // What only starts another one is that one's.
-        let is_wrapper = reading
-            .acts
-            .iter()
-            .any(|other| other.via.iter().any(|via| via == program));
-        if is_in(READERS, program) || is_wrapper {
-            continue;
-        }
+        let is_wrapper = || {
+            let mut others = reading.acts.iter().flat_map(|other| &other.via);
+            others.any(|via| via == program)
+        };
         for pair in act.words.windows(2) {
             let [before, word] = pair else { continue };
+            // Hardly any word names such a place, so that is asked first.
             let Some(path) = bound_place(before, word, act, reading) else {
                 continue;
             };
@@ -260,7 +258,7 @@ fn named_paths(reading: &Interpretation<'_>) -> Vec<DataLoss> {
                 .effects
                 .iter()
                 .any(|(of, effect)| *of == at && is_about(effect, &path));
-            if !is_known {
+            if !is_known && !is_in(READERS, program) && !is_wrapper() {
                 let program = program.to_owned();
                 losses.push(DataLoss::Named(NamedPath { program, path }));
             }

@@ -332,7 +332,7 @@ mod tests {
     fn at_home(home: Option<&str>, path: &str) -> ResolvedPath {
         let world = PolicyContext {
             home: home.map(Into::into),
-            ..PolicyContext::unattended("/tmp/work/job")
+            ..PolicyContext::unattended("/tmp/place/job")
         };
         place(path, &world)
     }
@@ -396,18 +396,21 @@ mod tests {
     #[test]
     fn the_folders_that_hold_the_root_are_no_scratch() {
         let held = |path: &str| at_home(None, path);
-        assert_eq!(held("/tmp/work"), ResolvedPath::Outside("/tmp/work".into()));
         assert_eq!(
-            held(&format!("/tmp/w{NAME}")),
-            ResolvedPath::Outside("/tmp/w*".into())
+            held("/tmp/place"),
+            ResolvedPath::Outside("/tmp/place".into())
         );
         assert_eq!(
-            held("/tmp/work/b"),
-            ResolvedPath::Scratch("/tmp/work/b".into())
+            held(&format!("/tmp/p{NAME}")),
+            ResolvedPath::Outside("/tmp/p*".into())
+        );
+        assert_eq!(
+            held("/tmp/place/b"),
+            ResolvedPath::Scratch("/tmp/place/b".into())
         );
         let fresh = format!("/tmp/{FRESH}");
         assert_eq!(held(&fresh), ResolvedPath::Scratch("/tmp/*".into()));
-        assert_eq!(held("/tmp/work/job/x"), ResolvedPath::Inside("x".into()));
+        assert_eq!(held("/tmp/place/job/x"), ResolvedPath::Inside("x".into()));
     }
 
     fn led(word: &str) -> ResolvedPath {

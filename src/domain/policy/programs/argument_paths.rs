@@ -2,6 +2,10 @@
 
 use crate::domain::policy::resolved_path::has_drive;
 
+/// Folders at the root of a machine.
+pub(super) const ROOT_FOLDERS: &str = "bin boot data dev etc home lib lib64 media mnt nix opt private proc root run sbin snap srv sys tmp usr
+    Users var Volumes Library System Applications work workspace";
+
 /// Returns the parts of an argument that may be paths of their own.
 pub(in crate::domain::policy) fn paths_in(arg: &str) -> Vec<&str> {
     let mut found = Vec::new();

@@ -45,18 +45,20 @@ const ENDS: [&str; 14] = [
     "input", "await", "yield",
 ];
 
-/// Returns whether code goes on without an end and takes more each time.
-fn grows_forever(code: &str) -> bool {
-    let plain: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+fn without_blanks(code: &str) -> String {
+    code.chars().filter(|c| !c.is_whitespace()).collect()
+}
+
+/// Returns whether code, without its blanks, goes on without an end and takes more each time.
+fn grows_forever(plain: &str) -> bool {
     let mut starts = LOOPS.iter().chain(&SOURCES);
     let loops = starts.any(|start| plain.contains(start)) || plain.ends_with("while1");
     let grows = GROWS.iter().any(|word| plain.contains(word));
     loops && grows && !ENDS.iter().any(|word| plain.contains(word))
 }
 
-/// Returns whether code collects what is handed out without an end: `[x for x in itertools.count()]`.
-fn collects_forever(code: &str) -> bool {
-    let plain: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+/// Returns whether code, without its blanks, collects what is handed out without an end: `[x for x in itertools.count()]`.
+fn collects_forever(plain: &str) -> bool {
     let places = SOURCES
         .iter()
         .flat_map(|source| plain.match_indices(source));
@@ -85,9 +87,8 @@ fn collects_forever(code: &str) -> bool {
     })
 }
 
-/// Returns whether code makes a value that no memory holds.
-fn fills_memory(code: &str) -> bool {
-    let plain: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+/// Returns whether code, without its blanks, makes a value that no memory holds.
+fn fills_memory(plain: &str) -> bool {
     let times = plain.match_indices("*10**1").any(|(at, found)| {
         let before = plain.get(..at).and_then(|text| text.chars().next_back());
         let after = plain
@@ -116,7 +117,8 @@ impl ShellInterpreter<'_, '_> {
     pub(in crate::domain::policy) fn whole_code(&mut self, code: &str) {
         self.environment_in_code(code);
         self.secrets_in_code(code);
-        if grows_forever(code) || collects_forever(code) || fills_memory(code) {
+        let plain = without_blanks(code);
+        if grows_forever(&plain) || collects_forever(&plain) || fills_memory(&plain) {
             let text = "code that takes more and more without end";
             self.reading.does(EffectKind::System, text);
         }
@@ -135,14 +137,14 @@ mod tests {
             "push @a, 1 while 1",
             "loop { a << \"x\" }",
         ] {
-            assert!(grows_forever(code), "{code}");
+            assert!(grows_forever(&without_blanks(code)), "{code}");
         }
         for code in [
             "while True:\n  x += 1\n  if x > 3: break",
             "for(;;){ sleep(1); n+=1 }",
             "for x in y: a.append(x)",
         ] {
-            assert!(!grows_forever(code), "{code}");
+            assert!(!grows_forever(&without_blanks(code)), "{code}");
         }
     }
 
@@ -154,7 +156,7 @@ mod tests {
             "list(x for x in itertools.cycle(a))",
             "[a.append(1) for _ in iter(int, 1)]",
         ] {
-            assert!(collects_forever(code), "{code}");
+            assert!(collects_forever(&without_blanks(code)), "{code}");
         }
         for code in [
             "next(x for x in itertools.count() if ok(x))",
@@ -162,12 +164,13 @@ mod tests {
             "for x in itertools.count(): print([x])",
             "[x for x in counts]",
         ] {
-            assert!(!collects_forever(code), "{code}");
+            assert!(!collects_forever(&without_blanks(code)), "{code}");
         }
     }
 
     #[test]
     fn values_that_no_memory_holds_are_told_from_large_numbers() {
+        let fills_memory = |code: &str| super::fills_memory(&without_blanks(code));
         assert!(fills_memory("x = [0] * 10**12") && fills_memory("bytearray(1 << 40)"));
         assert!(
             !fills_memory("print(10**12)")

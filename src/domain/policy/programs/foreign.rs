@@ -8,7 +8,7 @@
 use crate::domain::policy::{
     programs::{
         Options,
-        argument_paths::{is_path, paths_in},
+        argument_paths::{ROOT_FOLDERS, is_path, paths_in},
         arguments::{loads, runs_its_files, words_of},
         base_name, is_in, picks,
     },
@@ -88,13 +88,11 @@ fn names_pattern(option: &str) -> bool {
 
 /// Returns whether a text between two slashes is a regular expression rather than a folder: no folder of the machine has its name.
 fn is_expression(path: &str) -> bool {
-    const FOLDERS: &str = "bin boot data dev etc home lib lib64 media mnt nix opt private proc root run sbin snap srv sys tmp usr Users var
-        Volumes Library System Applications work app workspace";
     let inner = path.strip_prefix('/').unwrap_or("");
     inner.starts_with('^')
         || inner
             .strip_suffix('/')
-            .is_some_and(|name| !name.contains('/') && !is_in(FOLDERS, name))
+            .is_some_and(|name| !name.contains('/') && !is_in(ROOT_FOLDERS, name) && name != "app")
 }
 
 impl ShellInterpreter<'_, '_> {

@@ -167,17 +167,13 @@ fn breaks_the_parser(code: &str) -> bool {
 
 /// Returns whether a number that is too large stands directly in front of a redirection.
 fn has_large_number(code: &str) -> bool {
-    let mut heads: Vec<&str> = code.split(['<', '>']).collect();
-    // Behind the last redirection none follows.
-    heads.pop();
     let digits = |head: &str| {
         let head = head.chars().rev().filter(|c| !is_joined(*c));
         head.take_while(char::is_ascii_digit).count()
     };
-    heads
-        .into_iter()
-        .map(digits)
-        .any(|count| count > MOST_DIGITS)
+    // Behind the last redirection none follows.
+    let heads = code.rsplit(['<', '>']).skip(1);
+    heads.map(digits).any(|count| count > MOST_DIGITS)
 }
 
 /// A backslash and a line break between two characters join them.

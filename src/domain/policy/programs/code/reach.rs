@@ -2,14 +2,11 @@
 
 use crate::domain::policy::{
     partial_text::is_in,
-    programs::{code::lex::Token, leads_here},
+    programs::{argument_paths::ROOT_FOLDERS, code::lex::Token, leads_here},
     resolved_path::ResolvedPath,
     shell::ShellInterpreter,
 };
 
-/// Folders at the root of a machine.
-const FOLDERS: &str = "bin boot data dev etc home lib lib64 media mnt nix opt private proc root run sbin snap srv sys tmp usr Users var
-    Volumes Library System Applications work workspace";
 /// Values of the code's surroundings.
 const GIVEN: [&str; 8] = [
     "sys.argv",
@@ -62,7 +59,7 @@ fn is_route(tokens: &[Token], at: usize, text: &str) -> bool {
     let asks =
         matches!(back, Some(Token::Word(word)) if VERBS.iter().any(|verb| word.ends_with(verb)));
     let first = text.trim_start_matches('/').split(['/', '?']).next();
-    asks && text.starts_with('/') && !is_in(FOLDERS, first.unwrap_or(""))
+    asks && text.starts_with('/') && !is_in(ROOT_FOLDERS, first.unwrap_or(""))
 }
 
 /// Returns whether an address is this machine, or a database in a file of the project.
