@@ -25,15 +25,12 @@ pub fn stop_requests() -> std::io::Result<watch::Receiver<u8>> {
         use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
         use tokio::signal::unix::{SignalKind, signal};
         let sender = std::sync::Arc::new(sender);
-        for number in ENDING {
-            // These two are asked for by name; whoever sends them means it.
-            if !matches!(*number, SIGINT | SIGTERM) && is_ignored(*number) {
-                continue;
-            }
-            let mut heard = signal(SignalKind::from_raw(*number))?;
+        // The first two are asked for by name; whoever sends them means it.
+        for number in heard(&[SIGINT, SIGTERM]) {
+            let mut heard = signal(SignalKind::from_raw(number))?;
             let sender = std::sync::Arc::clone(&sender);
             // To quit is not to wait.
-            let least = if *number == SIGQUIT { 2 } else { 1 };
+            let least = if number == SIGQUIT { 2 } else { 1 };
             tokio::spawn(async move {
                 while heard.recv().await.is_some() {
                     sender.send_modify(|count| *count = count.saturating_add(1).max(least));
@@ -50,10 +47,17 @@ pub fn stop_requests() -> std::io::Result<watch::Receiver<u8>> {
     Ok(receiver)
 }
 
-/// Returns whether this process was started with `signal` ignored, as `nohup` does; then it stays so.
-pub(crate) fn is_ignored(signal: i32) -> bool {
+/// Returns the ending signals without those that this process was started to ignore, as `nohup` does it; `always` are among
+/// them all the same.
+#[cfg(unix)]
+pub(crate) fn heard(always: &'static [i32]) -> impl Iterator<Item = i32> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+    let mask = mask.unwrap_or_default();
+    let is_ignored = move |signal: i32| mask >> (signal - 1) & 1 == 1;
+    ENDING
+        .iter()
+        .copied()
+        .filter(move |signal| always.contains(signal) || !is_ignored(*signal))
 }

@@ -178,10 +178,8 @@ impl<'plan> LocalTaskHost<'plan> {
             stream.set_nonblocking(true)?;
         }
         signal_hook::low_level::pipe::register(SIGCHLD, child_writer)?;
-        for signal in signals::ENDING {
-            if !signals::is_ignored(*signal) {
-                signal_hook::low_level::pipe::register(*signal, stop_writer.try_clone()?)?;
-            }
+        for signal in signals::heard(&[]) {
+            signal_hook::low_level::pipe::register(signal, stop_writer.try_clone()?)?;
         }
         let inotify =
             inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)?;

@@ -76,8 +76,9 @@ pub(super) fn is_of_the_moment(error: &io::Error) -> bool {
         Errno::AGAIN,
         Errno::IO,
     ];
-    let is_known = |number| exhausted.iter().any(|errno| errno.raw_os_error() == number);
-    error.kind() == io::ErrorKind::StorageFull || error.raw_os_error().is_some_and(is_known)
+    let is_exhausted = |errno| exhausted.contains(&errno);
+    error.kind() == io::ErrorKind::StorageFull
+        || Errno::from_io_error(error).is_some_and(is_exhausted)
 }
 
 /// Makes the folder of one trial: among the state of tos, and where nobody may write that, among what is temporary.

@@ -241,12 +241,16 @@ fn meets_closed_parts(subject: &str, ended: &Ended) -> bool {
     let Ok(result) = &ended.result else {
         return false;
     };
-    let said = [result.stderr.text(), result.stdout.text()].concat();
     let signs = ["Read-only file system", "Device or resource busy"];
-    said.lines().any(|line| {
-        let is_git = subject.contains("git") || line.contains(".git") || line.contains("fatal: ");
+    let names_git = subject.contains("git");
+    let tells = |line: &str| {
+        let is_git = names_git || line.contains(".git") || line.contains("fatal: ");
         is_git && signs.iter().any(|sign| line.contains(sign))
-    })
+    };
+    let streams = [&result.stderr, &result.stdout];
+    streams
+        .iter()
+        .any(|stream| stream.text().lines().any(tells))
 }
 
 /// What `timeout` and the like return when they could not run anything.
