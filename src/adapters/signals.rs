@@ -22,11 +22,10 @@ pub fn stop_requests() -> std::io::Result<watch::Receiver<u8>> {
     let (sender, receiver) = watch::channel(0_u8);
     #[cfg(unix)]
     {
-        use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
+        use signal_hook::consts::SIGQUIT;
         use tokio::signal::unix::{SignalKind, signal};
         let sender = std::sync::Arc::new(sender);
-        // The first two are asked for by name; whoever sends them means it.
-        for number in heard(&[SIGINT, SIGTERM]) {
+        for number in heard() {
             let mut heard = signal(SignalKind::from_raw(number))?;
             let sender = std::sync::Arc::clone(&sender);
             // To quit is not to wait.
@@ -47,10 +46,12 @@ pub fn stop_requests() -> std::io::Result<watch::Receiver<u8>> {
     Ok(receiver)
 }
 
-/// Returns the ending signals without those that this process was started to ignore, as `nohup` does it; `always` are among
-/// them all the same.
+/// Returns the ending signals without those that this process was started to ignore, as `nohup` does it. To interrupt and to
+/// terminate are heard all the same, though a shell without job control starts what runs in the background to ignore the first:
+/// whoever sends them means this process.
 #[cfg(unix)]
-pub(crate) fn heard(always: &'static [i32]) -> impl Iterator<Item = i32> {
+pub(crate) fn heard() -> impl Iterator<Item = i32> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
@@ -59,5 +60,5 @@ pub(crate) fn heard(always: &'static [i32]) -> impl Iterator<Item = i32> {
     ENDING
         .iter()
         .copied()
-        .filter(move |signal| always.contains(signal) || !is_ignored(*signal))
+        .filter(move |signal| matches!(*signal, SIGINT | SIGTERM) || !is_ignored(*signal))
 }

@@ -178,7 +178,7 @@ impl<'plan> LocalTaskHost<'plan> {
             stream.set_nonblocking(true)?;
         }
         signal_hook::low_level::pipe::register(SIGCHLD, child_writer)?;
-        for signal in signals::heard(&[]) {
+        for signal in signals::heard() {
             signal_hook::low_level::pipe::register(signal, stop_writer.try_clone()?)?;
         }
         let inotify =
