@@ -5,11 +5,8 @@
 //! sweeps the empty ones.
 
 use std::{
-    ffi::OsString,
     fs,
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use super::{
@@ -27,8 +24,8 @@ const COUNT: &str = "pids.max";
 const SWAP: &str = "memory.swap.max";
 const TOP: &str = "/sys/fs/cgroup";
 
-/// Enters a group of its own and becomes the next jailer; returns only where no group counts the processes.
-pub(super) fn enter_cgroup(spec: &SandboxSpec, words: &[OsString]) -> Result<(), JailError> {
+/// Enters a group of its own; returns whether it counts the processes where that is wanted.
+pub(super) fn enter_cgroup(spec: &SandboxSpec) -> Result<bool, JailError> {
     let name = format!("{PREFIX}{}", std::process::id());
     need_lifeline()?;
     for (parent, ceilings) in places(&spec.limits) {
@@ -38,12 +35,10 @@ pub(super) fn enter_cgroup(spec: &SandboxSpec, words: &[OsString]) -> Result<(),
         let counts = ceilings.iter().any(|(file, _)| *file == COUNT);
         if !is_joined && counts {
             // Somebody has to count them. That memory has no ceiling for all together then is the lesser evil: each process has one.
-            return Ok(());
+            return Ok(false);
         }
     }
-    let (program, arguments) = words.split_first().ok_or("no jailer behind the cage")?;
-    let error = Command::new(program).args(arguments).exec();
-    Err(format!("could not start `{}`: {error}", program.to_string_lossy()).into())
+    Ok(true)
 }
 
 /// Tells whether there is any place for a group, and one that holds the number of processes where that is limited: otherwise

@@ -88,7 +88,7 @@ pub(super) fn start_port_process(socket: &str) -> Result<ExitCode, JailError> {
 
 /// The stage `port`: keeps the port open for as long as the wall stands.
 pub(super) fn keep_port_open(socket: &str) -> Result<ExitCode, JailError> {
-    open_port(socket.to_owned())?;
+    serve(listen()?, socket.to_owned());
     let mut out = io::stdout().lock();
     out.write_all(b"ready\n")?;
     out.flush()?;
@@ -98,9 +98,13 @@ pub(super) fn keep_port_open(socket: &str) -> Result<ExitCode, JailError> {
     }
 }
 
-/// Listens on the loopback and passes every connection on to the proxy's socket, or to a server behind the same wall.
-pub(super) fn open_port(socket: String) -> io::Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, PROXY_PORT))?;
+/// Listens on the loopback, so that nothing that connects from now on is refused.
+pub(super) fn listen() -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, PROXY_PORT))
+}
+
+/// Starts a thread that passes every connection on to the proxy's socket, or to a server behind the same wall.
+pub(super) fn serve(listener: TcpListener, socket: String) {
     drop(thread::spawn(move || {
         for inside in listener.incoming() {
             let Ok(inside) = inside else {
@@ -114,7 +118,6 @@ pub(super) fn open_port(socket: String) -> io::Result<()> {
             drop(started);
         }
     }));
-    Ok(())
 }
 
 /// Carries one connection.

@@ -1,16 +1,22 @@
 //! What the stages share: the command behind the wall, the lifeline, and how a stage ends.
 
 use std::{
+    convert::Infallible,
     ffi::OsString,
     io::Read,
     os::{
-        fd::{FromRawFd, OwnedFd},
-        unix::process::ExitStatusExt,
+        fd::{AsFd, FromRawFd, OwnedFd},
+        unix::process::{CommandExt, ExitStatusExt},
     },
-    process::{ExitCode, ExitStatus},
+    process::{Command, ExitCode, ExitStatus},
 };
 
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec},
+    process::Pid,
+};
+
+use super::super::spec::{JAIL_WORD, SandboxSpec};
 
 /// What a jailer says when it could not even try.
 pub(in super::super) const JAIL_FAILED: u8 = 125;
@@ -40,30 +46,78 @@ pub(super) fn adopt(number: i32) -> Result<OwnedFd, JailError> {
 }
 
 /// Reads `PROGRAM NAME ARGUMENTS...`.
-pub(super) fn confined_command(
-    mut words: impl Iterator<Item = OsString>,
-) -> Result<ConfinedCommand, JailError> {
-    let mut next = || words.next().ok_or("no command behind the wall");
-    let (program, name) = (next()?, next()?);
+pub(super) fn confined_command(words: &[OsString]) -> Result<ConfinedCommand, JailError> {
+    let [program, name, arguments @ ..] = words else {
+        return Err("no command behind the wall".into());
+    };
     Ok(ConfinedCommand {
-        program,
-        name,
-        arguments: words.collect(),
+        program: program.clone(),
+        name: name.clone(),
+        arguments: arguments.to_vec(),
+    })
+}
+
+/// Reads the words of a further stage of this same program: which it is, and what stands behind SPEC.
+pub(super) fn own_stage<'a>(
+    spec: &SandboxSpec,
+    words: &'a [OsString],
+) -> Option<(&'a str, &'a [OsString])> {
+    let [program, jail, stage, _, behind @ ..] = words else {
+        return None;
+    };
+    let is_own = program == spec.program.as_os_str() && jail == JAIL_WORD;
+    is_own.then(|| Some((stage.to_str()?, behind))).flatten()
+}
+
+/// Becomes the program of the next stage.
+pub(super) fn become_next(words: &[OsString]) -> Result<Infallible, JailError> {
+    let (program, arguments) = words.split_first().ok_or("no jailer behind the cage")?;
+    let error = Command::new(program).args(arguments).exec();
+    Err(format!("could not start `{}`: {error}", program.to_string_lossy()).into())
+}
+
+/// Makes a second process of this one; returns its number, and in the second process nothing.
+///
+/// Only for a stage that has started no thread: it could hold a lock that nobody would ever open in the new process.
+pub(super) fn fork() -> Result<Option<Pid>, JailError> {
+    #[expect(unsafe_code, reason = "there is no safe form of this call")]
+    // SAFETY: this process has one thread, so nothing of it is left half done in the new one.
+    let number = unsafe { libc::fork() };
+    if number < 0 {
+        let error = std::io::Error::last_os_error();
+        return Err(format!("no process could be started: {error}").into());
+    }
+    Ok(Pid::from_raw(number))
+}
+
+/// Ends a process that was forked for a stage.
+pub(super) fn end_stage<T>(stage: Result<T, JailError>) -> ! {
+    leave(match stage {
+        Ok(_) => 0,
+        Err(fault) => {
+            say(&format!("tos: the sandbox could not be built: {fault}"));
+            JAIL_FAILED
+        }
     })
 }
 
 /// Ends a stage whose tos has gone already: what asks the kernel to be ended with its parent asks too late for one that died before.
 /// The lifeline, where the stage has it as its standard input, tells.
 pub(super) fn need_lifeline() -> Result<(), JailError> {
-    let input = std::io::stdin();
-    let mut asked = [PollFd::new(&input, PollFlags::empty())];
+    need_other_end(
+        &std::io::stdin(),
+        "tos has ended; nothing is started any more",
+    )
+}
+
+/// Ends a stage where nobody holds the other end of a pipe.
+pub(super) fn need_other_end(pipe: &impl AsFd, why: &str) -> Result<(), JailError> {
+    let mut asked = [PollFd::new(pipe, PollFlags::empty())];
     let now = Timespec::default();
     rustix::event::poll(&mut asked, Some(&now))?;
-    if asked[0]
-        .revents()
-        .intersects(PollFlags::HUP | PollFlags::ERR)
-    {
-        return Err("tos has ended; nothing is started any more".into());
+    let is_gone = |end: &PollFd<'_>| end.revents().intersects(PollFlags::HUP | PollFlags::ERR);
+    if asked.iter().any(is_gone) {
+        return Err(why.into());
     }
     Ok(())
 }
