@@ -68,7 +68,7 @@ impl CommandServiceFactory for AppContext {
             approvals,
             world: PolicyContext {
                 sandbox_proved: proved,
-                ..self.policy_context(settings, attended)
+                ..self.policy_context(&settings.root, attended)
             },
             outputs: settings.root.join(".tos/commands").join(&run),
             run,

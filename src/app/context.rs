@@ -206,8 +206,9 @@ impl AppContext {
     /// Returns the way to a person for sessions of tasks: `tos answer`, and the terminal where somebody sits at one.
     pub(super) fn session_approvals(&self, settings: &Settings) -> Arc<dyn Approvals> {
         let folder = approvals::FileApprovals::new(Self::questions_folder(settings));
-        let memory = files::is_interactive()
-            .then(|| remembered_rules::allow_rules(settings, self.policy_context(settings, true)));
+        let memory = files::is_interactive().then(|| {
+            remembered_rules::allow_rules(settings, self.policy_context(&settings.root, true))
+        });
         Arc::new(SessionApprovals::new(folder, memory))
     }
 
@@ -227,7 +228,7 @@ impl AppContext {
             args::ApprovalMode::Terminal => {
                 let world = PolicyContext {
                     sandbox_proved: proved,
-                    ..self.policy_context(settings, true)
+                    ..self.policy_context(&settings.root, true)
                 };
                 let memory = remembered_rules::allow_rules(settings, world);
                 (Arc::new(approvals::TerminalApprovals::new(memory)), true)

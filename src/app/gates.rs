@@ -206,7 +206,7 @@ impl AppContext {
                 machine: Arc::new(LocalMachine::new(root.clone())),
                 approvals: self.session_approvals(&settings),
                 policy: Arc::new(settings.policy()?),
-                world: self.policy_context(&settings, false),
+                world: self.policy_context(&settings.root, false),
                 is_shared,
             },
             task_folder,

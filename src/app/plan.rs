@@ -45,7 +45,7 @@ pub(super) fn plan_confinement(
         world: PolicyContext {
             root: workdir.to_owned(),
             sandbox_proved: confinement::is_proved(&report),
-            ..context.policy_context(settings, false)
+            ..context.policy_context(&settings.root, false)
         },
         notice: confinement::notice(&report),
         guard: TaskConfinement {

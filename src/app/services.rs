@@ -64,14 +64,14 @@ impl ServiceFactory for AppContext {
         plan::plan_confinement(self, settings, home, workdir, sources)
     }
 
-    fn policy_context(&self, settings: &Settings, attended: bool) -> PolicyContext {
+    fn policy_context(&self, root: &Path, attended: bool) -> PolicyContext {
         PolicyContext {
             home: self.env_var("HOME").map(PathBuf::from),
             attended,
             eyes: Some(Arc::new(
                 crate::adapters::policy::filesystem_view::LocalFilesystemView,
             )),
-            ..PolicyContext::unattended(settings.root.clone())
+            ..PolicyContext::unattended(root)
         }
     }
 
@@ -205,7 +205,7 @@ impl ServiceFactory for AppContext {
                 policy: settings.policy()?,
                 world: PolicyContext {
                     sandbox_proved: confinement::is_proved(&confinement),
-                    ..self.policy_context(settings, attended)
+                    ..self.policy_context(&settings.root, attended)
                 },
                 redactor: self.redactor().clone(),
                 run: run.clone(),
@@ -241,8 +241,12 @@ impl ServiceFactory for AppContext {
     }
 
     fn save_allow_rules(&self, settings: &Settings, command: &Command) -> Result<String, CliError> {
-        remembered_rules::save_rule(settings, command, &self.policy_context(settings, true))
-            .map_err(CliError::NotDone)
+        remembered_rules::save_rule(
+            settings,
+            command,
+            &self.policy_context(&settings.root, true),
+        )
+        .map_err(CliError::NotDone)
     }
 
     fn checkpoints(&self, settings: &Settings) -> Arc<dyn Checkpoints> {

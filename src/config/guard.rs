@@ -94,9 +94,14 @@ impl GuardFile {
                 error.message().replace('\n', ", ")
             )
         })?;
-        if file.preset == Some(PolicyPreset::Original) {
+        let mild = match file.preset {
+            Some(PolicyPreset::Original) => Some("original"),
+            Some(PolicyPreset::Minimal) => Some("minimal"),
+            _ => None,
+        };
+        if let Some(mild) = mild {
             return Err(format!(
-                "{name}: `preset = \"original\"` has no rules; it has to be one of `guard`, `careful`, `strict`"
+                "{name}: `preset = \"{mild}\"` is milder than the guard; it has to be one of `guard`, `careful`, `strict`"
             ));
         }
         for (key, folders) in [("scratch", &file.scratch), ("trust", &file.trust)] {
@@ -244,7 +249,7 @@ impl GuardSettings {
 /// Orders the presets: what a stricter one lets pass, a milder one does too.
 const fn strictness(preset: PolicyPreset) -> u8 {
     match preset {
-        PolicyPreset::Original => 0,
+        PolicyPreset::Original | PolicyPreset::Minimal => 0,
         PolicyPreset::Guard => 1,
         PolicyPreset::Careful => 2,
         PolicyPreset::Strict => 3,
@@ -402,7 +407,11 @@ mod tests {
             ),
             (
                 "preset = \"original\"\n",
-                "guard.toml: `preset = \"original\"` has no rules",
+                "guard.toml: `preset = \"original\"` is milder than the guard",
+            ),
+            (
+                "preset = \"minimal\"\n",
+                "guard.toml: `preset = \"minimal\"` is milder than the guard",
             ),
             (
                 "[[rule]]\nname = \"x\"\ndecision = \"deny\"\n",

@@ -16,6 +16,7 @@ mod behaviour;
 mod chance;
 mod defects;
 mod enforced;
+mod floor;
 mod live;
 mod loader;
 mod place;

@@ -40,8 +40,10 @@ pub(crate) fn write(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
             .map(|(name, amount)| format!("{}: {amount}", quoted(name)));
         writeln!(out, "resources: {{{}}}", joined(resources))?;
     }
-    if plan.policy == PolicyMode::Enforce {
-        writeln!(out, "policy: \"enforce\"")?;
+    match plan.policy {
+        PolicyMode::Off => writeln!(out, "policy: \"off\"")?,
+        PolicyMode::Minimal => {}
+        PolicyMode::Enforce => writeln!(out, "policy: \"enforce\"")?,
     }
     Ok(())
 }

@@ -171,14 +171,14 @@ pub(super) fn policy(
     let is_model = origin.map_or(Ok(false), |field| is_model(&field))?;
     match policy {
         None if is_model => Ok(PolicyMode::Enforce),
-        None => Ok(PolicyMode::Off),
+        None => Ok(PolicyMode::Minimal),
         Some(field) => match policy_mode(&field)? {
-            PolicyMode::Off if is_model => Err(field
-                .fault("cannot be `off` in a plan whose `origin` is a model")
+            PolicyMode::Off | PolicyMode::Minimal if is_model => Err(field
+                .fault("has to be `enforce` in a plan whose `origin` is a model")
                 .with_remedy(
                     "remove it; once a person has read the plan, `origin: person` says so",
                 )),
-            mode @ (PolicyMode::Off | PolicyMode::Enforce) => Ok(mode),
+            mode @ (PolicyMode::Off | PolicyMode::Minimal | PolicyMode::Enforce) => Ok(mode),
         },
     }
 }
@@ -219,8 +219,9 @@ fn policy_mode(field: &PlanField<'_>) -> Result<PolicyMode, PlanError> {
     }
     match field.text()?.as_str() {
         "off" => Ok(PolicyMode::Off),
+        "minimal" => Ok(PolicyMode::Minimal),
         "enforce" => Ok(PolicyMode::Enforce),
-        _ => Err(field.fault("must be `off` or `enforce`")),
+        _ => Err(field.fault("must be `off`, `minimal` or `enforce`")),
     }
 }
 

@@ -60,9 +60,11 @@ impl Plan {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyMode {
-    /// They run as written, as with make.
-    #[default]
+    /// They run as written, as with make, and none is looked at.
     Off,
+    /// They run as written, but what destroys the machine, a home or a disk is refused before anything runs.
+    #[default]
+    Minimal,
     /// Each is judged before it runs; a denied one fails its task.
     Enforce,
 }

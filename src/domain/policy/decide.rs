@@ -12,7 +12,7 @@ use crate::domain::policy::{
     loss, ordinary,
     partial_text::{base_name, glob_overlaps},
     programs::{PathBase, persistent_path},
-    resolved_path::{ResolvedPath, is_whole_folder},
+    resolved_path::{ResolvedPath, has_drive, is_whole_folder},
     rule::EffectKind,
     verdict::one_line,
 };
@@ -30,6 +30,11 @@ const SYSTEM_FOLDERS: [&str; 10] = [
     "/nix/store/",
     "/run/current-system/",
 ];
+
+/// Folders that the machine does not do without, below `/` or a drive.
+const MACHINE_FOLDERS: &str = "bin boot dev etc home lib lib32 lib64 libx32 media mnt nix opt proc root run sbin snap srv sys usr var \
+    usr/bin usr/include usr/lib usr/lib64 usr/local usr/sbin usr/share var/lib var/log \
+    Applications Library Program* System Users Volumes Windows private private/etc private/var";
 
 /// The name under which it is decided about what is not understood.
 const OPAQUE: &str = "opaque";
@@ -113,7 +118,7 @@ impl RuleSet {
 
     /// Decides about everything that was found in a command.
     pub(super) fn decide(&self, reading: &Interpretation<'_>) -> PolicyVerdict {
-        if let Some(why) = reading.given_up {
+        if let Some(why) = reading.given_up.filter(|_| self.preset.doubts()) {
             return PolicyVerdict::refused(
                 &format!("the command was not read to its end: {why}"),
                 None,
@@ -162,7 +167,7 @@ impl RuleSet {
             if is_news(findings, rule.decision) {
                 findings.push(finding(rule, at, act, described(effect)));
             }
-        } else if is_opaque(effect) && self.preset != PolicyPreset::Original {
+        } else if is_opaque(effect) && self.preset.doubts() {
             self.about_opaque(at, act, effect, world, findings);
         }
     }
@@ -239,9 +244,11 @@ pub(super) fn preset_rules(preset: PolicyPreset) -> &'static [PolicyRule] {
     static CAREFUL: OnceLock<Vec<PolicyRule>> = OnceLock::new();
     static STRICT: OnceLock<Vec<PolicyRule>> = OnceLock::new();
     static GUARD: OnceLock<Vec<PolicyRule>> = OnceLock::new();
+    static MINIMAL: OnceLock<Vec<PolicyRule>> = OnceLock::new();
     const CAREFUL_TEXT: &str = include_str!("../../../config/policy/careful.json");
     const STRICT_TEXT: &str = include_str!("../../../config/policy/strict.json");
     const GUARD_TEXT: &str = include_str!("../../../config/policy/guard.json");
+    const MINIMAL_TEXT: &str = include_str!("../../../config/policy/minimal.json");
     let careful = || CAREFUL.get_or_init(|| parsed(CAREFUL_TEXT));
     match preset {
         PolicyPreset::Careful => careful(),
@@ -249,6 +256,7 @@ pub(super) fn preset_rules(preset: PolicyPreset) -> &'static [PolicyRule] {
             STRICT.get_or_init(|| [careful().clone(), parsed(STRICT_TEXT)].concat())
         }
         PolicyPreset::Guard => GUARD.get_or_init(|| parsed(GUARD_TEXT)),
+        PolicyPreset::Minimal => MINIMAL.get_or_init(|| parsed(MINIMAL_TEXT)),
         PolicyPreset::Original => &[],
     }
 }
@@ -328,13 +336,45 @@ fn unknown(rule: &PolicyRule, place: &ResolvedPath) -> bool {
     matches!(place, ResolvedPath::Unknown(_)) && rule.effect.contains(&EffectKind::Opaque)
 }
 
+/// Returns whether a path outside the root is all of a folder that the machine or one of its users lives in, or
+/// everything in it.
+fn is_of_the_machine(path: &str) -> bool {
+    let path = if has_drive(path) {
+        path.get(2..)
+    } else {
+        Some(path)
+    };
+    let mut folder = path.unwrap_or("").trim_matches('/');
+    while let Some(name) = folder
+        .rsplit('/')
+        .next()
+        .filter(|name| is_whole_folder(name))
+    {
+        let above = folder.len() - name.len();
+        folder = folder.get(..above).unwrap_or("").trim_end_matches('/');
+        if folder.is_empty() {
+            return true;
+        }
+    }
+    let of_a_user = folder
+        .split_once('/')
+        .is_some_and(|(homes, user)| ["home", "Users"].contains(&homes) && !user.contains('/'));
+    of_a_user
+        || MACHINE_FOLDERS
+            .split_whitespace()
+            .any(|known| glob_overlaps(folder, known))
+}
+
 fn leads_to(glob: &str, place: &ResolvedPath) -> bool {
     match (glob, place) {
         ("@outside", ResolvedPath::Outside(_) | ResolvedPath::Home(_)) => true,
         ("@home", ResolvedPath::Home(_))
         | ("@scratch", ResolvedPath::Scratch(_))
         | ("@unknown", ResolvedPath::Unknown(_)) => true,
-        ("@root", ResolvedPath::Inside(path)) => is_whole_folder(path),
+        ("@root", ResolvedPath::Inside(path)) | ("@home-folder", ResolvedPath::Home(path)) => {
+            is_whole_folder(path)
+        }
+        ("@machine", ResolvedPath::Outside(path)) => is_of_the_machine(path),
         (_, ResolvedPath::Inside(path)) => {
             !glob.starts_with(['/', '~', '@']) && glob_overlaps(glob, path)
         }

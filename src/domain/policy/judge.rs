@@ -8,7 +8,7 @@ use crate::domain::{
     command::{Command, CommandKind},
     job::rules::PolicyRules,
     policy::{
-        PolicyContext, PolicyPreset, PolicyRule, PolicyVerdict, cmd,
+        Decision, PolicyContext, PolicyPreset, PolicyRule, PolicyVerdict, cmd,
         decide::{RuleSet, matches_reading, preset_rules},
         interpretation::{CommandEffect, Interpretation, LIMITS},
         loss,
@@ -77,6 +77,15 @@ impl Policy {
             rules,
             beside,
         })
+    }
+
+    /// Returns the policy that refuses only what destroys the machine, a home or a disk.
+    pub fn minimal() -> Self {
+        Self {
+            keys: OriginalKeys::none(),
+            rules: RuleSet::new(Vec::new(), PolicyPreset::Minimal, Decision::Allow),
+            beside: Vec::new(),
+        }
     }
 
     /// Puts another policy beside this one: what it asks about or refuses, this one lets pass no longer.
@@ -424,6 +433,7 @@ mod tests {
         assert_eq!(Policy::check_preset(PolicyPreset::Careful).unwrap(), 26);
         assert_eq!(Policy::check_preset(PolicyPreset::Strict).unwrap(), 34);
         assert!(Policy::check_preset(PolicyPreset::Guard).unwrap() > 25);
+        assert!(Policy::check_preset(PolicyPreset::Minimal).unwrap() > 15);
     }
 
     #[test]

@@ -48,6 +48,16 @@ impl OriginalKeys {
         })
     }
 
+    /// Returns keys that let every command of this system pass.
+    pub(super) fn none() -> Self {
+        Self {
+            default_allow: true,
+            texts: Vec::new(),
+            types: CommandKind::of_this_system(),
+            patterns: Vec::new(),
+        }
+    }
+
     /// Returns whether any key looks at the text of a command.
     pub(super) fn wants_normal_form(&self) -> bool {
         self.default_allow && !(self.texts.is_empty() && self.patterns.is_empty())

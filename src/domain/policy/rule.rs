@@ -19,8 +19,18 @@ pub enum PolicyPreset {
     /// For an agent beside a person: the ordinary runs, what is outward or costly is asked about, what destroys is refused.
     /// Work that git does not hold may go where a checkpoint of it is made first.
     Guard,
+    /// Only what destroys a folder of the system, a home or a disk is refused: the floor under what a person wrote. No
+    /// configuration chooses it.
+    Minimal,
     /// No rules besides the lists of texts and patterns, as in the original program.
     Original,
+}
+
+impl PolicyPreset {
+    /// Returns whether what is not understood counts against a command.
+    pub(super) const fn doubts(self) -> bool {
+        !matches!(self, Self::Original | Self::Minimal)
+    }
 }
 
 /// An effect that a rule can be about without naming a path.

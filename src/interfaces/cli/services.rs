@@ -175,8 +175,8 @@ pub trait ServiceFactory: TaskServiceFactory + CommandServiceFactory + GuardServ
         sources: &[PathBuf],
     ) -> Result<PlanConfinement, CliError>;
 
-    /// Returns the circumstances under which the policy judges.
-    fn policy_context(&self, settings: &Settings, attended: bool) -> PolicyContext;
+    /// Returns the circumstances under which the policy judges what starts in `root`.
+    fn policy_context(&self, root: &Path, attended: bool) -> PolicyContext;
 
     /// Builds the clock.
     fn clock(&self) -> Box<dyn Clock>;

@@ -124,7 +124,7 @@ fn explain(
     let policy = settings.policy()?;
     let world = PolicyContext {
         sandbox_proved: args.sandboxed,
-        ..services.policy_context(settings, args.attended)
+        ..services.policy_context(&settings.root, args.attended)
     };
     let verdict = policy.judge(&command(&args.kind, &args.command)?, &world);
     show(&verdict, printer);
@@ -206,7 +206,7 @@ fn check(
     let policy = Policy::new(&rules).map_err(|error| CliError::Usage(error.to_string()))?;
     let world = PolicyContext {
         sandbox_proved: args.sandboxed,
-        ..services.policy_context(settings, false)
+        ..services.policy_context(&settings.root, false)
     };
     let entries = entries(&args.file, settings, services)?;
     let clock = services.clock();

@@ -40,7 +40,7 @@ pub(super) fn prepare(
     workdir: &Path,
     sources: &[PathBuf],
 ) -> Result<EnforcedPolicy, PlanCliError> {
-    if plan.policy == PolicyMode::Off {
+    if plan.policy != PolicyMode::Enforce {
         return Ok(EnforcedPolicy::default());
     }
     let wrong = |error: String| PlanCliError::Usage(format!("the policy cannot be read: {error}"));
@@ -91,7 +91,7 @@ pub(super) fn prepare(
 
 /// Returns the command of a task as the policy has to see it. Where the task says more than a command (a directory,
 /// variables, input), that decides what the command does, so it is all spelled out for a shell.
-fn command(task: &PlanTask) -> Command {
+pub(super) fn command(task: &PlanTask) -> Command {
     let (kind, code, argv) = match &task.action {
         TaskAction::Argv(argv) => (CommandKind::Exec, String::new(), argv.clone()),
         TaskAction::Shell(code) => (CommandKind::Sh, code.clone(), Vec::new()),

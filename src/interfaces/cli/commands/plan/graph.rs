@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     PlanCliError, PlanCommands,
     args::{GraphArgs, GraphFormat, ValidateArgs},
-    doubt,
+    doubt, floor,
 };
 use crate::{
     domain::plan::{Plan, graph::PlanGraph},
@@ -21,6 +21,7 @@ pub(super) fn validate(
 ) -> Result<CliExit, PlanCliError> {
     let params: BTreeMap<String, String> = args.params.params.iter().cloned().collect();
     let plan = context.plan_store.load(&args.plan, &params)?;
+    floor::hold(context, &plan, &context.plan_store.workdir(".".as_ref())?)?;
     doubt(context, &plan);
     let graph = PlanGraph::of(&plan);
     let edges: usize = graph

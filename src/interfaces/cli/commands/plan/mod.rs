@@ -14,6 +14,7 @@ mod dod;
 mod edited;
 mod enforce;
 mod event_lines;
+mod floor;
 mod gc;
 mod graph;
 mod logs;

@@ -13,7 +13,7 @@ use super::{
     args::{PaceArgs, ResumeArgs, RetryArgs, RunArgs},
     doubt, edited, enforce,
     enforce::EnforcedPolicy,
-    event_lines, exit, telling, watch,
+    event_lines, exit, floor, telling, watch,
 };
 use crate::{
     domain::plan::{
@@ -53,6 +53,9 @@ pub(super) fn run(args: &RunArgs, context: PlanCommands<'_>) -> Result<CliExit, 
         plan = restricted(plan, &args.only)?;
     }
     if args.dry_run {
+        // It may come to be before the plan runs.
+        let workdir = context.plan_store.workdir(&args.workdir);
+        floor::hold(context, &plan, workdir.as_ref().unwrap_or(&args.workdir))?;
         doubt(context, &plan);
         return dry_run(&plan, context);
     }
@@ -69,6 +72,7 @@ pub(super) fn run(args: &RunArgs, context: PlanCommands<'_>) -> Result<CliExit, 
     if watch::can_watch(context) && args.plan.as_os_str() != "-" {
         return watched(context, &home, run_words(args));
     }
+    floor::hold(context, &plan, &workdir)?;
     doubt(context, &plan);
     let making = Making {
         enforced: enforce::prepare(context, &plan, &home, &workdir, &plan.sources)?,
@@ -283,6 +287,7 @@ fn again(
     let workdir = Path::new(&state.created.workdir);
     let named = Path::new(&state.created.plan);
     let sources = [named.to_owned(), workdir.join(named)];
+    floor::hold(context, plan, workdir)?;
     enforce::prepare(context, plan, home, workdir, &sources)
 }
 

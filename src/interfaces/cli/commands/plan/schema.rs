@@ -40,7 +40,7 @@ fn document() -> Value {
             "max_parallel": {"type": "integer", "minimum": 1},
             "resources": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}},
             "include": {"type": ["string", "array"], "items": {"type": "string"}},
-            "policy": {"enum": ["off", "enforce", false]},
+            "policy": {"enum": ["off", "minimal", "enforce", false]},
             "origin": {"enum": ["person", "model"]},
             "id": {"type": "string", "maxLength": 60, "description": "name of a plan of agents; the file's name if absent"},
             "agent": agent(),
