@@ -193,10 +193,9 @@ fn plans(place: &Path, rounds: usize) {
             ));
             continue;
         }
-        let path = scenes::path_for(&root, name);
         let run = || {
             let mut command = tos(&root);
-            command.env("PATH", &path).args([
+            command.env("TOS_SANDBOX__BACKEND", name).args([
                 "plan",
                 "run",
                 "--enforce",

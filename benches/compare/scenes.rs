@@ -35,7 +35,7 @@ pub(crate) const WALLS: [(&str, &str, &[&str]); 2] = [
         ],
     ),
     (
-        "own namespaces",
+        "namespaces",
         "unshare",
         &[
             "unshare",
@@ -224,23 +224,4 @@ pub(crate) fn enforced_root(root: &Path) {
     fs::create_dir_all(root.join("config")).expect("a folder");
     fs::write(root.join("config/config_v0_3.json"), text).expect("written");
     commit(root, "configuration");
-}
-
-/// Returns a `PATH` on which tos finds this wall first: without bubblewrap it takes its own.
-pub(crate) fn path_for(root: &Path, wall: &str) -> String {
-    let usual = std::env::var("PATH").unwrap_or_default();
-    if wall == "bubblewrap" {
-        return usual;
-    }
-    let folder = root.with_file_name("programs");
-    fs::create_dir_all(&folder).expect("a folder");
-    let git = usual
-        .split(':')
-        .map(|folder| Path::new(folder).join("git"))
-        .find(|path| path.exists());
-    let link = folder.join("git");
-    if let (Some(git), false) = (git, link.exists()) {
-        std::os::unix::fs::symlink(git, link).expect("a link");
-    }
-    folder.display().to_string()
 }

@@ -173,6 +173,7 @@ fn options(settings: &Settings, environment: &Environment, program: PathBuf) -> 
         },
         open_if_unproved: wish.level == SandboxLevel::Auto,
         allow_degraded: wish.allow_degraded,
+        backends: wish.backends.clone(),
         network,
         allow_hosts,
         limits: limits(wish.limits, usual.limits),

@@ -189,6 +189,7 @@ impl AppContext {
                     state: root.join(".tos"),
                     limits,
                     show,
+                    backends: settings.sandbox.backends.clone(),
                 })),
                 ledger: self.ledger(global)?,
                 notifications: self.queue(&root, &run, notifiers.clone())?,

@@ -224,6 +224,8 @@ const POLICY: &[ConfigKey] = &[
         "How commands are confined. `auto` = `workspace` where this machine can prove it, else `off`, and that is said; `workspace` and `read_only` refuse to run unproved."),
     ours("sandbox.allow_degraded", ValueShape::Bool, KeyDefault::Json("false"), "true",
         "Whether a level may run although some of its capabilities cannot be proved here. Said in every step log."),
+    ours("sandbox.backend", ValueShape::Choice(&["auto", "namespaces", "bubblewrap", "landlock"]), KeyDefault::Json("\"auto\""), "\"bubblewrap\"",
+        "What builds the wall. `auto` = the first of the three that this machine proves, in this order."),
     ours("sandbox.network", ValueShape::Choice(&["none", "allow_hosts", "all"]), KeyDefault::Json("\"none\""), "\"allow_hosts\"",
         "What confined commands may reach: nothing, the hosts of `sandbox.allow_hosts`, or everything."),
     ours("sandbox.allow_hosts", ValueShape::Texts { least: 0 }, KeyDefault::Json("[]"), "[\"static.crates.io:443\"]",

@@ -12,6 +12,7 @@ use crate::{
     domain::{
         job::rules::{JobRules, JobSeriesConfig, PerRole},
         provider::Provider,
+        sandbox::SandboxBackend,
     },
 };
 
@@ -153,6 +154,8 @@ pub struct SandboxSettings {
     pub level: SandboxLevel,
     /// Whether it may run with capabilities that are not proved.
     pub allow_degraded: bool,
+    /// The walls that may be used, best first.
+    pub backends: Vec<SandboxBackend>,
     /// What the network is.
     pub network: Network,
     /// What is shown of covered folders.

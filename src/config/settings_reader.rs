@@ -26,7 +26,7 @@ use crate::{
         model::{ModelPrice, ModelRole},
         policy::{Decision, PolicyPreset, PolicyRule},
         provider::Provider,
-        sandbox::home::exposed_path_error,
+        sandbox::{SandboxBackend, home::exposed_path_error},
     },
 };
 
@@ -513,10 +513,18 @@ impl SettingsReader<'_> {
                 _ => SandboxLevel::Auto,
             },
             allow_degraded: self.flag("sandbox.allow_degraded"),
+            backends: self.backends(),
             network: self.network(),
             show: self.show(),
             limits,
         }
+    }
+
+    fn backends(&self) -> Vec<SandboxBackend> {
+        let word = self.text("sandbox.backend");
+        let all = SandboxBackend::CONFINING;
+        let wanted = all.into_iter().find(|backend| backend.as_str() == word);
+        wanted.map_or_else(|| all.into(), |backend| vec![backend])
     }
 
     fn show(&mut self) -> Vec<PathBuf> {

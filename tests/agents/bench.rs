@@ -37,8 +37,8 @@ pub(crate) enum Agent {
 pub(crate) enum Machine {
     /// Everything it really has.
     Whole,
-    /// No bubblewrap.
-    WithoutBubblewrap,
+    /// The same, and it is told to take bubblewrap.
+    WithBubblewrap,
     /// No namespaces either, as in many containers.
     WithoutNamespaces,
 }
@@ -74,10 +74,6 @@ pub(crate) const TEST: &str = "DO: python3 -m unittest 2>&1 | tail -1";
 
 const TESTS: &str = "import unittest\nfrom app import add\n\n\nclass AddTest(unittest.TestCase):\n    \
     def test_add(self):\n        self.assertEqual(add(2, 3), 5)\n";
-
-/// Runs what follows where `bwrap` cannot be started.
-const NO_BUBBLEWRAP: &str = "for program in $(which -a bwrap); do mount --bind /dev/null $program || exit 99; done; \
-    exec setpriv --ambient-caps=-all --inh-caps=-all \"$@\"";
 
 /// Runs what follows where no more namespaces can be made.
 const NO_NAMESPACES: &str = "for kind in user mnt; do echo 0 >/proc/sys/user/max_${kind}_namespaces || exit 99; done; \
@@ -323,8 +319,7 @@ impl Bench {
         let mut path = OsString::from(&self.agents);
         path.push(":/usr/local/bin:/usr/bin:/bin");
         let poorer = match self.machine {
-            Machine::Whole => None,
-            Machine::WithoutBubblewrap => Some(NO_BUBBLEWRAP),
+            Machine::Whole | Machine::WithBubblewrap => None,
             Machine::WithoutNamespaces => Some(NO_NAMESPACES),
         };
         let mut command = Command::new(poorer.map_or_else(program, |_| "unshare".into()));
@@ -342,6 +337,13 @@ impl Bench {
             .env("LANG", "C.UTF-8")
             .env("TZ", "UTC")
             .env(key, value)
+            .env(
+                "TOS_SANDBOX__BACKEND",
+                match self.machine {
+                    Machine::WithBubblewrap => "bubblewrap",
+                    Machine::Whole | Machine::WithoutNamespaces => "auto",
+                },
+            )
             .env("ANTHROPIC_BASE_URL", self.server.url())
             .env("CLAUDE_CODE_MAX_RETRIES", "1")
             .env("CODEX_CONFIG", self.codex_config())

@@ -241,23 +241,13 @@ fn who_commits_is_who_the_environment_says() {
     assert_eq!(ended.stdout, "Ann ann@example.org Bob [][]\n", "{ended:?}");
 }
 
-/// The search paths of this machine with which each wall made of mounts is chosen: with `bwrap` and without.
-fn paths(bench: &Bench) -> Vec<String> {
-    let bare = bench.top().join("bare");
-    fs::create_dir(&bare).unwrap();
-    for program in ["git", "sh", "bash", "cat", "touch", "cp"] {
-        std::os::unix::fs::symlink(format!("/usr/bin/{program}"), bare.join(program)).unwrap();
-    }
-    vec![
-        "/usr/local/bin:/usr/bin:/bin".to_owned(),
-        bare.display().to_string(),
-    ]
-}
+/// The walls made of mounts.
+const MOUNTED: [&str; 2] = ["namespaces", "bubblewrap"];
 
-/// Runs a command behind a wall, found along a search path.
-fn behind(bench: &Bench, path: &str, words: &[&str]) -> Ended {
+/// Runs a command behind a wall.
+fn behind(bench: &Bench, wall: &str, words: &[&str]) -> Ended {
     let all = [&["exec", "--set", "sandbox.level=workspace"][..], words].concat();
-    crate::bench::ended(bench.command(&all).env("PATH", path))
+    crate::bench::ended(bench.command(&all).env("TOS_SANDBOX__BACKEND", wall))
 }
 
 #[test]
@@ -265,8 +255,8 @@ fn git_writes_behind_a_wall_and_nothing_else_does() {
     let bench = Bench::new();
     bench.git(&["config", "user.name", "t"]);
     bench.git(&["config", "user.email", "t@t"]);
-    for path in paths(&bench) {
-        bench.write("a.txt", &format!("{path}\n"));
+    for wall in MOUNTED {
+        bench.write("a.txt", &format!("{wall}\n"));
         for words in [
             &["--", "git", "commit", "-qam", "two words"][..],
             &["--", "git", "checkout", "-q", "-b", "feature"],
@@ -299,8 +289,8 @@ fn git_writes_behind_a_wall_and_nothing_else_does() {
                 "git repack -adq && git pack-refs --all && git fsck && git bisect start && git bisect reset",
             ],
         ] {
-            let ended = behind(&bench, &path, words);
-            assert_eq!(ended.code, Some(0), "{path} {words:?}: {ended:?}");
+            let ended = behind(&bench, wall, words);
+            assert_eq!(ended.code, Some(0), "{wall} {words:?}: {ended:?}");
         }
         assert_eq!(bench.git(&["status", "--porcelain"]).trim(), "");
         assert_eq!(bench.git(&["log", "-1", "--format=%s"]).trim(), "gone");
@@ -310,13 +300,13 @@ fn git_writes_behind_a_wall_and_nothing_else_does() {
             "touch .git/made; touch .git/hooks/made; git commit -qm x --allow-empty\n",
         );
         let head = bench.git(&["rev-parse", "HEAD"]);
-        let ended = behind(&bench, &path, &["--", "sh", "evil.sh"]);
+        let ended = behind(&bench, wall, &["--", "sh", "evil.sh"]);
         assert_ne!(ended.code, Some(0), "{ended:?}");
         // Nobody sees in its words that it calls git; what it met says so.
         assert!(ended.stderr.contains("to all but git's own"), "{ended:?}");
         let ended = behind(
             &bench,
-            &path,
+            wall,
             &["-c", "sh evil.sh; git commit -qm y --allow-empty"],
         );
         assert_ne!(ended.code, Some(0), "{ended:?}");
@@ -340,11 +330,7 @@ fn git_writes_behind_a_wall_and_nothing_else_does() {
 fn what_git_would_do_by_half_is_not_begun_and_what_it_meets_is_said() {
     let bench = Bench::new();
     let main = bench.git(&["branch", "--show-current"]);
-    let ended = behind(
-        &bench,
-        "/usr/local/bin:/usr/bin:/bin",
-        &["--", "git", "branch", "-m", "trunk"],
-    );
+    let ended = behind(&bench, "auto", &["--", "git", "branch", "-m", "trunk"]);
     assert_eq!(ended.code, Some(125), "{ended:?}");
     assert!(ended.stderr.contains("sandbox.level=off"), "{ended:?}");
     assert_eq!(bench.git(&["branch", "--show-current"]), main);
@@ -353,8 +339,7 @@ fn what_git_would_do_by_half_is_not_begun_and_what_it_meets_is_said() {
         &["remote", "add", "origin", "/nowhere"],
         &["worktree", "add", "sub"],
     ] {
-        let path = "/usr/local/bin:/usr/bin:/bin";
-        let ended = behind(&bench, path, &[&["--", "git"][..], words].concat());
+        let ended = behind(&bench, "auto", &[&["--", "git"][..], words].concat());
         assert_eq!(ended.code, Some(125), "{words:?}: {ended:?}");
         assert!(ended.stderr.contains("sandbox.level=off"), "{ended:?}");
     }
@@ -373,9 +358,9 @@ fn a_hook_of_a_commit_cannot_change_hooks_or_settings() {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(bench.root.join(".git/hooks/pre-commit"), mode).unwrap();
     let config = bench.read(".git/config");
-    for path in paths(&bench) {
+    for wall in MOUNTED {
         let words = ["--", "git", "commit", "-q", "-m", "x", "--allow-empty"];
-        let ended = behind(&bench, &path, &words);
+        let ended = behind(&bench, wall, &words);
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert_eq!(bench.read("ran.log").as_deref(), Some("ran\n"), "{ended:?}");
         assert!(
@@ -391,10 +376,9 @@ fn a_hook_of_a_commit_cannot_change_hooks_or_settings() {
     // Hooks that a command could have changed keep the repository closed, and that is said before it runs.
     bench.git(&["config", "core.hooksPath", ".husky"]);
     bench.write(".husky/pre-commit", "#!/bin/sh\n");
-    let path = "/usr/local/bin:/usr/bin:/bin";
     let ended = behind(
         &bench,
-        path,
+        "auto",
         &["--", "git", "commit", "-q", "-m", "y", "--allow-empty"],
     );
     assert_ne!(ended.code, Some(0), "{ended:?}");
@@ -418,8 +402,7 @@ fn a_linked_work_tree_is_written_by_git_too() {
         "-b",
         "side",
     ]);
-    let both = paths(&bench);
-    for path in &both {
+    for wall in MOUNTED {
         let mut command = bench.command(&[
             "exec",
             "--set",
@@ -431,12 +414,16 @@ fn a_linked_work_tree_is_written_by_git_too() {
             "side",
             "--allow-empty",
         ]);
-        let ended = crate::bench::ended(command.env("PATH", path).current_dir(&linked));
+        let ended = crate::bench::ended(
+            command
+                .env("TOS_SANDBOX__BACKEND", wall)
+                .current_dir(&linked),
+        );
         assert_eq!(ended.code, Some(0), "{ended:?}");
     }
     // Tidying up reaches into all of them, and changes where none of them leads.
-    for path in &both {
-        let ended = behind(&bench, path, &["--", "git", "gc", "-q"]);
+    for wall in MOUNTED {
+        let ended = behind(&bench, wall, &["--", "git", "gc", "-q"]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
     }
     let hook = "#!/bin/sh\ncd .git/worktrees || exit\nfor f in gitdir commondir; do echo x > linked/$f; done\n\
@@ -453,8 +440,8 @@ fn a_linked_work_tree_is_written_by_git_too() {
     bench.git(&["commit", "-q", "--allow-empty", "-m", "one more"]);
     bench.git(&["repack", "-q"]);
     bench.git(&["config", "gc.autoPackLimit", "1"]);
-    for path in &both {
-        let ended = behind(&bench, path, &["--", "git", "gc", "--auto"]);
+    for wall in MOUNTED {
+        let ended = behind(&bench, wall, &["--", "git", "gc", "--auto"]);
         assert!(ended.stderr.contains("Read-only file system"), "{ended:?}");
         assert_eq!(leads(), before, "{ended:?}");
     }

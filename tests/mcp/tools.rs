@@ -423,7 +423,7 @@ fn a_plan_runs_in_the_background_judged_and_is_asked_for() {
     repository::write(
         &project.root,
         "plan.yaml",
-        "goal: g\ntasks:\n  - id: one\n    shell: echo hello > out.txt\n  - id: bad\n    shell: rm -rf /etc\n",
+        "goal: g\ntasks:\n  - id: one\n    shell: echo hello > out.txt\n  - id: bad\n    shell: rm -rf /srv/nobodys/folder\n",
     );
     let mut client = Client::start(&project, &[], None);
     let begun = client.document("plan_run", &json!({ "plan": "plan.yaml" }));

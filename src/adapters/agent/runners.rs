@@ -53,6 +53,8 @@ pub struct Options {
     pub limits: sandbox::ResourceLimits,
     /// What is shown of covered folders beyond what programs need.
     pub show: Vec<PathBuf>,
+    /// The walls that may be used, best first.
+    pub backends: Vec<SandboxBackend>,
 }
 
 /// Who works in a task folder. What an agent leaves in its temporary directory is not there for the tests that judge it.
@@ -133,6 +135,7 @@ impl LocalAgentSandboxes {
             // Other task folders have homes with logins in them.
             covered: vec![self.0.state.clone()],
             show: self.0.show.clone(),
+            backends: self.0.backends.clone(),
             temporary: temporary::folder_for_task(task_folder)
                 .map(|folder| folder.join(who.as_str())),
             path: self.variable("PATH").unwrap_or(usual.path.clone()),
