@@ -23,6 +23,7 @@ use tos::domain::{
     },
 };
 
+mod tables;
 mod unreadable;
 mod wording;
 
@@ -156,10 +157,17 @@ fn tallies(corpus: &str) -> [[Tally; 2]; 2] {
 
 #[test]
 fn what_the_field_reported_is_judged_right() {
+    for line in REPORTED.lines() {
+        let entry: Entry = serde_json::from_str(line).unwrap();
+        assert!(entry.harmful.is_some(), "{line}: nobody says what is right");
+    }
+    let mut judged = 0;
     for [missed, alarms] in tallies(REPORTED) {
+        judged += missed.all + alarms.all;
         assert_eq!(missed.wrong, Vec::<String>::new());
         assert_eq!(alarms.wrong, Vec::<String>::new());
     }
+    assert_eq!(judged, REPORTED.lines().count());
 }
 
 #[test]
@@ -255,6 +263,11 @@ fn what_one_command_writes_is_known_when_the_next_is_judged() {
             "pytest -q",
         ],
         ["sed -i s/a/b/ run.sh", "./run.sh"],
+        ["printf 'echo hi' > s.sh; sed -i s/hi/x/ s.sh", "sh s.sh"],
+        [
+            "sed -i s/a/b/ run.sh",
+            "echo 'echo hi' >> run.sh; sh run.sh",
+        ],
     ];
     for codes in refused {
         assert_eq!(in_order(codes), Decision::Deny, "{codes:?}");

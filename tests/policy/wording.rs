@@ -94,3 +94,31 @@ fn a_redirection_alone_is_named_by_what_it_does() {
     let nameless = reason("'' x");
     assert!(nameless.contains("a program without a name"), "{nameless}");
 }
+
+#[test]
+fn a_setting_that_loses_something_later_says_what() {
+    let policy = Policy::new(&rules()).unwrap();
+    let reason = |value: &str| {
+        let world = PolicyContext::unattended("/srv/job/root");
+        let code = format!("git config remote.origin.fetch '{value}'");
+        policy
+            .judge(&command(CommandKind::Bash, &code), &world)
+            .reason
+    };
+    for (value, what) in [
+        (
+            "+refs/*:refs/*",
+            "lets every ref of the remote overwrite the one of its name here",
+        ),
+        (
+            "+refs/heads/*:refs/heads/*",
+            "lets the branches of the remote overwrite those here",
+        ),
+        (
+            "+refs/tos/*:refs/tos/*",
+            "overwrites what tos has kept with what the remote has",
+        ),
+    ] {
+        assert!(reason(value).contains(what), "{}", reason(value));
+    }
+}

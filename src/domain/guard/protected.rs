@@ -8,7 +8,10 @@ use std::path::Path;
 
 use crate::domain::{
     guard::checkpoint::covers,
-    policy::{BulkWrite, BulkWriteKind, DataLoss, WorktreeChange, WorktreeChangeKind},
+    policy::{
+        BulkWrite, BulkWriteKind, DataLoss, PatchStrip, WorktreeChange, WorktreeChangeKind,
+        patch_paths, strip_of,
+    },
 };
 
 /// Settings of agents in a project that may have the hook in them.
@@ -57,6 +60,9 @@ pub trait ProjectView {
 
     /// Returns whether a file holds a text; `None` where it cannot be said.
     fn holds_text(&self, path: &Path, text: &str) -> Option<bool>;
+
+    /// Returns what a file says; `None` where it cannot be said.
+    fn text_of(&self, path: &Path) -> Option<String>;
 
     /// Returns whether a commit, or a range of them, changed a file.
     fn is_changed_by(&self, path: &str, revision: &str) -> bool {
@@ -108,6 +114,9 @@ impl ProjectView for Later<'_> {
     }
     fn holds_text(&self, path: &Path, text: &str) -> Option<bool> {
         self.now.holds_text(path, text)
+    }
+    fn text_of(&self, path: &Path) -> Option<String> {
+        self.now.text_of(path)
     }
     fn is_second_name(&self, path: &str, file: &str) -> bool {
         self.now.is_second_name(path, file)
@@ -377,18 +386,28 @@ fn is_in_reach(change: &WorktreeChange, file: &str, view: &dyn ProjectView) -> b
         WorktreeChangeKind::Patch {
             text,
             fed,
-            by_name,
+            strip,
+            directory,
             excludes,
         } => {
-            let name = file.rsplit('/').next().unwrap_or(file);
-            let wanted = if *by_name { name } else { file };
             let is_left_out = excludes.iter().any(|glob| covers(glob, file));
-            let held: Vec<Option<bool>> = change
-                .paths
-                .iter()
-                .map(|path| view.holds_text(Path::new(path), wanted))
-                .collect();
-            !is_left_out && is_in_patch(text.as_deref(), &held, *fed, wanted)
+            let paths = change.paths.iter();
+            let held: Vec<Option<String>> =
+                paths.map(|path| view.text_of(Path::new(path))).collect();
+            // Names start at the root, or in a folder that is no part of the repository there.
+            let folders = [String::new(), change.folder.clone()];
+            let patch = Patch {
+                text: text.as_deref(),
+                held: &held,
+                is_fed: *fed,
+                strip: *strip,
+            };
+            let is_named = |folder: &String| {
+                let below = [folder.as_str(), directory.as_str()];
+                let below: Vec<&str> = below.into_iter().filter(|part| !part.is_empty()).collect();
+                is_in_patch(&patch, &below.join("/"), file)
+            };
+            !is_left_out && folders.iter().any(is_named)
         }
         WorktreeChangeKind::Stage { .. } | WorktreeChangeKind::Unstage => false,
         WorktreeChangeKind::Repeat { words } => {
@@ -414,14 +433,33 @@ fn is_in_reach(change: &WorktreeChange, file: &str, view: &dyn ProjectView) -> b
     }
 }
 
-/// Returns whether a patch may be about a file: the text is looked at, else the files it may come from. What comes in from
-/// somewhere else may be about any.
-fn is_in_patch(text: Option<&str>, held: &[Option<bool>], fed: bool, file: &str) -> bool {
-    if let Some(text) = text {
-        return text.contains(file);
+/// A patch, or the files it may come from.
+struct Patch<'a> {
+    /// Its text, where that is known.
+    text: Option<&'a str>,
+    /// What the files say it may come from.
+    held: &'a [Option<String>],
+    /// Whether it comes in at the standard input.
+    is_fed: bool,
+    /// How much of its names is taken off.
+    strip: PatchStrip,
+}
+
+/// Returns whether a patch whose names start in a folder may be about a file: the headers of its text are looked at, else those
+/// of the files it may come from. What comes in from somewhere else may be about any.
+fn is_in_patch(patch: &Patch<'_>, folder: &str, file: &str) -> bool {
+    let is_named = |text: &str| match patch_paths(text, patch.strip) {
+        Some(paths) if folder.is_empty() => paths.iter().any(|path| covers(path, file)),
+        Some(paths) => paths
+            .iter()
+            .any(|path| covers(&format!("{folder}/{path}"), file)),
+        None => true,
+    };
+    if let Some(text) = patch.text {
+        return is_named(text);
     }
-    let is_known = held.iter().any(Option::is_some);
-    held.contains(&Some(true)) || fed && !is_known
+    let is_known = patch.held.iter().any(Option::is_some);
+    patch.held.iter().flatten().any(|text| is_named(text)) || patch.is_fed && !is_known
 }
 
 fn replaces(
@@ -532,11 +570,18 @@ fn brings(fill: &BulkWrite, file: &str, view: &dyn ProjectView) -> bool {
                 None => word.strip_prefix("--input=").unwrap_or(word).to_owned(),
             };
             let files: Vec<String> = fill.words.iter().skip(1).map(value).collect();
-            let held: Vec<Option<bool>> = files
+            let held: Vec<Option<String>> = files
                 .iter()
-                .map(|file| view.holds_text(&place(file), inner))
+                .map(|file| view.text_of(&place(file)))
                 .collect();
-            is_in_patch(fill.text.as_deref(), &held, true, inner)
+            let strip = strip_of(fill.words.iter().map(String::as_str));
+            let patch = Patch {
+                text: fill.text.as_deref(),
+                held: &held,
+                is_fed: true,
+                strip: strip.map_or(PatchStrip::AsPatch, PatchStrip::Folders),
+            };
+            is_in_patch(&patch, "", inner)
         }
         BulkWriteKind::Copy => words.iter().any(|word| {
             let is_named = word.trim_end_matches('/').rsplit('/').next() == Some(top_of(inner));
@@ -641,10 +686,27 @@ mod tests {
         }
         fn holds_text(&self, path: &Path, text: &str) -> Option<bool> {
             match path.to_str()?.rsplit('/').next()? {
-                "evil.tar" | "evil.patch" => Some(text.starts_with(".tos") || text == "guard.toml"),
-                "good.tar" | "good.patch" => Some(false),
+                "evil.tar" => Some(text.starts_with(".tos") || text == "guard.toml"),
+                "good.tar" => Some(false),
                 _ => None,
             }
+        }
+        fn text_of(&self, path: &Path) -> Option<String> {
+            let text = match path.to_str()?.rsplit('/').next()? {
+                "evil.patch" => {
+                    "--- a/.tos/guard.toml\n+++ b/.tos/guard.toml\n@@ -1 +1 @@\n-x\n+y\n"
+                }
+                "inner.patch" => "--- a/guard.toml\n+++ b/guard.toml\n@@ -1 +1 @@\n-x\n+y\n",
+                "moved.patch" => "diff --git a/x b/x\nrename from x\nrename to .tos/guard.toml\n",
+                "quoted.patch" => "--- \"a/x\"\n+++ \"b/\\056tos/guard.toml\"\n",
+                "mail.patch" => "Content-Transfer-Encoding: base64\n\nLS0t\n",
+                "good.patch" => "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-x\n+y\n",
+                "talk.patch" => {
+                    "--- a/x\n+++ b/x\n@@ -1 +1,3 @@\n a\n+see .tos/guard.toml\n++++ b/.tos/guard.toml\n"
+                }
+                _ => return None,
+            };
+            Some(text.to_owned())
         }
     }
 
@@ -699,7 +761,13 @@ mod tests {
             "rsync -a ../with/ ./",
             "cp ../x/guard.toml .tos",
             "git apply evil.patch",
-            "git apply --directory=.tos evil.patch",
+            "git apply --directory=.tos inner.patch",
+            "git apply moved.patch",
+            "git apply quoted.patch",
+            "git am mail.patch",
+            "cd .tos && git apply inner.patch",
+            "patch -d .tos -i inner.patch",
+            "patch -p1 < quoted.patch",
             "git apply < evil.patch",
             "cat evil.patch | git apply",
             "git diff a b | git apply",
@@ -788,6 +856,9 @@ mod tests {
             "git apply good.patch",
             "git apply evil.patch --exclude='.tos/*'",
             "cat good.patch | git apply",
+            "git apply talk.patch",
+            "cat talk.patch | git apply",
+            "patch -p1 < talk.patch",
             "patch -p1 < good.patch",
             "patch -p1 <<'E'\n--- a/x\n+++ b/x\nE",
             "python3 -m zipfile -e good.tar .",

@@ -6,6 +6,7 @@
 use crate::domain::policy::{
     interpretation::GitInvocation,
     partial_text::{is_long, is_mark},
+    patch_paths::{PatchStrip, strip_of},
     programs::Options,
 };
 
@@ -69,8 +70,10 @@ pub enum WorktreeChangeKind {
         text: Option<String>,
         /// Whether it comes in there.
         fed: bool,
-        /// Whether it names files by less than their whole path.
-        by_name: bool,
+        /// How much of each name in it is taken off.
+        strip: PatchStrip,
+        /// The folder that is put in front of what is left; empty = none.
+        directory: String,
         /// Patterns of what is left alone.
         excludes: Vec<String>,
     },
@@ -104,7 +107,7 @@ pub(super) fn worktree_change(step: &GitInvocation) -> Option<WorktreeChange> {
             let (_, from) = options.rest.split_last()?;
             (WorktreeChangeKind::Move, from.to_vec())
         }
-        "apply" | "am" => patch(&options)?,
+        "apply" | "am" => patch(args, &options)?,
         "add" | "stage" => stage(&options)?,
         "update-index" if options.has(&["add"]) => (
             WorktreeChangeKind::Stage { ignored: true },
@@ -170,7 +173,7 @@ fn options(args: &[String]) -> Options {
     Options::parse(args, "ebBcCsm", &WITH_VALUE)
 }
 
-fn patch(options: &Options) -> Option<(WorktreeChangeKind, Vec<String>)> {
+fn patch(args: &[String], options: &Options) -> Option<(WorktreeChangeKind, Vec<String>)> {
     let only_looks = options.has(&["check", "stat", "numstat", "summary", "cached"]);
     if only_looks && !options.has(&["apply"]) {
         return None;
@@ -184,7 +187,13 @@ fn patch(options: &Options) -> Option<(WorktreeChangeKind, Vec<String>)> {
     let kind = WorktreeChangeKind::Patch {
         text: None,
         fed: files.is_empty() && !options.has(&["abort", "continue", "skip", "quit"]),
-        by_name: options.has(&["directory"]),
+        strip: strip_of(args.iter().map(String::as_str))
+            .map_or(PatchStrip::AsGit, PatchStrip::Folders),
+        directory: options
+            .value("directory")
+            .unwrap_or("")
+            .trim_matches('/')
+            .to_owned(),
         excludes: options.values(&["exclude"]).map(str::to_owned).collect(),
     };
     Some((kind, files))

@@ -208,8 +208,11 @@ impl Policy {
         let writes_settings = |words: &&[String]| {
             verb(words).is_some_and(|(verb, rest)| manner(verb, &rest) == GitManner::Settings)
         };
-        let tidies_up =
-            |words: &&[String]| verb(words).is_some_and(|(verb, _)| TIDIES_UP.contains(&verb));
+        let tidies_up = |words: &&[String]| {
+            verb(words).is_some_and(|(verb, rest)| {
+                TIDIES_UP.contains(&verb) && manner(verb, &rest) != GitManner::Looks
+            })
+        };
         match (is_plain, git.iter().any(writes_settings)) {
             (true, false) if git.iter().any(tidies_up) => GitUse::Upkeep,
             (true, false) => GitUse::Only,
@@ -270,6 +273,7 @@ fn manner(verb: &str, rest: &[&str]) -> GitManner {
     let has = |wanted: &[&str]| rest.iter().any(|word| wanted.contains(word));
     let or_looks = |writes: bool| if writes { Writes } else { Looks };
     match (verb, first) {
+        ("prune" | "reflog", _) if has(&["-n", "--dry-run"]) => Looks,
         ("reflog", _) => or_looks(["expire", "delete", "drop"].contains(&first)),
         ("symbolic-ref", _) => or_looks(names.next().is_some() || has(&["-d", "--delete"])),
         ("hash-object", _) => or_looks(has(&["-w"])),
@@ -424,6 +428,17 @@ mod tests {
             assert_eq!(bash(code), GitUse::Upkeep, "{code}");
         }
         assert_eq!(bash("git gc; ./x"), GitUse::Mixed);
+        // Beside what only looks nothing has to be open.
+        for code in [
+            "git reflog; git commit -m x",
+            "git reflog show main && git tag v1",
+            "git reflog exists HEAD && git add a",
+            "git reflog expire --dry-run --all; git commit -m x",
+            "git maintenance is-needed || git commit -m x",
+            "git prune -n; git commit -m x",
+        ] {
+            assert_eq!(bash(code), GitUse::Only, "{code}");
+        }
     }
 
     #[test]
@@ -519,6 +534,9 @@ mod tests {
             "git remote -v",
             "git worktree list",
             "git reflog",
+            "git reflog show --all",
+            "git prune --dry-run",
+            "git maintenance is-needed",
             "git fsck",
             "git symbolic-ref --short HEAD",
             "git bisect log",

@@ -177,13 +177,31 @@ impl ProjectView for DiskProjectView {
     }
 
     fn holds_text(&self, path: &Path, text: &str) -> Option<bool> {
+        let bytes = self.bytes_of(path)?;
+        let wanted = text.as_bytes();
+        Some(
+            bytes
+                .windows(wanted.len().max(1))
+                .any(|part| part == wanted),
+        )
+    }
+
+    fn text_of(&self, path: &Path) -> Option<String> {
+        let bytes = self.bytes_of(path)?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+impl DiskProjectView {
+    /// Returns what a file holds, unpacked where it is packed; `None` where it cannot be said.
+    fn bytes_of(&self, path: &Path) -> Option<Vec<u8>> {
         let place = self.root.join(path);
         let data = place.metadata().ok().filter(fs::Metadata::is_file)?;
         if data.len() > MOST_BYTES {
             return None;
         }
         let bytes = fs::read(&place).ok()?;
-        let bytes = match bytes.as_slice() {
+        match bytes.as_slice() {
             [0x1f, 0x8b, ..] => {
                 let mut plain = Vec::new();
                 let read = MultiGzDecoder::new(bytes.as_slice())
@@ -192,21 +210,15 @@ impl ProjectView for DiskProjectView {
                 // What is longer, or broken, cannot be said.
                 read.ok()
                     .filter(|read| *read < usize::try_from(MOST_BYTES).unwrap_or(0))?;
-                plain
+                Some(plain)
             }
             // bzip2, xz, zstd, 7z and rar hide the names.
             [b'B', b'Z', b'h', ..]
             | [0xfd, b'7', b'z', ..]
             | [0x28, 0xb5, 0x2f, 0xfd, ..]
             | [b'7', b'z', 0xbc, ..]
-            | [b'R', b'a', b'r', b'!', ..] => return None,
-            _ => bytes,
-        };
-        let wanted = text.as_bytes();
-        Some(
-            bytes
-                .windows(wanted.len().max(1))
-                .any(|part| part == wanted),
-        )
+            | [b'R', b'a', b'r', b'!', ..] => None,
+            _ => Some(bytes),
+        }
     }
 }

@@ -399,9 +399,13 @@ impl Reader<'_, '_, '_> {
                     .unwrap_or_default();
                 self.shell.bind(&target, &path(&to));
             }
-            self.shell.writes(&target);
-            self.shell
-                .remember(&target, &contents, command == "add-content");
+            let is_behind = command == "add-content";
+            if is_behind {
+                self.shell.appends(&target);
+            } else {
+                self.shell.makes(&target);
+            }
+            self.shell.remember(&target, &contents, is_behind);
         }
     }
 

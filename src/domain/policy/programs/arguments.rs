@@ -48,7 +48,7 @@ processor theme template templates c C p r I f e u L x m S
 const RUNNERS: &str = "
 coverage pytest py.test jest vitest mocha ava tape tap bats rspec cucumber busted shellspec phpunit pest prove nose2 behave behat
 gunicorn uvicorn hypercorn flask celery gulp grunt invoke inv fab cypress playwright karma nyc c8 latexmk gem vim vi nvim ex emacs
-mypyc robot nose2 ward green pyinstaller nuitka cram scrut trycmd jupytext nbconvert
+mypyc robot ward green pyinstaller nuitka cram scrut trycmd jupytext nbconvert
 groovy scala swift jshell kahlan codecept infection make just rake cmake ninja task
 ";
 /// Programs that run tasks which the project names.

@@ -53,7 +53,7 @@ jupyter nbdime papermill streamlit locust cargo-watch bacon watchman-make mutmut
 jps jstat jstack jinfo jmap jfr jhsdb dumpbin editbin lib undname corflags ildasm sn al peverify
 borp snazzy tstyche dts-bundle-generator gzip-size ncu jake documentation babel-node runmd patch-package tap-dot multi-tape airtap jest-cli tsc-watch
 wait-on del-cli cpy-cli copyfiles cpx cpr replace-in-file json2yaml yaml2json sass-lint htmllint csslint jshint jscs recess npm-check syncpack manypkg
-dotenv-linter editorconfig gulp-cli nps hereby wireit just-scripts rdme llvm-lines fmtlib taplo-cli air-verse
+dotenv-linter editorconfig gulp-cli nps hereby just-scripts rdme llvm-lines fmtlib taplo-cli air-verse
 drizzle-kit premake5 xmake ocamlfind ocamlopt ocamlc ocp-indent hardhat truffle
 pio platformio idf.py west arduino-cli sdcc cross tauri dx texcount quarto antora d2 inkscape sox dbt scrapy doit cibuildwheel
 pybind11-config cython pytype darglint curlylint fastapi nuxi react-native unbuild microbundle typeorm knex sequelize-cli
@@ -71,7 +71,7 @@ shards apple-swift-format svlint svls verible-verilog-lint verible-verilog-forma
 pip-audit pip-licenses pipdeptree vermin import-linter lint-imports xenon cohesion dodgy eradicate pydoclint ssort usort ufmt fixit pyrefly zuban
 cargo-hack cargo-semver-checks cargo-insta dioxus-cli leptosfmt rustywind biodiff ast-grep sg comby difftastic stylish eslint-config-inspector
 gulp grunt ember remix invoke inv fab mage celery dramatiq rq openapi-generator-cli openapi-generator swagger-cli ledger latexmk bibtex biber makeindex chktex lacheck tectonic typst
-drizzle-kit gersemi compiledb clang-query clang-apply-replacements clang-include-cleaner clang-doc clang-scan-deps ccls iwyu_tool iwyu_tool.py
+gersemi compiledb clang-query clang-apply-replacements clang-include-cleaner clang-doc clang-scan-deps ccls iwyu_tool iwyu_tool.py
 fix_includes.py abidiff abidw llvm-ar llvm-config llvm-lto llvm-objcopy llvm-strip llvm-lib llvm-link opt mlir-opt mlir-translate filecheck lit
 llvm-lit samu samurai muon tup sqruff sqlmesh nbconvert jupytext jupyter-book tinygo vlog vcom nextpnr-ecp5 cocotb-config kani esbmc klee
 afl-showmap mdformat write-good xcpretty xcbeautify xcodegen swiftgen sourcery periphery otool lipo dsymutil aapt aapt2 zipalign d8 bundletool
@@ -90,7 +90,7 @@ msgp protoc-gen-go-grpc gomodifytags impl godog gqlgen richgo swiftc sourcekit-l
 gitchangelog git-chglog onefetch gitstats lizard sloccount loc gocloc sloc complexity-report plato nvd nix-diff nickel dhall-to-json
 dhall-to-yaml kcl pkl cfn-lint cfn-guard promtool scalac scalafix native-image zprint fasterer flay flog typeprof rdoc ri slim-lint
 bundler-audit phploc phpcpd goss kotlin-language-server sd ugrep ugrep+ ug ack sift pt numdiff ydiff diff-so-fancy dyff json-diff jd jsondiff
-graphtage xmldiff daff csvdiff gitlint go-licenses cargo-about cargo-license scancode
+graphtage xmldiff daff csvdiff go-licenses cargo-about cargo-license scancode
 clang-refactor clang-move clang-rename clang-change-namespace pp-trace find-all-symbols git-clang-format clang-format-diff
 clang-format-diff.py clang-tidy-diff.py run-clang-tidy run-clang-tidy.py gyp dotnet-coverage
 reportgenerator minver gitversion nbgv stoplight redoc-cli asyncapi markdown-toc doctoc 
@@ -100,7 +100,7 @@ tombi taplo-lsp yamlfmt yamlfix yaml-lint toml-sort pyproject-fmt tox-ini-fmt se
 blacken-docs add-trailing-comma reorder-python-imports seed-isort-config unify absolufy-imports unimport pycln removestar
 cargo-mutants cargo-bloat cargo-outdated cargo-hakari cargo-cyclonedx cargo-auditable cargo-sort cargo-readme cargo-rdme
 cargo-spellcheck cargo-msrv cargo-geiger cargo-vet cargo-careful cargo-public-api cargo-depgraph cargo-modules cargo-asm cargo-show-asm
-cargo-criterion cargo-flamegraph cargo-insta cargo-make cargo-minimal-versions cargo-shear cargo-dylint
+cargo-criterion cargo-flamegraph cargo-make cargo-minimal-versions cargo-shear cargo-dylint
 elixirc xmlstarlet metaflac vorbiscomment id3v2 exiv2 ansible-inventory ansible-doc keytool shadow nilness fieldalignment simctl
 ";
 /// Programs that show and convert what they are given, wherever it lies.
@@ -129,11 +129,14 @@ black isort rustfmt nbstripout pyupgrade stylua scalafmt optipng jpegoptim exift
 php-cs-fixer phpcbf google-java-format ormolu fourmolu buildifier refurb docformatter ranlib objcopy mogrify sd zipalign lipo dsymutil
 yamlfmt yamlfix toml-sort pyproject-fmt tombi js-beautify doctoc pycln unify absolufy-imports llvm-strip llvm-objcopy
 ";
+/// Programs that put another text in place of what they find.
+const REWRITERS: &str =
+    "sd comby ast-grep sg replace-in-file codemod jscodeshift rpl sad fastmod gritql";
 /// Options with which others do.
 const EDITS: &str = "-i -w -a -A -F --write --fix --in-place --inplace --autofix --autocorrect --auto-correct --overwrite --update";
 /// Options that name a file which is loaded and run.
 const LOADS: &str = "
-require r plugin plugins loader import rulesdir resolve-plugins-relative-to preset setup-files global-setup reporter rulesdir
+require r plugin plugins loader import rulesdir resolve-plugins-relative-to preset setup-files global-setup reporter
 load-plugins confcutdir rootdir config c
 ";
 /// Options that name a file or folder which is written.
@@ -240,6 +243,9 @@ impl ShellInterpreter<'_, '_> {
         for arg in args {
             if picks(name, std::mem::replace(&mut last, arg)) {
                 continue;
+            }
+            if is_in(REWRITERS, name) && !arg.starts_with('-') {
+                self.blurs(arg);
             }
             if edits && arg.contains('/') && !arg.starts_with('-') {
                 self.changes(arg);

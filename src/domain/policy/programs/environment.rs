@@ -2,7 +2,11 @@
 //!
 //! Naming one variable is ordinary work, and so is picking a few by a pattern: what only goes through a filter counts as picked.
 
-use crate::domain::policy::{partial_text::SECRET, programs::is_in, shell::ShellInterpreter};
+use crate::domain::policy::{
+    partial_text::SECRET,
+    programs::{is_in, table::ProgramFamily},
+    shell::ShellInterpreter,
+};
 
 /// Programs that pick lines or words.
 const FILTERS: &str =
@@ -65,7 +69,10 @@ pub(in crate::domain::policy) fn names_secret(name: &str) -> bool {
 }
 
 /// Returns whether a program that reads secrets through a pipe hands them on: what only counts or compares does not.
-pub(in crate::domain::policy) fn hands_on(name: &str, args: &[String]) -> bool {
+pub(super) fn hands_on(family: ProgramFamily, name: &str, args: &[String]) -> bool {
+    /// Programs of other families that print what they are given, or make something of it that can be taken apart again.
+    const PRINTING: &str = "sed gsed awk gawk mawk nawk original-awk sort dd m4 cpp gpg gpg2 gzip bzip2 xz lzma zstd lz4 compress pigz
+        pbzip2 brotli lzop gunzip bunzip2 unxz unlzma unzstd";
     const COUNTS: &str = "wc cksum md5sum sha1sum sha224sum sha256sum sha384sum sha512sum b2sum shasum md5 true false test [ sleep ls cmp
         diff seq date read";
     let quiet = |arg: &String| {
@@ -74,7 +81,49 @@ pub(in crate::domain::policy) fn hands_on(name: &str, args: &[String]) -> bool {
             || arg.starts_with('-') && !arg.starts_with("--") && arg.contains(['q', 'c'])
     };
     let is_quiet = ["grep", "egrep", "fgrep", "rg"].contains(&name) && args.iter().any(quiet);
-    !is_in(COUNTS, name) && !is_quiet
+    match family {
+        ProgramFamily::Print => !is_in(COUNTS, name) && !is_quiet,
+        ProgramFamily::Language(_) => prints_input(args),
+        ProgramFamily::Files | ProgramFamily::Tool | ProgramFamily::System => {
+            is_in(PRINTING, name) && !args.iter().any(|arg| arg.starts_with("of=") || arg == "-o")
+        }
+        ProgramFamily::Transfer => {
+            let prints = ["-c", "-dc", "-cd", "--stdout", "--to-stdout"];
+            let files = args.iter().any(|arg| !arg.starts_with('-'));
+            is_in(PRINTING, name)
+                && (!files || args.iter().any(|arg| prints.contains(&arg.as_str())))
+        }
+        ProgramFamily::Wrapper(_)
+        | ProgramFamily::Privilege(_)
+        | ProgramFamily::Shell
+        | ProgramFamily::Git
+        | ProgramFamily::Network
+        | ProgramFamily::Install
+        | ProgramFamily::Remote => false,
+    }
+}
+
+/// Returns whether a program prints the words that it is given, or parts of them.
+pub(super) fn prints_words(name: &str) -> bool {
+    const WORDS: &str =
+        "expr basename dirname awk gawk mawk nawk original-awk jq yq seq numfmt realpath";
+    is_in(WORDS, name)
+}
+
+/// Returns whether code that stands in an option prints what comes in, as far as it neither counts nor hashes it.
+fn prints_input(args: &[String]) -> bool {
+    const HASHES: [&str; 6] = ["sha1", "sha2", "sha5", "md5", "hash", "len("];
+    let is_code = |arg: &String| {
+        let cluster = arg.strip_prefix('-').unwrap_or("-");
+        !cluster.starts_with('-') && cluster.ends_with(['c', 'e', 'E', 'p', 'n', 'r'])
+            || ["--eval", "--print"].contains(&arg.as_str())
+    };
+    let at = args.iter().position(is_code);
+    let code = at.and_then(|at| args.get(at..)).unwrap_or_default();
+    !code.is_empty()
+        && !code
+            .iter()
+            .any(|word| HASHES.iter().any(|hash| word.contains(hash)))
 }
 
 /// Returns whether a text of one of the little languages names the environment without saying which variable.

@@ -3,6 +3,7 @@
 use crate::domain::policy::{
     interpretation::CommandEffect,
     partial_text::{NAME, UNKNOWN, base_name},
+    patch_paths::{PatchStrip, strip_of},
     programs::{Options, is_stream},
     resolved_path::ResolvedPath,
     rule::EffectKind,
@@ -139,6 +140,9 @@ impl ShellInterpreter<'_, '_> {
             return;
         };
         self.writes(&target);
+        if options.has(&["r", "R", "a", "recursive", "archive"]) {
+            self.blurs_below(&target);
+        }
         let links = ["ln", "link"].contains(&name)
             || name == "cp" && options.has(&["s", "l", "symbolic-link", "link"]);
         // A second name of the same file: whoever writes to it writes to the first.
@@ -183,7 +187,10 @@ impl ShellInterpreter<'_, '_> {
         for target in [target, &below] {
             if let Some(text) = self.remembered(source) {
                 self.remember(target, &text, false);
+            } else {
+                self.blurs(target);
             }
+            self.carries_below(source, target);
             self.bind(target, source);
         }
     }
@@ -232,7 +239,11 @@ impl ShellInterpreter<'_, '_> {
         let options = Options::parse(args, "", &["output-error"]);
         let append = options.has(&["a", "append"]);
         for file in &options.rest {
-            self.writes(file);
+            if append {
+                self.appends(file);
+            } else {
+                self.makes(file);
+            }
             self.remember(file, stdin, append);
         }
         stdin.to_owned()
@@ -307,8 +318,16 @@ impl ShellInterpreter<'_, '_> {
             if empties {
                 self.deletes(file);
                 self.changes(file);
+                let is_all = options.value("s").or_else(|| options.value("size")) == Some("0");
+                if is_all && self.remembered(file).is_some() {
+                    self.remember(file, "", false);
+                } else {
+                    self.blurs(file);
+                }
             } else if name == "touch" {
                 self.changes(file);
+            } else if name == "mkdir" {
+                self.makes(file);
             } else {
                 self.writes(file);
             }
@@ -436,7 +455,15 @@ impl ShellInterpreter<'_, '_> {
         {
             self.edits(&file);
         }
-        self.patched(&folder, stdin);
+        let strip = strip_of(args.iter().map(String::as_str));
+        let strip = strip.map_or(PatchStrip::AsPatch, PatchStrip::Folders);
+        let named = options.value("i").or_else(|| options.value("input"));
+        let named = named.or_else(|| options.rest.get(1).map(String::as_str));
+        let patch = match named {
+            Some(file) if !is_stream(file) => self.contents(file),
+            _ => stdin.to_owned(),
+        };
+        self.patched(&[folder], &patch, strip);
     }
 
     /// Records that everything below a word is removed.

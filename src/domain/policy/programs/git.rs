@@ -3,7 +3,9 @@
 use crate::domain::policy::{
     partial_text::UNKNOWN,
     programs::{
-        Options, base_name, is_in,
+        Options, base_name,
+        git_files::replaces_files,
+        is_in,
         losses::git_loses,
         transfer::{is_remote, looks_like_host},
     },
@@ -152,6 +154,10 @@ impl ShellInterpreter<'_, '_> {
         }
         self.note_git_step(verb, args);
         self.git_options(verb, args);
+        if replaces_files(verb, args) {
+            let root = self.git_root();
+            self.blurs_below(&root);
+        }
         let loses = git_loses(verb, args);
         if let Some(why) = loses {
             self.loses_in_git(why);
@@ -195,9 +201,10 @@ impl ShellInterpreter<'_, '_> {
                     EffectKind::GitDestructive,
                     "git apply --reverse throws changes away",
                 );
+                self.git_patch(args, stdin);
             }
             "checkout-index" => self.git_checkout_index(args),
-            "apply" | "am" => {}
+            "apply" | "am" => self.git_patch(args, stdin),
             "diff" | "blame" | "show" | "cat-file" => {
                 for file in args.iter().filter(|arg| !arg.starts_with('-')) {
                     if file.contains('/') || file.starts_with('~') {
@@ -300,7 +307,7 @@ impl ShellInterpreter<'_, '_> {
         }
     }
 
-    fn git_root(&self) -> String {
+    pub(super) fn git_root(&self) -> String {
         crate::domain::policy::resolved_path::slashed(&self.reading.world.root)
     }
 

@@ -46,7 +46,7 @@ const SECTIONS: &str = "
 user author committer color column core pull push fetch merge rebase diff log status branch init commit tag format advice rerere stash
 submodule blame grep gc help i18n index interactive pack receive credential gpg http https lfs safe worktree extensions feature
 maintenance remote url protocol sequence showbranch notes mailmap apply am checkout clean clone ui alias pager include includeif
-filter mergetool difftool web browser uploadpack transfer sendemail gitflow flow github gitlab hub delta interactive man guitool versionsort
+filter mergetool difftool web browser uploadpack transfer sendemail gitflow flow github gitlab hub delta man guitool versionsort
 completion splitindex fsck repack revert reset restore tar trailer instaweb hooks bundle reachable test ssh commitgraph
 ";
 /// Programs that a setting may name.
@@ -85,11 +85,8 @@ impl ShellInterpreter<'_, '_> {
             );
             return;
         }
-        if forgets(&lower, value) {
-            self.reading.does(
-                EffectKind::GitDestructive,
-                "git gc removes lost commits for good",
-            );
+        if let Some(why) = loses_later(&lower, value) {
+            self.reading.does(EffectKind::GitDestructive, why);
         }
         if runs(&lower) && !["true", "false", "", "cat", "less", "store", "cache"].contains(&value)
         {
@@ -192,18 +189,26 @@ impl ShellInterpreter<'_, '_> {
     }
 }
 
-/// Returns whether a setting makes git forget soon what nothing leads to any more, or overwrite references with each fetch.
-fn forgets(key: &str, value: &str) -> bool {
+/// Returns what a setting makes git lose later: what nothing leads to any more, or references that each fetch overwrites.
+fn loses_later(key: &str, value: &str) -> Option<&'static str> {
     let is_long = ["never", "false", "day", "week", "month", "year"]
         .iter()
         .any(|word| value.contains(word));
-    let expires = key.starts_with("gc.") && key.contains("expire") && !is_long;
-    let overwrites = key.starts_with("remote.")
-        && key.rsplit('.').next() == Some("fetch")
-        && (value.contains(":refs/heads")
-            || value.contains(":refs/*")
-            || value.contains("refs/tos"));
-    expires || overwrites
+    if key.starts_with("gc.") && key.contains("expire") && !is_long {
+        return Some("git gc removes lost commits for good");
+    }
+    if !key.starts_with("remote.") || key.rsplit('.').next() != Some("fetch") {
+        return None;
+    }
+    if value.contains("refs/tos") {
+        Some("git fetch then overwrites what tos has kept with what the remote has")
+    } else if value.contains(":refs/*") {
+        Some("git fetch then lets every ref of the remote overwrite the one of its name here")
+    } else if value.contains(":refs/heads") {
+        Some("git fetch then lets the branches of the remote overwrite those here")
+    } else {
+        None
+    }
 }
 
 /// Returns whether git runs the value of a setting.

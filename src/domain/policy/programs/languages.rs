@@ -2,7 +2,7 @@
 
 use crate::domain::policy::{
     partial_text::UNKNOWN,
-    programs::{Language, Options, is_stream, scan_code},
+    programs::{Language, Options, is_stream, scan_code, vague_code},
     rule::EffectKind,
     shell::ShellInterpreter,
 };
@@ -45,10 +45,7 @@ impl ShellInterpreter<'_, '_> {
         if !found && !modules.is_empty() {
             scan_code(self, language, &modules);
         }
-        let in_place = |arg: &String| {
-            arg.starts_with("-i") || arg.starts_with("-pi") || arg.starts_with("-ni")
-        };
-        if matches!(language, Language::Perl | Language::Ruby) && args.iter().any(in_place) {
+        if matches!(language, Language::Perl | Language::Ruby) && args.iter().any(edits_in_place) {
             for file in &options.rest {
                 self.edits(file);
             }
@@ -83,6 +80,7 @@ impl ShellInterpreter<'_, '_> {
             Some(file) if !is_stream(file) || self.remembered(file).is_some() => {
                 self.reads(&file.clone());
                 if let Some(code) = self.remembered(file) {
+                    vague_code(self, &code, name);
                     scan_code(self, language, &code);
                 } else if file.contains("://") {
                     self.reading.does(
@@ -254,7 +252,7 @@ impl ShellInterpreter<'_, '_> {
             .position(extracts)
             .and_then(|at| args.get(at + 2));
         if let Some(folder) = folder {
-            self.writes(folder);
+            self.writes_below(folder);
         }
         self.files_in_words("zipfile", args);
     }
@@ -344,6 +342,16 @@ impl ShellInterpreter<'_, '_> {
             }
         }
     }
+}
+
+/// Returns whether an option of Perl or Ruby changes the files themselves: `-i`, `-pi`, `-0777pi.bak`.
+fn edits_in_place(arg: &String) -> bool {
+    let cluster = arg.strip_prefix('-').unwrap_or("");
+    // Behind these letters stands a value.
+    let own = cluster.split([
+        'e', 'E', 'I', 'm', 'M', 'F', 'x', 'C', 'd', 'D', 'T', 'r', 'K', '-',
+    ]);
+    own.into_iter().next().unwrap_or("").contains('i')
 }
 
 /// Reads the options of Python: what stands behind `-m MODULE` belongs to the module.

@@ -68,7 +68,7 @@ const NO_SCRIPTS: &str = "
 npm plugin set global policies link unlink create up upgrade-interactive env server setup store deploy fetch import self-update pm x
 login logout publish unpublish tag team token owner access whoami version-none dlx init
 archive.install archive.build-none local.hex local.rebar hex.publish hex.user hex.organization hex.repo hex.owner hex.retire
-deps.get deps.update escript.install igniter.install create-project self-update selfupdate global require remove archive-none browse
+deps.get deps.update escript.install igniter.install create-project selfupdate require remove archive-none browse
 ";
 
 /// Subcommands of cargo that build, check and show.
@@ -78,7 +78,7 @@ audit outdated insta hack msrv semver-checks xtask version help locate-project p
 read-manifest package miri bloat criterion flamegraph geiger set-version sort readme spellcheck mutants zigbuild cross objdump
 size nm objcopy asm show-asm fuzz afl sqlx about license vet sweep careful public-api modules depgraph rdme workspaces make component
 tauri leptos ndk apk xtest xbuild xcheck lint ci dev coverage docs auditable cyclonedx sbom unused-features hakari dist bundle deb
-minimal-versions limit criterion valgrind instruments profiler remark dylint kani prusti creusot rail config add-none remove rm
+minimal-versions limit valgrind instruments profiler remark dylint kani prusti creusot rail config add-none remove rm
 llvm-lines codspeed hfuzz docs-rs no-dev-deps nono minimal binutils cov call-stack wasi espflash embed flash readelf strip llvm-tools shear sonar
 doc2readme insta-review public-api-diff feature msrv-check ls-crates flamegraph-none build-wasm wasi-test 3ds cinstall-none cbuild ctest-none xwin valgrind-none
 watch --list --version -V --help -h

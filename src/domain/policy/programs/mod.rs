@@ -17,6 +17,7 @@ pub(in crate::domain::policy) mod environment;
 mod files;
 mod foreign;
 mod git;
+mod git_files;
 mod git_settings;
 mod install;
 mod languages;
@@ -165,7 +166,6 @@ impl ShellInterpreter<'_, '_> {
         self.reading.act_starts_in(folder);
         if ["git", "patch"].contains(&base_name(first)) {
             self.reading.act_is_fed(&stdin);
-            self.git_patched(&words, &stdin);
         }
         if let Some(known) = self.vague_name(first) {
             let Some(name) = known else {
@@ -294,7 +294,33 @@ impl ShellInterpreter<'_, '_> {
         self.family(family, bare, args, stdin)
     }
 
+    /// Looks at a program of a family; what it prints of a secret is one, however it spells it.
     fn family(
+        &mut self,
+        family: ProgramFamily,
+        name: &str,
+        args: &[String],
+        stdin: String,
+    ) -> String {
+        let is_given = stdin.contains(SECRET) || self.is_given_secret(name, args);
+        let mut printed = self.printed_by(family, name, args, stdin);
+        if is_given && !printed.contains(SECRET) && environment::hands_on(family, name, args) {
+            printed.push(SECRET);
+        }
+        printed
+    }
+
+    /// Returns whether a file that a program is given holds a secret which the command itself wrote there, or a word of a filter does.
+    fn is_given_secret(&self, name: &str, args: &[String]) -> bool {
+        environment::prints_words(name) && args.iter().any(|arg| arg.contains(SECRET))
+            || self.keeps_secret()
+                && args.iter().any(|arg| {
+                    let text = self.remembered(arg.strip_prefix("if=").unwrap_or(arg));
+                    text.is_some_and(|text| text.contains(SECRET))
+                })
+    }
+
+    fn printed_by(
         &mut self,
         family: ProgramFamily,
         name: &str,
@@ -327,16 +353,7 @@ impl ShellInterpreter<'_, '_> {
             }
             ProgramFamily::Shell => self.shell_program(name, args, stdin),
             ProgramFamily::Language(language) => self.language(language, name, args, &stdin),
-            ProgramFamily::Print => {
-                let mut printed = self.printer(name, args, &stdin);
-                if stdin.contains(SECRET)
-                    && !printed.contains(SECRET)
-                    && environment::hands_on(name, args)
-                {
-                    printed.push(SECRET);
-                }
-                printed
-            }
+            ProgramFamily::Print => self.printer(name, args, &stdin),
             ProgramFamily::Files => self.file_program(name, args, &stdin),
             ProgramFamily::Transfer => self.transfer(name, args, &stdin),
             ProgramFamily::Git => self.git(args, stdin),

@@ -79,12 +79,11 @@ impl ShellInterpreter<'_, '_> {
             "pgrep" | "pidof" | "lsof" | "ps" | "ss" | "netstat" => return format!("2{NAME}\n"),
             "basename" => return format!("{}\n", args.first().map_or("", |path| base_name(path))),
             "dirname" => {
-                return format!(
-                    "{}\n",
-                    args.first()
-                        .and_then(|path| path.rsplit_once('/'))
-                        .map_or(".", |(head, _)| head)
-                );
+                return args
+                    .iter()
+                    .filter(|arg| !arg.starts_with('-'))
+                    .map(|path| format!("{}\n", folder_of(path)))
+                    .collect();
             }
             "realpath" | "readlink" => return self.real_path(args),
             "man" | "info" => {
@@ -232,7 +231,10 @@ impl ShellInterpreter<'_, '_> {
         let Some((format, values)) = args.split_first() else {
             return String::new();
         };
-        let text = formatted(format, values);
+        let mut text = formatted(format, values);
+        if values.iter().any(|value| value.contains(SECRET)) && !text.contains(SECRET) {
+            text.push(SECRET);
+        }
         match target {
             Some(name) => {
                 super::inspect_variable(self, &name, &text);
@@ -259,7 +261,8 @@ impl ShellInterpreter<'_, '_> {
         if template.contains('/')
             || (!options.rest.is_empty() && !options.has(&["t", "p", "tmpdir"]))
         {
-            self.writes(&name);
+            self.makes(&name);
+            self.remember(&name, "", false);
             return format!("{name}\n");
         }
         format!("{folder}/{name}{FRESH}\n")
@@ -454,6 +457,17 @@ fn based(value: &str, kind: Option<char>) -> String {
     }
 }
 
+/// Returns what `dirname` says of a path.
+fn folder_of(path: &str) -> &str {
+    let bare = path.trim_end_matches('/');
+    match bare.rsplit_once('/') {
+        Some((head, _)) if head.trim_end_matches('/').is_empty() => "/",
+        Some((head, _)) => head.trim_end_matches('/'),
+        None if bare.is_empty() && !path.is_empty() => "/",
+        None => ".",
+    }
+}
+
 fn percent_names(format: &str) -> String {
     let mut text = String::new();
     let mut chars = format.chars();
@@ -603,5 +617,7 @@ mod tests {
             "a-b\nc-d\n"
         );
         assert_eq!(echo(&words(&["-n", "-e", "\\x41b"])), "Ab");
+        let folders = ["/tmp", "/srv/x/", "/", "x", "a//b", ""].map(folder_of);
+        assert_eq!(folders, ["/", "/srv", "/", ".", "a", "."]);
     }
 }

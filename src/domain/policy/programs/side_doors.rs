@@ -202,12 +202,15 @@ fn given<'a>(args: &'a [String], wanted: &str) -> Vec<&'a str> {
 
 /// Returns the address of a server elsewhere that a text names.
 pub(super) fn server_elsewhere(text: &str) -> Option<&str> {
-    let at = SERVERS.iter().find_map(|scheme| text.find(scheme))?;
-    let address = text.get(at..)?;
-    let host = address.split_once("://").map_or("", |(_, rest)| rest);
-    let host = host.split(['/', '?']).next().unwrap_or("");
-    let host = host.rsplit('@').next().unwrap_or(host);
-    (!host.is_empty() && !leads_here(host)).then_some(address)
+    let places = SERVERS.iter().flat_map(|scheme| text.match_indices(scheme));
+    let addresses = places.filter_map(|(at, _)| text.get(at..));
+    let mut away = addresses.filter(|address| {
+        let host = address.split_once("://").map_or("", |(_, rest)| rest);
+        let host = host.split(['/', '?']).next().unwrap_or("");
+        let host = host.rsplit('@').next().unwrap_or(host);
+        !host.is_empty() && !leads_here(host)
+    });
+    away.next()
 }
 
 impl ShellInterpreter<'_, '_> {

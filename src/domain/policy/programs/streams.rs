@@ -18,20 +18,9 @@ impl ShellInterpreter<'_, '_> {
                         .next()
                         .is_some_and(|flags| flags.contains('i')))
         });
-        let flat: Vec<String> = args
-            .iter()
-            .map(|arg| {
-                if arg.starts_with("-i") && !arg.starts_with("-ie") {
-                    "--in-place".to_owned()
-                } else {
-                    arg.clone()
-                }
-            })
-            .collect();
-        let options = Options::parse(&flat, "eflE", &["expression", "file", "line-length"]);
-        // `-E` takes no value; it only looks like an option with one here.
-        let mut rest: Vec<String> = options.values(&["E"]).map(str::to_owned).collect();
-        rest.extend(options.rest.iter().cloned());
+        let flat: Vec<String> = args.iter().map(|arg| without_suffix(arg)).collect();
+        let options = Options::parse(&flat, "efl", &["expression", "file", "line-length"]);
+        let mut rest = options.rest.clone();
         let mut scripts: Vec<String> = options
             .values(&["e", "expression"])
             .map(str::to_owned)
@@ -153,6 +142,15 @@ impl ShellInterpreter<'_, '_> {
                 self.writes(file);
             }
         }
+    }
+}
+
+/// Returns an option of sed without what stands behind its `i`: the ending of a copy, as in `-Ei.orig`.
+fn without_suffix(arg: &str) -> String {
+    let cluster = arg.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
+    match cluster.and_then(|cluster| cluster.split_once('i')) {
+        Some((before, _)) if !before.contains(['e', 'f', 'l']) => format!("-{before}i"),
+        _ => arg.to_owned(),
     }
 }
 

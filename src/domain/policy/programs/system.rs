@@ -1,7 +1,7 @@
 //! Programs that change the machine itself, and what makes things run later by themselves.
 
 use crate::domain::policy::{
-    partial_text::{UNKNOWN, glob_fits},
+    partial_text::{ANY_CHAR, SET, UNKNOWN, glob_fits},
     programs::{Options, is_question, vague_code},
     rule::EffectKind,
     shell::ShellInterpreter,
@@ -188,7 +188,8 @@ impl ShellInterpreter<'_, '_> {
                 })
                 .all(|arg| {
                     let number = arg.trim_start_matches('-');
-                    !number.starts_with(|c: char| c.is_ascii_digit())
+                    // A pattern stands for whatever runs.
+                    !number.starts_with(|c: char| c.is_ascii_digit() || c == SET || c == ANY_CHAR)
                 });
         let all = args.iter().skip(1).any(|arg| arg == "-1" || arg == "1")
             || args.iter().any(|arg| arg == "1");

@@ -72,26 +72,6 @@ impl ShellInterpreter<'_, '_> {
         self.writes(word);
     }
 
-    /// Looks at the files of runners that a patch changes.
-    pub(super) fn patched(&mut self, folder: &str, patch: &str) {
-        let heads = patch.lines().filter_map(|line| line.strip_prefix("+++ "));
-        for head in heads {
-            let file = head.split('\t').next().unwrap_or(head).trim();
-            let file = file.strip_prefix("b/").unwrap_or(file);
-            if RUNNERS.iter().any(|(_, files)| is_one_of(files, file)) {
-                self.edits(&format!("{folder}/{file}"));
-            }
-        }
-    }
-
-    /// Looks at the files of runners that git changes by a patch it is fed.
-    pub(super) fn git_patched(&mut self, words: &[String], patch: &str) {
-        let has = |verb: &str| words.iter().any(|word| word == verb);
-        if (has("apply") || has("am")) && !has("--check") && !has("--stat") {
-            self.patched(".", patch);
-        }
-    }
-
     /// Looks at a runner of tasks: the command itself may have changed what it is told to run.
     pub(super) fn edited_tasks(&mut self, name: &str, args: &[String]) {
         let name = name.strip_suffix(".exe").unwrap_or(name);

@@ -3,8 +3,8 @@
 use crate::domain::policy::{
     partial_text::{TextScanner, UNKNOWN},
     programs::{
-        Language, Options, arguments::words_of, base_name, is_in, is_stream, scan_code, table,
-        vague_code,
+        Language, Options, arguments::words_of, base_name, is_in, is_question, is_stream,
+        scan_code, table, vague_code,
     },
     rule::EffectKind,
     shell::ShellInterpreter,
@@ -120,6 +120,9 @@ impl ShellInterpreter<'_, '_> {
                 "load-average",
             ],
         );
+        if is_question(args) && !args.is_empty() {
+            return;
+        }
         for text in options.values(&["eval", "E"]) {
             self.makefile(text);
         }
@@ -521,9 +524,9 @@ const NAMING: &str = "test tests file files src srcs target targets name names p
 /// Returns whether code of a little language only computes and prints: it calls nothing but a few well known names.
 fn is_printing(code: &str) -> bool {
     const NAMES: &str = "
-display newline print format write princ terpri io format halt init stop + - * / = < > list car cdr cons map lambda define let if
+display newline print format write princ terpri io halt init stop + - * / = < > list car cdr cons map lambda define let if
 not and or length append reverse sqrt expt max min string-append number->string disp printf fprintf lists seq sum quit exit
-erlang display version lisp-implementation-version system_info otp_release integer_to_list tuple_to_list element timer now
+erlang version lisp-implementation-version system_info otp_release integer_to_list tuple_to_list element timer now
 ";
     let names = code.split(|c: char| c.is_whitespace() || "()[]{}',;:\".~".contains(c));
     let code = &code

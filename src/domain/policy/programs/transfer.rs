@@ -85,7 +85,7 @@ impl ShellInterpreter<'_, '_> {
                 .does(EffectKind::Network, "tar writes to another machine");
         }
         if options.has(&["x", "extract", "get"]) {
-            self.writes(folder.unwrap_or("."));
+            self.writes_below(folder.unwrap_or("."));
             return;
         }
         if options.has(&["c", "create", "r", "append", "u", "update"]) {
@@ -186,7 +186,7 @@ impl ShellInterpreter<'_, '_> {
             .or_else(|| options.value("d"))
             .unwrap_or(".")
             .to_owned();
-        self.writes(&folder);
+        self.writes_below(&folder);
     }
 
     fn rsync(&mut self, args: &[String]) {
@@ -250,7 +250,7 @@ impl ShellInterpreter<'_, '_> {
             if deletes {
                 self.deletes_below(target);
             }
-            self.writes(target);
+            self.writes_below(target);
         }
     }
 
@@ -265,7 +265,7 @@ impl ShellInterpreter<'_, '_> {
                 .last()
                 .cloned()
                 .unwrap_or_else(|| ".".to_owned());
-            self.writes(&target);
+            self.writes_below(&target);
         }
         for file in options.values(&["F", "O", "file"]) {
             self.writes(file);

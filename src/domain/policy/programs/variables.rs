@@ -40,7 +40,7 @@ const TAME_OPTIONS: &str = "
 -Xmx -Xms -Xss -Xmn -XX:MaxRAMPercentage -XX:+ -XX:- -XX:MaxMetaspaceSize -Dfile.encoding -Duser. -Djava.awt.headless -ea -server
 -Dorg.gradle -Dmaven. -Dhttp.keepAlive -w -W -T -U
 -mod -count -v -race -tags -trimpath -buildvcs -p=
--j -k -s -O -l -r -R -w --no-print-directory --silent --output-sync --keep-going --jobs --quiet
+-j -k -s -O -l -r -R --no-print-directory --silent --output-sync --keep-going --jobs --quiet
 ";
 
 /// Words in the names of variables whose value programs load or run.

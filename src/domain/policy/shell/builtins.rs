@@ -123,13 +123,18 @@ impl ShellInterpreter<'_, '_> {
             Some("-") => self.state.folders.get(1).cloned().flatten(),
             Some(word) => crate::domain::policy::resolved_path::absolute(word, self.folder()),
         };
-        let relative = target.is_some_and(|word| !word.starts_with(['/', '.', '-']));
-        let elsewhere = self.lookup("CDPATH").filter(|_| relative);
+        // It is looked for below other folders first, which of them nobody can tell.
+        let is_looked_for = target.is_some_and(|word| {
+            let first = word.split('/').next().unwrap_or("");
+            !["", ".", "..", "-"].contains(&first)
+        });
+        let starts = self.lookup("CDPATH").unwrap_or_default().concat();
+        let leads_on = starts
+            .split(':')
+            .any(|start| !["", ".", "./"].contains(&start));
         self.state.folders = vec![folder];
-        if let (Some(start), Some(word)) = (elsewhere, target) {
-            let path = format!("{}/{word}", start.concat());
-            let other = crate::domain::policy::resolved_path::absolute(&path, self.folder());
-            self.state.folders.insert(0, other);
+        if is_looked_for && leads_on {
+            self.state.folders.insert(0, None);
         }
     }
 

@@ -21,6 +21,7 @@ mod size;
 mod state;
 mod walk;
 mod wild;
+mod written;
 
 pub use parse::parse_unbounded;
 pub(super) use quoting::{ansi_text, bracketed};

@@ -1,7 +1,7 @@
 //! `${…}`: every form of parameter expansion.
 
 use crate::domain::policy::{
-    partial_text::{NAME, TextScanner, UNKNOWN, is_vague},
+    partial_text::{NAME, SECRET, TextScanner, UNKNOWN, is_vague},
     shell::{
         ShellInterpreter, ansi_text,
         state::{inherited_as, unknown},
@@ -45,7 +45,15 @@ impl ShellInterpreter<'_, '_> {
         }
         value
             .iter()
-            .map(|value| self.transformed(value, operation))
+            .map(|value| {
+                let mut text = self.transformed(value, operation);
+                // A part of a key is one, too; where something stands in its place nobody sees it.
+                let is_masked = operation.starts_with('/');
+                if value.contains(SECRET) && !text.contains(SECRET) && !is_masked {
+                    text.push(SECRET);
+                }
+                text
+            })
             .collect()
     }
 

@@ -149,7 +149,11 @@ impl ShellInterpreter<'_, '_> {
         if file.is_empty() || self.is_socket(&file) {
             return;
         }
-        self.writes(&file);
+        match (stdout, append) {
+            (true, true) => self.appends(&file),
+            (true, false) => self.makes(&file),
+            (false, _) => self.writes(&file),
+        }
         if stdout {
             streams.file = Some((file, append));
         }

@@ -281,14 +281,6 @@ impl<'r, 'w> ShellInterpreter<'r, 'w> {
         }
     }
 
-    /// Records that the file a word names gets a new content.
-    pub(in crate::domain::policy) fn writes(&mut self, word: &str) {
-        if let Some(path) = resolved_path::absolute(word, self.folder()) {
-            self.state.made.insert(path);
-        }
-        self.changes(word);
-    }
-
     /// Records that the file a word names is changed, though not in what it says; or made from what was there.
     pub(in crate::domain::policy) fn changes(&mut self, word: &str) {
         for place in self.resolve_all(word) {
@@ -328,99 +320,6 @@ impl<'r, 'w> ShellInterpreter<'r, 'w> {
             };
             self.reading.effect(CommandEffect::Delete(place));
         }
-    }
-
-    /// Remembers what the command wrote into a file.
-    pub(in crate::domain::policy) fn remember(&mut self, word: &str, text: &str, append: bool) {
-        let Some(path) = resolved_path::absolute(word, self.folder()) else {
-            return;
-        };
-        let kept = self.state.files.entry(path).or_default();
-        if !append && self.state.conditions == 0 {
-            kept.clear();
-        }
-        if kept.len() + text.len() <= 32 * 1024 {
-            kept.push_str(text);
-        } else {
-            kept.push(UNKNOWN);
-        }
-    }
-
-    /// Forgets what a file said that was then changed in a way nobody followed.
-    pub(in crate::domain::policy) fn forget(&mut self, word: &str) {
-        if let Some(path) = resolved_path::absolute(word, self.folder()) {
-            drop(self.state.files.remove(&path));
-            drop(self.state.bound.remove(&path));
-        }
-    }
-
-    /// Returns the files to which the command itself gave a content that nobody knows.
-    pub(in crate::domain::policy) fn unread_files(&self) -> Vec<String> {
-        let paths = self.state.made.iter().chain(self.state.bound.keys());
-        let is_unread = |path: &String| {
-            let text = self.state.files.get(path);
-            self.has_written(path) && text.is_none_or(|text| text.contains(UNKNOWN))
-        };
-        paths.filter(|path| is_unread(path)).cloned().collect()
-    }
-
-    /// Returns what the command itself wrote into the file a word names.
-    pub(in crate::domain::policy) fn remembered(&self, word: &str) -> Option<String> {
-        let path = resolved_path::absolute(word, self.folder())?;
-        self.state.files.get(&path).cloned()
-    }
-
-    /// Returns what the command itself wrote into a file that is called `name`.
-    pub(in crate::domain::policy) fn written_as(&self, name: &str) -> Option<String> {
-        let tail = format!("/{name}");
-        let found = self
-            .state
-            .files
-            .iter()
-            .find(|(path, _)| path.ends_with(&tail))?;
-        Some(found.1.clone())
-    }
-
-    /// Returns whether the command itself gave the file a word names its content, from something else than the project.
-    pub(in crate::domain::policy) fn has_written(&self, word: &str) -> bool {
-        let Some(path) = resolved_path::absolute(word, self.folder()) else {
-            return false;
-        };
-        if let Some(source) = self.state.bound.get(&path) {
-            let inside = matches!(
-                resolved_path::place(source, self.reading.world),
-                ResolvedPath::Inside(_)
-            );
-            return !inside || self.state.made.contains(source);
-        }
-        self.state.made.contains(&path)
-    }
-
-    /// Returns the files whose content the command itself wrote, and what they say.
-    pub(in crate::domain::policy) fn written_files(
-        &self,
-    ) -> impl Iterator<Item = (String, String)> {
-        let files = self.state.files.iter();
-        files.map(|(path, text)| (path.clone(), text.clone()))
-    }
-
-    /// Returns whether the command itself wrote anything into a folder.
-    pub(in crate::domain::policy) fn wrote_below(&self, folder: &str) -> bool {
-        let Some(folder) = resolved_path::absolute(folder, self.folder()) else {
-            return false;
-        };
-        self.state.files.keys().any(|path| {
-            path.strip_prefix(folder.as_str())
-                .is_some_and(|rest| rest.starts_with('/'))
-        })
-    }
-
-    /// Returns a file's text as a program would read it: known when the command wrote it.
-    pub(in crate::domain::policy) fn contents(&self, word: &str) -> String {
-        if word == "/dev/null" {
-            return String::new();
-        }
-        self.remembered(word).unwrap_or_else(unknown)
     }
 
     /// Returns the program a name or path was bound to: by a link, a copy, or by hand.

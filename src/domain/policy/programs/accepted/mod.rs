@@ -243,7 +243,10 @@ impl ShellInterpreter<'_, '_> {
                 "{name} with `{option}`, an option that is not described"
             )),
             OptionUse::Acts('W') if value.is_empty() || value.starts_with('-') => {}
-            OptionUse::Acts('W') => self.changes(value),
+            OptionUse::Acts('W') => {
+                self.blurs(value);
+                self.changes(value);
+            }
             OptionUse::Acts('X') => {
                 vague_code(self, value, name);
                 drop(self.run_text(value, name, String::new()));

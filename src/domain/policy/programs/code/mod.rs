@@ -17,7 +17,7 @@ mod words;
 
 use crate::domain::policy::{
     interpretation::CommandEffect,
-    partial_text::{UNKNOWN, base_name, is_in, is_vague},
+    partial_text::{UNKNOWN, base_name, is_in, is_vague, stripped},
     programs::{files::sets_id, vague_code},
     resolved_path::{ResolvedPath, has_drive},
     rule::EffectKind,
@@ -434,6 +434,14 @@ impl Scanner<'_, '_, '_> {
                 self.shell.writes(&path);
             }
         }
+        let texts = self.tokens.iter().filter_map(|token| match token {
+            Token::Text(text) => Some(text),
+            Token::Word(_) | Token::Command(_) | Token::Sign(_) | Token::End => None,
+        });
+        for text in texts.filter(|text| !stripped(text).is_empty()) {
+            self.shell.blurs(text);
+        }
+        self.shell.blurs_words();
     }
 
     fn opens(&mut self, args: &[Option<String>]) {

@@ -4,7 +4,7 @@ use crate::domain::policy::{
     partial_text::is_in,
     programs::{
         code::{Language, Scanner, fold, lex::Token},
-        inspect_variable, leads_here,
+        inspect_variable, leads_here, this_machine,
     },
     rule::EffectKind,
 };
@@ -79,30 +79,71 @@ impl Scanner<'_, '_, '_> {
         let texts: Vec<&str> = texts
             .chain(args.iter().flatten().map(String::as_str))
             .collect();
-        let here = ["localhost", "127.0.0.1", "::1", "/tmp/", "/var/run/"];
         let names_host = |text: &&str| {
             text.contains("host=")
                 || text.contains("://")
                 || text.contains('.')
                 || !text.contains('=')
         };
-        let is_away = texts
-            .iter()
-            .filter(|text| names_host(text))
-            .any(|text| !here.iter().any(|own| text.contains(own)));
-        let has_host = inside
-            .iter()
-            .any(|token| matches!(token, Token::Word(name) if name == "host"));
-        let is_named = texts
-            .iter()
-            .any(|text| here.iter().any(|own| text.contains(own)));
-        if is_away && !(has_host && is_named) {
+        let hosts: Vec<&str> = inside.windows(3).filter_map(host_by_name).collect();
+        let mut others = texts.into_iter();
+        let is_away = if hosts.is_empty() {
+            others.filter(names_host).any(|text| !is_own_server(text))
+        } else {
+            // What else is given says which database, and who asks.
+            let is_address = |text: &&str| text.contains("://") || text.contains("host");
+            hosts.iter().any(|host| !is_own_server(host))
+                || others.any(|text| is_address(&text) && !is_own_server(text))
+        };
+        if is_away {
             self.shell.reading.does(
                 EffectKind::Network,
                 format!("{word} talks to another machine"),
             );
         }
     }
+}
+
+/// Returns the host that an argument names: `host="localhost"`, `host: "localhost"`.
+fn host_by_name(three: &[Token]) -> Option<&str> {
+    const NAMES: &str = "host hostname hostaddr server unix_socket unix_socket_path";
+    match three {
+        [Token::Word(name), Token::Sign('=' | ':'), Token::Text(host)] if is_in(NAMES, name) => {
+            Some(host.as_str())
+        }
+        _ => None,
+    }
+}
+
+/// Returns whether the address of a server, or the words that say where it is, lead to this machine.
+fn is_own_server(text: &str) -> bool {
+    const HOSTS: &str = "host hostaddr server address addr unix_socket";
+    let named = text.split([' ', ';', '&', '?']).filter_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        is_in(HOSTS, &name.trim().to_lowercase()).then_some(value.trim())
+    });
+    let named: Vec<&str> = named.collect();
+    let is_own = |host: &str| {
+        host.split(',')
+            .all(|host| is_socket(host) || leads_here(host))
+    };
+    if text.contains("://") {
+        // Without a host it is a socket, or a file.
+        let is_local = this_machine::host(text).is_empty() || leads_here(text);
+        return is_local && named.iter().all(|host| is_own(host));
+    }
+    if !named.is_empty() {
+        return named.iter().all(|host| is_own(host));
+    }
+    is_own(text)
+}
+
+/// Returns whether a path is one at which servers of this machine listen.
+fn is_socket(path: &str) -> bool {
+    ["/tmp/", "/var/run/", "/run/"]
+        .iter()
+        .any(|folder| path.starts_with(folder))
+        || ["/tmp", "/var/run"].contains(&path)
 }
 
 /// Returns whether a call is given an address of this machine.
