@@ -29,6 +29,7 @@ use crate::{
         night::{run_ids, summarise_run},
         plan::state::TaskStatus,
         redaction::Redactor,
+        state_folder::{TOS_FOLDER, tos_path},
     },
     interfaces::report::night,
     ports::{
@@ -50,9 +51,9 @@ use crate::{
 };
 
 /// The requirement of the planner, from the root.
-const REQUIREMENT: &str = ".tos/requirement.md";
+const REQUIREMENT: &str = tos_path!("requirement.md");
 /// The database, from the root.
-pub(super) const DATABASE: &str = ".tos/board.sqlite";
+pub(super) const DATABASE: &str = tos_path!("board.sqlite");
 /// How many past works of a kind are shown.
 const PAST: usize = 50;
 /// The largest diff that is shown, in bytes.
@@ -223,7 +224,7 @@ impl ServiceBoard {
 
     fn plan_runs(&self) -> Result<Vec<PastWork>, BoardError> {
         let store = LocalPlanStore;
-        let home = self.root.join(".tos/runs");
+        let home = self.root.join(tos_path!("runs"));
         if !home.is_dir() {
             return Ok(Vec::new());
         }
@@ -334,7 +335,7 @@ impl ServiceBoard {
             detail: result.err().unwrap_or_default(),
         };
         let repository = self.merges.current_branch().map(drop);
-        let room = disk::check_writable(&self.root.join(".tos"));
+        let room = disk::check_writable(&self.root.join(TOS_FOLDER));
         vec![
             check("repository", repository.map_err(|error| error.0)),
             check("state folder", room.map_err(|error| error.to_string())),
@@ -519,7 +520,7 @@ impl ServiceAccess for ServiceBoard {
             let mut store = SqliteBoard::open(&this.root.join(DATABASE)).map_err(unavailable)?;
             let text = store.export_events().map_err(unavailable)?;
             let stamp = this.clock.now().format("%Y%m%dT%H%M%S%3f");
-            let name = format!(".tos/board-archive/{stamp}.jsonl");
+            let name = format!("{TOS_FOLDER}/board-archive/{stamp}.jsonl");
             files::write_secret(&this.root.join(&name), &text).map_err(unavailable)?;
             Ok(name)
         }))
@@ -530,7 +531,7 @@ impl ServiceAccess for ServiceBoard {
         let this = self.clone();
         Box::pin(beside(move || {
             let board = this.handle.snapshot();
-            let state = this.root.join(".tos");
+            let state = this.root.join(TOS_FOLDER);
             Ok(blocking_end_orphans(&state, &board.globals().instance))
         }))
     }

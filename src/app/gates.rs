@@ -14,30 +14,31 @@ use super::{
 };
 use crate::{
     adapters::{
-        agent::{runners, runners::LocalAgentSandboxes},
+        agent::runners::{self, LocalAgentSandboxes},
         clock::SystemClock,
-        drill,
-        drill::TempDirSites,
+        drill::{self, TempDirSites},
         files, git,
         job::store::StoreLock,
         ledger::{LedgerFile, Options},
         night::{
-            event_files::EventFiles, heartbeats::HeartbeatFiles, machine::LocalMachine,
-            notification_queue, notification_queue::EventForwarder, sleep::SleepInhibitor,
+            event_files::EventFiles,
+            heartbeats::HeartbeatFiles,
+            machine::LocalMachine,
+            notification_queue::{self, EventForwarder},
+            sleep::SleepInhibitor,
         },
-        sandbox,
-        sandbox::isolation_probe,
+        sandbox::{self, isolation_probe},
         schedules::ScheduleFiles,
         telemetry::SessionExporter,
         validate::changes,
     },
-    config,
-    config::{gates, notify as notify_config},
+    config::{self, gates, notify as notify_config},
     domain::{
         agent::{Agent, AgentKind},
         gates::GateContext,
         ledger::chain::sha256,
         sandbox::home,
+        state_folder::{TOS_FOLDER, tos_path},
         tasks::TaskList,
         validate::{CollectedChange, ValidationRules},
     },
@@ -57,7 +58,7 @@ use crate::{
         event_sink::EventSink, ledger::Ledger, notifier::Notifier, plan_work::PlanMember,
         schedules::Schedules, worktrees::Worktrees as _,
     },
-    services::{tasks, tasks::SessionPorts},
+    services::tasks::{self, SessionPorts},
 };
 
 impl AppContext {
@@ -104,7 +105,7 @@ impl AppContext {
             return Ok(None);
         };
         Ok(Some(notification_queue::Options {
-            folder: root.join(".tos/events"),
+            folder: root.join(tos_path!("events")),
             url: self.secret(root, &events.url)?,
             token: events
                 .token
@@ -149,7 +150,9 @@ impl AppContext {
 impl AppContext {
     /// Returns the place of a file of the root's state.
     fn state_file(&self, global: &GlobalArgs, file: &str) -> PathBuf {
-        files::canonical(&self.root(global)).join(".tos").join(file)
+        files::canonical(&self.root(global))
+            .join(TOS_FOLDER)
+            .join(file)
     }
 
     /// Lays out what guarded tasks need; without a lock, a service holds it.
@@ -162,7 +165,7 @@ impl AppContext {
         let is_shared = lock.is_none();
         let worktrees = git::GitWorktrees::open(&root);
         let worktrees = worktrees.map_err(|error| CliError::Setup(error.to_string()))?;
-        let task_folder = root.join(".tos/room");
+        let task_folder = root.join(tos_path!("room"));
         files::write(&task_folder.join("tree/.git"), "a place for trying walls\n")?;
         let program = std::env::current_exe();
         let notification_queue = self
@@ -186,7 +189,7 @@ impl AppContext {
                     program: program.map_err(|error| {
                         CliError::NotDone(format!("tos cannot find itself: {error}"))
                     })?,
-                    state: root.join(".tos"),
+                    state: root.join(TOS_FOLDER),
                     limits,
                     show,
                 })),
@@ -194,11 +197,11 @@ impl AppContext {
                 notifications: self.queue(&root, &run, notifiers.clone())?,
                 notifiers,
                 clock: Arc::new(clock),
-                heartbeats: Arc::new(HeartbeatFiles::new(root.join(".tos/sessions"))),
+                heartbeats: Arc::new(HeartbeatFiles::new(root.join(tos_path!("sessions")))),
                 journal: self.journal(
                     global,
                     EventFiles::new(
-                        root.join(".tos/events"),
+                        root.join(tos_path!("events")),
                         self.redactor().clone(),
                         notification_queue.as_ref().map(EventForwarder::signal),
                     ),
@@ -293,7 +296,7 @@ impl TaskServiceFactory for AppContext {
     fn lock_task_services(&self, global: &GlobalArgs) -> Result<TaskServices, CliError> {
         let root = files::canonical(&self.root(global));
         git::GitWorktrees::open(&root).map_err(|error| CliError::Setup(error.to_string()))?;
-        let lock = StoreLock::acquire(&root.join(".tos/task.lock"), &self.command);
+        let lock = StoreLock::acquire(&root.join(tos_path!("task.lock")), &self.command);
         let lock = lock.map_err(|held| CliError::NotDone(held.to_string()))?;
         self.desk(global, Some(Box::new(lock)))
     }

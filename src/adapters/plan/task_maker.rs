@@ -19,6 +19,7 @@ use crate::{
     domain::{
         cluster::{PlanEnd, PlanOrder, path_below},
         plan::event::{AttemptEnded, PlanEvent},
+        state_folder::tos_path,
     },
     ports::{
         BoxFuture,
@@ -42,7 +43,7 @@ pub struct LocalTaskMaker {
 impl LocalTaskMaker {
     /// Lays the place out, and ends what was left there. `words` go to each child, `--enforce` for example.
     pub fn new(root: &Path, words: Vec<String>) -> Self {
-        let place = root.join(".tos/plan-work");
+        let place = root.join(tos_path!("plan-work"));
         for entry in fs::read_dir(&place).into_iter().flatten().flatten() {
             end_left(&entry.path());
         }

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::state_folder::TOS_FOLDER;
+
 mod demand;
 mod log_files;
 mod plan_work;
@@ -73,7 +75,7 @@ impl WorkOrder {
     /// Returns where the logs of the attempt lie, below the root; `None` where the name of the service is none for a folder.
     pub fn log_folder(&self) -> Option<String> {
         let name = format!("{}-{}", self.instance, self.run);
-        is_plain_name(&name).then(|| format!(".tos/task-logs/{name}"))
+        is_plain_name(&name).then(|| format!("{TOS_FOLDER}/task-logs/{name}"))
     }
 }
 
