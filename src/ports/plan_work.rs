@@ -10,7 +10,7 @@ use super::{
     BoxFuture,
     cluster::{Error, StopFeed},
 };
-use crate::domain::cluster::{PlanEnd, PlanFile, PlanOrder, PlanResult, WorkerInfo};
+use crate::domain::cluster::{PlanFile, PlanOrder, PlanResult, RemoteExit, WorkerInfo};
 
 /// This process on a cluster, where it runs plans or makes tasks of them.
 pub trait PlanMember: Send + Sync {
@@ -47,7 +47,7 @@ pub trait RemoteTasks: Send + Sync {
 #[derive(Debug, Clone, Default)]
 pub struct TaskMade {
     /// How it ended.
-    pub end: PlanEnd,
+    pub end: RemoteExit,
     /// How long it took, in microseconds.
     pub us: u64,
     /// The files that hold what it printed: output and errors; one that is not there is empty.

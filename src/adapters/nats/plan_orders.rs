@@ -31,8 +31,8 @@ use crate::{
     },
     domain::{
         cluster::{
-            ClusterControls, Delivery, PLAN_LANE, PROTOCOL_VERSION, PlanEnd, PlanFile, PlanOrder,
-            PlanResult, PrintedText, WorkerInfo,
+            ClusterControls, Delivery, PLAN_LANE, PROTOCOL_VERSION, PlanFile, PlanOrder,
+            PlanResult, PrintedText, RemoteExit, WorkerInfo,
         },
         ledger::chain::sha256,
         redaction::Redactor,
@@ -130,7 +130,7 @@ impl NatsPlanOrders {
             Delivery::Begin => {}
             Delivery::Leave => return Ok(None),
             Delivery::ReportLost => {
-                let end = PlanEnd::lost("the worker that took it is gone".to_owned());
+                let end = RemoteExit::lost("the worker that took it is gone".to_owned());
                 let result = PlanResult::to(&order, "", end);
                 self.streams.report(&result).await?;
                 drop(message.ack_with(AckKind::Term).await);
@@ -333,7 +333,7 @@ impl TakenPlanTask for Taken {
     fn finish(self: Box<Self>, made: TaskMade) -> BoxFuture<'static, Result<(), Error>> {
         Box::pin(async move {
             let result = self.result(made).await.unwrap_or_else(|why| {
-                let end = PlanEnd::lost(format!("what it left could not be sent: {why}"));
+                let end = RemoteExit::lost(format!("what it left could not be sent: {why}"));
                 PlanResult::to(&self.order, &self.worker, end)
             });
             let reported = self.streams.report(&result).await;

@@ -38,8 +38,8 @@ use crate::{
         plan::safe_open,
     },
     domain::cluster::{
-        ClusterControls, Holder, PLAN_LANE, PROTOCOL_VERSION, PlanEnd, PlanFile, PlanOrder,
-        PlanResult,
+        ClusterControls, Holder, PLAN_LANE, PROTOCOL_VERSION, PlanFile, PlanOrder, PlanResult,
+        RemoteExit,
     },
     ports::{
         cluster::Error,
@@ -336,9 +336,9 @@ impl Shared {
         for order in open {
             let key = claim_key(&order);
             if let Ok(true) = self.streams.presence.claim(&key, &own).await {
-                let end = PlanEnd {
+                let end = RemoteExit {
                     code: Some(-15),
-                    ..PlanEnd::default()
+                    ..RemoteExit::default()
                 };
                 self.tell(PlanResult::to(&order, "", end));
             }
@@ -413,7 +413,7 @@ async fn look(shared: std::sync::Weak<Shared>, beat: Duration) {
                 away.and_then(|away| Some((away.holder.seen(seen)?, away.order.clone())))
             };
             if let Some((name, order)) = gone {
-                let end = PlanEnd::lost(format!("the worker {name} is gone"));
+                let end = RemoteExit::lost(format!("the worker {name} is gone"));
                 shared.tell(PlanResult::to(&order, &name, end));
             }
         }
@@ -451,7 +451,7 @@ impl RemoteTasks for NatsPlanTasks {
         let cluster = Arc::clone(&shared.streams.cluster);
         drop(cluster.spawn(async move {
             if let Err(why) = shared.send(&order, &sources).await {
-                let end = PlanEnd::lost(format!("it could not be handed out: {why}"));
+                let end = RemoteExit::lost(format!("it could not be handed out: {why}"));
                 shared.tell(PlanResult::to(&order, "", end));
             }
         }));

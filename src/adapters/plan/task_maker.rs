@@ -17,7 +17,7 @@ use crate::{
         state_folder,
     },
     domain::{
-        cluster::{PlanEnd, PlanOrder, path_below},
+        cluster::{PlanOrder, RemoteExit, path_below},
         plan::event::{AttemptEnded, PlanEvent},
         state_folder::tos_path,
     },
@@ -131,15 +131,15 @@ fn made(order: &PlanOrder, folder: &Path, home: &Path) -> Result<TaskMade, Strin
     // Without an end it was never begun: somebody asked for the end first.
     let Some(ended) = ended else {
         return Ok(TaskMade {
-            end: PlanEnd {
+            end: RemoteExit {
                 code: Some(-15),
-                ..PlanEnd::default()
+                ..RemoteExit::default()
             },
             ..TaskMade::default()
         });
     };
     Ok(TaskMade {
-        end: PlanEnd::of(&ended),
+        end: RemoteExit::of(&ended),
         us: ended.us,
         printed: ["out", "err"].map(|side| printed(run.as_ref(), &order.id, side)),
         files: left(run.as_ref(), &order.id, &ended),
@@ -212,7 +212,7 @@ impl TaskMaker for LocalTaskMaker {
         Box::pin(async move {
             let made = self.run(order, folder, workdir, stop).await;
             made.unwrap_or_else(|why| TaskMade {
-                end: PlanEnd::not_begun(why),
+                end: RemoteExit::not_begun(why),
                 ..TaskMade::default()
             })
         })

@@ -17,7 +17,7 @@ mod protocol;
 pub use demand::{ClusterControls, round_robin};
 pub use log_files::{LogBundle, is_plain_name};
 pub use plan_work::{
-    PLAN_LANE, PlanEnd, PlanFile, PlanOrder, PlanResult, PrintedText, alone, everything_before,
+    PLAN_LANE, PlanFile, PlanOrder, PlanResult, PrintedText, RemoteExit, alone, everything_before,
     path_below,
 };
 pub use protocol::{Delivery, GRACE, Holder, Refused, batch_id, delivered, refused};
