@@ -6,7 +6,7 @@ use crate::{
     config::{Error, Settings},
     domain::{
         job::{
-            outcome::StepOutcome,
+            outcome::{StepOutcome, shown_reason},
             record,
             state::{JobLoopState, tokens_and_cost},
         },
@@ -166,6 +166,7 @@ fn standing(state: &JobLoopState, holder: Option<&str>) -> Standing {
     // The reason often begins with the phase itself.
     let reason = reason.strip_prefix(phase.as_str()).unwrap_or(reason);
     let reason = reason.trim_start_matches([':', ' ']);
+    let reason = shown_reason(reason);
     let words = if reason.is_empty() {
         phase.as_str().to_owned()
     } else {
