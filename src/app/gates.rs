@@ -324,13 +324,15 @@ impl TaskServiceFactory for AppContext {
             .map_err(|error| CliError::Setup(error.to_string()))
     }
 
+    fn repository_fault(&self, global: &GlobalArgs) -> Option<String> {
+        let root = files::canonical(&self.root(global));
+        let head = git::GitWorktrees::open(&root).and_then(|worktrees| worktrees.head());
+        head.err().map(|error| error.to_string())
+    }
+
     fn task_list_faults(&self, global: &GlobalArgs, list: &TaskList) -> Vec<String> {
         let root = files::canonical(&self.root(global));
-        let mut faults = Vec::new();
-        match git::GitWorktrees::open(&root) {
-            Ok(worktrees) => faults.extend(worktrees.head().err().map(|error| error.to_string())),
-            Err(error) => faults.push(error.to_string()),
-        }
+        let mut faults: Vec<String> = self.repository_fault(global).into_iter().collect();
         for task in &list.tasks {
             let missing = |file: &&String| {
                 let path = root.join(file);

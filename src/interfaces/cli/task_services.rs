@@ -83,6 +83,9 @@ pub trait TaskServiceFactory {
     /// Returns what keeps a list from running here, without running anything: the repository, programs, files.
     fn task_list_faults(&self, global: &GlobalArgs, list: &TaskList) -> Vec<String>;
 
+    /// Says why no task can work in the repository of a root, and what helps; `None` = it can.
+    fn repository_fault(&self, global: &GlobalArgs) -> Option<String>;
+
     /// Prepares the ground for drills below the root.
     fn drill_sites(&self, global: &GlobalArgs) -> Result<Box<dyn DrillSites>, CliError>;
 

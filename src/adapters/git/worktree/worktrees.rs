@@ -56,7 +56,7 @@ impl GitWorktrees {
         let git = git2::Repository::discover(root).map_err(|error| {
             match crate::adapters::git::repository::open_error(root, error) {
                 CheckpointError::NoRepository { .. } => Error(format!(
-                    "{} is in no git repository; make one with `git init`",
+                    "{} is in no git repository; make one with `git init`, and a first commit",
                     root.display()
                 )),
                 other => Error(other.to_string()),

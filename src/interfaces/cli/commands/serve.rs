@@ -63,8 +63,7 @@ pub fn main(
         return serve_args::print_unit(args, global, services, printer);
     }
     let config = service_config::load(&services.root(global), |name| services.env_var(name));
-    let mut config = config.map_err(CliError::Setup)?;
-    serve_checks::check_programs(&config, global, services)?;
+    let mut config = serve_checks::check_ready(config, global, services)?;
     if args.detach {
         return serve_detached::main(args, global, services, printer);
     }
