@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{
     domain::{
         board::{AgentRole, check_labels},
-        cluster::{PROTOCOL_VERSION, WorkerInfo, is_plain_name},
+        cluster::{PROTOCOL_VERSION, WorkerInfo, WorkerState, is_plain_name},
         ledger::SessionStart,
         tasks::SandboxDemand,
     },
@@ -320,7 +320,7 @@ pub fn list_main(
         printer.line("no worker was heard of in the last 30 seconds");
     }
     for card in &view.workers {
-        printer.line(&card_words(card));
+        printer.line(&card_words(card, &view.state_of(card)));
     }
     printer.line(&format!(
         "{} of {} slots busy; {} orders wait, {} are under way, {} of these were given out again",
@@ -331,6 +331,7 @@ pub fn list_main(
         view.redelivered
     ));
     printer.document(&json!({
+        "lost": view.lost,
         "workers": view.workers,
         "slots": view.slots(),
         "busy": view.running_attempts(),
@@ -341,11 +342,13 @@ pub fn list_main(
     Ok(CliExit::Success)
 }
 
-fn card_words(card: &WorkerInfo) -> String {
+fn card_words(card: &WorkerInfo, state: &WorkerState) -> String {
     let roles: Vec<&str> = card.roles.iter().map(|role| role.as_str()).collect();
-    let state = card
-        .unschedulable_reason()
-        .map_or_else(|| "there".to_owned(), |why| format!("gets no work: {why}"));
+    let state = match state {
+        WorkerState::TakesWork => "there".to_owned(),
+        WorkerState::NoWork(why) => format!("gets no work: {why}"),
+        WorkerState::Lost(since) => format!("lost since {}", since.format("%H:%M:%S")),
+    };
     let labels = if card.labels.is_empty() {
         String::new()
     } else {
@@ -365,4 +368,23 @@ fn card_words(card: &WorkerInfo) -> String {
         card.version,
         card.wall
     )
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_worker_is_not_said_to_be_there() {
+        let card = WorkerInfo {
+            name: "one".to_owned(),
+            ..WorkerInfo::default()
+        };
+        let since = chrono::DateTime::from_timestamp(3723, 0).unwrap();
+        let told = card_words(&card, &WorkerState::Lost(since.fixed_offset()));
+        assert!(told.contains("lost since 01:02:03"), "{told}");
+        assert!(!told.contains("there"), "{told}");
+        let told = card_words(&card, &WorkerState::TakesWork);
+        assert!(told.contains("  there  "), "{told}");
+    }
+}
 }
