@@ -39,6 +39,7 @@ use crate::{
             OrphanCleanup, PastKind, PastWork, ProcessLogLine, ReadinessCheck, SequencedEvent,
             ServiceAccess, SubmitError, WebhookAnswer, WebhookDelivery,
         },
+        board_store::Error as StoreError,
         branch_merges::BranchMerges,
         clock::Clock,
         cluster::RunDispatcher,
@@ -47,7 +48,7 @@ use crate::{
         plan_store::PlanStore as _,
         process_logs::ProcessLogs,
     },
-    services::board::{self, BoardHandle},
+    services::board::BoardHandle,
 };
 
 /// The requirement of the planner, from the root.
@@ -99,16 +100,13 @@ async fn beside<T: Send + 'static>(
         .map_err(unavailable)?
 }
 
-struct Feed(broadcast::Receiver<board::SequencedEvent>);
+struct Feed(broadcast::Receiver<SequencedEvent>);
 
 impl EventFeed for Feed {
     fn next(&mut self) -> BoxFuture<'_, FeedNews> {
         Box::pin(async move {
             match self.0.recv().await {
-                Ok(notice) => FeedNews::Event(Box::new(SequencedEvent {
-                    seq: notice.seq,
-                    event: (*notice.event).clone(),
-                })),
+                Ok(notice) => FeedNews::Event(Box::new(notice)),
                 Err(RecvError::Lagged(_)) => FeedNews::Missed,
                 Err(RecvError::Closed) => FeedNews::End,
             }
@@ -317,7 +315,7 @@ impl ServiceBoard {
         } else {
             let tried = self.handle.probe().await;
             tried.err().map_or_else(String::new, |error| match error {
-                board::SubmitError::Store(error) => error.to_string(),
+                SubmitError::Store(error) => error.to_string(),
                 other => other.to_string(),
             })
         };
@@ -349,17 +347,7 @@ impl ServiceAccess for ServiceBoard {
     }
 
     fn submit(&self, input: Input) -> BoxFuture<'_, Result<BoardResponse, SubmitError>> {
-        Box::pin(async move {
-            self.handle
-                .submit(input)
-                .await
-                .map_err(|error| match error {
-                    board::SubmitError::Refused(refusal) => SubmitError::Refused(refusal),
-                    other @ (board::SubmitError::Store(_) | board::SubmitError::Ending) => {
-                        SubmitError::Unavailable(other.to_string())
-                    }
-                })
-        })
+        Box::pin(self.handle.submit(input))
     }
 
     fn open_session(&self, run: String) -> BoxFuture<'_, Result<BoardResponse, SubmitError>> {
@@ -371,7 +359,7 @@ impl ServiceAccess for ServiceBoard {
             });
             let spec = match request.await {
                 Ok(spec) => Box::new(spec),
-                Err(BoardError::Unavailable(why)) => return Err(SubmitError::Unavailable(why)),
+                Err(BoardError::Unavailable(why)) => return Err(StoreError(why).into()),
                 Err(BoardError::NotFound(why) | BoardError::Invalid(why)) => {
                     let hint = "`tos night start LIST` lays one down";
                     return Err(Refusal::new(RefusalCode::NotFound, why, hint).into());
@@ -403,7 +391,10 @@ impl ServiceAccess for ServiceBoard {
             let events = self.handle.events_after(seq, limit).await;
             let events = events.map_err(unavailable)?.into_iter();
             Ok(events
-                .map(|(seq, event)| SequencedEvent { seq, event })
+                .map(|(seq, event)| SequencedEvent {
+                    seq,
+                    event: Arc::new(event),
+                })
                 .collect())
         })
     }

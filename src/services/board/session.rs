@@ -14,7 +14,7 @@ use std::{
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    BoardHandle, ServicePorts, SubmitError,
+    BoardHandle, ServicePorts,
     session_seat::{Seat, Told, Turn},
     threads::spawn_thread,
     watched_worktrees::RefTolerantWorktrees,
@@ -30,7 +30,7 @@ use crate::{
         tasks::{AgentTask, QueueAction, RunProgress, StopReason, TaskVerdict},
         time::Timestamp,
     },
-    ports::BoxFuture,
+    ports::{BoxFuture, board::SubmitError},
     services::tasks::{self, ListReport, SessionObserver, SessionPorts, SessionTerms, TaskSource},
 };
 

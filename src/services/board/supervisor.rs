@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    BoardApprovals, BoardHandle, ServicePorts, SubmitError,
+    BoardApprovals, BoardHandle, ServicePorts,
     brain::Payer,
     case::JudgementRequest,
     github, judge, planner, remote, session,
@@ -23,12 +23,15 @@ use super::{
     wakes::{stop_requested, wake_loop},
     worker,
 };
-use crate::domain::{
-    board::{
-        Board, Controller, Effect, FailureKind, Fence, Input, JudgementId, PlanId, ProcessExit,
-        ProcessName, RunId, RunOutcome, Task, TaskId, Verdict,
+use crate::{
+    domain::{
+        board::{
+            Board, Controller, Effect, FailureKind, Fence, Input, JudgementId, PlanId, ProcessExit,
+            ProcessName, RunId, RunOutcome, Task, TaskId, Verdict,
+        },
+        state_folder::TOS_FOLDER,
     },
-    state_folder::TOS_FOLDER,
+    ports::board::SubmitError,
 };
 
 /// Something for an agent to do.
