@@ -471,6 +471,16 @@ impl TaskServiceFactory for AppContext {
         service::cluster(self, global, options, name)
     }
 
+    fn worker_cluster(
+        &self,
+        global: &GlobalArgs,
+        options: &ClusterArgs,
+        name: &str,
+    ) -> Result<(Arc<dyn ClusterMember>, Arc<dyn PlanMember>), CliError> {
+        let member = Arc::new(service::member(self, global, options, name)?);
+        Ok((Arc::clone(&member) as Arc<dyn ClusterMember>, member))
+    }
+
     fn plan_cluster(
         &self,
         global: &GlobalArgs,

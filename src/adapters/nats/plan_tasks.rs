@@ -227,7 +227,8 @@ impl Shared {
 
     /// Ends what is left of an earlier opening, and opens the results.
     async fn begin(&self) -> Result<PullConsumer, String> {
-        self.end("new").await;
+        self.tell_workers("new").await;
+        self.empty_queue().await;
         let config = pull::Config {
             durable_name: Some(consumer_name(&self.run)),
             filter_subject: self
@@ -245,9 +246,8 @@ impl Shared {
         .await
     }
 
-    /// Takes what waits out of the queue, and tells workers.
-    async fn end(&self, how: &str) {
-        self.tell_workers(how).await;
+    /// Takes what waits out of the queue.
+    async fn empty_queue(&self) {
         let rest = format!("work.{PROTOCOL_VERSION}.{PLAN_LANE}.*.{}.*", self.run);
         let filter = self.streams.cluster.subject(&rest);
         if let Err(error) = self.streams.work.purge().filter(filter).await {
@@ -464,8 +464,10 @@ impl RemoteTasks for NatsPlanTasks {
         // This process may end at once: so this is done here.
         cluster.block_on(shared.tell_workers(&how.to_string()));
         drop(cluster.spawn(async move {
-            shared.end(&how.to_string()).await;
+            shared.empty_queue().await;
             shared.take_back().await;
+            // Who had an order in hand and no claim yet may have begun to listen after it was said.
+            shared.tell_workers(&how.to_string()).await;
         }));
     }
 

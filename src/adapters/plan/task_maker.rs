@@ -5,6 +5,7 @@
 
 use std::{
     fs,
+    io::Read as _,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -25,7 +26,7 @@ use crate::{
         BoxFuture,
         cluster::{Error, StopFeed},
         plan_store::{PlanStore as _, RunDir},
-        plan_work::{TaskMade, TaskMaker},
+        plan_work::{PrintedFile, TaskMade, TaskMaker},
     },
 };
 
@@ -158,18 +159,23 @@ fn left(run: &dyn RunDir, id: &str, ended: &AttemptEnded) -> Vec<(String, PathBu
     kept.collect()
 }
 
-/// Returns a file that holds what the task printed, without the line that the log of each attempt begins with.
-fn printed(run: &dyn RunDir, id: &str, side: &str) -> PathBuf {
+/// Returns where what the task printed lies: behind the line that the log of each attempt begins with.
+fn printed(run: &dyn RunDir, id: &str, side: &str) -> PrintedFile {
+    let path = run.path().join("logs").join(format!("{id}.{side}.log"));
+    let skip = header_length(&path);
+    PrintedFile { path, skip }
+}
+
+/// Returns how long the line is that the log of an attempt begins with; 0 where there is none.
+fn header_length(log: &Path) -> u64 {
     const HEADER: &[u8] = b"\n===== attempt 1 / 1 =====\n";
-    let log = run.path().join("logs").join(format!("{id}.{side}.log"));
-    let bytes = fs::read(&log).unwrap_or_default();
-    if let Some(body) = bytes.strip_prefix(HEADER) {
-        let bare = run.path().join(format!("printed.{side}"));
-        if fs::write(&bare, body).is_ok() {
-            return bare;
-        }
+    let mut start = [0; HEADER.len()];
+    let read = fs::File::open(log).and_then(|mut file| file.read_exact(&mut start));
+    if read.is_ok() && start == *HEADER {
+        HEADER.len() as u64
+    } else {
+        0
     }
-    log
 }
 
 fn said(folder: &Path) -> String {

@@ -136,6 +136,14 @@ pub trait TaskServiceFactory {
         name: &str,
     ) -> Result<Arc<dyn ClusterMember>, CliError>;
 
+    /// Connects to a cluster under a name, once for orders of a board and tasks of plans.
+    fn worker_cluster(
+        &self,
+        global: &GlobalArgs,
+        options: &ClusterArgs,
+        name: &str,
+    ) -> Result<(Arc<dyn ClusterMember>, Arc<dyn PlanMember>), CliError>;
+
     /// Connects to a cluster under a name, for plans.
     fn plan_cluster(
         &self,

@@ -146,7 +146,16 @@ pub fn start(
     mut store: Box<dyn BoardStore>,
     clock: Arc<dyn Clock>,
 ) -> Result<(BoardHandle, async_mpsc::UnboundedReceiver<Effect>), StoreError> {
-    let (mut board, last) = store.load()?;
+    let loaded = store.load()?;
+    start_loaded(store, loaded, clock)
+}
+
+/// Starts the loop with a board that was read from this store, and the number of its last event.
+pub fn start_loaded(
+    store: Box<dyn BoardStore>,
+    (mut board, last): (Board, u64),
+    clock: Arc<dyn Clock>,
+) -> Result<(BoardHandle, async_mpsc::UnboundedReceiver<Effect>), StoreError> {
     drop(board.take_dirty());
     let wall = u64::try_from(clock.now().timestamp_millis()).unwrap_or_default();
     let clock = BoardClock {

@@ -140,14 +140,13 @@ pub fn main(
     let name = card.name.clone();
     let (mut members, mut queues, mut plans) = (Vec::new(), Vec::new(), Vec::new());
     for cluster in args.cluster.split_by_board() {
-        let member = services.join_cluster(global, &cluster, &name)?;
+        let (member, plan_member) = services.worker_cluster(global, &cluster, &name)?;
         let told_here = printer.clone();
         let notices = Box::new(move |line: &str| told_here.line(line));
         queues.push(member.orders(card.clone(), notices).map_err(told)?);
         members.push(member);
         if card.plan_slots > 0 {
-            let member = services.plan_cluster(global, &cluster, &name)?;
-            plans.push(member.plan_orders(card.clone()).map_err(told)?);
+            plans.push(plan_member.plan_orders(card.clone()).map_err(told)?);
         }
     }
     let own = services.worker_services(global);
@@ -331,8 +330,8 @@ pub fn list_main(
         view.redelivered
     ));
     printer.document(&json!({
-        "lost": view.lost,
         "workers": view.workers,
+        "lost": view.lost,
         "slots": view.slots(),
         "busy": view.running_attempts(),
         "queued": view.queued,
@@ -368,6 +367,7 @@ fn card_words(card: &WorkerInfo, state: &WorkerState) -> String {
         card.version,
         card.wall
     )
+}
 
 #[cfg(test)]
 mod tests {
@@ -386,5 +386,4 @@ mod tests {
         let told = card_words(&card, &WorkerState::TakesWork);
         assert!(told.contains("  there  "), "{told}");
     }
-}
 }
