@@ -18,9 +18,12 @@ use git2::{Oid, Repository};
 
 use crate::{
     adapters::{job::store::replace, state_folder},
-    domain::ledger::{
-        LedgerEntry, LedgerRecord, RecordStamp, VERSION, chain,
-        chain::{ChainAnchor, ROOT, VerifiedLedger, sha256},
+    domain::{
+        ledger::{
+            LedgerEntry, LedgerRecord, RecordStamp, VERSION,
+            chain::{self, ChainAnchor, ROOT, VerifiedLedger, sha256},
+        },
+        state_folder::tos_path,
     },
     ports::ledger::{Error, Ledger},
 };
@@ -65,7 +68,7 @@ struct SeenCommits {
 impl LedgerFile {
     /// Makes the adapter; touches nothing yet.
     pub fn new(options: Options) -> Self {
-        let folder = options.root.join(".tos/ledger");
+        let folder = options.root.join(tos_path!("ledger"));
         Self {
             options,
             folder,

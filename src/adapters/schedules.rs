@@ -16,7 +16,11 @@ use crate::{
         job::store::{LockError, StoreLock, replace},
         state_folder,
     },
-    domain::{schedule::SlotRecord, time::Timestamp},
+    domain::{
+        schedule::SlotRecord,
+        state_folder::{TOS_FOLDER, tos_path},
+        time::Timestamp,
+    },
     ports::schedules::{Error, Schedules},
 };
 
@@ -44,7 +48,7 @@ impl ScheduleFiles {
     }
 
     fn folder(&self, name: &str) -> PathBuf {
-        self.root.join(".tos/schedules").join(name)
+        self.root.join(tos_path!("schedules")).join(name)
     }
 
     fn command(&self, words: &[String]) -> Result<Command, Error> {
@@ -132,7 +136,7 @@ impl Schedules for ScheduleFiles {
 
     fn lock(&self) -> Result<Box<dyn Any>, Error> {
         lock(
-            &self.root.join(".tos/schedules/lock"),
+            &self.root.join(tos_path!("schedules/lock")),
             "tos schedule run-due",
         )
     }
@@ -187,7 +191,7 @@ impl Schedules for ScheduleFiles {
             drop(fs::remove_file(old));
         }
         let utc = slot.with_timezone(&chrono::Utc).format("%Y%m%dT%H%M%SZ");
-        Ok(format!(".tos/schedules/{name}/logs/{utc}.log"))
+        Ok(format!("{TOS_FOLDER}/schedules/{name}/logs/{utc}.log"))
     }
 
     fn local_zone(&self) -> Option<String> {

@@ -29,6 +29,7 @@ use crate::{
         night::{run_ids, summarise_run},
         plan::state::TaskStatus,
         redaction::Redactor,
+        state_folder::{TOS_FOLDER, tos_path},
     },
     interfaces::report::night,
     ports::{
@@ -38,6 +39,7 @@ use crate::{
             OrphanCleanup, PastKind, PastWork, ProcessLogLine, ReadinessCheck, SequencedEvent,
             ServiceAccess, SubmitError, WebhookAnswer, WebhookDelivery,
         },
+        board_store::Error as StoreError,
         branch_merges::BranchMerges,
         clock::Clock,
         cluster::RunDispatcher,
@@ -46,13 +48,13 @@ use crate::{
         plan_store::PlanStore as _,
         process_logs::ProcessLogs,
     },
-    services::board::{self, BoardHandle},
+    services::board::BoardHandle,
 };
 
 /// The requirement of the planner, from the root.
-const REQUIREMENT: &str = ".tos/requirement.md";
+const REQUIREMENT: &str = tos_path!("requirement.md");
 /// The database, from the root.
-pub(super) const DATABASE: &str = ".tos/board.sqlite";
+pub(super) const DATABASE: &str = tos_path!("board.sqlite");
 /// How many past works of a kind are shown.
 const PAST: usize = 50;
 /// The largest diff that is shown, in bytes.
@@ -98,16 +100,13 @@ async fn beside<T: Send + 'static>(
         .map_err(unavailable)?
 }
 
-struct Feed(broadcast::Receiver<board::SequencedEvent>);
+struct Feed(broadcast::Receiver<SequencedEvent>);
 
 impl EventFeed for Feed {
     fn next(&mut self) -> BoxFuture<'_, FeedNews> {
         Box::pin(async move {
             match self.0.recv().await {
-                Ok(notice) => FeedNews::Event(Box::new(SequencedEvent {
-                    seq: notice.seq,
-                    event: (*notice.event).clone(),
-                })),
+                Ok(notice) => FeedNews::Event(Box::new(notice)),
                 Err(RecvError::Lagged(_)) => FeedNews::Missed,
                 Err(RecvError::Closed) => FeedNews::End,
             }
@@ -223,7 +222,7 @@ impl ServiceBoard {
 
     fn plan_runs(&self) -> Result<Vec<PastWork>, BoardError> {
         let store = LocalPlanStore;
-        let home = self.root.join(".tos/runs");
+        let home = self.root.join(tos_path!("runs"));
         if !home.is_dir() {
             return Ok(Vec::new());
         }
@@ -316,7 +315,7 @@ impl ServiceBoard {
         } else {
             let tried = self.handle.probe().await;
             tried.err().map_or_else(String::new, |error| match error {
-                board::SubmitError::Store(error) => error.to_string(),
+                SubmitError::Store(error) => error.to_string(),
                 other => other.to_string(),
             })
         };
@@ -334,7 +333,7 @@ impl ServiceBoard {
             detail: result.err().unwrap_or_default(),
         };
         let repository = self.merges.current_branch().map(drop);
-        let room = disk::check_writable(&self.root.join(".tos"));
+        let room = disk::check_writable(&self.root.join(TOS_FOLDER));
         vec![
             check("repository", repository.map_err(|error| error.0)),
             check("state folder", room.map_err(|error| error.to_string())),
@@ -348,17 +347,7 @@ impl ServiceAccess for ServiceBoard {
     }
 
     fn submit(&self, input: Input) -> BoxFuture<'_, Result<BoardResponse, SubmitError>> {
-        Box::pin(async move {
-            self.handle
-                .submit(input)
-                .await
-                .map_err(|error| match error {
-                    board::SubmitError::Refused(refusal) => SubmitError::Refused(refusal),
-                    other @ (board::SubmitError::Store(_) | board::SubmitError::Ending) => {
-                        SubmitError::Unavailable(other.to_string())
-                    }
-                })
-        })
+        Box::pin(self.handle.submit(input))
     }
 
     fn open_session(&self, run: String) -> BoxFuture<'_, Result<BoardResponse, SubmitError>> {
@@ -370,7 +359,7 @@ impl ServiceAccess for ServiceBoard {
             });
             let spec = match request.await {
                 Ok(spec) => Box::new(spec),
-                Err(BoardError::Unavailable(why)) => return Err(SubmitError::Unavailable(why)),
+                Err(BoardError::Unavailable(why)) => return Err(StoreError(why).into()),
                 Err(BoardError::NotFound(why) | BoardError::Invalid(why)) => {
                     let hint = "`tos night start LIST` lays one down";
                     return Err(Refusal::new(RefusalCode::NotFound, why, hint).into());
@@ -402,7 +391,10 @@ impl ServiceAccess for ServiceBoard {
             let events = self.handle.events_after(seq, limit).await;
             let events = events.map_err(unavailable)?.into_iter();
             Ok(events
-                .map(|(seq, event)| SequencedEvent { seq, event })
+                .map(|(seq, event)| SequencedEvent {
+                    seq,
+                    event: Arc::new(event),
+                })
                 .collect())
         })
     }
@@ -519,7 +511,7 @@ impl ServiceAccess for ServiceBoard {
             let mut store = SqliteBoard::open(&this.root.join(DATABASE)).map_err(unavailable)?;
             let text = store.export_events().map_err(unavailable)?;
             let stamp = this.clock.now().format("%Y%m%dT%H%M%S%3f");
-            let name = format!(".tos/board-archive/{stamp}.jsonl");
+            let name = format!("{TOS_FOLDER}/board-archive/{stamp}.jsonl");
             files::write_secret(&this.root.join(&name), &text).map_err(unavailable)?;
             Ok(name)
         }))
@@ -530,7 +522,7 @@ impl ServiceAccess for ServiceBoard {
         let this = self.clone();
         Box::pin(beside(move || {
             let board = this.handle.snapshot();
-            let state = this.root.join(".tos");
+            let state = this.root.join(TOS_FOLDER);
             Ok(blocking_end_orphans(&state, &board.globals().instance))
         }))
     }

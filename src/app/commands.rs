@@ -12,7 +12,7 @@ use crate::{
     },
     app::context::{AppContext, run_id},
     config::Settings,
-    domain::policy::PolicyContext,
+    domain::{policy::PolicyContext, state_folder::tos_path},
     interfaces::cli::{
         args::{ApprovalMode, GlobalArgs},
         command_services::{CommandServiceFactory, CommandServices},
@@ -70,7 +70,7 @@ impl CommandServiceFactory for AppContext {
                 sandbox_proved: proved,
                 ..self.policy_context(&settings.root, attended)
             },
-            outputs: settings.root.join(".tos/commands").join(&run),
+            outputs: settings.root.join(tos_path!("commands")).join(&run),
             run,
             confinement: report.choice.describe(report.level),
             notice: confinement::notice(&report),

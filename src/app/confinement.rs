@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    adapters::{git, sandbox, sandbox::BackendSandbox, temporary},
+    adapters::{git, sandbox, sandbox::BackendSandbox, state_folder, temporary},
     config,
     config::{SandboxLevel, Settings},
     domain::sandbox::{
@@ -24,12 +24,34 @@ pub(super) fn build(
     settings: &Settings,
     environment: &Environment,
 ) -> Result<(Arc<BackendSandbox>, SandboxReport), CliError> {
-    let wall = Arc::new(untried(settings, environment)?);
+    chosen(untried(settings, environment)?)
+}
+
+/// Builds the wall around a command that belongs to no project: it writes nowhere but to its temporary folder.
+pub(super) fn build_without_project(
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<(Arc<BackendSandbox>, SandboxReport), CliError> {
+    let usual = options(settings, environment, program()?);
+    state_folder::create_dir_all(&usual.state).map_err(|error| {
+        CliError::NotDone(format!(
+            "`{}`, where tos keeps its own, cannot be made: {error}",
+            usual.state.display()
+        ))
+    })?;
+    let level = match usual.level {
+        ConfinementLevel::Off => ConfinementLevel::Off,
+        ConfinementLevel::Workspace | ConfinementLevel::ReadOnly => ConfinementLevel::ReadOnly,
+    };
+    chosen(BackendSandbox::new(sandbox::Options { level, ..usual }))
+}
+
+fn chosen(wall: BackendSandbox) -> Result<(Arc<BackendSandbox>, SandboxReport), CliError> {
     let report = alone(wall.report())?;
     if report.choice.backend().is_none() {
         return Err(CliError::Setup(report.choice.describe(report.level)));
     }
-    Ok((wall, report))
+    Ok((Arc::new(wall), report))
 }
 
 /// Builds the same wall for a command that is git's own write, with the repository open to it; the error says why it stays
@@ -90,18 +112,14 @@ pub(super) fn build_for_plan(
     let usual = options(settings, environment, program()?);
     temporary::blocking_remove_for_ended_plans(&usual.state);
     let shared = temporary::folder_for_plan(&usual.state);
-    let wall = Arc::new(BackendSandbox::new(sandbox::Options {
+    let (wall, report) = chosen(BackendSandbox::new(sandbox::Options {
         root: workdir.to_owned(),
         protected: closed.to_vec(),
         hidden: hidden.to_vec(),
         // The tasks of a run have one in common, as they would without a wall.
         temporary: Some(shared.clone()),
         ..usual
-    }));
-    let report = alone(wall.report())?;
-    if report.choice.backend().is_none() {
-        return Err(CliError::Setup(report.choice.describe(report.level)));
-    }
+    }))?;
     Ok((wall, report, shared))
 }
 

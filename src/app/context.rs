@@ -20,6 +20,7 @@ use crate::{
         model::ModelRole,
         policy::PolicyContext,
         redaction::Redactor,
+        state_folder::tos_path,
     },
     interfaces::cli::{args, exit::CliError, services::ServiceFactory},
     ports::{approvals::Approvals, clock::Clock, model::Model, telemetry::Telemetry},
@@ -200,7 +201,7 @@ impl AppContext {
     }
 
     pub(super) fn questions_folder(settings: &Settings) -> PathBuf {
-        settings.root.join(".tos/approvals")
+        settings.root.join(tos_path!("approvals"))
     }
 
     /// Returns the way to a person for sessions of tasks: `tos answer`, and the terminal where somebody sits at one.

@@ -14,30 +14,31 @@ use super::{
 };
 use crate::{
     adapters::{
-        agent::{runners, runners::LocalAgentSandboxes},
+        agent::runners::{self, LocalAgentSandboxes},
         clock::SystemClock,
-        drill,
-        drill::TempDirSites,
+        drill::{self, TempDirSites},
         files, git,
         job::store::StoreLock,
         ledger::{LedgerFile, Options},
         night::{
-            event_files::EventFiles, heartbeats::HeartbeatFiles, machine::LocalMachine,
-            notification_queue, notification_queue::EventForwarder, sleep::SleepInhibitor,
+            event_files::EventFiles,
+            heartbeats::HeartbeatFiles,
+            machine::LocalMachine,
+            notification_queue::{self, EventForwarder},
+            sleep::SleepInhibitor,
         },
-        sandbox,
-        sandbox::isolation_probe,
+        sandbox::{self, isolation_probe},
         schedules::ScheduleFiles,
         telemetry::SessionExporter,
         validate::changes,
     },
-    config,
-    config::{gates, notify as notify_config},
+    config::{self, gates, notify as notify_config},
     domain::{
         agent::{Agent, AgentKind},
         gates::GateContext,
         ledger::chain::sha256,
         sandbox::home,
+        state_folder::{TOS_FOLDER, tos_path},
         tasks::TaskList,
         validate::{CollectedChange, ValidationRules},
     },
@@ -57,7 +58,7 @@ use crate::{
         event_sink::EventSink, ledger::Ledger, notifier::Notifier, plan_work::PlanMember,
         schedules::Schedules, worktrees::Worktrees as _,
     },
-    services::{tasks, tasks::SessionPorts},
+    services::tasks::{self, SessionPorts},
 };
 
 impl AppContext {
@@ -104,7 +105,7 @@ impl AppContext {
             return Ok(None);
         };
         Ok(Some(notification_queue::Options {
-            folder: root.join(".tos/events"),
+            folder: root.join(tos_path!("events")),
             url: self.secret(root, &events.url)?,
             token: events
                 .token
@@ -149,7 +150,9 @@ impl AppContext {
 impl AppContext {
     /// Returns the place of a file of the root's state.
     fn state_file(&self, global: &GlobalArgs, file: &str) -> PathBuf {
-        files::canonical(&self.root(global)).join(".tos").join(file)
+        files::canonical(&self.root(global))
+            .join(TOS_FOLDER)
+            .join(file)
     }
 
     /// Lays out what guarded tasks need; without a lock, a service holds it.
@@ -162,7 +165,7 @@ impl AppContext {
         let is_shared = lock.is_none();
         let worktrees = git::GitWorktrees::open(&root);
         let worktrees = worktrees.map_err(|error| CliError::Setup(error.to_string()))?;
-        let task_folder = root.join(".tos/room");
+        let task_folder = root.join(tos_path!("room"));
         files::write(&task_folder.join("tree/.git"), "a place for trying walls\n")?;
         let program = std::env::current_exe();
         let notification_queue = self
@@ -186,7 +189,7 @@ impl AppContext {
                     program: program.map_err(|error| {
                         CliError::NotDone(format!("tos cannot find itself: {error}"))
                     })?,
-                    state: root.join(".tos"),
+                    state: root.join(TOS_FOLDER),
                     limits,
                     show,
                     backends: settings.sandbox.backends.clone(),
@@ -195,11 +198,11 @@ impl AppContext {
                 notifications: self.queue(&root, &run, notifiers.clone())?,
                 notifiers,
                 clock: Arc::new(clock),
-                heartbeats: Arc::new(HeartbeatFiles::new(root.join(".tos/sessions"))),
+                heartbeats: Arc::new(HeartbeatFiles::new(root.join(tos_path!("sessions")))),
                 journal: self.journal(
                     global,
                     EventFiles::new(
-                        root.join(".tos/events"),
+                        root.join(tos_path!("events")),
                         self.redactor().clone(),
                         notification_queue.as_ref().map(EventForwarder::signal),
                     ),
@@ -294,7 +297,7 @@ impl TaskServiceFactory for AppContext {
     fn lock_task_services(&self, global: &GlobalArgs) -> Result<TaskServices, CliError> {
         let root = files::canonical(&self.root(global));
         git::GitWorktrees::open(&root).map_err(|error| CliError::Setup(error.to_string()))?;
-        let lock = StoreLock::acquire(&root.join(".tos/task.lock"), &self.command);
+        let lock = StoreLock::acquire(&root.join(tos_path!("task.lock")), &self.command);
         let lock = lock.map_err(|held| CliError::NotDone(held.to_string()))?;
         self.desk(global, Some(Box::new(lock)))
     }
@@ -322,13 +325,15 @@ impl TaskServiceFactory for AppContext {
             .map_err(|error| CliError::Setup(error.to_string()))
     }
 
+    fn repository_fault(&self, global: &GlobalArgs) -> Option<String> {
+        let root = files::canonical(&self.root(global));
+        let head = git::GitWorktrees::open(&root).and_then(|worktrees| worktrees.head());
+        head.err().map(|error| error.to_string())
+    }
+
     fn task_list_faults(&self, global: &GlobalArgs, list: &TaskList) -> Vec<String> {
         let root = files::canonical(&self.root(global));
-        let mut faults = Vec::new();
-        match git::GitWorktrees::open(&root) {
-            Ok(worktrees) => faults.extend(worktrees.head().err().map(|error| error.to_string())),
-            Err(error) => faults.push(error.to_string()),
-        }
+        let mut faults: Vec<String> = self.repository_fault(global).into_iter().collect();
         for task in &list.tasks {
             let missing = |file: &&String| {
                 let path = root.join(file);
@@ -465,6 +470,16 @@ impl TaskServiceFactory for AppContext {
         name: &str,
     ) -> Result<Arc<dyn ClusterMember>, CliError> {
         service::cluster(self, global, options, name)
+    }
+
+    fn worker_cluster(
+        &self,
+        global: &GlobalArgs,
+        options: &ClusterArgs,
+        name: &str,
+    ) -> Result<(Arc<dyn ClusterMember>, Arc<dyn PlanMember>), CliError> {
+        let member = Arc::new(service::member(self, global, options, name)?);
+        Ok((Arc::clone(&member) as Arc<dyn ClusterMember>, member))
     }
 
     fn plan_cluster(

@@ -351,13 +351,26 @@ impl GuardServiceFactory for AppContext {
         use_of_git: GitUse,
     ) -> Result<ExecServices, CliError> {
         let mut settings = self.settings(global)?;
-        settings.root.clone_from(&place.root);
+        let is_project = !place.is_no_project();
+        settings.root = if is_project {
+            place.root.clone()
+        } else {
+            self.guard_state().join("no-project")
+        };
         let identity = GIT_IDENTITY.iter().map(|name| (*name).to_owned());
         settings.environment_allow.extend(identity);
-        let (usual_wall, report) = confinement::build(&settings, &self.environment)?;
+        let build = if is_project {
+            confinement::build
+        } else {
+            confinement::build_without_project
+        };
+        let (usual_wall, report) = build(&settings, &self.environment)?;
+        let hidden = usual_wall.blocking_hidden_folder(&place.folder);
         let (mut wall, mut open, mut closed) = (usual_wall, None, None);
-        let is_closed = || confinement::closes_repository(&report, &place.root);
+        let is_closed = || confinement::closes_repository(&report, &settings.root);
+        // Where there is no project, there is no repository to open or to make.
         match use_of_git {
+            _ if !is_project => {}
             GitUse::Only | GitUse::Upkeep => {
                 let tidies_up = use_of_git == GitUse::Upkeep;
                 let environment = &self.environment;
@@ -390,6 +403,7 @@ impl GuardServiceFactory for AppContext {
             wall: report.choice.backend().unwrap_or(SandboxBackend::None),
             notice: confinement::notice(&report),
             closed,
+            hidden,
             take_back: Box::new(move || {
                 let open = open.as_ref();
                 open.map(git::write_access::RepositoryMounts::blocking_remove_redirects)

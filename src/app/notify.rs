@@ -13,10 +13,8 @@ use crate::{
         files,
         notify::{ChannelNotifier, NotificationChannel, NotificationQueue, QueueOptions},
     },
-    config::{
-        notify,
-        notify::{NotifyTarget, NotifyTargetKind, NtfyTopic, SecretRef, SecretSource},
-    },
+    config::notify::{self, NotifyTarget, NotifyTargetKind, NtfyTopic, SecretRef, SecretSource},
+    domain::state_folder::tos_path,
     interfaces::cli::{exit::CliError, services::ServiceFactory, task_services::EventNotifiers},
     ports::notifier::{NotificationSink, Notifier, NullNotificationSink},
 };
@@ -139,7 +137,7 @@ impl AppContext {
         notifiers: Vec<Arc<dyn Notifier>>,
     ) -> Result<Arc<dyn NotificationSink>, CliError> {
         let options = QueueOptions {
-            folder: root.join(".tos/notifications"),
+            folder: root.join(tos_path!("notifications")),
             run: run.to_owned(),
             second: Duration::from_secs(1),
             redactor: self.redactor().clone(),

@@ -7,7 +7,7 @@ use super::{confinement, context::AppContext};
 use crate::{
     adapters::{process, sandbox},
     config::Settings,
-    domain::{policy::PolicyContext, sandbox::SandboxBackend},
+    domain::{policy::PolicyContext, sandbox::SandboxBackend, state_folder::TOS_FOLDER},
     interfaces::cli::{
         exit::CliError,
         services::{PlanConfinement, ServiceFactory},
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What tos, git and the configuration keep in a working directory or a root.
-const KEPT: [&str; 5] = [".git", ".tos", "config", "config_v0_3.json", "logs"];
+const KEPT: [&str; 5] = [".git", TOS_FOLDER, "config", "config_v0_3.json", "logs"];
 
 /// Builds the guard of a plan that runs in `workdir` and keeps its runs in `home`.
 pub(super) fn plan_confinement(

@@ -19,6 +19,7 @@ use crate::{
         service_models, worker,
     },
     config::service_models::ServiceModel,
+    domain::state_folder::{TOS_FOLDER, tos_path},
     interfaces::cli::{
         args::GlobalArgs,
         cluster_args::ClusterArgs,
@@ -42,14 +43,14 @@ pub(super) fn board_services(
     let root = files::canonical(&context.root(global));
     let worktrees = git::GitWorktrees::open(&root);
     let worktrees = Arc::new(worktrees.map_err(|error| CliError::Setup(error.to_string()))?);
-    let state = root.join(".tos");
+    let state = root.join(TOS_FOLDER);
     state_folder::create_dir_all(&state)
         .map_err(|error| CliError::NotDone(format!("{}: {error}", state.display())))?;
     // It stays the same, so that browsers stay signed in.
     let token = service_token::load_or_create_token(&state.join("service-token"));
     let token =
         token.map_err(|error| CliError::NotDone(format!("no token can be kept: {error}")))?;
-    let logs = Arc::new(LogFiles::new(root.join(".tos/board-logs")));
+    let logs = Arc::new(LogFiles::new(root.join(tos_path!("board-logs"))));
     let (redactor, environment) = (context.redactor().clone(), context.texts.clone());
     let token_file = GitHubSecret::new(state.join("github-token"), context.env_var(TOKEN_NAME));
     let webhook = GitHubSecret::named(
@@ -166,7 +167,7 @@ fn existing(root: &Path) -> Result<SqliteBoard, CliError> {
 }
 
 fn locked(root: &Path, command: &str) -> Result<StoreLock, CliError> {
-    StoreLock::acquire(&root.join(".tos/task.lock"), command)
+    StoreLock::acquire(&root.join(tos_path!("task.lock")), command)
         .map_err(|held| CliError::NotDone(held.to_string()))
 }
 

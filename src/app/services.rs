@@ -21,18 +21,17 @@ use crate::{
         process, signals, temporary,
     },
     app::context::{AppContext, goal_digest, replay_notice, run_id},
-    config,
-    config::{FlagOverrides, Settings},
+    config::{self, FlagOverrides, Settings},
     domain::{
         checkpoint::TemplateFile,
         command::Command,
         job::{JobSetup, event::RunSettingsRecord},
         policy::PolicyContext,
         sandbox,
+        state_folder::TOS_FOLDER,
     },
     interfaces::cli::{
-        args,
-        args::GlobalArgs,
+        args::{self, GlobalArgs},
         exit::CliError,
         services::{DoctorFinding, JobServices, PlanConfinement, ServiceFactory},
     },
@@ -222,7 +221,7 @@ impl ServiceFactory for AppContext {
     }
 
     fn remove_temp_folder(&self, settings: &Settings) {
-        let state = settings.root.join(".tos");
+        let state = settings.root.join(TOS_FOLDER);
         temporary::blocking_remove(&temporary::folder_for_job(&state));
     }
 

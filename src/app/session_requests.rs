@@ -6,6 +6,7 @@ use crate::{
     adapters::files,
     domain::{
         board::{SessionRequest, SessionSpec},
+        state_folder::TOS_FOLDER,
         tasks::RunProgress,
     },
     ports::{board::BoardError, ledger::Ledger},
@@ -25,7 +26,10 @@ pub(super) fn read_request(
     if run.is_empty() || run.starts_with('.') || !run.chars().all(plain) {
         return Err(BoardError::Invalid(format!("\"{run}\" names no run")));
     }
-    let path = root.join(".tos").join(SESSIONS).join(format!("{run}.json"));
+    let path = root
+        .join(TOS_FOLDER)
+        .join(SESSIONS)
+        .join(format!("{run}.json"));
     let bytes = files::read(&path)
         .ok_or_else(|| BoardError::NotFound(format!("no session is laid down for \"{run}\"")))?;
     let request: SessionRequest = serde_json::from_slice(&bytes)

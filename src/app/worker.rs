@@ -11,6 +11,7 @@ use crate::{
         plan::LocalTaskMaker,
     },
     app::context::AppContext,
+    domain::state_folder::tos_path,
     interfaces::cli::{
         args::GlobalArgs,
         services::ServiceFactory as _,
@@ -22,7 +23,7 @@ use crate::{
 pub(super) fn worker_services(context: &AppContext, global: &GlobalArgs) -> WorkerServices {
     let root = files::canonical(&context.root(global));
     WorkerServices {
-        logs: Arc::new(LogFiles::new(root.join(".tos/board-logs"))),
+        logs: Arc::new(LogFiles::new(root.join(tos_path!("board-logs")))),
         // Nobody sits at a worker's machine.
         approvals: Arc::new(DenyAllApprovals),
         containers: container_maker(context, root.clone()),

@@ -15,11 +15,12 @@ use crate::{
         command::CommandKind,
         job::rules::PolicyRules,
         policy::{Decision, Policy, PolicyPreset, PolicyRule},
+        state_folder::tos_path,
     },
 };
 
 /// Where a project has its rules, from its root.
-pub const PROJECT_FILE: &str = ".tos/guard.toml";
+pub const PROJECT_FILE: &str = tos_path!("guard.toml");
 
 /// The settings of the guard.
 #[derive(Debug, Clone, PartialEq)]

@@ -13,6 +13,7 @@ use crate::{
     domain::{
         board::{BoardSettings, KEYS},
         night::BOARD_LIST_NAME,
+        state_folder::tos_path,
         tasks::{self, Agent, SandboxDemand, TaskList},
         validate::ChangeLimits,
     },
@@ -21,7 +22,7 @@ use crate::{
 /// The file, from the root.
 pub const FILE: &str = "config/service.toml";
 /// Settings that were changed while the service ran, from the root; they win over the file.
-pub const RUNTIME_SETTINGS_FILE: &str = ".tos/service-settings.toml";
+pub const RUNTIME_SETTINGS_FILE: &str = tos_path!("service-settings.toml");
 
 /// Reads the settings that were changed while the service ran; a file that is none counts as empty.
 pub fn load_runtime_settings(root: &Path) -> BTreeMap<String, String> {
@@ -117,7 +118,7 @@ fn set(settings: &mut BoardSettings, name: &str, value: &str) -> Result<(), Stri
 /// Returns what a running service left for its user: address and token, as JSON. `None` = none runs, or it was killed
 /// before it left anything.
 pub fn read_address_file(root: &Path) -> Option<String> {
-    files::read_text(&root.join(".tos/serve.json")).ok()
+    files::read_text(&root.join(tos_path!("serve.json"))).ok()
 }
 
 /// Reads a file in PEM that the command line names; the error names the file.

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use serde::Deserialize as _;
 use serde_json::Value;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue, Deserializer};
 
 use crate::{
     config::{error::PathSegment, files, json, list_shape},
@@ -40,18 +41,15 @@ pub enum Error {
 /// Reads a list of tasks from its text; `name` is for messages.
 pub fn parse(text: &str, name: &str) -> Result<TaskList, Error> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let is_json = text.trim_start().starts_with('{');
-    let value = if is_json {
-        from_json(text, name)?
+    let (value, table) = if text.trim_start().starts_with('{') {
+        (from_json(text, name)?, None)
     } else {
-        from_toml(text, name)?
+        let (value, table) = from_toml(text, name)?;
+        (value, Some(table))
     };
-    let place = |path: &[PathSegment]| {
-        if is_json {
-            json::locate(text, path)
-        } else {
-            locate(text, path)
-        }
+    let place = |path: &[PathSegment]| match &table {
+        None => json::locate(text, path),
+        Some(table) => Some(locate(text, table, path)),
     };
     let shape = list_shape::check(&value);
     let list: Result<TaskList, _> = serde_json::from_value(list_shape::without(value, &shape));
@@ -120,15 +118,19 @@ fn from_json(text: &str, name: &str) -> Result<Value, Error> {
         })
 }
 
-fn from_toml(text: &str, name: &str) -> Result<Value, Error> {
-    toml::from_str(text).map_err(|error: toml::de::Error| {
+/// Reads a TOML text once: the values, and the table that says where each stands.
+fn from_toml<'t>(text: &'t str, name: &str) -> Result<(Value, DeTable<'t>), Error> {
+    let wrong = |error: toml::de::Error| {
         let (line, column) = error.span().map_or((1, 1), |span| place(text, span.start));
         let what = error.message().lines().collect::<Vec<_>>().join(", ");
         Error::Wrong {
             file: format!("{name}:{line}:{column}"),
             message: format!("this is not TOML: {what}"),
         }
-    })
+    };
+    let table = DeTable::parse(text).map_err(wrong)?;
+    let value = Value::deserialize(Deserializer::from(table.clone())).map_err(wrong)?;
+    Ok((value, table.into_inner()))
 }
 
 /// Returns line and column of a byte, from 1.
@@ -144,27 +146,32 @@ fn place(text: &str, at: usize) -> (usize, usize) {
 }
 
 /// Returns where a value of a TOML text stands, or the nearest thing above it.
-fn locate(text: &str, path: &[PathSegment]) -> Option<(usize, usize)> {
-    let table = toml::de::DeTable::parse(text).ok()?;
-    let mut start = 0;
-    let mut value = DeValue::Table(table.into_inner());
+fn locate(text: &str, table: &DeTable<'_>, path: &[PathSegment]) -> (usize, usize) {
+    let in_table = |table: &DeTable<'_>, name: &str| {
+        let mut entries = table.iter();
+        let entry = entries.find(|(key, _)| key.get_ref() == name);
+        entry.map(|(key, _)| key.span().start)
+    };
+    let (mut start, mut value): (usize, Option<&DeValue<'_>>) = (0, None);
     for segment in path {
-        let next = match (segment, value) {
-            (PathSegment::Key(name), DeValue::Table(table)) => table
-                .into_iter()
-                .find(|(key, _)| key.get_ref() == name)
-                .map(|(key, item)| (key.span().start, item)),
-            (PathSegment::Index(at), DeValue::Array(items)) => items
-                .into_iter()
-                .nth(*at)
-                .map(|item| (item.span().start, item)),
-            _ => None,
+        let (at, item) = match (segment, value) {
+            (PathSegment::Key(name), None) => (in_table(table, name), table.get(name.as_str())),
+            (PathSegment::Key(name), Some(DeValue::Table(inner))) => {
+                (in_table(inner, name), inner.get(name.as_str()))
+            }
+            (PathSegment::Index(at), Some(DeValue::Array(items))) => {
+                let item = items.get(*at);
+                (item.map(|item| item.span().start), item)
+            }
+            _ => (None, None),
         };
-        let Some((at, item)) = next else { break };
+        let (Some(at), Some(item)) = (at, item) else {
+            break;
+        };
         start = at;
-        value = item.into_inner();
+        value = Some(item.get_ref());
     }
-    Some(place(text, start))
+    place(text, start)
 }
 
 /// Reads the text of a list of tasks.

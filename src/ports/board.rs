@@ -13,15 +13,15 @@ use crate::domain::{
     cluster::ClusterView,
 };
 
-use super::BoxFuture;
+use super::{BoxFuture, board_store::Error as StoreError};
 
-/// An event and its number, which only grows.
+/// An event that is durable, and its number, which only grows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SequencedEvent {
     /// Its number; 1 is the first.
     pub seq: u64,
     /// What happened.
-    pub event: Event,
+    pub event: Arc<Event>,
 }
 
 /// Why an input did not lead to an answer.
@@ -30,9 +30,12 @@ pub enum SubmitError {
     /// The board refuses it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// It could not be made durable, or the service ends.
-    #[error("{0}")]
-    Unavailable(String),
+    /// It could not be made durable; nothing was changed.
+    #[error("nothing was changed: {0}")]
+    Store(#[from] StoreError),
+    /// The service ends.
+    #[error("the service is ending")]
+    Ending,
 }
 
 /// Why something could not be read or written.

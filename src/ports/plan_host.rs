@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     domain::{
-        cluster::PlanEnd,
+        cluster::RemoteExit,
         plan::{
             TaskIndex,
             event::{Artifact, Millis},
@@ -110,7 +110,7 @@ pub struct FinishedAttempt {
     /// Which task.
     pub task: TaskIndex,
     /// How it ended.
-    pub exit: AttemptEndReason,
+    pub exit: AttemptExit,
     /// When, in milliseconds since 1970.
     pub at: Millis,
     /// How long it took, in microseconds.
@@ -119,9 +119,10 @@ pub struct FinishedAttempt {
     pub artifacts: Vec<Artifact>,
 }
 
-/// How an attempt ended.
+/// How an attempt at a task of a plan ended, as its host saw it; the schedule decides by an `AttemptResult`, the run log has an
+/// `AttemptEnded`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AttemptEndReason {
+pub enum AttemptExit {
     /// With this code; a signal is its number, negative.
     Code(i32),
     /// By its deadline.
@@ -137,7 +138,7 @@ pub enum AttemptEndReason {
     /// By an equal success in the past.
     Cached,
     /// On another machine, without success.
-    Elsewhere(PlanEnd),
+    Elsewhere(RemoteExit),
 }
 
 /// Runs tasks.

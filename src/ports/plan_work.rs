@@ -10,7 +10,7 @@ use super::{
     BoxFuture,
     cluster::{Error, StopFeed},
 };
-use crate::domain::cluster::{PlanEnd, PlanFile, PlanOrder, PlanResult, WorkerInfo};
+use crate::domain::cluster::{PlanFile, PlanOrder, PlanResult, RemoteExit, WorkerInfo};
 
 /// This process on a cluster, where it runs plans or makes tasks of them.
 pub trait PlanMember: Send + Sync {
@@ -43,15 +43,24 @@ pub trait RemoteTasks: Send + Sync {
     fn fetch(&self, file: &PlanFile, target: &Path) -> Result<(), Error>;
 }
 
+/// Where a text lies that a task printed; a file that is not there is an empty text.
+#[derive(Debug, Clone, Default)]
+pub struct PrintedFile {
+    /// The file.
+    pub path: PathBuf,
+    /// How many bytes at its beginning are not the task's.
+    pub skip: u64,
+}
+
 /// What an attempt that was made here came to.
 #[derive(Debug, Clone, Default)]
 pub struct TaskMade {
     /// How it ended.
-    pub end: PlanEnd,
+    pub end: RemoteExit,
     /// How long it took, in microseconds.
     pub us: u64,
-    /// The files that hold what it printed: output and errors; one that is not there is empty.
-    pub printed: [PathBuf; 2],
+    /// Where what it printed lies: output and errors.
+    pub printed: [PrintedFile; 2],
     /// What it left: the path below its folder, and where it lies.
     pub files: Vec<(String, PathBuf)>,
 }

@@ -21,6 +21,8 @@ pub struct Guard<'a> {
     pub world: PolicyContext,
     /// Where what would be lost is kept; `None` = nothing is kept, and nothing is asked about for that reason.
     pub checkpoints: Option<&'a dyn GuardCheckpoints>,
+    /// What is kept first whatever a call would lose, unless it is refused.
+    pub kept_anyway: Vec<DataLoss>,
     /// The most files of a checkpoint.
     pub most_files: usize,
     /// The most bytes of a checkpoint.
@@ -61,6 +63,7 @@ impl Guard<'_> {
             observe: self.observe,
         };
         let outcome = self.spare_protected(outcome, call, &losses);
+        let losses = [losses, self.kept_anyway.clone()].concat();
         // What is refused is not run; what is asked about may be, and a person's yes is not a wish to lose anything.
         if outcome.decision_for(call.presence) == Decision::Deny || losses.is_empty() {
             return outcome;

@@ -23,7 +23,7 @@ use crate::{
         sandbox::SandboxBackend,
     },
     ports::{
-        plan_host::{AttemptEndReason, AttemptId, FinishedAttempt, HostEvent, TaskHost},
+        plan_host::{AttemptExit, AttemptId, FinishedAttempt, HostEvent, TaskHost},
         plan_store::{Error, RunDir},
         runner::StopSignal,
     },
@@ -196,7 +196,7 @@ impl PlanDriver<'_> {
     fn deny(&mut self, order: AttemptId, why: &str, schedule: &mut TaskScheduler<'_>) {
         let done = FinishedAttempt {
             task: order.task,
-            exit: AttemptEndReason::NotStarted(StatusReason::PolicyDenied, why.to_owned()),
+            exit: AttemptExit::NotStarted(StatusReason::PolicyDenied, why.to_owned()),
             at: self.host.now(),
             us: 0,
             artifacts: Vec::new(),
@@ -246,7 +246,7 @@ impl PlanDriver<'_> {
             },
             message,
             timed_out: is_late(&done.exit) && !is_canceled,
-            cached: done.exit == AttemptEndReason::Cached && !is_canceled,
+            cached: done.exit == AttemptExit::Cached && !is_canceled,
             wait_ms: verdict
                 .wait
                 .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
@@ -344,20 +344,20 @@ impl PlanDriver<'_> {
 }
 
 /// Returns whether a deadline ended an attempt.
-const fn is_late(exit: &AttemptEndReason) -> bool {
+const fn is_late(exit: &AttemptExit) -> bool {
     match exit {
-        AttemptEndReason::TimedOut | AttemptEndReason::Idle(_) => true,
-        AttemptEndReason::Elsewhere(end) => end.timed_out,
-        AttemptEndReason::Code(_)
-        | AttemptEndReason::Overflowed(_)
-        | AttemptEndReason::OutputsMissing(_)
-        | AttemptEndReason::NotStarted(..)
-        | AttemptEndReason::Cached => false,
+        AttemptExit::TimedOut | AttemptExit::Idle(_) => true,
+        AttemptExit::Elsewhere(end) => end.timed_out,
+        AttemptExit::Code(_)
+        | AttemptExit::Overflowed(_)
+        | AttemptExit::OutputsMissing(_)
+        | AttemptExit::NotStarted(..)
+        | AttemptExit::Cached => false,
     }
 }
 
 fn read(
-    exit: &AttemptEndReason,
+    exit: &AttemptExit,
 ) -> (
     AttemptResult,
     Option<i32>,
@@ -366,10 +366,10 @@ fn read(
 ) {
     let failure = |code, can_retry| AttemptResult::Failure { code, can_retry };
     match exit {
-        AttemptEndReason::Code(0) => (AttemptResult::Success, Some(0), None, None),
-        AttemptEndReason::Code(code) => (failure(Some(*code), true), Some(*code), None, None),
-        AttemptEndReason::TimedOut => (failure(None, true), None, None, None),
-        AttemptEndReason::Idle(after) => {
+        AttemptExit::Code(0) => (AttemptResult::Success, Some(0), None, None),
+        AttemptExit::Code(code) => (failure(Some(*code), true), Some(*code), None, None),
+        AttemptExit::TimedOut => (failure(None, true), None, None, None),
+        AttemptExit::Idle(after) => {
             let seconds = after.as_secs_f64();
             let message = format!(
                 "did nothing for {seconds:.1} s: no output, no processor time, no new process; it may wait for input \
@@ -377,7 +377,7 @@ fn read(
             );
             (failure(None, true), None, None, Some(message))
         }
-        AttemptEndReason::Overflowed(holds) => {
+        AttemptExit::Overflowed(holds) => {
             let megabytes = holds >> 20;
             let message = format!(
                 "the temporary folder of the run held {megabytes} MiB, more than it may: what was running was ended and the \
@@ -385,20 +385,20 @@ fn read(
             );
             (failure(None, false), None, None, Some(message))
         }
-        AttemptEndReason::OutputsMissing(message) => (
+        AttemptExit::OutputsMissing(message) => (
             failure(Some(OUTPUTS_MISSING), true),
             Some(OUTPUTS_MISSING),
             Some(StatusReason::OutputsMissing),
             Some(message.clone()),
         ),
-        AttemptEndReason::Cached => (AttemptResult::Success, Some(0), None, None),
-        AttemptEndReason::Elsewhere(end) => (
+        AttemptExit::Cached => (AttemptResult::Success, Some(0), None, None),
+        AttemptExit::Elsewhere(end) => (
             failure(end.code, end.can_retry),
             end.code,
             end.reason,
             end.message.clone(),
         ),
-        AttemptEndReason::NotStarted(reason, message) => {
+        AttemptExit::NotStarted(reason, message) => {
             let code = match reason {
                 StatusReason::ProcessStartFailed => 127,
                 StatusReason::NeedsFilesMissing => 66,

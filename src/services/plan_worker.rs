@@ -8,7 +8,7 @@ use tokio::{sync::watch, task::JoinSet};
 
 use super::worker_end::{Question, WorkerEnd, answer};
 use crate::{
-    domain::cluster::PlanEnd,
+    domain::cluster::RemoteExit,
     ports::{
         BoxFuture,
         cluster::{Error, StopFeed},
@@ -113,11 +113,11 @@ async fn made(
         Ok(folder) => {
             let made = match taken.lay_out(&folder).await {
                 Ok(workdir) => maker.make(taken.order(), &folder, &workdir, stop).await,
-                Err(why) => nothing(PlanEnd::lost(format!("it could not be laid out: {why}"))),
+                Err(why) => nothing(RemoteExit::lost(format!("it could not be laid out: {why}"))),
             };
             (Some(folder), made)
         }
-        Err(why) => (None, nothing(PlanEnd::lost(why.to_string()))),
+        Err(why) => (None, nothing(RemoteExit::lost(why.to_string()))),
     };
     if let Err(error) = taken.finish(made).await {
         tracing::warn!("{id} could not be reported: {error}");
@@ -127,7 +127,7 @@ async fn made(
     }
 }
 
-fn nothing(end: PlanEnd) -> TaskMade {
+fn nothing(end: RemoteExit) -> TaskMade {
     TaskMade {
         end,
         ..TaskMade::default()

@@ -19,6 +19,21 @@ fn outside_a_repository_a_checkpoint_says_what_to_do() {
 }
 
 #[test]
+fn a_rollback_without_a_checkpoint_says_that_and_nothing_else() {
+    let machine = sample();
+    let made = std::process::Command::new("git")
+        .args(["init", "-q"])
+        .current_dir(machine.root())
+        .status();
+    assert!(made.unwrap().success());
+    let ran = machine.run(&["--mode", "rollback"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran}");
+    assert_eq!(ran.stderr.lines().count(), 1, "{ran}");
+    assert!(ran.stderr.contains("no checkpoint to go back to"), "{ran}");
+    assert!(ran.stderr.contains("--target-commit"), "{ran}");
+}
+
+#[test]
 fn a_rollback_returns_to_the_checkpoint_and_tests_it() {
     let machine = sample();
     let taken = machine.run(&["--mode", "checkpoint", "--name", "S6_first", "--init"]);

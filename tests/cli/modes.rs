@@ -52,14 +52,14 @@ fn the_whole_loop_comes_to_its_end_and_is_verified_without_a_run() {
     Root $ROOT
     Mode run
     phase_state phase=job_loop_complete step=5 done=True
-    job_loop_complete max_jobs(3)に到達
+    job_loop_complete max_jobs(3) reached
     job_index 4
     job_result.json exists
     job_result_path_posix workspace/artifacts/job_result.json
     job_loop enabled=True job_name=sample job_index=4 max_jobs=3 completed=True
     latest_step step_005.json total=5
     phase_summary exists stop_on_deny=False
-    end_reason job_loop_complete: max_jobs(3)に到達
+    end_reason job_loop_complete: max_jobs(3) reached
     summary saved logs/last_run_summary.json
     --- stderr
     REPLAY: ANTHROPIC_API_KEY and OPENAI_API_KEY not set, so no model is asked; the recorded replies of the sample job are played
@@ -69,7 +69,7 @@ fn the_whole_loop_comes_to_its_end_and_is_verified_without_a_run() {
     --- stdout
     Root $ROOT
     Mode test
-    job_loop_complete: max_jobs(3)に到達
+    job_loop_complete: max_jobs(3) reached
     job_result.json exists
     job_loop enabled=True job_name=sample job_index=4 max_jobs=3 completed=True
     WARNING: job_payload_present=false
@@ -81,7 +81,7 @@ fn the_whole_loop_comes_to_its_end_and_is_verified_without_a_run() {
     insta::assert_snapshot!(machine.run(&["status"]), @r#"
     --- stdout
     root      $ROOT
-    phase     job_loop_complete: max_jobs(3)に到達
+    phase     job_loop_complete: max_jobs(3) reached
     jobs      3 of 3 done
     steps     5
     spent     9299 tokens, cost 0.0000

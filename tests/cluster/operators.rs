@@ -43,6 +43,33 @@ fn the_controller_has_the_log_of_an_attempt_and_shows_who_works() {
     assert_eq!(listed["slots"], 1);
 }
 
+#[test]
+fn a_worker_that_was_killed_is_listed_as_lost_and_one_that_ended_is_not() {
+    let server = NatsServer::start();
+    let place = Place::new("");
+    let _service = Service::start_with_options(&place, &options(&server));
+    let (mut killed, ended) = (
+        Worker::start(&server, "killed"),
+        Worker::start(&server, "ended"),
+    );
+    let line = |name: &str| {
+        let listed = place.tos(&[&["workers"][..], &options(&server)].concat());
+        let line = listed.lines().find(|line| line.starts_with(name));
+        line.unwrap_or_default().to_owned()
+    };
+    Place::until_true(|| line("killed").contains("  there  "));
+    Place::until_true(|| line("ended").contains("  there  "));
+    drop(ended);
+    killed.kill();
+    Place::until_true(|| line("killed").contains("lost since "));
+    let told = line("ended");
+    assert!(!told.contains("lost"), "{told}");
+    let mut command = place.command(&[&["workers", "--json"][..], &options(&server)].concat());
+    let listed: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    assert!(listed["lost"]["killed"].is_string(), "{listed}");
+    assert_eq!(listed["slots"], 0, "{listed}");
+}
+
 #[tokio::test]
 async fn a_worker_of_another_version_is_told_so_and_gets_no_work() {
     let server = NatsServer::start();

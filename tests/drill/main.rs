@@ -355,13 +355,17 @@ fn drills_run_again_end_a_hold() {
 
 /// Starts a drill that hangs for a while, and waits until its agent is at work.
 fn at_work(root: &Root) -> Child {
-    let mut child = root
-        .command(&[
-            "drill",
-            "crash-recovery",
-            "crash-recovery",
-            "crash-recovery",
-        ])
+    let words = [
+        "drill",
+        "crash-recovery",
+        "crash-recovery",
+        "crash-recovery",
+    ];
+    started(root, root.command(&words))
+}
+
+fn started(root: &Root, mut command: Command) -> Child {
+    let mut child = command
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -382,6 +386,28 @@ fn a_drill_that_is_interrupted_ends_in_an_orderly_way() {
     assert_eq!(child.wait().unwrap().code(), Some(4));
     assert_eq!(root.places(), 0);
     assert_eq!(root.tos(&["ledger", "verify"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_drill_that_was_told_to_ignore_a_signal_goes_on() {
+    let root = Root::new();
+    let usual = root.command(&["drill", "crash-recovery"]);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "trap '' HUP; exec \"$@\"", "sh"])
+        .arg(usual.get_program())
+        .args(usual.get_args())
+        .env_clear()
+        .envs(
+            usual
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .current_dir(&root.root);
+    let mut child = started(&root, command);
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -154,6 +154,85 @@ fn what_a_command_loses_is_kept_and_with_checkpoint_everything() {
 }
 
 #[test]
+fn one_command_makes_one_checkpoint_which_is_named() {
+    let bench = Bench::new();
+    bench.write("n.txt", "n");
+    bench.write("o.txt", "o");
+    let ended = exec(&bench, &["--checkpoint", "-c", "rm n.txt"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let told = ended.stderr.matches("tos guard undo").count();
+    assert_eq!(told, 1, "{ended:?}");
+    assert!(
+        ended.stderr.contains("kept 2 files (n.txt, o.txt) first")
+            && ended.stderr.contains("`tos guard undo 1`"),
+        "{ended:?}"
+    );
+    let known = bench.tos(&["guard", "undo", "--json"]).json();
+    let known = known["checkpoints"].as_array().map(Vec::len);
+    assert_eq!(known, Some(1));
+    assert_eq!(bench.tos(&["guard", "undo", "1"]).code, Some(0));
+    assert_eq!(bench.read("n.txt").as_deref(), Some("n"));
+    // Where there is nothing to keep, that is said as well.
+    bench.git(&["add", "-A"]);
+    bench.git(&["commit", "-q", "-m", "second"]);
+    let ended = exec(&bench, &["--checkpoint", "--", "true"]);
+    assert!(ended.stderr.contains("nothing to keep"), "{ended:?}");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[test]
+fn where_the_wall_hides_the_folder_it_is_said_and_nothing_is_left_behind() {
+    let bench = Bench::new();
+    let (home, plain) = (bench.home(), bench.home().join("plain"));
+    fs::create_dir(&plain).unwrap();
+    fs::write(home.join("letter.txt"), "Dear Ann").unwrap();
+    let at = |folder: &std::path::Path, level: &str, words: &[&str]| {
+        let level = format!("sandbox.level={level}");
+        let all = [&["exec", "--set", level.as_str()][..], words].concat();
+        let mut command = bench.command(&all);
+        if folder == plain {
+            command.env("CLAUDE_PROJECT_DIR", &bench.root);
+        }
+        crate::bench::ended(command.current_dir(folder))
+    };
+    let ls = ["-c", "ls -A"];
+    let names = |folder: &std::path::Path| {
+        let entries = fs::read_dir(folder).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.filter(|name| name != ".local").collect();
+        names.sort();
+        names
+    };
+    let before = (names(&home), names(std::path::Path::new("/")));
+    let ended = at(&home, "workspace", &ls);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(!ended.stdout.contains("letter.txt"), "{ended:?}");
+    let told = ended.stderr.lines().find(|line| line.contains("hides"));
+    let told = told.unwrap_or_else(|| panic!("{ended:?}"));
+    let place = format!("`{}`", home.display());
+    assert!(told.contains(&place) && told.contains("sandbox.level=off"));
+    let json = at(&home, "workspace", &["--json", "-c", "ls -A"]).json();
+    assert!(json["notes"][0].as_str().unwrap().contains("hides"));
+    // Without a wall nothing is hidden.
+    let ended = at(&home, "off", &ls);
+    assert!(ended.stdout.contains("letter.txt"), "{ended:?}");
+    assert!(!ended.stderr.contains("hides"), "{ended:?}");
+    // A folder that is not there behind the wall is none to start in.
+    let ended = at(&plain, "workspace", &ls);
+    assert_eq!(ended.code, Some(125), "{ended:?}");
+    assert!(ended.stderr.contains("cannot start in"), "{ended:?}");
+    // The top of the machine is seen, and is no project either.
+    let ended = at(std::path::Path::new("/"), "workspace", &["--", "ls"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.contains("usr"), "{ended:?}");
+    assert!(!ended.stderr.contains("hides"), "{ended:?}");
+    let after = (names(&home), names(std::path::Path::new("/")));
+    assert_eq!(before, after);
+    let ended = at(&home, "off", &["--checkpoint", "--", "true"]);
+    assert!(ended.stderr.contains("is none"), "{ended:?}");
+}
+
+#[test]
 fn it_can_be_the_shell_of_an_agent() {
     let bench = Bench::new();
     let shell = bench.top().join("bin/tos-shell");

@@ -76,6 +76,29 @@ fn programs_that_are_not_there_are_said_before_anything_begins() {
 }
 
 #[test]
+fn everything_that_an_empty_folder_lacks_is_said_at_once() {
+    let place = Place::new("");
+    let empty = tempfile::Builder::new()
+        .prefix("tos-empty-")
+        .tempdir()
+        .unwrap();
+    let root = empty.path().to_str().unwrap();
+    let said = refused(&place, &["--root", root, "serve"]);
+    for words in [
+        "things are missing here",
+        "is in no git repository; make one with `git init`, and a first commit",
+        "config/service.toml",
+        "test_command = [",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    // What is there is not missing.
+    fs::write(place.top.join("config/service.toml"), "nonsense").unwrap();
+    let said = refused(&place, &["serve"]);
+    assert!(!said.contains("repository"), "{said}");
+}
+
+#[test]
 fn a_port_that_is_taken_and_counts_of_nobody_are_said() {
     let place = Place::new("JUDGE_COUNT = 0\n");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

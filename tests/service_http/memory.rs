@@ -78,6 +78,7 @@ impl Memory {
                 Arc::make_mut(&mut inner.board).apply(&event);
                 inner.events.push(event.clone());
                 let seq = inner.events.len() as u64;
+                let event = Arc::new(event);
                 drop(self.news.send(SequencedEvent { seq, event }));
             }
             for effect in decision.effects {
@@ -276,7 +277,7 @@ impl ServiceAccess for Memory {
             .take(limit)
             .map(|(event, seq)| SequencedEvent {
                 seq,
-                event: event.clone(),
+                event: Arc::new(event.clone()),
             });
         ready(Ok(events.collect()))
     }

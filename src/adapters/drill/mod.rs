@@ -21,7 +21,7 @@ use std::{
 
 use crate::{
     adapters::{signals, state_folder},
-    domain::drill::Drill,
+    domain::{drill::Drill, state_folder::tos_path},
     ports::drill_site::{DrillSite, DrillSites, Error},
 };
 
@@ -58,8 +58,8 @@ impl TempDirSites {
     pub fn new(options: Options) -> Result<Self, Error> {
         let stop = Arc::new(AtomicBool::new(false));
         let cannot = trouble("requests to stop cannot be heard");
-        for signal in signals::ENDING {
-            signal_hook::flag::register(*signal, Arc::clone(&stop)).map_err(&cannot)?;
+        for signal in signals::heard(&[]) {
+            signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(&cannot)?;
         }
         Ok(Self { options, stop })
     }
@@ -70,11 +70,11 @@ impl DrillSites for TempDirSites {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
-        let folder = self.options.root.join(".tos/drills");
+        let folder = self.options.root.join(tos_path!("drills"));
         let cannot = trouble("no place for a drill can be made");
         state_folder::create_dir_all(&folder).map_err(&cannot)?;
         // Sweeping and laying out take turns, so that a place without a lock is nobody's.
-        let turn = fs::File::create(self.options.root.join(".tos/drills.lock"));
+        let turn = fs::File::create(self.options.root.join(tos_path!("drills.lock")));
         let turn = turn.map_err(&cannot)?;
         turn.lock().map_err(&cannot)?;
         sweep(&folder);

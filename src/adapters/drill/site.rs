@@ -24,9 +24,13 @@ use super::{
     trouble,
 };
 use crate::{
-    adapters::{job::store::replace, ledger, ledger::LedgerFile},
+    adapters::{
+        job::store::replace,
+        ledger::{self, LedgerFile},
+    },
     domain::{
         drill::{Drill, limit_settings},
+        state_folder::tos_path,
         tasks::TOS_IN_SANDBOX,
     },
     ports::{
@@ -185,7 +189,7 @@ const TASK: [&str; 2] = ["task", "run"];
 const NIGHT: [&str; 4] = ["night", "start", "--for", "10m"];
 
 /// Where the trials of walls are remembered below a root.
-const TRIALS: &str = ".tos/sandbox-trials.json";
+const TRIALS: &str = tos_path!("sandbox-trials.json");
 
 /// Hands on what is remembered of walls: what was tried a moment ago need not be tried for every place.
 fn recall(from: &Path, to: &Path) {
@@ -288,7 +292,7 @@ impl DrillSite for TempDirSite {
 
     fn kill_at_work(&self, list: &str) -> Result<(), Error> {
         let mut child = self.start(&TASK, list)?;
-        let trees = self.facts.work.join(".tos/worktrees");
+        let trees = self.facts.work.join(tos_path!("worktrees"));
         let is_at_work = |child: &mut Child| has_ended(child) || is_there(&trees, 3, STARTED_FILE);
         self.until(&mut child, &is_at_work)?;
         child.kill().map_err(trouble("tos cannot be killed"))?;
@@ -334,14 +338,14 @@ impl DrillSite for TempDirSite {
         {
             faults.push("work that breaks the whole was handed over".to_owned());
         }
-        let task_folders = fs::read_dir(self.facts.work.join(".tos/worktrees"));
+        let task_folders = fs::read_dir(self.facts.work.join(tos_path!("worktrees")));
         if task_folders.into_iter().flatten().next().is_some() {
             faults.push("a work tree was left behind".to_owned());
         }
         let report = self
             .text_of("refs/tos/*", REPORT_FILE)
             .map_err(|error| Error::Trouble(error.to_string()))?;
-        let logs = self.facts.work.join(".tos/task-logs");
+        let logs = self.facts.work.join(tos_path!("task-logs"));
         if report.contains(&self.facts.secret) || folder_contains(&logs, &self.facts.secret) {
             faults.push("a secret was read".to_owned());
         }

@@ -22,6 +22,7 @@ use super::STUB_WORD;
 use crate::domain::{
     agent::HELLO_PROMPT,
     drill::{BREACH_PREFIX, MAX_FILE_MB, MAX_PROCESSES},
+    state_folder::tos_path,
 };
 
 /// The file in which it reports what it tried.
@@ -281,7 +282,7 @@ fn through(proxy: &OsStr, target: SocketAddr) -> io::Result<()> {
 
 fn write_outside(facts: &StubContext) -> io::Result<()> {
     let git = facts.work.join(".git");
-    let ledger = facts.work.join(".tos/ledger/ledger.jsonl");
+    let ledger = facts.work.join(tos_path!("ledger/ledger.jsonl"));
     tried(
         "write beside the checkout",
         fs::write(facts.outside.join("precious"), "touched\n"),

@@ -8,7 +8,8 @@ use std::{sync::Arc, time::Duration};
 use async_nats::jetstream::kv;
 use tokio::sync::watch;
 
-use super::connection::NatsConnection;
+use super::{connection::NatsConnection, presence};
+use crate::domain::time::Timestamp;
 
 /// The key.
 const KEY: &str = "controller";
@@ -29,6 +30,14 @@ impl Leadership {
     pub(super) fn lost(&self) -> watch::Receiver<bool> {
         self.lost.clone()
     }
+}
+
+/// Returns when the controller that leads renewed its right last; `None` = none leads now.
+pub(super) async fn said_last(cluster: &NatsConnection) -> Option<Timestamp> {
+    let name = cluster.stream_name("LEADER");
+    let bucket = cluster.jetstream.get_key_value(&name).await.ok()?;
+    let entry = bucket.entry(KEY).await.ok()??;
+    presence::moment(&entry)
 }
 
 /// Waits until this controller leads. Tells `following` once, with who leads, when somebody else does.

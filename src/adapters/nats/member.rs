@@ -140,8 +140,13 @@ impl ClusterMember for NatsMember {
 
     fn view(&self) -> Result<ClusterView, Error> {
         let seen = || {
-            self.cluster
-                .block_on(async { self.streams().await?.view().await })
+            self.cluster.block_on(async {
+                let streams = self.streams().await?;
+                let mut view = streams.view().await?;
+                let leading = leader::said_last(&self.cluster).await;
+                view.lost = streams.presence.lost(&view.workers, leading).await?;
+                Ok(view)
+            })
         };
         self.cluster.retry(seen).map_err(Error)
     }

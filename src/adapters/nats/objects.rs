@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use async_nats::jetstream::object_store::ObjectInfo;
+
 use super::{blobs::Blobs, connection::NatsConnection};
 use crate::{adapters::git::bundle::GitBundles, ports::cluster::BranchCommits};
 
@@ -95,10 +97,10 @@ impl CodeStore {
             let info = info.map_err(|why| format!("the commit {next}: {why}"))?;
             let info = info.ok_or_else(|| format!("the commit {next} was not published"))?;
             let (below, _) = upon(info.description.as_deref());
-            missing.push(std::mem::replace(&mut next, below));
+            missing.push((std::mem::replace(&mut next, below), info));
         }
-        for commit in missing.into_iter().rev() {
-            self.read(&self.store, &code_name(&commit), &commit).await?;
+        for (commit, info) in missing.into_iter().rev() {
+            self.read(&self.store, &info, &commit).await?;
         }
         Ok(())
     }
@@ -150,7 +152,7 @@ impl CodeStore {
         }
         let name = attempt_name(commit);
         match self.attempts.info(&name).await? {
-            Some(_) => self.read(&self.attempts, &name, commit).await,
+            Some(info) => self.read(&self.attempts, &info, commit).await,
             None => self.fetch(commit).await,
         }
     }
@@ -160,7 +162,9 @@ impl CodeStore {
         if name.is_empty() || self.has(commit).await {
             return Ok(());
         }
-        self.read(&self.attempts, name, commit).await
+        let info = self.attempts.info(name).await?;
+        let info = info.ok_or_else(|| format!("{name} is not there"))?;
+        self.read(&self.attempts, &info, commit).await
     }
 
     /// Returns whether a commit is here with all that it needs. What was once found stays: a reference holds it.
@@ -192,9 +196,7 @@ impl CodeStore {
         written.await.map_err(|error| error.to_string())?
     }
 
-    async fn read(&self, store: &Blobs, name: &str, commit: &str) -> Result<(), String> {
-        let info = store.info(name).await?;
-        let info = info.ok_or_else(|| format!("{name} is not there"))?;
+    async fn read(&self, store: &Blobs, info: &ObjectInfo, commit: &str) -> Result<(), String> {
         if info.size == 0 {
             return Ok(());
         }
@@ -203,7 +205,7 @@ impl CodeStore {
         let mut target = tokio::fs::File::create(&file)
             .await
             .map_err(|error| error.to_string())?;
-        store.read(&info, &mut target).await?;
+        store.read(info, &mut target).await?;
         target.sync_all().await.map_err(|error| error.to_string())?;
         let (bundles, commit) = (self.bundles.clone(), commit.to_owned());
         let read = tokio::task::spawn_blocking(move || bundles.read(&commit, &file));

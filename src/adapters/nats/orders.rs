@@ -28,8 +28,8 @@ use crate::{
     domain::{
         board::{FailureKind, RunOutcome},
         cluster::{
-            self, ClusterControls, Delivery, PROTOCOL_VERSION, WorkOrder, WorkResult, WorkerInfo,
-            round_robin,
+            self, ANNOUNCED, ClusterControls, Delivery, PROTOCOL_VERSION, WorkOrder, WorkResult,
+            WorkerInfo, announce_interval, round_robin,
         },
     },
     ports::{
@@ -219,6 +219,9 @@ async fn told_of_controls(
     notices: LineSink,
 ) {
     let (mut was_draining, mut was_told) = (false, None);
+    // Whoever makes the orders says that the worker is there, too; with short leases that is not often enough.
+    let beat = announce_interval(streams.cluster.lease);
+    let is_short = beat < ANNOUNCED;
     let board = streams.cluster.board.clone();
     loop {
         let (own, skew) = {
@@ -246,8 +249,16 @@ async fn told_of_controls(
             }
             was_told = skew;
         }
-        if controls.changed().await.is_err() {
-            return;
+        tokio::select! {
+            changed = controls.changed() => if changed.is_err() {
+                return;
+            },
+            () = tokio::time::sleep(beat), if is_short => {
+                let own = card_now(&card, &controls.borrow());
+                if let Err(why) = streams.presence.announce(&own).await {
+                    tracing::debug!("{why}");
+                }
+            }
         }
     }
 }

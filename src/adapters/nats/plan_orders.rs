@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    io::SeekFrom,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -14,7 +15,10 @@ use std::{
 };
 
 use async_nats::jetstream::{AckKind, Message, consumer::PullConsumer};
-use tokio::sync::watch;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncSeekExt as _},
+    sync::watch,
+};
 
 use super::{
     claimed::{ClaimedMessage, claim},
@@ -31,8 +35,8 @@ use crate::{
     },
     domain::{
         cluster::{
-            ClusterControls, Delivery, PLAN_LANE, PROTOCOL_VERSION, PlanEnd, PlanFile, PlanOrder,
-            PlanResult, PrintedText, WorkerInfo,
+            ClusterControls, Delivery, PLAN_LANE, PROTOCOL_VERSION, PlanFile, PlanOrder,
+            PlanResult, PrintedText, RemoteExit, WorkerInfo,
         },
         ledger::chain::sha256,
         redaction::Redactor,
@@ -40,14 +44,14 @@ use crate::{
     ports::{
         BoxFuture,
         cluster::{Error, StopFeed},
-        plan_work::{PlanTaskQueue, TakenPlanTask, TaskMade},
+        plan_work::{PlanTaskQueue, PrintedFile, TakenPlanTask, TaskMade},
     },
 };
 
 /// How much of a text goes with the result itself.
 const SHORT: usize = 32 * 1024;
 /// How much of what a task printed goes to its runner; of more, the end.
-const MOST: usize = 64 * 1024 * 1024;
+const MOST: u64 = 64 * 1024 * 1024;
 
 /// A worker's side.
 pub(super) struct NatsPlanOrders {
@@ -130,7 +134,7 @@ impl NatsPlanOrders {
             Delivery::Begin => {}
             Delivery::Leave => return Ok(None),
             Delivery::ReportLost => {
-                let end = PlanEnd::lost("the worker that took it is gone".to_owned());
+                let end = RemoteExit::lost("the worker that took it is gone".to_owned());
                 let result = PlanResult::to(&order, "", end);
                 self.streams.report(&result).await?;
                 drop(message.ack_with(AckKind::Term).await);
@@ -261,12 +265,10 @@ impl Taken {
         Ok(file)
     }
 
-    async fn printed(&self, path: &Path) -> Result<PrintedText, String> {
+    async fn printed(&self, printed: &PrintedFile) -> Result<PrintedText, String> {
         // What is not there was never written.
-        let bytes = tokio::fs::read(path).await.unwrap_or_default();
-        let end = bytes.len().saturating_sub(MOST);
-        let text = String::from_utf8_lossy(bytes.get(end..).unwrap_or_default());
-        let text = self.place.redactor.clean(&text);
+        let bytes = end_of(printed).await.unwrap_or_default();
+        let text = self.place.redactor.clean(&String::from_utf8_lossy(&bytes));
         if text.len() <= SHORT {
             return Ok(PrintedText { text, file: None });
         }
@@ -295,6 +297,17 @@ impl Taken {
             ..PlanResult::to(&self.order, &self.worker, made.end)
         })
     }
+}
+
+/// Reads what a task printed; of more than goes to its runner, the end.
+async fn end_of(printed: &PrintedFile) -> std::io::Result<Vec<u8>> {
+    let mut file = tokio::fs::File::open(&printed.path).await?;
+    let length = file.metadata().await?.len();
+    let from = printed.skip.max(length.saturating_sub(MOST));
+    file.seek(SeekFrom::Start(from)).await?;
+    let mut bytes = Vec::new();
+    file.take(MOST).read_to_end(&mut bytes).await?;
+    Ok(bytes)
 }
 
 /// Returns the first part below a folder that is a symbolic link: what is made behind it would lie elsewhere.
@@ -333,7 +346,7 @@ impl TakenPlanTask for Taken {
     fn finish(self: Box<Self>, made: TaskMade) -> BoxFuture<'static, Result<(), Error>> {
         Box::pin(async move {
             let result = self.result(made).await.unwrap_or_else(|why| {
-                let end = PlanEnd::lost(format!("what it left could not be sent: {why}"));
+                let end = RemoteExit::lost(format!("what it left could not be sent: {why}"));
                 PlanResult::to(&self.order, &self.worker, end)
             });
             let reported = self.streams.report(&result).await;
@@ -345,7 +358,18 @@ impl TakenPlanTask for Taken {
 
 #[cfg(test)]
 mod tests {
-    use super::how_to_stop;
+    use super::{PrintedFile, end_of, how_to_stop};
+
+    #[tokio::test]
+    async fn what_a_task_printed_is_read_behind_what_is_not_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.log");
+        std::fs::write(&path, "header\nhello\n").unwrap();
+        let printed = PrintedFile { path, skip: 7 };
+        assert_eq!(end_of(&printed).await.unwrap(), b"hello\n");
+        let path = folder.path().join("none");
+        assert!(end_of(&PrintedFile { path, skip: 0 }).await.is_err());
+    }
 
     #[test]
     fn whoever_works_for_an_earlier_opening_stops_when_a_new_one_begins() {

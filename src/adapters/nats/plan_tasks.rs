@@ -38,8 +38,8 @@ use crate::{
         plan::safe_open,
     },
     domain::cluster::{
-        ClusterControls, Holder, PLAN_LANE, PROTOCOL_VERSION, PlanEnd, PlanFile, PlanOrder,
-        PlanResult,
+        ClusterControls, Holder, PLAN_LANE, PROTOCOL_VERSION, PlanFile, PlanOrder, PlanResult,
+        RemoteExit,
     },
     ports::{
         cluster::Error,
@@ -227,7 +227,8 @@ impl Shared {
 
     /// Ends what is left of an earlier opening, and opens the results.
     async fn begin(&self) -> Result<PullConsumer, String> {
-        self.end("new").await;
+        self.tell_workers("new").await;
+        self.empty_queue().await;
         let config = pull::Config {
             durable_name: Some(consumer_name(&self.run)),
             filter_subject: self
@@ -245,9 +246,8 @@ impl Shared {
         .await
     }
 
-    /// Takes what waits out of the queue, and tells workers.
-    async fn end(&self, how: &str) {
-        self.tell_workers(how).await;
+    /// Takes what waits out of the queue.
+    async fn empty_queue(&self) {
         let rest = format!("work.{PROTOCOL_VERSION}.{PLAN_LANE}.*.{}.*", self.run);
         let filter = self.streams.cluster.subject(&rest);
         if let Err(error) = self.streams.work.purge().filter(filter).await {
@@ -336,9 +336,9 @@ impl Shared {
         for order in open {
             let key = claim_key(&order);
             if let Ok(true) = self.streams.presence.claim(&key, &own).await {
-                let end = PlanEnd {
+                let end = RemoteExit {
                     code: Some(-15),
-                    ..PlanEnd::default()
+                    ..RemoteExit::default()
                 };
                 self.tell(PlanResult::to(&order, "", end));
             }
@@ -413,7 +413,7 @@ async fn look(shared: std::sync::Weak<Shared>, beat: Duration) {
                 away.and_then(|away| Some((away.holder.seen(seen)?, away.order.clone())))
             };
             if let Some((name, order)) = gone {
-                let end = PlanEnd::lost(format!("the worker {name} is gone"));
+                let end = RemoteExit::lost(format!("the worker {name} is gone"));
                 shared.tell(PlanResult::to(&order, &name, end));
             }
         }
@@ -451,7 +451,7 @@ impl RemoteTasks for NatsPlanTasks {
         let cluster = Arc::clone(&shared.streams.cluster);
         drop(cluster.spawn(async move {
             if let Err(why) = shared.send(&order, &sources).await {
-                let end = PlanEnd::lost(format!("it could not be handed out: {why}"));
+                let end = RemoteExit::lost(format!("it could not be handed out: {why}"));
                 shared.tell(PlanResult::to(&order, "", end));
             }
         }));
@@ -464,8 +464,10 @@ impl RemoteTasks for NatsPlanTasks {
         // This process may end at once: so this is done here.
         cluster.block_on(shared.tell_workers(&how.to_string()));
         drop(cluster.spawn(async move {
-            shared.end(&how.to_string()).await;
+            shared.empty_queue().await;
             shared.take_back().await;
+            // Who had an order in hand and no claim yet may have begun to listen after it was said.
+            shared.tell_workers(&how.to_string()).await;
         }));
     }
 

@@ -1,6 +1,10 @@
 //! Small values that end by themselves: which workers are there, and which leases they work under.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_nats::jetstream::kv;
 
@@ -8,10 +12,22 @@ use super::{
     connection::NatsConnection,
     patience::{keys, last, patiently},
 };
-use crate::domain::cluster::WorkerInfo;
+use crate::domain::{
+    cluster::{WorkerInfo, lost_workers},
+    time::Timestamp,
+};
 
 /// How long it is remembered that somebody began to work under a lease: longer than any order lies in the queue.
 const CLAIMED: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Returns when the server took something in.
+pub(super) fn moment(entry: &kv::Entry) -> Option<Timestamp> {
+    let (at, second) = (entry.created.unix_timestamp_nanos(), 1_000_000_000);
+    let seconds = i64::try_from(at.div_euclid(second)).ok()?;
+    let nanos = u32::try_from(at.rem_euclid(second)).ok()?;
+    let at = chrono::DateTime::from_timestamp(seconds, nanos)?;
+    Some(at.with_timezone(&chrono::Local).fixed_offset())
+}
 
 /// What workers say of themselves.
 #[derive(Clone)]
@@ -59,6 +75,22 @@ impl Presence {
         }
         cards.sort_by(|left, right| left.name.cmp(&right.name));
         Ok(cards)
+    }
+
+    /// Returns which of these workers are silent for too long, and since when; `others` is a further moment of the server.
+    pub(super) async fn lost(
+        &self,
+        workers: &[WorkerInfo],
+        others: Option<Timestamp>,
+    ) -> Result<BTreeMap<String, Timestamp>, String> {
+        let mut heard = BTreeMap::new();
+        for card in workers {
+            let entry = self.workers.entry(&card.name).await;
+            if let Some(entry) = entry.map_err(|error| error.to_string())? {
+                heard.extend(moment(&entry).map(|at| (card.name.clone(), at)));
+            }
+        }
+        Ok(lost_workers(&heard, others, self.cluster.lease))
     }
 
     /// Returns a name under which nobody else claims: two workers may be called the same.

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     adapters::plan::safe_open,
-    domain::{hash::hex, plan::event::Artifact},
+    domain::{hash::hex, plan::event::Artifact, state_folder::TOS_FOLDER},
     ports::plan_host::{FileReach, normalize_path},
 };
 
@@ -71,7 +71,7 @@ impl ProtectedFolders {
 
     fn for_outputs(collection: &OutputCollection<'_>) -> Self {
         let mut shut = Self::home(collection.home, collection.cwd);
-        shut.names = &[".git", ".tos", ".orch"];
+        shut.names = &[".git", TOS_FOLDER, ".orch"];
         shut.second = collection.second.map(normalize_path);
         let own = collection.second.map(|path| path.join(collection.id));
         shut.places.extend(own.as_deref().map(normalize_path));

@@ -14,6 +14,7 @@ use crate::{
             event::{PlanEvent, PlanSource, RunCreated},
             run_id,
         },
+        state_folder::TOS_FOLDER,
     },
     ports::plan_store::{CacheSweep, Error, LoadError, PlanStore, RunDir, SweptCache},
 };
@@ -31,7 +32,7 @@ impl PlanStore for LocalPlanStore {
         let home = match given {
             Some(home) => home.to_owned(),
             None if Path::new(".orch").is_dir() => PathBuf::from(".orch"),
-            None => PathBuf::from(".tos"),
+            None => PathBuf::from(TOS_FOLDER),
         };
         let refuse = |why: String| Error::Home {
             path: home.clone(),

@@ -5,6 +5,7 @@
 
 use std::{
     fs,
+    io::Read as _,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -17,14 +18,15 @@ use crate::{
         state_folder,
     },
     domain::{
-        cluster::{PlanEnd, PlanOrder, path_below},
+        cluster::{PlanOrder, RemoteExit, path_below},
         plan::event::{AttemptEnded, PlanEvent},
+        state_folder::tos_path,
     },
     ports::{
         BoxFuture,
         cluster::{Error, StopFeed},
         plan_store::{PlanStore as _, RunDir},
-        plan_work::{TaskMade, TaskMaker},
+        plan_work::{PrintedFile, TaskMade, TaskMaker},
     },
 };
 
@@ -42,7 +44,7 @@ pub struct LocalTaskMaker {
 impl LocalTaskMaker {
     /// Lays the place out, and ends what was left there. `words` go to each child, `--enforce` for example.
     pub fn new(root: &Path, words: Vec<String>) -> Self {
-        let place = root.join(".tos/plan-work");
+        let place = root.join(tos_path!("plan-work"));
         for entry in fs::read_dir(&place).into_iter().flatten().flatten() {
             end_left(&entry.path());
         }
@@ -130,15 +132,15 @@ fn made(order: &PlanOrder, folder: &Path, home: &Path) -> Result<TaskMade, Strin
     // Without an end it was never begun: somebody asked for the end first.
     let Some(ended) = ended else {
         return Ok(TaskMade {
-            end: PlanEnd {
+            end: RemoteExit {
                 code: Some(-15),
-                ..PlanEnd::default()
+                ..RemoteExit::default()
             },
             ..TaskMade::default()
         });
     };
     Ok(TaskMade {
-        end: PlanEnd::of(&ended),
+        end: RemoteExit::of(&ended),
         us: ended.us,
         printed: ["out", "err"].map(|side| printed(run.as_ref(), &order.id, side)),
         files: left(run.as_ref(), &order.id, &ended),
@@ -157,18 +159,23 @@ fn left(run: &dyn RunDir, id: &str, ended: &AttemptEnded) -> Vec<(String, PathBu
     kept.collect()
 }
 
-/// Returns a file that holds what the task printed, without the line that the log of each attempt begins with.
-fn printed(run: &dyn RunDir, id: &str, side: &str) -> PathBuf {
+/// Returns where what the task printed lies: behind the line that the log of each attempt begins with.
+fn printed(run: &dyn RunDir, id: &str, side: &str) -> PrintedFile {
+    let path = run.path().join("logs").join(format!("{id}.{side}.log"));
+    let skip = header_length(&path);
+    PrintedFile { path, skip }
+}
+
+/// Returns how long the line is that the log of an attempt begins with; 0 where there is none.
+fn header_length(log: &Path) -> u64 {
     const HEADER: &[u8] = b"\n===== attempt 1 / 1 =====\n";
-    let log = run.path().join("logs").join(format!("{id}.{side}.log"));
-    let bytes = fs::read(&log).unwrap_or_default();
-    if let Some(body) = bytes.strip_prefix(HEADER) {
-        let bare = run.path().join(format!("printed.{side}"));
-        if fs::write(&bare, body).is_ok() {
-            return bare;
-        }
+    let mut start = [0; HEADER.len()];
+    let read = fs::File::open(log).and_then(|mut file| file.read_exact(&mut start));
+    if read.is_ok() && start == *HEADER {
+        HEADER.len() as u64
+    } else {
+        0
     }
-    log
 }
 
 fn said(folder: &Path) -> String {
@@ -211,7 +218,7 @@ impl TaskMaker for LocalTaskMaker {
         Box::pin(async move {
             let made = self.run(order, folder, workdir, stop).await;
             made.unwrap_or_else(|why| TaskMade {
-                end: PlanEnd::not_begun(why),
+                end: RemoteExit::not_begun(why),
                 ..TaskMade::default()
             })
         })

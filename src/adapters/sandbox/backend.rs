@@ -1,6 +1,6 @@
 //! The sandbox as the runner sees it: chooses a proved wall once and puts every command behind it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::sync::OnceCell;
 
@@ -8,14 +8,17 @@ use super::{
     jail::{self, confine},
     options::Options,
     proxy::HttpProxy,
-    self_test, taken_away,
+    self_test,
+    spec::TOS_IN_SANDBOX,
+    taken_away,
+    view::{ViewRequest, hidden_folder},
 };
 use crate::{
     domain::{
         process::SpawnError,
         sandbox::{
-            BackendChoice, BackendTest, ConfinementLevel, NetworkAccess, SandboxBackend,
-            SandboxReport, choose,
+            BackendChoice, BackendTest, ConfinementLevel, HiddenFolder, NetworkAccess,
+            SandboxBackend, SandboxReport, choose,
         },
     },
     ports::{
@@ -49,6 +52,28 @@ impl BackendSandbox {
             trials.push(self_test::run(&self.options, *backend).await);
         }
         self.judged(trials, None)
+    }
+
+    /// Says whether the wall hides a folder, which is without links, from a command that starts there. Asked after the report:
+    /// before it, no wall is chosen.
+    pub fn blocking_hidden_folder(&self, folder: &Path) -> Option<HiddenFolder> {
+        let backend = self.report.get()?.choice.backend()?;
+        let root = self.options.root.canonicalize().ok()?;
+        if backend == SandboxBackend::None || folder.starts_with(&root) {
+            return None;
+        }
+        let wish = ViewRequest {
+            backend,
+            root: &root,
+            home: self.options.home.as_deref(),
+            covered: &self.options.covered,
+            hidden: &self.options.hidden,
+            show: &self.options.show,
+            search: vec![self.options.path.as_os_str()],
+            program: Path::new(TOS_IN_SANDBOX),
+            self_process: &self.options.program,
+        };
+        hidden_folder(&wish, folder)
     }
 
     async fn in_force(&self) -> &SandboxReport {

@@ -3,7 +3,10 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use super::spec::ResourceLimits;
-use crate::domain::sandbox::{ConfinementLevel, NetworkAccess, RepositoryAccess, SandboxBackend};
+use crate::domain::{
+    sandbox::{ConfinementLevel, NetworkAccess, RepositoryAccess, SandboxBackend},
+    state_folder::TOS_FOLDER,
+};
 
 /// What the wall needs to know once.
 #[derive(Debug, Clone)]
@@ -55,7 +58,7 @@ pub struct Options {
 impl Options {
     /// Makes options with the usual protections for a workspace.
     pub fn new(root: PathBuf, program: PathBuf) -> Self {
-        let protected = [".git", ".tos", "config", "config_v0_3.json", "logs"];
+        let protected = [".git", TOS_FOLDER, "config", "config_v0_3.json", "logs"];
         Self {
             level: ConfinementLevel::Workspace,
             open_if_unproved: false,
@@ -65,14 +68,14 @@ impl Options {
             limits: ResourceLimits::default(),
             protected: protected.map(PathBuf::from).into(),
             protected_by_mounts: Vec::new(),
-            may_come: vec![".tos".into(), "logs".into()],
+            may_come: vec![TOS_FOLDER.into(), "logs".into()],
             repository: Vec::new(),
             home: None,
             covered: Vec::new(),
             hidden: Vec::new(),
             show: Vec::new(),
             temporary: None,
-            state: root.join(".tos"),
+            state: root.join(TOS_FOLDER),
             root,
             program,
             path: "/usr/local/bin:/usr/bin:/bin".into(),

@@ -18,7 +18,7 @@ use super::{
 use crate::domain::{
     redaction::Redactor,
     sandbox::{
-        SandboxBackend,
+        HiddenFolder, SandboxBackend,
         home::{
             CREDENTIAL_NAMES, GIT_CONFIG_PATHS, SECRET_PLACES, is_secret, paths_needed_by_folder,
             paths_needed_by_program,
@@ -81,6 +81,23 @@ pub(super) struct SandboxView {
 
 /// Finds out what a command may see, or why its program cannot be shown.
 pub(super) fn view(wish: &ViewRequest<'_>) -> Result<SandboxView, String> {
+    let viewer = shown(wish)?;
+    Ok(viewer.finish(wish))
+}
+
+/// Says whether a command that starts in a folder, which is without links, finds it hidden.
+pub(super) fn hidden_folder(wish: &ViewRequest<'_>, folder: &Path) -> Option<HiddenFolder> {
+    let viewer = shown(wish).ok()?;
+    let cover = viewer.covering(folder)?.to_owned();
+    let mut seen = viewer.shown.iter().chain([&viewer.root]);
+    // Places to mount on are made on the way to what is shown; without mounts everything is where it was.
+    let can_start = cover == folder
+        || wish.backend == SandboxBackend::Landlock
+        || seen.any(|path| path.starts_with(folder));
+    Some(HiddenFolder { cover, can_start })
+}
+
+fn shown(wish: &ViewRequest<'_>) -> Result<ViewBuilder, String> {
     let mut viewer = ViewBuilder::new(wish);
     viewer.show_repository(wish.root);
     for path in wish.show {
@@ -109,7 +126,7 @@ pub(super) fn view(wish: &ViewRequest<'_>) -> Result<SandboxView, String> {
         viewer.show_program(wish.program, is_installed, MOST_INTERPRETERS);
         viewer.check(wish.program)?;
     }
-    Ok(viewer.finish(wish))
+    Ok(viewer)
 }
 
 /// Returns the places with keys and tokens that exist, without links, except those the root lies in.
@@ -654,6 +671,35 @@ mod tests {
         let telling = Machine::new(&[("home/.gitconfig", secret), ("root/x", "")]);
         let view = telling.view("root", &[], "root/x").unwrap();
         assert_eq!(telling.names(&view, FolderAccess::Show), [""; 0]);
+    }
+
+    #[test]
+    fn a_folder_that_is_covered_is_hidden_and_one_below_it_is_not_even_there() {
+        let machine = Machine::new(&[("home/plain/x", ""), ("home/work/proj/x", "")]);
+        let hidden = |folder: &str, backend| {
+            let (root, home) = (machine.path("home/work/proj"), machine.path("home"));
+            let wish = ViewRequest {
+                backend,
+                root: &root,
+                home: Some(&home),
+                covered: &[],
+                hidden: &[],
+                show: &[],
+                search: Vec::new(),
+                program: Path::new(TOS_IN_SANDBOX),
+                self_process: Path::new("/proc/self/exe"),
+            };
+            hidden_folder(&wish, &machine.path(folder))
+        };
+        let cover = machine.path("home");
+        for (folder, can_start) in [("home", true), ("home/plain", false), ("home/work", true)] {
+            let told = hidden(folder, SandboxBackend::Bubblewrap);
+            let cover = cover.clone();
+            assert_eq!(told, Some(HiddenFolder { cover, can_start }), "{folder}");
+        }
+        let told = hidden("home/plain", SandboxBackend::Landlock).unwrap();
+        assert!(told.can_start);
+        assert_eq!(hidden("home/work/proj", SandboxBackend::Bubblewrap), None);
     }
 
     #[test]

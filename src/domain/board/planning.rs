@@ -14,6 +14,8 @@ use super::{
     TaskSpec, area,
 };
 
+use crate::domain::state_folder::TOS_FOLDER;
+
 /// How many names of files a planner is shown.
 const FILES: usize = 400;
 /// How much of a requirement goes into the goal of each task, in characters.
@@ -302,7 +304,10 @@ fn paths(
         let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
         if path.starts_with('/') || path.len() > 500 || names.contains(&"..") || names.is_empty() {
             fault(format!("`{path}` is no path from the root on"));
-        } else if names.iter().any(|name| matches!(*name, ".git" | ".tos")) {
+        } else if names
+            .iter()
+            .any(|name| matches!(*name, ".git" | TOS_FOLDER))
+        {
             fault(format!("`{path}` is not for tasks"));
         } else if names
             .first()

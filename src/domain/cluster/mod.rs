@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::state_folder::TOS_FOLDER;
+
 mod demand;
 mod log_files;
 mod plan_work;
@@ -15,15 +17,19 @@ mod protocol;
 pub use demand::{ClusterControls, round_robin};
 pub use log_files::{LogBundle, is_plain_name};
 pub use plan_work::{
-    PLAN_LANE, PlanEnd, PlanFile, PlanOrder, PlanResult, PrintedText, alone, everything_before,
+    PLAN_LANE, PlanFile, PlanOrder, PlanResult, PrintedText, RemoteExit, alone, everything_before,
     path_below,
 };
-pub use protocol::{Delivery, GRACE, Holder, Refused, batch_id, delivered, refused};
+pub use protocol::{
+    ANNOUNCED, Delivery, GRACE, Holder, Refused, announce_interval, batch_id, delivered,
+    lost_workers, refused,
+};
 
 use super::{
     board::{AgentRole, Fence, RunId, RunOutcome, Spend, Task, WorkerCapabilities},
     ledger::{LedgerEntry, SessionStart},
     tasks::{Agent, TaskList},
+    time::Timestamp,
 };
 
 /// The form of orders and results. A worker with another one gets no work.
@@ -73,7 +79,7 @@ impl WorkOrder {
     /// Returns where the logs of the attempt lie, below the root; `None` where the name of the service is none for a folder.
     pub fn log_folder(&self) -> Option<String> {
         let name = format!("{}-{}", self.instance, self.run);
-        is_plain_name(&name).then(|| format!(".tos/task-logs/{name}"))
+        is_plain_name(&name).then(|| format!("{TOS_FOLDER}/task-logs/{name}"))
     }
 }
 
@@ -154,11 +160,24 @@ impl WorkerInfo {
     }
 }
 
+/// How a worker stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkerState {
+    /// It is there and takes work.
+    TakesWork,
+    /// It is there and gets no work, for this reason.
+    NoWork(String),
+    /// It was heard last at this moment, and several words are missing since.
+    Lost(Timestamp),
+}
+
 /// A cluster as an operator sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterView {
     /// The workers that were heard of lately.
     pub workers: Vec<WorkerInfo>,
+    /// Those of them that are silent for too long, and when they were heard last.
+    pub lost: BTreeMap<String, Timestamp>,
     /// How many orders lie in the queue and nobody has them.
     pub queued: u64,
     /// How many orders somebody has.
@@ -171,7 +190,16 @@ impl ClusterView {
     /// Returns the workers that take work.
     pub fn schedulable(&self) -> impl Iterator<Item = &WorkerInfo> {
         let workers = self.workers.iter();
-        workers.filter(|card| card.unschedulable_reason().is_none())
+        workers.filter(|card| self.state_of(card) == WorkerState::TakesWork)
+    }
+
+    /// Returns how one of the workers stands. One that said that it takes nothing new may have ended since: it is not lost.
+    pub fn state_of(&self, card: &WorkerInfo) -> WorkerState {
+        match (card.unschedulable_reason(), self.lost.get(&card.name)) {
+            (Some(why), _) => WorkerState::NoWork(why),
+            (None, Some(since)) => WorkerState::Lost(*since),
+            (None, None) => WorkerState::TakesWork,
+        }
     }
 
     /// Returns which kinds of workers take work, each once, in order.
@@ -183,7 +211,9 @@ impl ClusterView {
 
     /// Returns how many attempts are being made.
     pub fn running_attempts(&self) -> usize {
-        self.workers.iter().map(|card| card.busy.len()).sum()
+        let workers = self.workers.iter();
+        let there = workers.filter(|card| !self.lost.contains_key(&card.name));
+        there.map(|card| card.busy.len()).sum()
     }
 
     /// Returns how many tasks of plans the workers that take work can make at a time.

@@ -72,10 +72,10 @@ fn key(opening: &str, task: u32, attempt: u32) -> String {
     format!("{opening}-{task}-{attempt}")
 }
 
-/// How an attempt elsewhere ended.
+/// How an attempt at a task of a plan ended on another machine, as that machine tells it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PlanEnd {
+pub struct RemoteExit {
     /// The exit code; negative is a signal.
     pub code: Option<i32>,
     /// Why, where the code does not say it.
@@ -88,7 +88,7 @@ pub struct PlanEnd {
     pub can_retry: bool,
 }
 
-impl PlanEnd {
+impl RemoteExit {
     /// Says that nobody knows what became of an attempt: whoever made it is gone.
     pub fn lost(why: String) -> Self {
         Self {
@@ -143,7 +143,7 @@ pub struct PlanResult {
     /// Who made it; empty = nobody.
     pub worker: String,
     /// How it ended.
-    pub end: PlanEnd,
+    pub end: RemoteExit,
     /// How long it took, in microseconds.
     pub us: u64,
     /// What it printed: output and errors. Where that is much, the text is empty and the file holds it.
@@ -164,7 +164,7 @@ pub struct PrintedText {
 
 impl PlanResult {
     /// Returns what comes of an order, before anything is known of it.
-    pub fn to(order: &PlanOrder, worker: &str, end: PlanEnd) -> Self {
+    pub fn to(order: &PlanOrder, worker: &str, end: RemoteExit) -> Self {
         Self {
             run: order.run.clone(),
             opening: order.opening.clone(),
@@ -329,16 +329,16 @@ mod tests {
             wait_ms: None,
             artifacts: Vec::new(),
         };
-        assert!(PlanEnd::of(&ended(Some(3), None, false)).can_retry);
-        assert!(PlanEnd::of(&ended(None, None, true)).can_retry);
+        assert!(RemoteExit::of(&ended(Some(3), None, false)).can_retry);
+        assert!(RemoteExit::of(&ended(None, None, true)).can_retry);
         let refused = Some(StatusReason::PolicyDenied);
-        assert!(!PlanEnd::of(&ended(Some(126), refused, false)).can_retry);
-        assert!(!PlanEnd::of(&ended(None, None, false)).can_retry);
-        assert!(PlanEnd::of(&ended(Some(0), None, false)).is_good());
+        assert!(!RemoteExit::of(&ended(Some(126), refused, false)).can_retry);
+        assert!(!RemoteExit::of(&ended(None, None, false)).can_retry);
+        assert!(RemoteExit::of(&ended(Some(0), None, false)).is_good());
         let canceled = AttemptEnded {
             status: TaskStatus::Canceled,
             ..ended(None, Some(StatusReason::RunCanceled), false)
         };
-        assert_eq!(PlanEnd::of(&canceled).code, Some(-15));
+        assert_eq!(RemoteExit::of(&canceled).code, Some(-15));
     }
 }

@@ -1,8 +1,36 @@
 //! What machines on a cluster decide when answers are lost, messages come twice and somebody is gone. The simulation of the cluster decides
 //! with the same words as the adapter.
 
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::domain::time::Timestamp;
+
 /// How many beats a worker may miss after it was heard of, beside those that its claim lives on.
 pub const GRACE: u32 = 2;
+
+/// How often a worker says at least that it is there.
+pub const ANNOUNCED: Duration = Duration::from_secs(10);
+
+/// Returns how often a worker says that it is there, where leases last so long.
+pub fn announce_interval(lease: Duration) -> Duration {
+    ANNOUNCED.min(lease / 3)
+}
+
+/// Returns which workers are lost, and since when: those that were silent for so long that they missed more than [`GRACE`] words. All
+/// moments are those of the server: `others` are further ones, as late as any are known, for a worker may be the only one.
+pub fn lost_workers(
+    heard: &BTreeMap<String, Timestamp>,
+    others: Option<Timestamp>,
+    lease: Duration,
+) -> BTreeMap<String, Timestamp> {
+    let Some(now) = heard.values().copied().chain(others).max() else {
+        return BTreeMap::new();
+    };
+    let longest = announce_interval(lease) * (2 * GRACE + 1) / 2;
+    let is_lost = |at: &Timestamp| (now - *at).to_std().is_ok_and(|silent| silent > longest);
+    let lost = heard.iter().filter(|(_, at)| is_lost(at));
+    lost.map(|(name, at)| (name.clone(), *at)).collect()
+}
 
 /// Who works under a key, as far as is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -97,6 +125,31 @@ mod tests {
             assert_eq!(holder.seen(None), None);
         }
         assert_eq!(holder.seen(None), Some("a".to_owned()));
+    }
+
+    #[test]
+    fn a_worker_that_missed_several_words_is_lost_since_its_last_one() {
+        let at = |seconds| {
+            let moment = chrono::DateTime::from_timestamp(seconds, 0).unwrap();
+            moment.fixed_offset()
+        };
+        let heard = BTreeMap::from([("a".to_owned(), at(100)), ("b".to_owned(), at(126))]);
+        let lost = |heard: &BTreeMap<String, Timestamp>, others, lease| {
+            let lost = lost_workers(heard, others, Duration::from_secs(lease));
+            lost.into_iter().collect::<Vec<_>>()
+        };
+        let a = || vec![("a".to_owned(), at(100))];
+        assert_eq!(lost(&heard, None, 30), a());
+        // With longer leases nobody speaks less often.
+        assert_eq!(lost(&heard, None, 300), a());
+        let near = BTreeMap::from([("a".to_owned(), at(102)), ("b".to_owned(), at(126))]);
+        assert_eq!(lost(&near, None, 30), Vec::new());
+        assert_eq!(lost(&near, None, 6), vec![("a".to_owned(), at(102))]);
+        // One alone is measured by what others say.
+        let alone = BTreeMap::from([("a".to_owned(), at(100))]);
+        assert_eq!(lost(&alone, None, 30), Vec::new());
+        assert_eq!(lost(&alone, Some(at(126)), 30), a());
+        assert_eq!(lost(&alone, Some(at(90)), 30), Vec::new());
     }
 
     #[test]

@@ -140,6 +140,32 @@ fn only_workers_that_take_work_count_as_kinds_and_slots() {
 }
 
 #[test]
+fn a_lost_worker_is_shown_and_counts_for_nothing() {
+    let since = chrono::DateTime::from_timestamp(100, 0)
+        .unwrap()
+        .fixed_offset();
+    let named = |name: &str| WorkerInfo {
+        name: name.to_owned(),
+        slots: 2,
+        busy: [1].into(),
+        ..card()
+    };
+    let view = ClusterView {
+        workers: vec![named("one"), named("two")],
+        lost: [("one".to_owned(), since)].into(),
+        ..ClusterView::default()
+    };
+    assert_eq!(view.state_of(&view.workers[0]), WorkerState::Lost(since));
+    assert_eq!(view.state_of(&view.workers[1]), WorkerState::TakesWork);
+    assert_eq!((view.slots(), view.running_attempts()), (2, 1));
+    let ended = WorkerInfo {
+        draining: true,
+        ..named("one")
+    };
+    assert!(matches!(view.state_of(&ended), WorkerState::NoWork(_)));
+}
+
+#[test]
 fn a_board_tells_its_workers_what_they_have_to_know() {
     let (lane, entry) = ClusterControls::lane_of(&["gpu".to_owned(), "arm".to_owned()]);
     let (key, value) = entry.unwrap();

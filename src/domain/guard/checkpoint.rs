@@ -7,7 +7,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::policy::{DataLoss, LostReferences};
+use crate::domain::{
+    policy::{DataLoss, LostReferences},
+    state_folder::TOS_FOLDER,
+};
 
 /// Names of folders that tools fill again.
 const REBUILT: &[&str] = &[
@@ -53,9 +56,6 @@ const REBUILT: &[&str] = &[
     "logs",
     "tmp",
 ];
-
-/// The folder of tos in a project.
-pub const TOS_FOLDER: &str = ".tos";
 
 /// How git sees a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

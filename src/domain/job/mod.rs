@@ -291,7 +291,7 @@ impl JobMachine {
 
     fn complete(&mut self, max_jobs: u32) -> JobEffect {
         let recorded = self.state.complete.as_ref();
-        let reason = format!("job_loop_complete: max_jobs({max_jobs})に到達");
+        let reason = outcome::loop_complete_reason(max_jobs);
         if recorded.is_none_or(|complete| complete.max_jobs != max_jobs) {
             self.emit(EventKind::Recorded {
                 step: self.state.next_step,

@@ -61,6 +61,23 @@ impl StepOutcome {
     }
 }
 
+/// The end of the reason of a loop that is complete, as the files have it: `job_result.json` is specified by an example with these
+/// very characters.
+const REACHED_IN_FILES: &str = "に到達";
+
+/// Returns the `end_reason` of a loop whose jobs are done, as the files have it.
+pub fn loop_complete_reason(max_jobs: u32) -> String {
+    format!("job_loop_complete: max_jobs({max_jobs}){REACHED_IN_FILES}")
+}
+
+/// Returns a reason as people are told it; the files have the same, but for the words of a complete loop.
+pub fn shown_reason(reason: &str) -> String {
+    match reason.strip_suffix(REACHED_IN_FILES) {
+        Some(rest) => format!("{rest} reached"),
+        None => reason.to_owned(),
+    }
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "snake_case")]
@@ -160,6 +177,17 @@ impl RunOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_complete_loop_is_told_in_english_and_written_as_specified() {
+        let reason = loop_complete_reason(3);
+        assert_eq!(reason, "job_loop_complete: max_jobs(3)に到達");
+        assert_eq!(
+            shown_reason(&reason),
+            "job_loop_complete: max_jobs(3) reached"
+        );
+        assert_eq!(shown_reason("done"), "done");
+    }
 
     #[test]
     fn only_the_word_of_a_phase_is_known() {

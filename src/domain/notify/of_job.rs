@@ -3,7 +3,7 @@
 use super::{Notification, NotificationEvent as What};
 use crate::domain::job::{
     event::{EventKind, RunLogEvent},
-    outcome::RunOutcome,
+    outcome::{RunOutcome, shown_reason},
     state::JobLoopState,
 };
 
@@ -74,7 +74,7 @@ fn ended(outcome: &RunOutcome, event: &RunLogEvent, state: &JobLoopState) -> Not
         ),
     };
     Notification::new(what, title, &event.run)
-        .text(outcome.reason())
+        .text(&shown_reason(outcome.reason()))
         .next_command(next)
 }
 

@@ -7,6 +7,8 @@
 
 pub mod home;
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// How much a command may do.
@@ -41,6 +43,15 @@ pub enum RepositoryAccess {
     Read,
     /// Write it.
     Write,
+}
+
+/// A working directory that a wall hides: a command that starts in it sees none of its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HiddenFolder {
+    /// The folder the wall covers: the working directory, or one above it.
+    pub cover: PathBuf,
+    /// Whether a command can start in it all the same, and finds it empty but for what has to be shown.
+    pub can_start: bool,
 }
 
 /// What a confined command can reach over the network.

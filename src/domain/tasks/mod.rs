@@ -12,7 +12,10 @@ mod stable_point;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::validate::{ChangeLimits, ValidationRules, first_invalid_path};
+use crate::domain::{
+    state_folder::TOS_FOLDER,
+    validate::{ChangeLimits, ValidationRules, first_invalid_path},
+};
 
 use crate::domain::agent::MAX_ARGUMENT;
 
@@ -272,7 +275,7 @@ impl TaskList {
         }
         faults.extend(self.agent.validation_error());
         let odd = |name: &&String| {
-            let strange = |part| matches!(part, "" | "." | ".." | ".git" | ".tos");
+            let strange = |part| matches!(part, "" | "." | ".." | ".git" | TOS_FOLDER);
             name.starts_with('/') || name.split('/').any(strange)
         };
         if let Some(name) = self.share.iter().find(odd) {

@@ -10,6 +10,8 @@ use super::{
     is_test_path,
 };
 
+use crate::domain::state_folder::TOS_FOLDER;
+
 const BUILD: &str = "a build file";
 const SETTINGS: &str = "settings of the tests";
 const CHECKER: &str = "settings of a checker";
@@ -497,7 +499,7 @@ pub fn paths_needing_review(list: &[String], changes: &[FileChange]) -> Vec<Stri
 pub fn first_invalid_path(list: &[String]) -> Option<&String> {
     let odd = |path: &&String| {
         let whole = path.strip_suffix('/').unwrap_or(path);
-        let strange = |part: &str| matches!(part, "" | "." | ".." | ".git" | ".tos");
+        let strange = |part: &str| matches!(part, "" | "." | ".." | ".git" | TOS_FOLDER);
         whole.split('/').any(strange) || path.chars().any(char::is_control)
     };
     list.iter().find(odd)

@@ -11,7 +11,7 @@ use crate::{
     domain::{
         guard::{HookAgent, NO_PROJECT, installed::InstallRecord, protected::ProjectView},
         policy::{GitUse, PolicyContext},
-        sandbox::SandboxBackend,
+        sandbox::{HiddenFolder, SandboxBackend},
     },
     interfaces::cli::{args::GlobalArgs, exit::CliError},
     ports::{
@@ -59,6 +59,8 @@ pub struct ExecServices {
     pub notice: Option<String>,
     /// Why a command that is git's own write finds the repository closed all the same.
     pub closed: Option<String>,
+    /// How the wall hides the folder the command starts in, where it does.
+    pub hidden: Option<HiddenFolder>,
     /// Is called when the command has ended; returns what had to be taken away from the repository.
     pub take_back: Box<dyn Fn() -> Vec<PathBuf>>,
     /// A folder for what it prints, which goes with this value.

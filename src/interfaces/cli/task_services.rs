@@ -83,6 +83,9 @@ pub trait TaskServiceFactory {
     /// Returns what keeps a list from running here, without running anything: the repository, programs, files.
     fn task_list_faults(&self, global: &GlobalArgs, list: &TaskList) -> Vec<String>;
 
+    /// Says why no task can work in the repository of a root, and what helps; `None` = it can.
+    fn repository_fault(&self, global: &GlobalArgs) -> Option<String>;
+
     /// Prepares the ground for drills below the root.
     fn drill_sites(&self, global: &GlobalArgs) -> Result<Box<dyn DrillSites>, CliError>;
 
@@ -132,6 +135,14 @@ pub trait TaskServiceFactory {
         options: &ClusterArgs,
         name: &str,
     ) -> Result<Arc<dyn ClusterMember>, CliError>;
+
+    /// Connects to a cluster under a name, once for orders of a board and tasks of plans.
+    fn worker_cluster(
+        &self,
+        global: &GlobalArgs,
+        options: &ClusterArgs,
+        name: &str,
+    ) -> Result<(Arc<dyn ClusterMember>, Arc<dyn PlanMember>), CliError>;
 
     /// Connects to a cluster under a name, for plans.
     fn plan_cluster(

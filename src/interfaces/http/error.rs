@@ -96,7 +96,7 @@ impl From<SubmitError> for ApiError {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::Refused(refusal) => refusal.into(),
-            SubmitError::Unavailable(detail) => unavailable(detail),
+            other @ (SubmitError::Store(_) | SubmitError::Ending) => unavailable(other.to_string()),
         }
     }
 }

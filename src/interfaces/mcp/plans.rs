@@ -10,6 +10,8 @@ use super::{
     tools::{Checkpoint, PlanRun, Undo},
 };
 
+use crate::domain::state_folder::TOS_FOLDER;
+
 /// How long a child that said nothing may take to end.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 /// How often a run that a client waits for is looked at.
@@ -124,7 +126,7 @@ impl McpState {
 
     /// Runs of the root lie below it, wherever the server was started.
     pub(super) fn runs_dir(&self) -> String {
-        let home = self.settings.root.join(".tos");
+        let home = self.settings.root.join(TOS_FOLDER);
         format!("--runs-dir={}", home.display())
     }
 }

@@ -11,12 +11,13 @@ use crate::{
     domain::{
         command::{Command, CommandKind},
         policy::Decision,
+        state_folder::tos_path,
         tasks::TaskList,
     },
 };
 
 /// The list, relative to the root.
-const FILE: &str = ".tos/mcp/tasks.json";
+const FILE: &str = tos_path!("mcp/tasks.json");
 
 impl McpState {
     pub(super) async fn task_add(&self, call: TaskAdd) -> ToolOutcome {

@@ -13,10 +13,11 @@ use tokio::sync::{broadcast, mpsc as async_mpsc, oneshot, watch};
 use super::deliveries::{DeliveryError, DeliveryQueue};
 use crate::{
     domain::{
-        board::{Board, BoardResponse, Effect, Event, Input, Millis, ProcessName, Refusal},
+        board::{Board, BoardResponse, Effect, Event, Input, Millis, ProcessName},
         github::WebhookEvent,
     },
     ports::{
+        board::{SequencedEvent, SubmitError},
         board_store::{BoardBatch, BoardStore, Error as StoreError},
         clock::Clock,
     },
@@ -26,29 +27,6 @@ use crate::{
 const GROUP: usize = 512;
 /// How many events a slow reader may be behind before it has to read the store.
 const BEHIND: usize = 4096;
-
-/// Why an input was not obeyed.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum SubmitError {
-    /// The board refuses it.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// It could not be made durable; nothing was changed.
-    #[error("nothing was changed: {0}")]
-    Store(#[from] StoreError),
-    /// The service ends.
-    #[error("the service is ending")]
-    Ending,
-}
-
-/// An event that has become durable.
-#[derive(Debug, Clone)]
-pub struct SequencedEvent {
-    /// Its number.
-    pub seq: u64,
-    /// What happened.
-    pub event: Arc<Event>,
-}
 
 type Reply = Box<dyn FnOnce(Result<BoardResponse, SubmitError>) + Send>;
 type Events = Result<Vec<(u64, Event)>, StoreError>;
@@ -168,7 +146,16 @@ pub fn start(
     mut store: Box<dyn BoardStore>,
     clock: Arc<dyn Clock>,
 ) -> Result<(BoardHandle, async_mpsc::UnboundedReceiver<Effect>), StoreError> {
-    let (mut board, last) = store.load()?;
+    let loaded = store.load()?;
+    start_loaded(store, loaded, clock)
+}
+
+/// Starts the loop with a board that was read from this store, and the number of its last event.
+pub fn start_loaded(
+    store: Box<dyn BoardStore>,
+    (mut board, last): (Board, u64),
+    clock: Arc<dyn Clock>,
+) -> Result<(BoardHandle, async_mpsc::UnboundedReceiver<Effect>), StoreError> {
     drop(board.take_dirty());
     let wall = u64::try_from(clock.now().timestamp_millis()).unwrap_or_default();
     let clock = BoardClock {

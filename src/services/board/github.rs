@@ -8,7 +8,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    BoardHandle, ServicePorts, SubmitError,
+    BoardHandle, ServicePorts,
     deliveries::{DeliveryError, PendingDelivery},
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
             issue_task_key, pull_request_for,
         },
     },
-    ports::branch_merges::MergeResult,
+    ports::{board::SubmitError, branch_merges::MergeResult},
 };
 
 /// The log of what happens here.

@@ -37,7 +37,7 @@ pub use approvals::BoardApprovals;
 pub use attempt_context::AttemptServices;
 pub use brain::{ConfiguredModel, PlannerAndReviewer, PlannerKind};
 pub use deliveries::DeliveryError;
-pub use engine::{BoardHandle, SequencedEvent, SubmitError, start};
+pub use engine::{BoardHandle, start, start_loaded};
 pub use remote_worker::serve_orders;
 pub use supervisor::run;
 

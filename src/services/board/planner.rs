@@ -9,17 +9,20 @@ use std::sync::Arc;
 use tokio::{runtime::Handle, sync::watch};
 
 use super::{
-    BoardHandle, ServicePorts, SubmitError,
+    BoardHandle, ServicePorts,
     brain::{ModelQuestion, Payer, PlannerKind},
     plan_agent,
 };
-use crate::domain::{
-    board::{
-        Dependency, Input, OnDependencyCancelled, PlanConstraints, PlanId, PlanProposal, PlanReply,
-        PlanningFacts, ProcessExit, RequirementPlan, TaskId, TaskSpec, excerpt, parse_plan_reply,
-        planning_prompt,
+use crate::{
+    domain::{
+        board::{
+            Dependency, Input, OnDependencyCancelled, PlanConstraints, PlanId, PlanProposal,
+            PlanReply, PlanningFacts, ProcessExit, RequirementPlan, TaskId, TaskSpec, excerpt,
+            parse_plan_reply, planning_prompt,
+        },
+        model::ModelRole,
     },
-    model::ModelRole,
+    ports::board::SubmitError,
 };
 
 /// Plans a requirement and hands the result in.

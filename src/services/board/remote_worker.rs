@@ -17,7 +17,7 @@ use tokio::{sync::watch, task::JoinSet};
 use super::{AttemptServices, threads::spawn_thread, worker};
 use crate::{
     domain::{
-        cluster::{WorkOrder, WorkResult, WorkerInfo, round_robin},
+        cluster::{ANNOUNCED, WorkOrder, WorkResult, WorkerInfo, round_robin},
         ledger::{
             LedgerEntry,
             chain::{ChainAnchor, VerifiedLedger},
@@ -32,8 +32,6 @@ use crate::{
     services::worker_end::{Question, WorkerEnd, answer},
 };
 
-/// How often a worker says that it is there.
-const ANNOUNCED: Duration = Duration::from_secs(10);
 /// How long a worker rests after the server did not answer.
 const REST: Duration = Duration::from_secs(2);
 

@@ -14,7 +14,7 @@ use std::{
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    BoardHandle, ServicePorts, SubmitError,
+    BoardHandle, ServicePorts,
     session_seat::{Seat, Told, Turn},
     threads::spawn_thread,
     watched_worktrees::RefTolerantWorktrees,
@@ -26,10 +26,11 @@ use crate::{
             SessionRequest, SessionTaskEnd, Spend,
         },
         ledger::{SessionStart, TaskEnd, TaskOutcome},
+        state_folder::TOS_FOLDER,
         tasks::{AgentTask, QueueAction, RunProgress, StopReason, TaskVerdict},
         time::Timestamp,
     },
-    ports::BoxFuture,
+    ports::{BoxFuture, board::SubmitError},
     services::tasks::{self, ListReport, SessionObserver, SessionPorts, SessionTerms, TaskSource},
 };
 
@@ -486,7 +487,7 @@ impl TaskSource for BoardOrder {
                     micro_usd: end.micro_usd.unwrap_or_default(),
                     ..Spend::default()
                 },
-                log: format!(".tos/task-logs/{run}/{}", end.task),
+                log: format!("{TOS_FOLDER}/task-logs/{run}/{}", end.task),
             };
             if let Err(error) = self.submit(input).await {
                 // The ledger has the result; the session ends, and what is left is told then.

@@ -11,8 +11,11 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{BoardHandle, SubmitError, threads::HEARTBEAT_INTERVAL};
-use crate::domain::board::{Fence, Input, Millis, RunId, SessionId, SessionInput, SessionStop};
+use super::{BoardHandle, threads::HEARTBEAT_INTERVAL};
+use crate::{
+    domain::board::{Fence, Input, Millis, RunId, SessionId, SessionInput, SessionStop},
+    ports::board::SubmitError,
+};
 
 /// What the thread of a session is told.
 pub(super) enum Told {

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    BoardApprovals, BoardHandle, ServicePorts, SubmitError,
+    BoardApprovals, BoardHandle, ServicePorts,
     brain::Payer,
     case::JudgementRequest,
     github, judge, planner, remote, session,
@@ -23,9 +23,15 @@ use super::{
     wakes::{stop_requested, wake_loop},
     worker,
 };
-use crate::domain::board::{
-    Board, Controller, Effect, FailureKind, Fence, Input, JudgementId, PlanId, ProcessExit,
-    ProcessName, RunId, RunOutcome, Task, TaskId, Verdict,
+use crate::{
+    domain::{
+        board::{
+            Board, Controller, Effect, FailureKind, Fence, Input, JudgementId, PlanId, ProcessExit,
+            ProcessName, RunId, RunOutcome, Task, TaskId, Verdict,
+        },
+        state_folder::TOS_FOLDER,
+    },
+    ports::board::SubmitError,
 };
 
 /// Something for an agent to do.
@@ -356,7 +362,7 @@ impl SupervisorState {
         let context = Arc::clone(&self.context);
         match *work {
             Work::Run(run, _, fence) => {
-                let log = format!(".tos/task-logs/{}-{run}", context.instance);
+                let log = format!("{TOS_FOLDER}/task-logs/{}-{run}", context.instance);
                 let base = worker::base_commit(&context, &branch);
                 let base = match base {
                     Ok(base) => base,

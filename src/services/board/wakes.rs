@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{BoardHandle, SubmitError};
-use crate::domain::board::{Controller, Input};
+use super::BoardHandle;
+use crate::{
+    domain::board::{Controller, Input},
+    ports::board::SubmitError,
+};
 
 /// How long a loop rests after a step that did not work.
 const REST: Duration = Duration::from_secs(1);

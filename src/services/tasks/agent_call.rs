@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{
     Error, SessionState,
-    outcome::{AttemptOutcome, feedback},
+    outcome::{TaskAttemptOutcome, feedback},
 };
 use crate::{
     domain::{
@@ -174,7 +174,7 @@ impl SessionState<'_> {
         place: &Worktree,
         why: Option<&Feedback>,
         call: u32,
-    ) -> Result<Option<AttemptOutcome>, Error> {
+    ) -> Result<Option<TaskAttemptOutcome>, Error> {
         let own = self.list.agent_of(task);
         let agent = self
             .tools
@@ -227,7 +227,7 @@ impl SessionState<'_> {
         }
         let end = match stayed.ended {
             Err(why) => return Ok(Some(not_started(&agent, &why))),
-            Ok(_) if stayed.late => return Ok(Some(AttemptOutcome::OutOfTime)),
+            Ok(_) if stayed.late => return Ok(Some(TaskAttemptOutcome::OutOfTime)),
             Ok(end) => end,
         };
         let failed = self.understand(
@@ -286,9 +286,9 @@ impl SessionState<'_> {
         end: &CommandResult,
         quiet: SilenceCause,
         (stderr, refused): (&str, &[String]),
-    ) -> Option<AttemptOutcome> {
+    ) -> Option<TaskAttemptOutcome> {
         let quiet = match (&end.exit, quiet) {
-            (ExitStatus::Cancelled, SilenceCause::No) => return Some(AttemptOutcome::Stopped),
+            (ExitStatus::Cancelled, SilenceCause::No) => return Some(TaskAttemptOutcome::Stopped),
             (ExitStatus::TimedOut { .. }, _) => {
                 let reason = format!("the agent took longer than {} s", task.max_time_seconds);
                 return Some(self.agent_failed(reason, report, end, false));
@@ -318,12 +318,12 @@ impl SessionState<'_> {
                     let when = renewal_day(seconds, now);
                     let reason =
                         when.map_or_else(|| reason.clone(), |when| format!("{when} ({reason})"));
-                    AttemptOutcome::NoProvider(AgentEnd::LimitReached { seconds, reason })
+                    TaskAttemptOutcome::NoProvider(AgentEnd::LimitReached { seconds, reason })
                 }
-                down @ AgentEnd::ProviderDown { .. } => AttemptOutcome::NoProvider(down),
+                down @ AgentEnd::ProviderDown { .. } => TaskAttemptOutcome::NoProvider(down),
                 needs @ AgentEnd::NeedsPerson { .. } => {
                     self.print_log_files("the agent", end);
-                    AttemptOutcome::NoProvider(needs)
+                    TaskAttemptOutcome::NoProvider(needs)
                 }
                 AgentEnd::Failed { reason, again } => {
                     let how = super::failure::describe_exit(&end.exit);
@@ -339,10 +339,10 @@ impl SessionState<'_> {
         report: &AgentOutput,
         end: &CommandResult,
         again: bool,
-    ) -> AttemptOutcome {
+    ) -> TaskAttemptOutcome {
         self.print_log_files("the agent", end);
         let denials = report.denials.iter().take(SHOWN);
-        AttemptOutcome::Bad {
+        TaskAttemptOutcome::Bad {
             told: Feedback {
                 reason,
                 last: None,
@@ -385,13 +385,13 @@ impl SessionState<'_> {
     }
 
     /// Says what an agent that changed nothing said instead.
-    pub(super) fn no_change_outcome(&self) -> AttemptOutcome {
+    pub(super) fn no_change_outcome(&self) -> TaskAttemptOutcome {
         let said = self.said.clone().unwrap_or_default();
         if let Some(files) = &said.files {
             self.watcher
                 .line(&format!("  all that the agent said: {files}"));
         }
-        AttemptOutcome::Bad {
+        TaskAttemptOutcome::Bad {
             told: Feedback {
                 reason: "the agent changed nothing".to_owned(),
                 last: said.words,
@@ -431,8 +431,8 @@ fn refusal(denial: &Denial) -> String {
     format!("its own permissions refused {}: {what}", denial.tool)
 }
 
-fn cannot_log_in(agent: &Agent, reason: String) -> AttemptOutcome {
-    AttemptOutcome::NoProvider(AgentEnd::NeedsPerson {
+fn cannot_log_in(agent: &Agent, reason: String) -> TaskAttemptOutcome {
+    TaskAttemptOutcome::NoProvider(AgentEnd::NeedsPerson {
         reason,
         remedy: format!(
             "{}; then run it again",
@@ -443,18 +443,18 @@ fn cannot_log_in(agent: &Agent, reason: String) -> AttemptOutcome {
 
 /// A program that tos knows and that does not start fails every task alike; one of somebody's own may lack what this task
 /// was to make.
-fn not_started(agent: &Agent, why: &str) -> AttemptOutcome {
+fn not_started(agent: &Agent, why: &str) -> TaskAttemptOutcome {
     let reason = format!("the agent could not be started: {why}");
     if matches!(agent.kind, AgentKind::Command | AgentKind::Job) {
         let told = feedback(reason);
-        return AttemptOutcome::Bad { told, again: false };
+        return TaskAttemptOutcome::Bad { told, again: false };
     }
     let reason = if why.contains("not found") {
         format!("`{}` is not installed, or not on PATH", agent.program())
     } else {
         reason
     };
-    AttemptOutcome::NoProvider(AgentEnd::NeedsPerson {
+    TaskAttemptOutcome::NoProvider(AgentEnd::NeedsPerson {
         reason,
         remedy: format!("{}; then run it again", agent.install_remedy()),
     })

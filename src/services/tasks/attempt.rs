@@ -24,7 +24,7 @@ use crate::{
         runner::{CommandRequest, CommandStreams},
         worktrees::Worktree,
     },
-    services::tasks::outcome::{AttemptOutcome, feedback, rejected_outcome},
+    services::tasks::outcome::{TaskAttemptOutcome, feedback, rejected_outcome},
 };
 
 impl SessionState<'_> {
@@ -43,15 +43,15 @@ impl SessionState<'_> {
             call += 1;
             let mut tried = self.attempt(task, &place, told.as_ref(), call).await?;
             self.tools.runners.remove_credentials(&place.task_folder);
-            if let AttemptOutcome::Good { tree, seen } = &tried {
+            if let TaskAttemptOutcome::Good { tree, seen } = &tried {
                 break self.accept(task, &place, tree, seen, attempt)?;
             }
             // A try that met no working provider is none, so it does not take the name of one.
             let name = match &tried {
-                AttemptOutcome::NoProvider(AgentEnd::LimitReached { .. }) => {
+                TaskAttemptOutcome::NoProvider(AgentEnd::LimitReached { .. }) => {
                     format!("quota-{call}")
                 }
-                AttemptOutcome::NoProvider(_) => format!("provider-{call}"),
+                TaskAttemptOutcome::NoProvider(_) => format!("provider-{call}"),
                 _ => attempt.to_string(),
             };
             let restored = self.undo(task, &mut place, &name)?;
@@ -60,12 +60,12 @@ impl SessionState<'_> {
             {
                 match waited {
                     WaitOutcome::Renewed => continue,
-                    WaitOutcome::Stopped => tried = AttemptOutcome::Stopped,
-                    WaitOutcome::OutOfTime => tried = AttemptOutcome::OutOfTime,
+                    WaitOutcome::Stopped => tried = TaskAttemptOutcome::Stopped,
+                    WaitOutcome::OutOfTime => tried = TaskAttemptOutcome::OutOfTime,
                     WaitOutcome::InVain => {}
                 }
             }
-            if matches!(tried, AttemptOutcome::NoProvider(_)) {
+            if matches!(tried, TaskAttemptOutcome::NoProvider(_)) {
                 attempt -= 1;
             }
             let (why, again, verdict) = explained(tried);
@@ -240,7 +240,7 @@ impl SessionState<'_> {
         place: &Worktree,
         told: Option<&Feedback>,
         call: u32,
-    ) -> Result<AttemptOutcome, Error> {
+    ) -> Result<TaskAttemptOutcome, Error> {
         if let Some(tried) = self.call_agent(task, place, told, call).await? {
             return Ok(tried);
         }
@@ -254,7 +254,7 @@ impl SessionState<'_> {
         place: &Worktree,
         home: String,
         call: u32,
-    ) -> Result<AttemptOutcome, Error> {
+    ) -> Result<TaskAttemptOutcome, Error> {
         let seen = match self.tools.worktrees.changes(place) {
             Ok(seen) => seen,
             Err(error) => return Ok(rejected_outcome(error.to_string(), true)),
@@ -277,7 +277,7 @@ impl SessionState<'_> {
         &mut self,
         task: &AgentTask,
         seen: &CollectedChange,
-    ) -> Result<Option<AttemptOutcome>, Error> {
+    ) -> Result<Option<TaskAttemptOutcome>, Error> {
         let rules = self.list.validation_rules(task, self.is_walled());
         let own = |path: &String| {
             !is_test_path(path)
@@ -325,7 +325,7 @@ impl SessionState<'_> {
             json!({ "task": task.id, "findings": told.findings }),
         );
         if group != FindingGroup::Limit {
-            return Ok(Some(AttemptOutcome::Bad { told, again: true }));
+            return Ok(Some(TaskAttemptOutcome::Bad { told, again: true }));
         }
         self.end.limit_breach += 1;
         for limit in &failures {
@@ -338,7 +338,7 @@ impl SessionState<'_> {
                 limit: limit_value,
             })?;
         }
-        Ok(Some(AttemptOutcome::Limit(told)))
+        Ok(Some(TaskAttemptOutcome::Limit(told)))
     }
 
     async fn tested(
@@ -349,7 +349,7 @@ impl SessionState<'_> {
         tree: String,
         seen: CollectedChange,
         call: u32,
-    ) -> Result<AttemptOutcome, Error> {
+    ) -> Result<TaskAttemptOutcome, Error> {
         // Tests run without the agent's credentials and without a network.
         self.tools.runners.remove_credentials(&place.task_folder);
         let runner = self
@@ -367,13 +367,13 @@ impl SessionState<'_> {
             return Ok(heavy);
         }
         Ok(match stayed.ended {
-            _ if stayed.late => AttemptOutcome::OutOfTime,
+            _ if stayed.late => TaskAttemptOutcome::OutOfTime,
             Err(why) => rejected_outcome(format!("the tests could not be started: {why}"), false),
             Ok(end) => match end.exit {
                 ExitStatus::Code { code: 0 } => {
                     return self.judge_against_base(task, place, tree, seen, call).await;
                 }
-                ExitStatus::Cancelled => AttemptOutcome::Stopped,
+                ExitStatus::Cancelled => TaskAttemptOutcome::Stopped,
                 ExitStatus::Code { .. }
                 | ExitStatus::Signal { .. }
                 | ExitStatus::TimedOut { .. }
@@ -386,7 +386,7 @@ impl SessionState<'_> {
     }
 
     /// Compares what no task may touch with what it was.
-    pub(super) fn check_protected(&mut self) -> Result<Option<AttemptOutcome>, Error> {
+    pub(super) fn check_protected(&mut self) -> Result<Option<TaskAttemptOutcome>, Error> {
         let now = self.tools.worktrees.protected_digests()?;
         if now == self.promises {
             return Ok(None);
@@ -409,7 +409,7 @@ impl SessionState<'_> {
             path: path.clone(),
         })?;
         let reason = format!("the user's repository was changed: {}", one_line(&path));
-        Ok(Some(AttemptOutcome::Broken(feedback(reason))))
+        Ok(Some(TaskAttemptOutcome::Broken(feedback(reason))))
     }
 
     /// Says that a program was ended because it wrote too much.
@@ -417,7 +417,7 @@ impl SessionState<'_> {
         &mut self,
         task: &AgentTask,
         who: &str,
-    ) -> Result<Option<AttemptOutcome>, Error> {
+    ) -> Result<Option<TaskAttemptOutcome>, Error> {
         let Some(actual) = self.heavy.take() else {
             return Ok(None);
         };
@@ -429,7 +429,7 @@ impl SessionState<'_> {
             actual,
             limit,
         })?;
-        Ok(Some(AttemptOutcome::Limit(Feedback {
+        Ok(Some(TaskAttemptOutcome::Limit(Feedback {
             reason: format!("{who} wrote {actual} MB, and {limit} MB are allowed"),
             ..Feedback::default()
         })))
@@ -505,22 +505,22 @@ impl SessionState<'_> {
 }
 
 /// Puts a try that was not accepted into words, a chance and a verdict.
-fn explained(tried: AttemptOutcome) -> (Feedback, bool, TaskVerdict) {
+fn explained(tried: TaskAttemptOutcome) -> (Feedback, bool, TaskVerdict) {
     match tried {
-        AttemptOutcome::Bad { told, again } => (told, again, TaskVerdict::Failed),
-        AttemptOutcome::Limit(told) => (told, false, TaskVerdict::OverLimit),
-        AttemptOutcome::Broken(told) => (told, false, TaskVerdict::Broken),
-        AttemptOutcome::OutOfTime => (
+        TaskAttemptOutcome::Bad { told, again } => (told, again, TaskVerdict::Failed),
+        TaskAttemptOutcome::Limit(told) => (told, false, TaskVerdict::OverLimit),
+        TaskAttemptOutcome::Broken(told) => (told, false, TaskVerdict::Broken),
+        TaskAttemptOutcome::OutOfTime => (
             feedback("the session had to be over"),
             false,
             TaskVerdict::OutOfTime,
         ),
-        AttemptOutcome::NoProvider(end) => {
+        TaskAttemptOutcome::NoProvider(end) => {
             let (reason, verdict) = agent_end_verdict(&end);
             (feedback(reason), false, verdict)
         }
         // Accepted work never gets here.
-        AttemptOutcome::Stopped | AttemptOutcome::Good { .. } => {
+        TaskAttemptOutcome::Stopped | TaskAttemptOutcome::Good { .. } => {
             (feedback("stopped by a person"), false, TaskVerdict::Stopped)
         }
     }

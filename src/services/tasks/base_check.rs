@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Error, SessionState, outcome::AttemptOutcome};
+use super::{Error, SessionState, outcome::TaskAttemptOutcome};
 use crate::{
     domain::{
         process::{CommandResult, ExitStatus},
@@ -31,17 +31,17 @@ impl SessionState<'_> {
         tree: String,
         seen: CollectedChange,
         call: u32,
-    ) -> Result<AttemptOutcome, Error> {
+    ) -> Result<TaskAttemptOutcome, Error> {
         if let Some(reason) = class_mismatch(task, &seen.changes) {
             let told = Feedback {
                 reason,
                 ..Feedback::default()
             };
-            return Ok(AttemptOutcome::Bad { told, again: true });
+            return Ok(TaskAttemptOutcome::Bad { told, again: true });
         }
         let paths = self.judged_as_before(task, &seen);
         if paths.is_empty() {
-            return Ok(AttemptOutcome::Good { tree, seen });
+            return Ok(TaskAttemptOutcome::Good { tree, seen });
         }
         let shown: Vec<String> = paths
             .iter()
@@ -66,7 +66,7 @@ impl SessionState<'_> {
             .make(&self.terms.session, &name, &commit)?;
         let ended = self.passes_there(task, &other, call).await;
         self.tools.worktrees.remove(&other)?;
-        Ok(ended?.unwrap_or(AttemptOutcome::Good { tree, seen }))
+        Ok(ended?.unwrap_or(TaskAttemptOutcome::Good { tree, seen }))
     }
 
     /// Returns the files that have to judge the change as they were; none where there was nothing that judged, or where
@@ -97,7 +97,7 @@ impl SessionState<'_> {
         task: &AgentTask,
         place: &Worktree,
         call: u32,
-    ) -> Result<Option<AttemptOutcome>, Error> {
+    ) -> Result<Option<TaskAttemptOutcome>, Error> {
         let agent = self.list.agent_of(task).clone();
         let homes = self
             .tools
@@ -129,17 +129,17 @@ impl SessionState<'_> {
             return Ok(Some(heavy));
         }
         Ok(match stayed.ended {
-            _ if stayed.late => Some(AttemptOutcome::OutOfTime),
+            _ if stayed.late => Some(TaskAttemptOutcome::OutOfTime),
             Err(why) => {
                 let reason = format!("the tests could not be started: {why}");
                 let told = Feedback {
                     reason,
                     ..Feedback::default()
                 };
-                Some(AttemptOutcome::Bad { told, again: false })
+                Some(TaskAttemptOutcome::Bad { told, again: false })
             }
             Ok(end) if passes(task, &end) => None,
-            Ok(end) if end.exit == ExitStatus::Cancelled => Some(AttemptOutcome::Stopped),
+            Ok(end) if end.exit == ExitStatus::Cancelled => Some(TaskAttemptOutcome::Stopped),
             Ok(end) => Some(self.failure_outcome(
                 "the tests as they were before the change",
                 &end,

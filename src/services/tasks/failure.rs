@@ -2,7 +2,7 @@
 //!
 //! What programs print is redacted before it gets here; what it would do to a terminal is taken away here.
 
-use super::{SessionState, outcome::AttemptOutcome};
+use super::{SessionState, outcome::TaskAttemptOutcome};
 use crate::domain::{
     process::{CommandResult, ExitStatus},
     tasks::{Feedback, last_line},
@@ -47,7 +47,7 @@ impl SessionState<'_> {
         who: &str,
         end: &CommandResult,
         reply: &str,
-    ) -> AttemptOutcome {
+    ) -> TaskAttemptOutcome {
         self.print_log_files(who, end);
         let told = Feedback {
             reason: format!("{who} {}", describe_exit(&end.exit)),
@@ -57,7 +57,7 @@ impl SessionState<'_> {
                 .trim()
                 .to_owned(),
         };
-        AttemptOutcome::Bad {
+        TaskAttemptOutcome::Bad {
             told,
             again: !end.exit.hit_limit(),
         }

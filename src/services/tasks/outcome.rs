@@ -1,9 +1,9 @@
-//! How one attempt at a task came out.
+//! How one attempt at a task of a task list came out.
 
 use crate::domain::{agent::AgentEnd, tasks::Feedback, validate::CollectedChange};
 
-/// How one try came out.
-pub(super) enum AttemptOutcome {
+/// How one attempt came out.
+pub(super) enum TaskAttemptOutcome {
     Good {
         tree: String,
         seen: CollectedChange,
@@ -23,9 +23,9 @@ pub(super) enum AttemptOutcome {
     NoProvider(AgentEnd),
 }
 
-pub(super) fn rejected_outcome(reason: impl Into<String>, again: bool) -> AttemptOutcome {
+pub(super) fn rejected_outcome(reason: impl Into<String>, again: bool) -> TaskAttemptOutcome {
     let told = feedback(reason);
-    AttemptOutcome::Bad { told, again }
+    TaskAttemptOutcome::Bad { told, again }
 }
 
 pub(super) fn feedback(reason: impl Into<String>) -> Feedback {

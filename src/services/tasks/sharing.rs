@@ -2,7 +2,7 @@
 
 use super::{
     Error, SessionState,
-    outcome::{AttemptOutcome, rejected_outcome},
+    outcome::{TaskAttemptOutcome, rejected_outcome},
 };
 use crate::{
     domain::{
@@ -71,7 +71,7 @@ impl SessionState<'_> {
     }
 
     /// Says that a change holds a value of a file that was shared with the work tree.
-    pub(super) fn check_leaks(&self, seen: &CollectedChange) -> Option<AttemptOutcome> {
+    pub(super) fn check_leaks(&self, seen: &CollectedChange) -> Option<TaskAttemptOutcome> {
         let secrets = &self.shared.secrets;
         let telling: Vec<&String> = secrets.iter().filter(|one| is_telling(one)).collect();
         let holds = |side: &Option<FileVersion>, secret: &str| {

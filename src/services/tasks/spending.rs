@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Error, SessionState, outcome::AttemptOutcome};
+use super::{Error, SessionState, outcome::TaskAttemptOutcome};
 use crate::{
     domain::{
         agent::AgentEnd, ledger::LedgerEntry, night::Heartbeat, notify::NotificationEvent,
@@ -180,20 +180,24 @@ impl SessionState<'_> {
     pub(super) async fn wait_for_provider(
         &mut self,
         task: &AgentTask,
-        tried: &AttemptOutcome,
+        tried: &TaskAttemptOutcome,
         waits: &mut u32,
     ) -> Result<Option<WaitOutcome>, Error> {
-        let waited = if let AttemptOutcome::NoProvider(AgentEnd::LimitReached { seconds, reason }) =
-            tried
-        {
-            self.wait_for_quota(task, *seconds, reason).await?
-        } else if let AttemptOutcome::NoProvider(AgentEnd::ProviderDown { reason, seconds }) = tried
-        {
-            *waits += 1;
-            self.wait_out(task, *waits, *seconds, reason).await?
-        } else {
-            return Ok(None);
-        };
+        let waited =
+            if let TaskAttemptOutcome::NoProvider(AgentEnd::LimitReached { seconds, reason }) =
+                tried
+            {
+                self.wait_for_quota(task, *seconds, reason).await?
+            } else if let TaskAttemptOutcome::NoProvider(AgentEnd::ProviderDown {
+                reason,
+                seconds,
+            }) = tried
+            {
+                *waits += 1;
+                self.wait_out(task, *waits, *seconds, reason).await?
+            } else {
+                return Ok(None);
+            };
         Ok(Some(waited))
     }
 

@@ -11,10 +11,12 @@ use std::{
 use flate2::read::MultiGzDecoder;
 use git2::{ObjectType, Oid, Repository};
 
-use crate::domain::guard::{
-    checkpoint::TOS_FOLDER,
-    hook::PLUGIN_MARK,
-    protected::{AGENT_SETTINGS_FILES, ProjectView, TrackedState},
+use crate::domain::{
+    guard::{
+        hook::PLUGIN_MARK,
+        protected::{AGENT_SETTINGS_FILES, ProjectView, TrackedState},
+    },
+    state_folder::TOS_FOLDER,
 };
 
 /// What in the own folder of tos keeps an agent in its bounds: the rules, what people have agreed to, and the record of it. All

@@ -26,7 +26,10 @@ use crate::{
         },
         state_folder,
     },
-    domain::checkpoint::{display_path, snapshot_message::HeadState},
+    domain::{
+        checkpoint::{display_path, snapshot_message::HeadState},
+        state_folder::tos_path,
+    },
 };
 
 /// Says that an operation goes on although the files were taken back.
@@ -107,7 +110,7 @@ pub(in crate::adapters::git) fn blocking_move_repositories(
         if !is_file || !is_folder || !holds_repository(&place) {
             continue;
         }
-        let folder = home.top.join(".tos/set-aside");
+        let folder = home.top.join(tos_path!("set-aside"));
         state_folder::create_dir_all(&folder).at("create", &folder)?;
         let to = free_name(&folder, &delta.path);
         std::fs::rename(&place, &to).at("move", &place)?;

@@ -25,7 +25,10 @@ use crate::{
         process, state_folder, temporary,
         validate::changes,
     },
-    domain::{checkpoint::CheckpointError, ledger::chain::sha256, validate::CollectedChange},
+    domain::{
+        checkpoint::CheckpointError, ledger::chain::sha256, state_folder::TOS_FOLDER,
+        validate::CollectedChange,
+    },
     ports::worktrees::{Error, SharedFiles, SharedPaths, TakenWork, Worktree, Worktrees},
 };
 
@@ -53,7 +56,7 @@ impl GitWorktrees {
         let git = git2::Repository::discover(root).map_err(|error| {
             match crate::adapters::git::repository::open_error(root, error) {
                 CheckpointError::NoRepository { .. } => Error(format!(
-                    "{} is in no git repository; make one with `git init`",
+                    "{} is in no git repository; make one with `git init`, and a first commit",
                     root.display()
                 )),
                 other => Error(other.to_string()),
@@ -69,7 +72,7 @@ impl GitWorktrees {
             .commondir()
             .canonicalize()
             .map_err(|error| folder_error("git's directory cannot be read", &error))?;
-        let state = top.join(".tos");
+        let state = top.join(TOS_FOLDER);
         for folder in ["worktrees", "scratch"] {
             state_folder::create_dir_all(&state.join(folder))
                 .map_err(|error| folder_error("a folder cannot be made", &error))?;
@@ -510,7 +513,7 @@ impl Worktrees for GitWorktrees {
             drop(fs::remove_dir(&run));
         }
         self.prune_half_made();
-        temporary::blocking_remove_for_all_tasks(&self.top.join(".tos"));
+        temporary::blocking_remove_for_all_tasks(&self.top.join(TOS_FOLDER));
         if !folders(&self.common.join("worktrees")).is_empty() {
             self.prune()?;
         }

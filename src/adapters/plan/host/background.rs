@@ -16,7 +16,7 @@ use crate::{
         temporary,
     },
     domain::plan::{PlanTask, TaskIndex},
-    ports::plan_host::{AttemptEndReason, AttemptId, FinishedAttempt, TaskHost},
+    ports::plan_host::{AttemptExit, AttemptId, FinishedAttempt, TaskHost},
 };
 
 impl LocalTaskHost<'_> {
@@ -130,16 +130,16 @@ impl LocalTaskHost<'_> {
                 outputs::collect(&collection)
             };
             let exit = match done.exit {
-                AttemptEndReason::Code(0) if !lacking.is_empty() => {
-                    AttemptEndReason::OutputsMissing(lacking.join("; "))
+                AttemptExit::Code(0) if !lacking.is_empty() => {
+                    AttemptExit::OutputsMissing(lacking.join("; "))
                 }
                 exit => exit,
             };
             let done = FinishedAttempt { exit, ..done };
-            let is_kept = !matches!(done.exit, AttemptEndReason::OutputsMissing(_));
+            let is_kept = !matches!(done.exit, AttemptExit::OutputsMissing(_));
             if let Some(key) = key.filter(|_| is_kept) {
                 let past = ResultCache::of(&setting.home);
-                if done.exit == AttemptEndReason::Cached {
+                if done.exit == AttemptExit::Cached {
                     past.renew(&key, &setting.run_id, &artifacts);
                 } else {
                     past.insert(&key, &setting.run_id, &artifacts);
@@ -181,7 +181,7 @@ impl LocalTaskHost<'_> {
         if is_known && !self.is_ending {
             let done = FinishedAttempt {
                 task: index,
-                exit: AttemptEndReason::Cached,
+                exit: AttemptExit::Cached,
                 at: self.now(),
                 us: 0,
                 artifacts: Vec::new(),
@@ -194,7 +194,7 @@ impl LocalTaskHost<'_> {
         if self.is_ending {
             return self.done(FinishedAttempt {
                 task: index,
-                exit: AttemptEndReason::Code(-15),
+                exit: AttemptExit::Code(-15),
                 at: self.now(),
                 us: 0,
                 artifacts: Vec::new(),

@@ -15,7 +15,7 @@ use crate::{
         process,
     },
     domain::plan::task::{DEFAULT_GRACE_SECONDS, PlanTask},
-    ports::plan_host::{AttemptEndReason, FinishedAttempt, TaskHost},
+    ports::plan_host::{AttemptExit, FinishedAttempt, TaskHost},
 };
 
 impl LocalTaskHost<'_> {
@@ -158,11 +158,11 @@ impl LocalTaskHost<'_> {
         let idle = running.idle.and_then(|idle| idle.ended_after);
         let exit = match idle {
             _ if running.overflow.is_some() => {
-                AttemptEndReason::Overflowed(running.overflow.unwrap_or_default())
+                AttemptExit::Overflowed(running.overflow.unwrap_or_default())
             }
-            Some(silent) => AttemptEndReason::Idle(silent),
-            None if running.timed_out => AttemptEndReason::TimedOut,
-            None => AttemptEndReason::Code(code),
+            Some(silent) => AttemptExit::Idle(silent),
+            None if running.timed_out => AttemptExit::TimedOut,
+            None => AttemptExit::Code(code),
         };
         let done = FinishedAttempt {
             task: running.task,
@@ -176,7 +176,7 @@ impl LocalTaskHost<'_> {
 
     /// Ends an attempt, once its outputs are kept where it has any.
     pub(super) fn conclude(&mut self, done: FinishedAttempt, round: u32, task: &PlanTask) {
-        let is_good = done.exit == AttemptEndReason::Code(0);
+        let is_good = done.exit == AttemptExit::Code(0);
         let is_last = is_good || round > task.retries;
         let key = self.keys.remove(&done.task).filter(|_| is_good);
         if self.is_ending || (key.is_none() && (task.outputs.is_empty() || !is_last)) {

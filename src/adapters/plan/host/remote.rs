@@ -16,13 +16,13 @@ use super::{AttemptNews, LocalTaskHost, micros};
 use crate::{
     adapters::plan::{outputs, plan_copy, safe_open},
     domain::{
-        cluster::{PlanEnd, PlanFile, PlanOrder, PlanResult, alone, everything_before, path_below},
+        cluster::{
+            PlanFile, PlanOrder, PlanResult, RemoteExit, alone, everything_before, path_below,
+        },
         plan::{PlanTask, TaskIndex, event::Artifact, state::RunState, state::StatusReason},
     },
     ports::{
-        plan_host::{
-            AttemptEndReason, AttemptId, FileReach, FinishedAttempt, TaskHost, normalize_path,
-        },
+        plan_host::{AttemptExit, AttemptId, FileReach, FinishedAttempt, TaskHost, normalize_path},
         plan_work::RemoteTasks,
         runner::StopSignal,
     },
@@ -82,7 +82,7 @@ impl LocalTaskHost<'_> {
                 let message = format!("it cannot be done on another machine: {why}");
                 self.done(FinishedAttempt {
                     task: order.task,
-                    exit: AttemptEndReason::NotStarted(StatusReason::RunnerException, message),
+                    exit: AttemptExit::NotStarted(StatusReason::RunnerException, message),
                     at: self.now(),
                     us: 0,
                     artifacts: Vec::new(),
@@ -174,7 +174,7 @@ impl LocalTaskHost<'_> {
             let result = match brought {
                 Ok(()) => result,
                 Err(why) => PlanResult {
-                    end: PlanEnd::lost(format!("what it left did not come here: {why}")),
+                    end: RemoteExit::lost(format!("what it left did not come here: {why}")),
                     ..result
                 },
             };
@@ -198,9 +198,9 @@ impl LocalTaskHost<'_> {
         };
         self.log_printed(order, task, &result);
         let exit = if result.end.is_good() {
-            AttemptEndReason::Code(0)
+            AttemptExit::Code(0)
         } else {
-            AttemptEndReason::Elsewhere(result.end)
+            AttemptExit::Elsewhere(result.end)
         };
         let done = FinishedAttempt {
             task: order.task,
@@ -258,7 +258,7 @@ impl LocalTaskHost<'_> {
                 for (task, (_, since)) in away {
                     self.done(FinishedAttempt {
                         task,
-                        exit: AttemptEndReason::Code(-9),
+                        exit: AttemptExit::Code(-9),
                         at: self.now(),
                         us: micros(since.elapsed()),
                         artifacts: Vec::new(),

@@ -10,7 +10,7 @@ use super::{HostTimer, IdleTimer, LOOKS, LocalTaskHost, REVEAL, RunningAttempt, 
 use crate::{
     adapters::plan::{confiner::ConfinedAttempt, launch::LaunchSpec, safe_open, slots::LogPlace},
     domain::plan::{PlanTask, state::StatusReason},
-    ports::plan_host::{AttemptEndReason, AttemptId, FinishedAttempt, TaskHost},
+    ports::plan_host::{AttemptExit, AttemptId, FinishedAttempt, TaskHost},
 };
 
 impl LocalTaskHost<'_> {
@@ -35,7 +35,7 @@ impl LocalTaskHost<'_> {
             Ok(()) => {}
             Err((reason, message)) => self.done(FinishedAttempt {
                 task: order.task,
-                exit: AttemptEndReason::NotStarted(reason, message),
+                exit: AttemptExit::NotStarted(reason, message),
                 at: self.now(),
                 us: micros(started.elapsed()),
                 artifacts: Vec::new(),

@@ -24,7 +24,10 @@ use super::super::{
     jail::JailError,
     spec::{JAIL_WORD, PROXY_PORT, ResourceLimits},
 };
-use crate::domain::sandbox::{CapabilityProof, ConfinementLevel, SandboxCapability};
+use crate::domain::{
+    sandbox::{CapabilityProof, ConfinementLevel, SandboxCapability},
+    state_folder::tos_path,
+};
 
 /// What the outside has prepared.
 #[derive(Debug, Serialize, Deserialize)]
@@ -204,7 +207,7 @@ fn protected(asked: &ProbeSetup) -> CapabilityProof {
                 "move .git away",
                 fs::rename(root.join(".git"), root.join("workspace/git")).is_ok(),
             ),
-            ("write to .tos", can_create(root.join(".tos/trial"))),
+            ("write to .tos", can_create(root.join(tos_path!("trial")))),
             ("write to config", can_create(root.join("config/trial"))),
             ("write to logs", can_create(root.join("logs/trial"))),
         ],

@@ -17,7 +17,7 @@ use crate::{
         sandbox::{jail::is_counted_from_outside, spec::ResourceLimits},
         state_folder,
     },
-    domain::sandbox::SandboxBackend,
+    domain::{sandbox::SandboxBackend, state_folder::TOS_FOLDER},
 };
 
 /// Older folders of trials belong to nobody.
@@ -147,7 +147,7 @@ pub(super) fn sweep(state: &Path) {
 
 /// Makes the folders and files of a trial; tells whether there is a git repository among them.
 pub(super) fn create_fixture(top: &Path, path: &std::ffi::OsStr) -> io::Result<bool> {
-    for name in [".git/hooks", ".tos", "config", "logs", "workspace"] {
+    for name in [".git/hooks", TOS_FOLDER, "config", "logs", "workspace"] {
         fs::create_dir_all(top.join("root").join(name))?;
     }
     let decoys = DECOYS.iter().chain([&DECOY_TOOL]);

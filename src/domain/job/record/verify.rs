@@ -2,7 +2,7 @@
 
 use super::{RecordFiles, display_job_index, is_loop_complete, step_file};
 use crate::domain::job::{
-    outcome::{RunOutcome, StepOutcome},
+    outcome::{RunOutcome, StepOutcome, shown_reason},
     state::JobLoopState,
 };
 
@@ -88,7 +88,7 @@ fn notes(report: &mut VerifyReport, state: &JobLoopState, disk: &RecordFiles) {
             .complete
             .as_ref()
             .map_or("", |complete| complete.reason.as_str());
-        let reason = strip_phase_name(reason, StepOutcome::JobLoopComplete);
+        let reason = shown_reason(strip_phase_name(reason, StepOutcome::JobLoopComplete));
         report.notes.push(format!("job_loop_complete: {reason}"));
         if disk.job_result.is_some() {
             report.notes.push("job_result.json exists".to_owned());

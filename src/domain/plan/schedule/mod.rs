@@ -23,7 +23,7 @@ pub struct ScheduleRules {
     pub fail_fast: bool,
 }
 
-/// How an attempt ended, as far as the schedule cares.
+/// Success or failure of an attempt, and whether another one may go better: all that the schedule decides by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptResult {
     /// It succeeded.

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::serve_args::ServeArgs;
 use crate::{
-    domain::board::MergeOutcome,
+    domain::board::{Board, MergeOutcome},
     interfaces::{
         cli::{
             args::GlobalArgs, exit::CliError, services, services::ServiceFactory,
@@ -71,21 +71,29 @@ pub(super) fn wait_for_leadership(
     }))
 }
 
-/// Opens the board, and the way to workers elsewhere where there are any.
+/// A board that was opened on a cluster.
+pub(super) struct ClusterBoard {
+    /// What was read of it, and the number of its last event. Nobody else writes it from then on.
+    pub(super) loaded: (Board, u64),
+    /// The way to workers elsewhere.
+    pub(super) remote: Arc<dyn RunDispatcher>,
+}
+
+/// Opens the board, and where there is a cluster, reads it and opens the way to workers elsewhere.
 pub(super) fn open_board(
     joined: Option<&ClusterLeadership>,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<(BoardServices, Option<Arc<dyn RunDispatcher>>), CliError> {
+) -> Result<(BoardServices, Option<ClusterBoard>), CliError> {
     let Some(joined) = joined else {
         return Ok((services.board_services(global, None)?, None));
     };
     let mut store = joined.store()?;
-    let (known, _) = store.load().map_err(|error| CliError::NotDone(error.0))?;
+    let loaded = store.load().map_err(|error| CliError::NotDone(error.0))?;
     let board = services.board_services(global, Some(store))?;
-    let remote = joined.runs(known.recent_merge_commits(), &*board.merges, printer)?;
-    Ok((board, Some(remote)))
+    let remote = joined.runs(loaded.0.recent_merge_commits(), &*board.merges, printer)?;
+    Ok((board, Some(ClusterBoard { loaded, remote })))
 }
 
 impl ClusterLeadership {

@@ -6,6 +6,7 @@
 use std::{
     cell::RefCell,
     io::Write,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -24,12 +25,12 @@ use crate::{
     domain::{
         command::{Command, CommandKind},
         guard::{
-            GuardOutcome, HookAgent, Presence, ToolAction, ToolCall,
-            checkpoint::{CheckpointCause, GuardCheckpointRequest},
+            GuardOutcome, HookAgent, Presence, ToolAction, ToolCall, checkpoint::CheckpointCause,
             log::LogEntry,
         },
         policy::{DataLoss, Decision, GitUse, Policy, PolicyContext},
         process::SpawnError,
+        sandbox::HiddenFolder,
     },
     interfaces::{
         cli::{
@@ -116,6 +117,7 @@ fn judge_and_run(
 ) -> Result<CliExit, CliError> {
     let command = command(args)?;
     let place = services.guard_project(global.root.as_deref());
+    needs_project(args, &place)?;
     let most = args.max_output << 20;
     let settings = services
         .guard_settings(&place.root)
@@ -164,22 +166,26 @@ fn judge_and_run(
         return Ok(CliExit::Child(REFUSED));
     }
     report.told_before(exec.notice.as_deref());
-    if let Some(code) = closed(&exec, git, &report) {
-        return Ok(code);
+    if args.checkpoint && outcome.checkpoint.is_none() {
+        report.noted("tos exec: there is nothing to keep first that no commit holds");
     }
-    if let Some(why) = missing(&command, &place, services) {
-        let ended = Ended {
-            result: Err(SpawnError { message: why }),
-            has_printed_too_much: false,
-        };
-        return Ok(report.told(&ended));
-    }
-    if let Some(code) = not_executable(&command, &place, &report, services) {
+    if let Some(code) = cannot_begin(args, &command, &place, (&exec, git), &report, services) {
         return Ok(code);
     }
     let ended = run(args, command, &place, &exec, most, global.json, services)?;
     after_git(&exec, &subject, &ended, &report);
     Ok(report.told(&ended))
+}
+
+/// Refuses to keep the files of a project where there is none.
+fn needs_project(args: &ExecArgs, place: &GuardProject) -> Result<(), CliError> {
+    if !args.checkpoint || !place.is_no_project() {
+        return Ok(());
+    }
+    Err(CliError::Setup(format!(
+        "`--checkpoint` keeps the files of a project, and `{}` is none; go to the folder of a project, or leave it out",
+        place.folder.display()
+    )))
 }
 
 /// Says that the file a command begins with may not be started.
@@ -198,6 +204,68 @@ fn not_executable(
     let decision = report.outcome.decision;
     report.document(decision, "not_started", (REFUSED, Some(&why)), None);
     Some(CliExit::Child(REFUSED))
+}
+
+/// Says what keeps a command that is allowed from running here, or only from what it may expect; returns the status in the first case.
+fn cannot_begin(
+    args: &ExecArgs,
+    command: &Command,
+    place: &GuardProject,
+    (exec, git): (&ExecServices, GitUse),
+    report: &ExecReport<'_>,
+    services: &dyn ServiceFactory,
+) -> Option<CliExit> {
+    let told = hidden(exec, place, args.as_shell, report).or_else(|| closed(exec, git, report));
+    if told.is_some() {
+        return told;
+    }
+    if let Some(why) = missing(command, place, services) {
+        let ended = Ended {
+            result: Err(SpawnError { message: why }),
+            has_printed_too_much: false,
+        };
+        return Some(report.told(&ended));
+    }
+    not_executable(command, place, report, services)
+}
+
+/// Says that the wall hides the folder a command starts in; one that could not even start there is not begun.
+fn hidden(
+    exec: &ExecServices,
+    place: &GuardProject,
+    as_shell: bool,
+    report: &ExecReport<'_>,
+) -> Option<CliExit> {
+    let hidden = exec.hidden.as_ref()?;
+    let (why, is_begun) = hidden_told(hidden, &place.folder, as_shell);
+    report.noted(&format!("tos exec: {why}"));
+    if is_begun {
+        return None;
+    }
+    let decision = report.outcome.decision;
+    report.document(decision, "not_started", (NOT_RUN, Some(&why)), None);
+    Some(CliExit::Child(NOT_RUN))
+}
+
+fn hidden_told(hidden: &HiddenFolder, folder: &Path, as_shell: bool) -> (String, bool) {
+    let (cover, folder) = (hidden.cover.display(), folder.display());
+    let why = if hidden.can_start {
+        format!("the sandbox hides `{cover}`, so the command sees none of the files in `{folder}`")
+    } else {
+        format!("the sandbox hides `{cover}`, so the command cannot start in `{folder}`")
+    };
+    let remedy = off(as_shell);
+    let why = format!("{why}. Go to the folder of a project, or run it {remedy}");
+    (why, hidden.can_start)
+}
+
+/// Says how a command is run without a wall.
+const fn off(as_shell: bool) -> &'static str {
+    if as_shell {
+        "without a wall: set TOS_SANDBOX__LEVEL=off in the environment of what calls this shell"
+    } else {
+        "without a wall: `tos exec --set sandbox.level=off`"
+    }
 }
 
 /// Says where git is going to find the repository closed; what it would do by half is not begun and has a status here.
@@ -263,12 +331,7 @@ fn without_wall(error: CliError, as_shell: bool) -> CliError {
     let CliError::Setup(why) = error else {
         return error;
     };
-    let how = if as_shell {
-        "set TOS_SANDBOX__LEVEL=off in the environment of what calls this shell"
-    } else {
-        "`tos exec --set sandbox.level=off`"
-    };
-    CliError::Setup(format!("{why}. To run it here without a wall: {how}"))
+    CliError::Setup(format!("{why}. To run it here {}", off(as_shell)))
 }
 
 /// Says that the program a command begins with is not there, and what else can be done.
@@ -328,6 +391,14 @@ fn judged(
             ..services.guard_context(place, settings)
         },
         checkpoints: Some(checkpoints.as_ref()),
+        kept_anyway: if args.checkpoint {
+            vec![
+                DataLoss::Uncommitted,
+                DataLoss::Untracked { ignored: false },
+            ]
+        } else {
+            Vec::new()
+        },
         most_files: settings.max_files,
         most_bytes: settings.max_megabytes << 20,
         observe: false,
@@ -348,27 +419,7 @@ fn judged(
         session: String::new(),
         presence,
     };
-    let outcome = guard.judge(&call, &cause);
-    if !args.checkpoint || outcome.decision_for(presence) == Decision::Deny {
-        return Ok(outcome);
-    }
-    let order = GuardCheckpointRequest {
-        root: place.root.clone(),
-        losses: vec![
-            DataLoss::Uncommitted,
-            DataLoss::Untracked { ignored: false },
-        ],
-        cause,
-        most_files: guard.most_files,
-        most_bytes: guard.most_bytes,
-    };
-    let made = checkpoints.save(&order)?;
-    Ok(GuardOutcome {
-        checkpoint: made
-            .map(|made| (made.number, made.describe()))
-            .or(outcome.checkpoint.clone()),
-        ..outcome
-    })
+    Ok(guard.judge(&call, &cause))
 }
 
 fn log(
@@ -493,6 +544,21 @@ fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hidden_folder_is_said_with_what_to_do_here() {
+        let hidden = |can_start| HiddenFolder {
+            cover: "/home/ann".into(),
+            can_start,
+        };
+        let folder = Path::new("/home/ann/x");
+        let (told, is_begun) = hidden_told(&hidden(true), folder, false);
+        assert!(is_begun && told.contains("sees none of the files in `/home/ann/x`"));
+        assert!(told.contains("--set sandbox.level=off"), "{told}");
+        let (told, is_begun) = hidden_told(&hidden(false), folder, true);
+        assert!(!is_begun && told.contains("cannot start in `/home/ann/x`"));
+        assert!(told.contains("TOS_SANDBOX__LEVEL=off"), "{told}");
+    }
 
     #[test]
     fn a_wall_that_cannot_be_had_is_said_with_what_to_do_here() {

@@ -34,6 +34,14 @@ pub fn main(
         Some(target) => Some(target.clone()),
         None => last_checkpoint(services, &settings, printer)?,
     };
+    let checkpoints = services.checkpoints(&settings);
+    if target.is_none() {
+        // Where there is nothing to go back to, nothing is announced.
+        let checkpoints = std::sync::Arc::clone(&checkpoints);
+        services::block_on(services, move |_stop| {
+            Box::pin(async move { checkpoints.show(None).await })
+        })??;
+    }
     if !args.no_test && !args.verify_only && untestable(services, &settings).is_none() {
         printer.note(
             "the test after the rollback runs and spends a job; `--verify-only` checks the state without one, `--no-test` \
@@ -46,7 +54,6 @@ pub fn main(
         discard: args.discard,
         templates: services.placeholders(&settings),
     };
-    let checkpoints = services.checkpoints(&settings);
     let done = services::block_on(services, move |_stop| {
         Box::pin(async move { checkpoints.roll_back(&order).await })
     })??;

@@ -4,7 +4,7 @@ use crate::{
     config::Settings,
     domain::job::{
         event::RunSettingsRecord,
-        outcome::{RunOutcome, StepOutcome},
+        outcome::{RunOutcome, StepOutcome, shown_reason},
         record::{RecordFiles, RunSummaryFacts, VerifyReport, verify},
         rules::AfterCrash,
         state::JobLoopState,
@@ -256,7 +256,7 @@ fn untouched(
     let (state, disk, _) = run::recover_read_only(store)?;
     drop(lock);
     let reason = state.last.end_reason.clone().unwrap_or_default();
-    printer.line(&format!("end_reason {reason}"));
+    printer.line(&format!("end_reason {}", shown_reason(&reason)));
     finish(
         RunMode::Run,
         printer,

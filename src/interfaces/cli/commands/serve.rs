@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config::{service as service_config, service::ServiceConfig},
     domain::{
-        board::{BoardSettings, Effect, Input},
+        board::{Board, BoardSettings, Effect, Input},
         ledger::SessionStart,
         tasks::SandboxDemand,
     },
@@ -63,8 +63,7 @@ pub fn main(
         return serve_args::print_unit(args, global, services, printer);
     }
     let config = service_config::load(&services.root(global), |name| services.env_var(name));
-    let mut config = config.map_err(CliError::Setup)?;
-    serve_checks::check_programs(&config, global, services)?;
+    let mut config = serve_checks::check_ready(config, global, services)?;
     if args.detach {
         return serve_detached::main(args, global, services, printer);
     }
@@ -72,12 +71,14 @@ pub fn main(
     let (task_services, mut gate_services) = task::open_services(global, services, printer)?;
     let start = circumstances(&config, &task_services, &mut gate_services, services)?;
     config.settings.ask_before_start |= start.attended;
-    let (board_services, remote) = cluster::open_board(joined.as_ref(), global, services, printer)?;
+    let (board_services, on_cluster) =
+        cluster::open_board(joined.as_ref(), global, services, printer)?;
     let brain = serve_brain::brain(&config, &board_services)?;
     cleaned(&task_services, printer)?;
     let (listener, address) = inner_listener(args.port.unwrap_or(config.port))?;
     let outer = outer_listener(args)?;
-    let (handle, effects) = begun(board_services.store, &task_services.tools.clock)?;
+    let (loaded, remote) = on_cluster.map(|board| (board.loaded, board.remote)).unzip();
+    let (handle, effects) = begun(board_services.store, loaded, &task_services.tools.clock)?;
     let containers = (board_services.containers)(task_services.tools.runners.clone());
     serve_checks::prepare_containers(&config.settings, &*containers, printer)?;
     let keep_summary = keeper(
@@ -159,12 +160,18 @@ fn said(
     Ok(CliExit::Success)
 }
 
-/// Reads the board and starts its loop.
+/// Reads the board, unless that was done, and starts its loop.
 fn begun(
     store: Box<dyn BoardStore>,
+    loaded: Option<(Board, u64)>,
     clock: &Arc<dyn Clock>,
 ) -> Result<(BoardHandle, UnboundedReceiver<Effect>), CliError> {
-    board::start(store, Arc::clone(clock)).map_err(|error| CliError::NotDone(error.0))
+    let clock = Arc::clone(clock);
+    let started = match loaded {
+        Some(loaded) => board::start_loaded(store, loaded, clock),
+        None => board::start(store, clock),
+    };
+    started.map_err(|error| CliError::NotDone(error.0))
 }
 
 /// Writes down what callers have to know.

@@ -13,30 +13,78 @@ use crate::{
     ports::containers::Containers,
 };
 
-/// Says which programs of the agents and of the tests are not there.
-pub(super) fn check_programs(
+/// Returns the configuration where everything is there that can be looked at before anything begins; else the error names all that
+/// is missing at once.
+pub(super) fn check_ready(
+    config: Result<ServiceConfig, String>,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+) -> Result<ServiceConfig, CliError> {
+    let repository = services.repository_fault(global);
+    let mut faults: Vec<String> = repository.iter().cloned().collect();
+    match config {
+        Ok(config) => {
+            let programs = missing_programs(&config, global, services);
+            let mut programs = programs
+                .into_iter()
+                .filter(|fault| Some(fault) != repository.as_ref())
+                .peekable();
+            if programs.peek().is_some() {
+                let programs: Vec<String> = programs.collect();
+                faults.push(format!("config/service.toml: {}", programs.join("; ")));
+            }
+            if faults.is_empty() {
+                return Ok(config);
+            }
+        }
+        Err(why) => {
+            let is_installed = |kind| services.installed_agent(kind).program.is_ok();
+            if !AgentKind::PROGRAMS.into_iter().any(is_installed) {
+                faults.push(
+                    "no coding agent is installed that tos knows; `tos agents` says how each is"
+                        .to_owned(),
+                );
+            }
+            // It ends with an example of several lines.
+            faults.push(why);
+        }
+    }
+    Err(CliError::Setup(all_of(&faults)))
+}
+
+/// Makes one message of everything that is missing.
+fn all_of(faults: &[String]) -> String {
+    match faults {
+        [only] => only.clone(),
+        several => format!(
+            "{} things are missing here:\n- {}",
+            several.len(),
+            several.join("\n- ")
+        ),
+    }
+}
+
+/// Says which programs of the agents and of the tests are not there, each once.
+fn missing_programs(
     config: &ServiceConfig,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
-) -> Result<(), CliError> {
+) -> Vec<String> {
     let usual = std::iter::once((String::new(), &config.list.agent));
     let further = config
         .agents
         .iter()
         .map(|(name, agent)| (format!("s.{name}"), agent));
-    let mut faults = Vec::new();
+    let mut faults: Vec<String> = Vec::new();
     for (name, agent) in usual.chain(further) {
-        faults.extend(missing(agent, &name, config, global, services));
+        for fault in missing(agent, &name, config, global, services) {
+            // The command of the tests is looked at once for each agent.
+            if !faults.contains(&fault) {
+                faults.push(fault);
+            }
+        }
     }
-    if faults.is_empty() {
-        return Ok(());
-    }
-    // The command of the tests is looked at once for each agent.
-    faults.dedup();
-    Err(CliError::Setup(format!(
-        "config/service.toml: {}",
-        faults.join("; ")
-    )))
+    faults
 }
 
 fn missing(
@@ -116,6 +164,16 @@ pub(super) fn settings_warnings(settings: &BoardSettings) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_thing_is_said_as_it_is_and_several_on_lines_of_their_own() {
+        let faults = ["no repository".to_owned(), "no file".to_owned()];
+        assert_eq!(all_of(&faults[..1]), "no repository");
+        assert_eq!(
+            all_of(&faults),
+            "2 things are missing here:\n- no repository\n- no file"
+        );
+    }
 
     #[test]
     fn counts_of_nobody_are_doubted() {

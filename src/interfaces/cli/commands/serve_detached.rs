@@ -8,17 +8,20 @@ use super::{
     serve_args::{ADDRESS_FILE, ServeArgs},
     service_client::ServiceClient,
 };
-use crate::interfaces::{
-    cli::{
-        args::GlobalArgs,
-        exit::{CliError, CliExit},
-        services::ServiceFactory,
+use crate::{
+    domain::state_folder::tos_path,
+    interfaces::{
+        cli::{
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            services::ServiceFactory,
+        },
+        report::Printer,
     },
-    report::Printer,
 };
 
 /// What the service says, below the root.
-const LOG: &str = ".tos/serve.log";
+const LOG: &str = tos_path!("serve.log");
 /// How often it is looked whether the service answers.
 const LOOK: Duration = Duration::from_millis(50);
 /// How many times.

@@ -11,7 +11,7 @@ use crate::{
         text::one_line,
     },
     interfaces::report::Printer,
-    services::board::SequencedEvent,
+    ports::board::SequencedEvent,
 };
 
 /// Tells the news until the service ends.

@@ -6,12 +6,13 @@ use crate::{
     config::{Error, Settings},
     domain::{
         job::{
-            outcome::StepOutcome,
+            outcome::{StepOutcome, shown_reason},
             record,
             state::{JobLoopState, tokens_and_cost},
         },
         night::{NightSummary, run_ids, summarise_run},
         plan::state::TaskStatus,
+        state_folder::{TOS_FOLDER, tos_path},
         tasks::TaskList,
     },
     interfaces::{
@@ -165,6 +166,7 @@ fn standing(state: &JobLoopState, holder: Option<&str>) -> Standing {
     // The reason often begins with the phase itself.
     let reason = reason.strip_prefix(phase.as_str()).unwrap_or(reason);
     let reason = reason.trim_start_matches([':', ' ']);
+    let reason = shown_reason(reason);
     let words = if reason.is_empty() {
         phase.as_str().to_owned()
     } else {
@@ -181,7 +183,7 @@ fn standing(state: &JobLoopState, holder: Option<&str>) -> Standing {
 /// Tells how the newest run of a plan stands.
 fn plans(services: &dyn ServiceFactory, settings: &Settings) -> Option<Part> {
     let plan_store = services.plan_store();
-    let homes = [settings.root.join(".orch"), settings.root.join(".tos")];
+    let homes = [settings.root.join(".orch"), settings.root.join(TOS_FOLDER)];
     let (home, all) = homes
         .into_iter()
         .map(|home| {
@@ -247,7 +249,7 @@ fn night(
     };
     let run = run_ids(&records).pop()?;
     let summary = summarise_run(&records, &run)?;
-    let holder = services.lock_holder(&settings.root.join(".tos/task.lock"));
+    let holder = services.lock_holder(&settings.root.join(tos_path!("task.lock")));
     let list = services.read_state_file(global, &format!("nights/{run}/list.json"));
     let list = list.and_then(|text| crate::config::task_list::parse(&text, "list.json").ok());
     Some(night_part(&summary, holder.as_deref(), list.as_ref()))

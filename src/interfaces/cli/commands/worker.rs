@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{
     domain::{
         board::{AgentRole, check_labels},
-        cluster::{PROTOCOL_VERSION, WorkerInfo, is_plain_name},
+        cluster::{PROTOCOL_VERSION, WorkerInfo, WorkerState, is_plain_name},
         ledger::SessionStart,
         tasks::SandboxDemand,
     },
@@ -140,14 +140,13 @@ pub fn main(
     let name = card.name.clone();
     let (mut members, mut queues, mut plans) = (Vec::new(), Vec::new(), Vec::new());
     for cluster in args.cluster.split_by_board() {
-        let member = services.join_cluster(global, &cluster, &name)?;
+        let (member, plan_member) = services.worker_cluster(global, &cluster, &name)?;
         let told_here = printer.clone();
         let notices = Box::new(move |line: &str| told_here.line(line));
         queues.push(member.orders(card.clone(), notices).map_err(told)?);
         members.push(member);
         if card.plan_slots > 0 {
-            let member = services.plan_cluster(global, &cluster, &name)?;
-            plans.push(member.plan_orders(card.clone()).map_err(told)?);
+            plans.push(plan_member.plan_orders(card.clone()).map_err(told)?);
         }
     }
     let own = services.worker_services(global);
@@ -320,7 +319,7 @@ pub fn list_main(
         printer.line("no worker was heard of in the last 30 seconds");
     }
     for card in &view.workers {
-        printer.line(&card_words(card));
+        printer.line(&card_words(card, &view.state_of(card)));
     }
     printer.line(&format!(
         "{} of {} slots busy; {} orders wait, {} are under way, {} of these were given out again",
@@ -332,6 +331,7 @@ pub fn list_main(
     ));
     printer.document(&json!({
         "workers": view.workers,
+        "lost": view.lost,
         "slots": view.slots(),
         "busy": view.running_attempts(),
         "queued": view.queued,
@@ -341,11 +341,13 @@ pub fn list_main(
     Ok(CliExit::Success)
 }
 
-fn card_words(card: &WorkerInfo) -> String {
+fn card_words(card: &WorkerInfo, state: &WorkerState) -> String {
     let roles: Vec<&str> = card.roles.iter().map(|role| role.as_str()).collect();
-    let state = card
-        .unschedulable_reason()
-        .map_or_else(|| "there".to_owned(), |why| format!("gets no work: {why}"));
+    let state = match state {
+        WorkerState::TakesWork => "there".to_owned(),
+        WorkerState::NoWork(why) => format!("gets no work: {why}"),
+        WorkerState::Lost(since) => format!("lost since {}", since.format("%H:%M:%S")),
+    };
     let labels = if card.labels.is_empty() {
         String::new()
     } else {
@@ -365,4 +367,23 @@ fn card_words(card: &WorkerInfo) -> String {
         card.version,
         card.wall
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_worker_is_not_said_to_be_there() {
+        let card = WorkerInfo {
+            name: "one".to_owned(),
+            ..WorkerInfo::default()
+        };
+        let since = chrono::DateTime::from_timestamp(3723, 0).unwrap();
+        let told = card_words(&card, &WorkerState::Lost(since.fixed_offset()));
+        assert!(told.contains("lost since 01:02:03"), "{told}");
+        assert!(!told.contains("there"), "{told}");
+        let told = card_words(&card, &WorkerState::TakesWork);
+        assert!(told.contains("  there  "), "{told}");
+    }
 }

@@ -242,6 +242,7 @@ const WORDS: &[(&str, &str)] = &[
     ("Sandbox", "サンドボックス"),
     ("no work", "割り当てなし"),
     ("there", "稼働中"),
+    ("lost", "応答なし"),
     ("Do", "操作"),
     ("waits for work", "作業待ち"),
     ("Remove everything", "すべて削除"),

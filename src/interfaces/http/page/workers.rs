@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::{
-    domain::cluster::{ClusterView, WorkerInfo},
+    domain::cluster::{ClusterView, WorkerInfo, WorkerState},
     interfaces::report::page::{badge, table, text},
     ports::board::BoardError,
 };
@@ -54,19 +54,20 @@ fn rows(view: &PageContext, cluster: &ClusterView) -> Markup {
     ];
     table(
         &columns,
-        &html! { @for card in &cluster.workers { (row(view, card)) } },
+        &html! { @for card in &cluster.workers { (row(view, card, &cluster.state_of(card))) } },
     )
 }
 
-fn row(view: &PageContext, card: &WorkerInfo) -> Markup {
+fn row(view: &PageContext, card: &WorkerInfo, state: &WorkerState) -> Markup {
     let roles: Vec<&str> = card.roles.iter().map(|role| role.as_str()).collect();
     html! {
         tr {
             th scope="row" { (text(&card.name)) }
             td.wrap {
-                @match card.unschedulable_reason() {
-                    Some(why) => { (badge("SKIPPED", view.t("no work"))) " " span.faint { (text(&why)) } }
-                    None => { (badge("SUCCESS", view.t("there"))) }
+                @match state {
+                    WorkerState::NoWork(why) => { (badge("SKIPPED", view.t("no work"))) " " span.faint { (text(why)) } }
+                    WorkerState::Lost(since) => { (badge("FAILED", view.t("lost"))) " " span.faint { (since.format("%H:%M:%S")) } }
+                    WorkerState::TakesWork => { (badge("SUCCESS", view.t("there"))) }
                 }
             }
             td { (roles.join(", ")) }

@@ -6,7 +6,7 @@ use crate::{
         job::{
             event::{EventKind, RunLogEvent},
             history::exit_words,
-            outcome::{RunOutcome, StepOutcome},
+            outcome::{RunOutcome, StepOutcome, shown_reason},
             record::{RecordFiles, VerifyReport, display_job_index, step_file, strip_phase_name},
             state::{CommandDisposition, JobLoopState},
         },
@@ -175,7 +175,7 @@ pub fn print_run_end(
     } else {
         printer.line("phase_summary none");
     }
-    printer.line(&format!("end_reason {}", outcome.reason()));
+    printer.line(&format!("end_reason {}", shown_reason(outcome.reason())));
 }
 
 fn ending(printer: &Printer, state: &JobLoopState, disk: &RecordFiles, outcome: &RunOutcome) {
@@ -183,7 +183,7 @@ fn ending(printer: &Printer, state: &JobLoopState, disk: &RecordFiles, outcome: 
     match outcome.phase() {
         StepOutcome::Done | StepOutcome::Execute => {}
         StepOutcome::JobLoopComplete => {
-            printer.line(&format!("job_loop_complete {reason}"));
+            printer.line(&format!("job_loop_complete {}", shown_reason(reason)));
             printer.line(&format!("job_index {}", state.job_index));
             match &disk.job_result {
                 Some(_) => {

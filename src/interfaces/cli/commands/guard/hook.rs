@@ -63,6 +63,7 @@ pub(super) fn judge_call(
         world: services.guard_context(place, &settings),
         // Who only looks on keeps nothing either.
         checkpoints: (!observe).then_some(checkpoints.as_ref()),
+        kept_anyway: Vec::new(),
         most_files: settings.max_files,
         most_bytes: settings.max_megabytes << 20,
         observe,

@@ -64,6 +64,7 @@ pub(super) fn explain(
         policy: &rules,
         world,
         checkpoints: None,
+        kept_anyway: Vec::new(),
         most_files: settings.max_files,
         most_bytes: settings.max_megabytes << 20,
         observe: false,
