@@ -50,7 +50,7 @@ use crate::{
         services::ServiceFactory,
         task_services::{
             BoardServices, EventNotifiers, InstalledAgent, TaskServiceFactory, TaskServices,
-            WorkerServices,
+            WorkerMembership, WorkerServices,
         },
     },
     ports::{
@@ -477,7 +477,7 @@ impl TaskServiceFactory for AppContext {
         global: &GlobalArgs,
         options: &ClusterArgs,
         name: &str,
-    ) -> Result<(Arc<dyn ClusterMember>, Arc<dyn PlanMember>), CliError> {
+    ) -> Result<WorkerMembership, CliError> {
         let member = Arc::new(service::member(self, global, options, name)?);
         Ok((Arc::clone(&member) as Arc<dyn ClusterMember>, member))
     }

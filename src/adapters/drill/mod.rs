@@ -58,7 +58,7 @@ impl TempDirSites {
     pub fn new(options: Options) -> Result<Self, Error> {
         let stop = Arc::new(AtomicBool::new(false));
         let cannot = trouble("requests to stop cannot be heard");
-        for signal in signals::heard(&[]) {
+        for signal in signals::heard() {
             signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(&cannot)?;
         }
         Ok(Self { options, stop })

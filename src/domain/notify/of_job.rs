@@ -74,7 +74,7 @@ fn ended(outcome: &RunOutcome, event: &RunLogEvent, state: &JobLoopState) -> Not
         ),
     };
     Notification::new(what, title, &event.run)
-        .text(&shown_reason(outcome.reason()))
+        .text(shown_reason(outcome.reason()))
         .next_command(next)
 }
 

@@ -39,6 +39,9 @@ use crate::{
     services::{board::BoardHandle, tasks::SessionPorts},
 };
 
+/// A worker on a cluster: what takes orders of a board, and what takes tasks of plans.
+pub type WorkerMembership = (Arc<dyn ClusterMember>, Arc<dyn PlanMember>);
+
 /// Builds what gates need.
 pub trait TaskServiceFactory {
     /// Opens the ledger of the root.
@@ -142,7 +145,7 @@ pub trait TaskServiceFactory {
         global: &GlobalArgs,
         options: &ClusterArgs,
         name: &str,
-    ) -> Result<(Arc<dyn ClusterMember>, Arc<dyn PlanMember>), CliError>;
+    ) -> Result<WorkerMembership, CliError>;
 
     /// Connects to a cluster under a name, for plans.
     fn plan_cluster(
