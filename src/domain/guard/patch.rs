@@ -1,6 +1,9 @@
-//! The patches of Codex and `OpenCode`: which files they touch.
+//! Patches: which files those of Codex and `OpenCode` touch, and whether one of git or `patch` is about a file.
 
-use crate::domain::policy::FileAccess;
+use crate::domain::{
+    guard::checkpoint::covers,
+    policy::{FileAccess, PatchStrip, WorktreeChange, WorktreeChangeKind, patch_paths},
+};
 
 /// Returns the files of a patch that stands in a command; none where there is no patch.
 pub fn patched_files(command: &str) -> Vec<(FileAccess, String)> {
@@ -26,6 +29,71 @@ pub(super) fn files(patch: &str) -> Vec<(FileAccess, String)> {
         })
     });
     named.collect()
+}
+
+/// Returns whether a patch that git applies may be about a file; `text_of` says what the files say that it may come from.
+pub(super) fn is_patched(
+    change: &WorktreeChange,
+    file: &str,
+    text_of: impl Fn(&str) -> Option<String>,
+) -> bool {
+    let WorktreeChangeKind::Patch {
+        text,
+        fed,
+        strip,
+        directory,
+        excludes,
+    } = &change.kind
+    else {
+        return false;
+    };
+    if excludes.iter().any(|glob| covers(glob, file)) {
+        return false;
+    }
+    let held: Vec<Option<String>> = change.paths.iter().map(|path| text_of(path)).collect();
+    let patch = NamedPatch {
+        text: text.as_deref(),
+        held: &held,
+        is_fed: *fed,
+        strip: *strip,
+    };
+    // Names start at the root, or in a folder that is no part of the repository there.
+    ["", &change.folder].into_iter().any(|folder| {
+        let below = [folder, directory]
+            .into_iter()
+            .filter(|part| !part.is_empty());
+        let below: Vec<&str> = below.collect();
+        is_in_patch(&patch, &below.join("/"), file)
+    })
+}
+
+/// A patch, or the files it may come from.
+pub(super) struct NamedPatch<'a> {
+    /// Its text, where that is known.
+    pub(super) text: Option<&'a str>,
+    /// What the files say it may come from.
+    pub(super) held: &'a [Option<String>],
+    /// Whether it comes in at the standard input.
+    pub(super) is_fed: bool,
+    /// How much of its names is taken off.
+    pub(super) strip: PatchStrip,
+}
+
+/// Returns whether a patch whose names start in a folder may be about a file: the headers of its text are looked at, else those
+/// of the files it may come from. What comes in from somewhere else may be about any.
+pub(super) fn is_in_patch(patch: &NamedPatch<'_>, folder: &str, file: &str) -> bool {
+    let is_named = |text: &str| match patch_paths(text, patch.strip) {
+        Some(paths) if folder.is_empty() => paths.iter().any(|path| covers(path, file)),
+        Some(paths) => paths
+            .iter()
+            .any(|path| covers(&format!("{folder}/{path}"), file)),
+        None => true,
+    };
+    if let Some(text) = patch.text {
+        return is_named(text);
+    }
+    let is_known = patch.held.iter().any(Option::is_some);
+    patch.held.iter().flatten().any(|text| is_named(text)) || patch.is_fed && !is_known
 }
 
 #[cfg(test)]

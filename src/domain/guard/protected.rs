@@ -7,10 +7,13 @@
 use std::path::Path;
 
 use crate::domain::{
-    guard::checkpoint::covers,
+    guard::{
+        checkpoint::covers,
+        patch::{NamedPatch, is_in_patch, is_patched},
+    },
     policy::{
         BulkWrite, BulkWriteKind, DataLoss, PatchStrip, WorktreeChange, WorktreeChangeKind,
-        patch_paths, strip_of,
+        strip_of,
     },
 };
 
@@ -383,31 +386,8 @@ fn is_in_reach(change: &WorktreeChange, file: &str, view: &dyn ProjectView) -> b
             is_taken && is_meant(change, file)
         }
         WorktreeChangeKind::Move => is_meant(change, file),
-        WorktreeChangeKind::Patch {
-            text,
-            fed,
-            strip,
-            directory,
-            excludes,
-        } => {
-            let is_left_out = excludes.iter().any(|glob| covers(glob, file));
-            let paths = change.paths.iter();
-            let held: Vec<Option<String>> =
-                paths.map(|path| view.text_of(Path::new(path))).collect();
-            // Names start at the root, or in a folder that is no part of the repository there.
-            let folders = [String::new(), change.folder.clone()];
-            let patch = Patch {
-                text: text.as_deref(),
-                held: &held,
-                is_fed: *fed,
-                strip: *strip,
-            };
-            let is_named = |folder: &String| {
-                let below = [folder.as_str(), directory.as_str()];
-                let below: Vec<&str> = below.into_iter().filter(|part| !part.is_empty()).collect();
-                is_in_patch(&patch, &below.join("/"), file)
-            };
-            !is_left_out && folders.iter().any(is_named)
+        WorktreeChangeKind::Patch { .. } => {
+            is_patched(change, file, |path| view.text_of(Path::new(path)))
         }
         WorktreeChangeKind::Stage { .. } | WorktreeChangeKind::Unstage => false,
         WorktreeChangeKind::Repeat { words } => {
@@ -431,35 +411,6 @@ fn is_in_reach(change: &WorktreeChange, file: &str, view: &dyn ProjectView) -> b
             view,
         ),
     }
-}
-
-/// A patch, or the files it may come from.
-struct Patch<'a> {
-    /// Its text, where that is known.
-    text: Option<&'a str>,
-    /// What the files say it may come from.
-    held: &'a [Option<String>],
-    /// Whether it comes in at the standard input.
-    is_fed: bool,
-    /// How much of its names is taken off.
-    strip: PatchStrip,
-}
-
-/// Returns whether a patch whose names start in a folder may be about a file: the headers of its text are looked at, else those
-/// of the files it may come from. What comes in from somewhere else may be about any.
-fn is_in_patch(patch: &Patch<'_>, folder: &str, file: &str) -> bool {
-    let is_named = |text: &str| match patch_paths(text, patch.strip) {
-        Some(paths) if folder.is_empty() => paths.iter().any(|path| covers(path, file)),
-        Some(paths) => paths
-            .iter()
-            .any(|path| covers(&format!("{folder}/{path}"), file)),
-        None => true,
-    };
-    if let Some(text) = patch.text {
-        return is_named(text);
-    }
-    let is_known = patch.held.iter().any(Option::is_some);
-    patch.held.iter().flatten().any(|text| is_named(text)) || patch.is_fed && !is_known
 }
 
 fn replaces(
@@ -575,7 +526,7 @@ fn brings(fill: &BulkWrite, file: &str, view: &dyn ProjectView) -> bool {
                 .map(|file| view.text_of(&place(file)))
                 .collect();
             let strip = strip_of(fill.words.iter().map(String::as_str));
-            let patch = Patch {
+            let patch = NamedPatch {
                 text: fill.text.as_deref(),
                 held: &held,
                 is_fed: true,
@@ -762,12 +713,6 @@ mod tests {
             "cp ../x/guard.toml .tos",
             "git apply evil.patch",
             "git apply --directory=.tos inner.patch",
-            "git apply moved.patch",
-            "git apply quoted.patch",
-            "git am mail.patch",
-            "cd .tos && git apply inner.patch",
-            "patch -d .tos -i inner.patch",
-            "patch -p1 < quoted.patch",
             "git apply < evil.patch",
             "cat evil.patch | git apply",
             "git diff a b | git apply",
@@ -792,6 +737,28 @@ mod tests {
             "patch -p1 -i evil.patch",
         ] {
             assert!(found(&view, code).is_some(), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_patch_is_about_what_its_headers_name() {
+        let view = Project::default();
+        for code in [
+            "git apply moved.patch",
+            "git apply quoted.patch",
+            "git am mail.patch",
+            "cd .tos && git apply inner.patch",
+            "patch -d .tos -i inner.patch",
+            "patch -p1 < quoted.patch",
+        ] {
+            assert!(found(&view, code).is_some(), "{code}");
+        }
+        for code in [
+            "git apply talk.patch",
+            "cat talk.patch | git apply",
+            "patch -p1 < talk.patch",
+        ] {
+            assert_eq!(found(&view, code), None, "{code}");
         }
     }
 
@@ -856,9 +823,6 @@ mod tests {
             "git apply good.patch",
             "git apply evil.patch --exclude='.tos/*'",
             "cat good.patch | git apply",
-            "git apply talk.patch",
-            "cat talk.patch | git apply",
-            "patch -p1 < talk.patch",
             "patch -p1 < good.patch",
             "patch -p1 <<'E'\n--- a/x\n+++ b/x\nE",
             "python3 -m zipfile -e good.tar .",

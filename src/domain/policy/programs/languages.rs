@@ -45,7 +45,9 @@ impl ShellInterpreter<'_, '_> {
         if !found && !modules.is_empty() {
             scan_code(self, language, &modules);
         }
-        if matches!(language, Language::Perl | Language::Ruby) && args.iter().any(edits_in_place) {
+        if matches!(language, Language::Perl | Language::Ruby)
+            && args.iter().any(|arg| edits_in_place(arg))
+        {
             for file in &options.rest {
                 self.edits(file);
             }
@@ -345,7 +347,7 @@ impl ShellInterpreter<'_, '_> {
 }
 
 /// Returns whether an option of Perl or Ruby changes the files themselves: `-i`, `-pi`, `-0777pi.bak`.
-fn edits_in_place(arg: &String) -> bool {
+fn edits_in_place(arg: &str) -> bool {
     let cluster = arg.strip_prefix('-').unwrap_or("");
     // Behind these letters stands a value.
     let own = cluster.split([

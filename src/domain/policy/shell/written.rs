@@ -297,8 +297,8 @@ impl ShellInterpreter<'_, '_> {
         self.remembered(word).unwrap_or_else(|| {
             let is_outside = |place: &ResolvedPath| matches!(place, ResolvedPath::Outside(_));
             // The number of a process that somebody else started.
-            let is_process =
-                word.ends_with(".pid") && self.resolve_all(word).iter().all(is_outside);
+            let is_process = word.rsplit('.').next() == Some("pid")
+                && self.resolve_all(word).iter().all(is_outside);
             if is_process {
                 format!("2{NAME}\n")
             } else {
