@@ -15,7 +15,7 @@ use super::{
         AgentId, AgentRole, ApprovalId, Fence, JudgementId, MergeId, PlanId, ProcessName, RunId,
         SessionId, TaskId,
     },
-    judge::{MergeOutcome, PullRequestUpdate, Verdict},
+    judge::{MergeOutcome, PullRequestOutcome, Verdict},
     plan_edit::PlanTaskEdit,
     plans::PlanProposal,
     process::ProcessExit,
@@ -194,7 +194,7 @@ pub enum Input {
         /// Which entry.
         merge: MergeId,
         /// What became of it.
-        fate: PullRequestUpdate,
+        fate: PullRequestOutcome,
     },
     /// The checkout of a branch may be clean now: try what waits for it.
     RetryMerges {

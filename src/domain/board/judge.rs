@@ -211,7 +211,7 @@ pub struct PullRequestRef {
 /// What became of a pull request that was opened for an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum PullRequestUpdate {
+pub enum PullRequestOutcome {
     /// It was merged.
     Merged {
         /// As this commit.

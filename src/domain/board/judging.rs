@@ -3,7 +3,7 @@
 use super::{
     BlockReason, Board, BoardResponse, DispatchBlocker, Draft, Effect, Fence, JudgeEvent,
     Judgement, JudgementId, Lesson, MergeId, MergeOutcome, MergeQueueEntry, MergeStatus,
-    PullRequestUpdate, Refusal, RefusalCode, RequeueCause, Resolver, Task, TaskEvent, Verdict,
+    PullRequestOutcome, Refusal, RefusalCode, RequeueCause, Resolver, Task, TaskEvent, Verdict,
     work::{check_fence, stale},
 };
 
@@ -227,7 +227,7 @@ impl Board {
         &self,
         draft: &mut Draft,
         id: MergeId,
-        fate: &PullRequestUpdate,
+        fate: &PullRequestOutcome,
     ) -> Result<(), Refusal> {
         let merge = self
             .merge(id)
@@ -239,12 +239,12 @@ impl Board {
         };
         let task = self.require_task(merge.task)?;
         let outcome = match fate {
-            PullRequestUpdate::Merged { .. } => MergeOutcome::Merged,
-            PullRequestUpdate::Closed { detail } => MergeOutcome::Rejected {
+            PullRequestOutcome::Merged { .. } => MergeOutcome::Merged,
+            PullRequestOutcome::Closed { detail } => MergeOutcome::Rejected {
                 detail: detail.clone(),
             },
-            PullRequestUpdate::Waiting { detail } if merge.detail == *detail => return Ok(()),
-            PullRequestUpdate::Waiting { detail } => MergeOutcome::Proposed {
+            PullRequestOutcome::Waiting { detail } if merge.detail == *detail => return Ok(()),
+            PullRequestOutcome::Waiting { detail } => MergeOutcome::Proposed {
                 pull_request,
                 detail: detail.clone(),
             },
@@ -255,11 +255,11 @@ impl Board {
             again_at: None,
         });
         match fate {
-            PullRequestUpdate::Merged { commit } => draft.event(TaskEvent::Done {
+            PullRequestOutcome::Merged { commit } => draft.event(TaskEvent::Done {
                 task: merge.task,
                 commit: commit.clone(),
             }),
-            PullRequestUpdate::Closed { detail } => draft.event(TaskEvent::Blocked {
+            PullRequestOutcome::Closed { detail } => draft.event(TaskEvent::Blocked {
                 task: merge.task,
                 reason: BlockReason::NeedsRework,
                 detail: detail.clone(),
@@ -273,7 +273,7 @@ impl Board {
                     reasons: vec![detail.clone()],
                 }),
             }),
-            PullRequestUpdate::Waiting { .. } => {}
+            PullRequestOutcome::Waiting { .. } => {}
         }
         Ok(())
     }

@@ -79,7 +79,7 @@ pub use input::{
 };
 pub use instructions::attempt_prompt;
 pub use judge::{
-    Judgement, MergeOutcome, MergeQueueEntry, MergeStatus, PullRequestRef, PullRequestUpdate,
+    Judgement, MergeOutcome, MergeQueueEntry, MergeStatus, PullRequestOutcome, PullRequestRef,
     Verdict,
 };
 pub use plan_edit::{PlanTaskEdit, apply_edits};

@@ -133,7 +133,7 @@ impl Board {
     }
 
     /// Returns the question whether a task of a session may start.
-    pub fn session_question(&self, session: SessionId) -> Option<ApprovalId> {
+    pub fn session_approval(&self, session: SessionId) -> Option<ApprovalId> {
         let session = self.session(session)?;
         let mut tasks = session.tasks.iter().flatten();
         tasks.find_map(|task| self.task(*task)?.approval)

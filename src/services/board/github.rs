@@ -15,7 +15,7 @@ use crate::{
     domain::{
         board::{
             BoardSettings, GithubRepository, Input, KeptCommit, MergeId, MergeOutcome,
-            MergeQueueEntry, Millis, PullRequestRef, PullRequestUpdate, RefusalCode, RepoMode,
+            MergeQueueEntry, Millis, PullRequestOutcome, PullRequestRef, RefusalCode, RepoMode,
             Task,
         },
         github::{
@@ -339,7 +339,7 @@ async fn settle(
     };
     let fate = match known.fate() {
         PullRequestFate::Open => return Ok(()),
-        PullRequestFate::Closed => PullRequestUpdate::Closed {
+        PullRequestFate::Closed => PullRequestOutcome::Closed {
             detail: format!("pull request #{} was closed without a merge", known.number),
         },
         PullRequestFate::Merged(commit) => {
@@ -356,7 +356,7 @@ async fn settle(
                     return Ok(());
                 }
             }
-            PullRequestUpdate::Merged { commit }
+            PullRequestOutcome::Merged { commit }
         }
     };
     let line = format!("pull request #{}: {fate:?}", known.number);
@@ -371,7 +371,7 @@ async fn settle(
 }
 
 async fn waits(handle: &BoardHandle, merge: MergeId, detail: String) {
-    let fate = PullRequestUpdate::Waiting { detail };
+    let fate = PullRequestOutcome::Waiting { detail };
     // One that is settled meanwhile is refused, which is fine.
     drop(handle.submit(Input::SettleProposal { merge, fate }).await);
 }

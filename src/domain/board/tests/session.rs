@@ -198,7 +198,7 @@ fn a_session_that_asks_waits_for_a_person_and_a_no_ends_it() {
     bench.begin(asking);
     assert_eq!(bench.turn(), None);
     for allow in [true, false] {
-        let approval = bench.board.session_question(ONE).unwrap();
+        let approval = bench.board.session_approval(ONE).unwrap();
         bench.tell(Input::Answer {
             approval,
             allow,

@@ -107,7 +107,7 @@ impl SessionView {
             waits_until: wait.and_then(|wait| wait.until).map(time),
             second_try: session.again.clone(),
             failures_in_a_row: session.failures_in_a_row,
-            approval: board.session_question(session.id).map(|id| id.0),
+            approval: board.session_approval(session.id).map(|id| id.0),
             tasks: (0..session.spec.items.len())
                 .filter_map(|place| task_view(board, session, place))
                 .collect(),
