@@ -513,18 +513,11 @@ impl SettingsReader<'_> {
                 _ => SandboxLevel::Auto,
             },
             allow_degraded: self.flag("sandbox.allow_degraded"),
-            backends: self.backends(),
+            backends: SandboxBackend::wanted(&self.text("sandbox.backend")),
             network: self.network(),
             show: self.show(),
             limits,
         }
-    }
-
-    fn backends(&self) -> Vec<SandboxBackend> {
-        let word = self.text("sandbox.backend");
-        let all = SandboxBackend::CONFINING;
-        let wanted = all.into_iter().find(|backend| backend.as_str() == word);
-        wanted.map_or_else(|| all.into(), |backend| vec![backend])
     }
 
     fn show(&mut self) -> Vec<PathBuf> {

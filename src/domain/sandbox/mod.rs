@@ -96,6 +96,14 @@ impl SandboxBackend {
     /// Every backend that builds a wall, best first.
     pub const CONFINING: [Self; 3] = [Self::Namespaces, Self::Bubblewrap, Self::Landlock];
 
+    /// Returns the backends that `sandbox.backend` lets build a wall, best first: the one that it names, else every one.
+    pub fn wanted(word: &str) -> Vec<Self> {
+        let named = Self::CONFINING
+            .into_iter()
+            .find(|backend| backend.as_str() == word);
+        named.map_or_else(|| Self::CONFINING.into(), |backend| vec![backend])
+    }
+
     /// Returns the word for this backend in files and messages.
     pub const fn as_str(self) -> &'static str {
         match self {
