@@ -253,7 +253,10 @@ fn a_patch_that_comes_through_a_pipe_is_looked_at() {
     let patch = "--- a/.tos/guard.toml\n+++ b/.tos/guard.toml\n@@ -1 +1 @@\n-max_files = 100\n+observe = true\n";
     bench.write("evil.patch", patch);
     bench.write("good.patch", &patch.replace(".tos/guard.toml", "a.txt"));
-    bench.write("inner.patch", &patch.replace(".tos/guard.toml", "guard.toml"));
+    bench.write(
+        "inner.patch",
+        &patch.replace(".tos/guard.toml", "guard.toml"),
+    );
     for command in [
         "patch -p1 < evil.patch",
         "cat evil.patch | patch -p1",

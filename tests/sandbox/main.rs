@@ -831,7 +831,7 @@ fn the_doctor_shows_what_every_wall_was_proved_to_hold() {
         .iter()
         .map(|trial| trial["backend"].as_str().unwrap())
         .collect();
-    assert_eq!(walls, ["bubblewrap", "namespaces", "landlock"]);
+    assert_eq!(walls, ["namespaces", "bubblewrap", "landlock"]);
     assert_eq!(report["sandbox"]["choice"]["wall"], "proved");
 }
 
