@@ -137,7 +137,6 @@ fn guarded_tasks(place: &Path, rounds: usize) {
 }
 
 /// Plans of tasks that do nothing, without and behind a wall.
-#[expect(clippy::too_many_lines, reason = "one pair after the other")]
 fn plans(place: &Path, rounds: usize) {
     const TASKS: usize = 2_000;
     const WALLED: usize = 200;
