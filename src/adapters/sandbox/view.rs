@@ -675,9 +675,9 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_covered_is_hidden_and_one_below_it_is_not_even_there() {
-        let machine = Machine::new(&[("home/plain/x", ""), ("home/work/proj/x", "")]);
+        let machine = Machine::new(&[("home/plain/x", ""), ("home/code/proj/x", "")]);
         let hidden = |folder: &str, backend| {
-            let (root, home) = (machine.path("home/work/proj"), machine.path("home"));
+            let (root, home) = (machine.path("home/code/proj"), machine.path("home"));
             let wish = ViewRequest {
                 backend,
                 root: &root,
@@ -692,14 +692,14 @@ mod tests {
             hidden_folder(&wish, &machine.path(folder))
         };
         let cover = machine.path("home");
-        for (folder, can_start) in [("home", true), ("home/plain", false), ("home/work", true)] {
+        for (folder, can_start) in [("home", true), ("home/plain", false), ("home/code", true)] {
             let told = hidden(folder, SandboxBackend::Bubblewrap);
             let cover = cover.clone();
             assert_eq!(told, Some(HiddenFolder { cover, can_start }), "{folder}");
         }
         let told = hidden("home/plain", SandboxBackend::Landlock).unwrap();
         assert!(told.can_start);
-        assert_eq!(hidden("home/work/proj", SandboxBackend::Bubblewrap), None);
+        assert_eq!(hidden("home/code/proj", SandboxBackend::Bubblewrap), None);
     }
 
     #[test]
