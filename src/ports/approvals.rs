@@ -13,7 +13,8 @@ pub struct ApprovalAnswer {
 
 /// Asks whether a command may run. Where nobody can answer, the answer is no.
 pub trait Approvals: Send + Sync {
-    /// Asks, and waits for the answer.
+    /// Asks, and returns the wait for the answer. Where the question lies in files, it lies there when this returns, so
+    /// whoever is told of it can answer at once.
     fn ask<'a>(
         &'a self,
         id: &'a str,

@@ -1,20 +1,35 @@
 //! Waits that park a job, ceilings that pause it, and commands whose end nobody knows.
 
-use std::{fs, sync::Arc};
+use std::{
+    fs,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
 
 use serde_json::json;
 use tos::{
-    domain::job::{
-        event::{EventKind, RunLogEvent},
-        outcome::RunOutcome,
-        rules::{AfterCrash, JobBudget},
+    domain::{
+        command::Command,
+        job::{
+            event::{EventKind, RunLogEvent},
+            outcome::RunOutcome,
+            rules::{AfterCrash, JobBudget},
+            state::JobLoopState,
+        },
     },
-    ports::{model::Model, store::Store},
-    services::job::{recovery, run},
+    ports::{
+        BoxFuture,
+        approvals::{ApprovalAnswer, Approvals},
+        model::Model,
+        store::Store,
+    },
+    services::job::{event_bus::EventReporter, recovery, run},
 };
 
 use crate::{
-    fakes::FakeModel,
+    fakes::{FakeModel, FakePerson},
     mortal::{Death, Mortal},
     server::Answer,
     stage::{Stage, folder, layout},
@@ -49,6 +64,51 @@ fn a_long_wait_parks_the_job_and_a_run_before_its_time_asks_nobody() {
     }
     stage.clock.move_by(1);
     assert_eq!(stage.again().outcome.reason(), "done (job 1/3 completed)");
+}
+
+/// A person who answers yes, and counts the questions.
+#[derive(Default)]
+struct Asked(AtomicUsize);
+
+impl Approvals for Asked {
+    fn ask<'a>(
+        &'a self,
+        id: &'a str,
+        command: &'a Command,
+        reason: &'a str,
+    ) -> BoxFuture<'a, ApprovalAnswer> {
+        self.0.fetch_add(1, SeqCst);
+        FakePerson(true).ask(id, command, reason)
+    }
+}
+
+/// Keeps how many questions were asked whenever it is told of one.
+struct Told(Arc<Asked>, Arc<Mutex<Vec<usize>>>);
+
+impl EventReporter for Told {
+    fn event(&mut self, event: &RunLogEvent, _state: &JobLoopState) {
+        if matches!(event.event, EventKind::ApprovalAsked { .. }) {
+            self.1.lock().unwrap().push(self.0.0.load(SeqCst));
+        }
+    }
+}
+
+#[test]
+fn whoever_is_told_of_a_question_finds_it_asked() {
+    let folder = folder();
+    let mut stage = Stage::new(folder.path(), FakeModel::new(story::answer));
+    let rule = json!({"name": "asked", "decision": "ask", "program": ["echo"]});
+    stage.rules.policy.rules = vec![serde_json::from_value(rule).unwrap()];
+    stage.attended = true;
+    let (asked, told) = (Arc::<Asked>::default(), Arc::<Mutex<Vec<usize>>>::default());
+    stage.approvals = Arc::clone(&asked) as Arc<dyn Approvals>;
+    let (heard, kept) = (Arc::clone(&asked), Arc::clone(&told));
+    stage.reporters = Box::new(move || vec![Box::new(Told(Arc::clone(&heard), Arc::clone(&kept)))]);
+    drop(stage.again());
+    let told = told.lock().unwrap();
+    assert!(!told.is_empty());
+    let numbers: Vec<usize> = (1..=told.len()).collect();
+    assert_eq!(*told, numbers);
 }
 
 #[test]

@@ -29,6 +29,7 @@ use tos::{
         redaction::Redactor,
     },
     ports::{
+        approvals::Approvals,
         clock::Clock,
         model::Model,
         runner::CommandRunner,
@@ -37,7 +38,7 @@ use tos::{
     services::{
         JobPorts,
         job::{
-            event_bus::records_changed_by,
+            event_bus::{EventReporter, records_changed_by},
             recovery, run,
             run::{RunReport, RunRequest},
             run_loop::CommandSettings,
@@ -154,6 +155,10 @@ pub(crate) struct Stage {
     pub(crate) model: Arc<dyn Model>,
     pub(crate) clean: bool,
     pub(crate) wait: bool,
+    pub(crate) attended: bool,
+    pub(crate) approvals: Arc<dyn Approvals>,
+    /// Makes those who hear of events.
+    pub(crate) reporters: Box<dyn Fn() -> Vec<Box<dyn EventReporter>>>,
 }
 
 impl Stage {
@@ -167,6 +172,9 @@ impl Stage {
             model,
             clean: false,
             wait: false,
+            attended: false,
+            approvals: Arc::new(FakePerson(true)),
+            reporters: Box::new(Vec::new),
         }
     }
 
@@ -228,9 +236,9 @@ impl Stage {
             probe: Arc::new(FakeProbe(self.root.clone())),
             store,
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
-            approvals: Arc::new(FakePerson(true)),
+            approvals: Arc::clone(&self.approvals),
         };
-        run::run(self.order(), &ports, Vec::new(), stop, &|_| {}).await
+        run::run(self.order(), &ports, (self.reporters)(), stop, &|_| {}).await
     }
 
     fn order(&self) -> RunRequest {
@@ -246,7 +254,10 @@ impl Stage {
             setup: JobSetup {
                 policy: Policy::new(&rules.policy).expect("the rules make a policy"),
                 rules,
-                world: PolicyContext::unattended(self.root.clone()),
+                world: PolicyContext {
+                    attended: self.attended,
+                    ..PolicyContext::unattended(self.root.clone())
+                },
                 redactor: Redactor::default(),
                 run: format!("run-{}", self.clock.now().timestamp()),
             },

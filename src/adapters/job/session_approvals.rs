@@ -81,18 +81,18 @@ impl Approvals for SessionApprovals {
         reason: &'a str,
     ) -> BoxFuture<'a, ApprovalAnswer> {
         let text = shown(command);
+        let is_allowed = self
+            .allowed
+            .lock()
+            .is_ok_and(|allowed| allowed.contains(&text));
+        if is_allowed {
+            return Box::pin(std::future::ready(ApprovalAnswer {
+                yes: true,
+                by: "the person at the terminal, earlier in this run".to_owned(),
+            }));
+        }
+        let in_folder = self.files.ask(id, command, reason);
         Box::pin(async move {
-            if self
-                .allowed
-                .lock()
-                .is_ok_and(|allowed| allowed.contains(&text))
-            {
-                return ApprovalAnswer {
-                    yes: true,
-                    by: "the person at the terminal, earlier in this run".to_owned(),
-                };
-            }
-            let in_folder = self.files.ask(id, command, reason);
             let Some(memory) = &self.memory else {
                 tell(&unattended_note(id, &text, reason));
                 return in_folder.await;

@@ -14,7 +14,8 @@ use crate::{
         model::{ModelRequest, ModelRole},
     },
     ports::{
-        approvals::Approvals,
+        BoxFuture,
+        approvals::{ApprovalAnswer, Approvals},
         clock::Clock,
         model::Model,
         probe::ConditionProbe,
@@ -70,24 +71,20 @@ pub(in crate::services) struct EffectPerformer {
 }
 
 impl EffectPerformer {
-    /// Performs one effect and says what came of it; `None` for [`JobEffect::Finish`].
+    /// Performs one effect and says what came of it; `None` for [`JobEffect::Finish`] and for
+    /// [`JobEffect::RequestApproval`], whose answer [`Self::approve`] waits for.
     pub(in crate::services) async fn perform(&mut self, effect: JobEffect) -> Option<JobInput> {
         Some(match effect {
             JobEffect::SetAside { job, files } => self.set_aside(job, &files),
             JobEffect::Ask(query) => self.ask(&query).await,
             JobEffect::Wait(duration) => self.wait(duration).await,
-            JobEffect::RequestApproval {
-                id,
-                command,
-                reason,
-            } => self.approve(&id, &command, &reason).await,
             JobEffect::Run {
                 step,
                 index,
                 command,
             } => self.run(step, index, command).await,
             JobEffect::Observe(checks) => self.observe(&checks).await,
-            JobEffect::Finish(_) => return None,
+            JobEffect::RequestApproval { .. } | JobEffect::Finish(_) => return None,
         })
     }
 
@@ -122,11 +119,12 @@ impl EffectPerformer {
         }
     }
 
-    async fn approve(&mut self, id: &str, command: &Command, reason: &str) -> JobInput {
+    /// Waits for the answer to a question.
+    pub(super) async fn approve(&mut self, answer: BoxFuture<'_, ApprovalAnswer>) -> JobInput {
         tokio::select! {
             biased;
             () = stopped(&mut self.stop, 1) => cancelled("while waiting for an answer"),
-            answer = self.ports.approvals.ask(id, command, reason) => JobInput::Approved {
+            answer = answer => JobInput::Approved {
                 yes: answer.yes,
                 by: answer.by,
             },

@@ -43,6 +43,13 @@ impl EventBus {
 
     /// Makes events durable, brings the records up to date and tells the reporters.
     pub fn publish(&mut self, events: &[RunLogEvent], state: &JobLoopState) -> Result<(), Error> {
+        self.record(events, state)?;
+        self.report(events, state);
+        Ok(())
+    }
+
+    /// Makes events durable and brings the records up to date.
+    pub(super) fn record(&self, events: &[RunLogEvent], state: &JobLoopState) -> Result<(), Error> {
         let sync = events.iter().any(|event| event.event.needs_sync());
         self.store.append(events, sync)?;
         for event in events {
@@ -56,12 +63,16 @@ impl EventBus {
         if ended {
             self.store.save_snapshot(state)?;
         }
+        Ok(())
+    }
+
+    /// Tells the reporters of recorded events.
+    pub(super) fn report(&mut self, events: &[RunLogEvent], state: &JobLoopState) {
         for event in events {
             for reporter in &mut self.reporters {
                 reporter.event(event, state);
             }
         }
-        Ok(())
     }
 }
 

@@ -47,13 +47,26 @@ pub async fn run(
     let mut input = JobInput::Started(Box::new(facts));
     loop {
         let JobReaction { events, effect } = job.handle(input, &input_time(clock.as_ref()));
-        bus.publish(&events, job.state())?;
+        bus.record(&events, job.state())?;
+        if let JobEffect::RequestApproval {
+            id,
+            command,
+            reason,
+        } = &effect
+        {
+            // Asked before anybody is told of it, so that whoever is told can answer at once.
+            let answer = ports.approvals.ask(id, command, reason);
+            bus.report(&events, job.state());
+            input = performer.approve(answer).await;
+            continue;
+        }
+        bus.report(&events, job.state());
         if let JobEffect::Finish(outcome) = effect {
             return Ok(outcome);
         }
-        match performer.perform(effect).await {
-            Some(next) => input = next,
-            None => input = JobInput::Broken("the machine stopped without an end".to_owned()),
-        }
+        input = performer
+            .perform(effect)
+            .await
+            .unwrap_or_else(|| JobInput::Broken("the machine stopped without an end".to_owned()));
     }
 }

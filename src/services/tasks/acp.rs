@@ -82,9 +82,10 @@ impl AcpApprover {
     ) -> (u64, Result<(), String>) {
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let id = format!("{}-{number}", self.name);
-        (self.told)(&id, &question);
         let reason = &question.reason;
+        // Whoever is told of it can answer at once.
         let asked = self.approvals.ask(&id, &question.command, reason);
+        (self.told)(&id, &question);
         let decided = tokio::select! {
             answer = asked => if answer.yes {
                 Ok(())
