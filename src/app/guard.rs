@@ -32,7 +32,7 @@ use crate::{
         args::GlobalArgs,
         commands::guard as commands,
         exit::CliError,
-        guard_services::{ExecServices, GuardProject, GuardServiceFactory, TriedHook},
+        guard_services::{ExecServices, GuardServiceFactory, GuardedProject, TriedHook},
         services::ServiceFactory,
     },
     ports::guard::{GuardCheckpoints, GuardLog},
@@ -188,11 +188,11 @@ impl AppContext {
 }
 
 impl GuardServiceFactory for AppContext {
-    fn guard_project(&self, folder: Option<&Path>) -> GuardProject {
+    fn guard_project(&self, folder: Option<&Path>) -> GuardedProject {
         let folder = folder.map_or_else(files::current_folder, Path::to_owned);
         let named = self.env_var("CLAUDE_PROJECT_DIR").map(PathBuf::from);
         let found = place::project_of(&folder, self.home().as_deref(), named.as_deref());
-        GuardProject {
+        GuardedProject {
             root: found.root,
             folder: found.folder,
         }
@@ -205,7 +205,7 @@ impl GuardServiceFactory for AppContext {
         GuardSettings::load(person.as_deref(), root, &committed)
     }
 
-    fn guard_context(&self, place: &GuardProject, settings: &GuardSettings) -> PolicyContext {
+    fn guard_context(&self, place: &GuardedProject, settings: &GuardSettings) -> PolicyContext {
         let usual = PolicyContext::unattended(place.root.clone());
         PolicyContext {
             folder: Some(place.folder.clone()),
@@ -232,7 +232,7 @@ impl GuardServiceFactory for AppContext {
             .collect()
     }
 
-    fn project_view(&self, place: &GuardProject) -> Box<dyn ProjectView> {
+    fn project_view(&self, place: &GuardedProject) -> Box<dyn ProjectView> {
         Box::new(git::guard::DiskProjectView::new(place.root.clone()))
     }
 
@@ -346,7 +346,7 @@ impl GuardServiceFactory for AppContext {
     fn exec(
         &self,
         global: &GlobalArgs,
-        place: &GuardProject,
+        place: &GuardedProject,
         most_output: u64,
         use_of_git: GitUse,
     ) -> Result<ExecServices, CliError> {

@@ -12,7 +12,7 @@ use crate::{
         exit::CliError,
         services::{PlanConfinement, ServiceFactory},
     },
-    ports::plan_host::{FileReach, TaskConfinement, normalize_path},
+    ports::plan_host::{FileAccessRules, TaskConfinement, normalize_path},
     services::plan::PlanConfinementFacts,
 };
 
@@ -53,7 +53,7 @@ pub(super) fn plan_confinement(
             temporary: Some(temporary),
             redactor,
             environment,
-            reach: FileReach {
+            reach: FileAccessRules {
                 root: workdir.to_owned(),
                 hidden,
                 closed,

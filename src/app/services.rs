@@ -15,7 +15,7 @@ use crate::{
         files, git,
         job::{
             approvals,
-            probe::FsProbe,
+            probe::DiskConditionProbe,
             store::{DiskStore, StoreLayout, StoreLock},
         },
         process, signals, temporary,
@@ -185,7 +185,7 @@ impl ServiceFactory for AppContext {
         let (approvals, attended) =
             self.approvals(settings, who, confinement::is_proved(&confinement));
         let deadline = settings.rules.command_timeout;
-        let probe = FsProbe::new(settings.root.clone(), deadline, Arc::clone(&runner));
+        let probe = DiskConditionProbe::new(settings.root.clone(), deadline, Arc::clone(&runner));
         Ok(JobServices {
             facts: RunSettingsRecord {
                 confinement: confinement.choice.describe(confinement.level),

@@ -32,7 +32,7 @@ pub struct TaskConfinement {
     /// All that tasks see of the environment of tos.
     pub environment: Vec<(OsString, OsString)>,
     /// What tos itself may touch on behalf of a task.
-    pub reach: FileReach,
+    pub reach: FileAccessRules,
 }
 
 impl std::fmt::Debug for TaskConfinement {
@@ -46,7 +46,7 @@ impl std::fmt::Debug for TaskConfinement {
 /// Which files tos itself reads and writes for a task: it stands outside the wall and must not be used to get around it.
 /// Paths are absolute and clean.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FileReach {
+pub struct FileAccessRules {
     /// The working directory of the run; nothing outside is touched.
     pub root: PathBuf,
     /// Keys and tokens below it, not even to be read.
@@ -55,7 +55,7 @@ pub struct FileReach {
     pub closed: Vec<PathBuf>,
 }
 
-impl FileReach {
+impl FileAccessRules {
     /// Returns whether `path` may be read.
     pub fn may_read(&self, path: &Path) -> bool {
         path.starts_with(&self.root) && !self.hidden.iter().any(|place| path.starts_with(place))

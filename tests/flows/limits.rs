@@ -14,7 +14,7 @@ use tos::{
         command::Command,
         job::{
             event::{EventKind, RunLogEvent},
-            outcome::RunOutcome,
+            outcome::JobRunOutcome,
             rules::{AfterCrash, JobBudget},
             state::JobLoopState,
         },
@@ -56,7 +56,7 @@ fn a_long_wait_parks_the_job_and_a_run_before_its_time_asks_nobody() {
         stage.clock.move_by(seconds);
         let passage = stage.again();
         assert!(
-            matches!(passage.outcome, RunOutcome::Parked { .. }),
+            matches!(passage.outcome, JobRunOutcome::Parked { .. }),
             "{:?}",
             passage.outcome
         );
@@ -123,7 +123,10 @@ fn with_wait_the_same_run_goes_on_when_the_time_has_come() {
 fn a_clock_that_was_set_back_does_not_park_a_job_for_longer() {
     let folder = folder();
     let stage = Stage::new(folder.path(), busy_at_first());
-    assert!(matches!(stage.again().outcome, RunOutcome::Parked { .. }));
+    assert!(matches!(
+        stage.again().outcome,
+        JobRunOutcome::Parked { .. }
+    ));
     stage.clock.move_by(-90_000);
     assert_eq!(stage.again().outcome.reason(), "done (job 1/3 completed)");
 }
@@ -140,7 +143,7 @@ fn a_reached_budget_pauses_and_a_raised_one_goes_on_where_it_stood() {
     for _ in 0..2 {
         let passage = stage.again();
         assert!(
-            matches!(passage.outcome, RunOutcome::OverBudget { .. }),
+            matches!(passage.outcome, JobRunOutcome::OverBudget { .. }),
             "{:?}",
             passage.outcome
         );
@@ -172,7 +175,7 @@ fn an_unknown_command_stops_the_run_until_somebody_decides_and_is_never_guessed_
     let (_folder, mut stage) = with_an_unknown_command(AfterCrash::Stop);
     for _ in 0..2 {
         let passage = stage.again();
-        let RunOutcome::UnknownCommand { reason } = &passage.outcome else {
+        let JobRunOutcome::UnknownCommand { reason } = &passage.outcome else {
             panic!("{:?}", passage.outcome);
         };
         assert!(reason.contains("command 1 of step 2"), "{reason}");

@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tos::{
-    domain::job::outcome::RunOutcome,
+    domain::job::outcome::JobRunOutcome,
     ports::{model::Model, store::Store},
     services::job::run::RunReport,
 };
@@ -298,7 +298,10 @@ fn w14_w17_w58_a_record_that_is_torn_empty_foreign_or_gone_is_written_again() {
                 None => fs::remove_file(scene.path(file)).unwrap(),
             }
             let passage = scene.stage.again();
-            assert!(matches!(passage.outcome, RunOutcome::LoopComplete { .. }));
+            assert!(matches!(
+                passage.outcome,
+                JobRunOutcome::LoopComplete { .. }
+            ));
             said(
                 &passage,
                 &[name, word, "it was written again from the run log"],

@@ -507,7 +507,7 @@ impl World {
                 if let Some(plan) = plan {
                     self.plan(plan, generation);
                 }
-                if !name.is_resident() {
+                if !name.is_restarted() {
                     let exit = ProcessExit {
                         ok: true,
                         detail: "done".to_owned(),

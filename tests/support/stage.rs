@@ -16,7 +16,7 @@ use tos::{
         job::{
             JobSetup,
             event::{EventKind, RunLogEvent, RunSettingsRecord},
-            outcome::RunOutcome,
+            outcome::JobRunOutcome,
             record::RunSummaryFacts,
             rules::{
                 AfterCrash, DoneCheck, DoneCondition, JobBudget, JobRules, JobSeriesConfig,
@@ -212,7 +212,7 @@ impl Stage {
         let mut ends = Vec::new();
         while ends.len() < 12 {
             let passage = self.run(store)?;
-            if matches!(passage.outcome, RunOutcome::LoopComplete { .. }) {
+            if matches!(passage.outcome, JobRunOutcome::LoopComplete { .. }) {
                 return Ok(passage);
             }
             ends.push(passage.outcome);

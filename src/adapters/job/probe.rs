@@ -21,21 +21,21 @@ const LARGEST: u64 = 64 << 20;
 
 /// Looks at the disk below one root, and runs the programs of checks with the job's own runner, so that
 /// what a job wrote is as confined when it is checked as when it ran.
-pub struct FsProbe {
+pub struct DiskConditionProbe {
     root: PathBuf,
     deadline: Duration,
     runner: Arc<dyn CommandRunner>,
 }
 
-impl std::fmt::Debug for FsProbe {
+impl std::fmt::Debug for DiskConditionProbe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FsProbe")
+        f.debug_struct("DiskConditionProbe")
             .field("root", &self.root)
             .finish_non_exhaustive()
     }
 }
 
-impl FsProbe {
+impl DiskConditionProbe {
     /// Makes a probe; programs of checks get `deadline`.
     pub fn new(root: PathBuf, deadline: Duration, runner: Arc<dyn CommandRunner>) -> Self {
         Self {
@@ -105,7 +105,7 @@ impl FsProbe {
     }
 }
 
-impl ConditionProbe for FsProbe {
+impl ConditionProbe for DiskConditionProbe {
     fn observe<'a>(&'a self, checks: &'a [DoneCheck]) -> BoxFuture<'a, Vec<Observation>> {
         Box::pin(async move {
             let mut sights = Vec::with_capacity(checks.len());

@@ -25,7 +25,7 @@ use crate::{
         },
     },
     ports::{
-        plan_host::{FileReach, normalize_path},
+        plan_host::{FileAccessRules, normalize_path},
         plan_store::{CacheSweep, SweptCache},
     },
 };
@@ -146,7 +146,7 @@ impl ResultCache {
         key: &str,
         id: &str,
         cwd: &Path,
-        reach: Option<&FileReach>,
+        reach: Option<&FileAccessRules>,
     ) -> bool {
         let Some(kept) = self.kept(key) else {
             return false;
@@ -162,7 +162,7 @@ impl ResultCache {
         artifact: &Artifact,
         id: &str,
         cwd: &Path,
-        reach: Option<&FileReach>,
+        reach: Option<&FileAccessRules>,
     ) -> bool {
         let path = outputs::path_of(artifact);
         let stored = self.runs.join(run).join(&path);
@@ -196,7 +196,7 @@ pub(crate) fn cache_key(
     cwd: &Path,
     policy: PolicyMode,
     home: &Path,
-    reach: Option<&FileReach>,
+    reach: Option<&FileAccessRules>,
 ) -> Option<String> {
     let mut hash = Sha256::new();
     let mut part = |kind: &str, text: &[u8]| {

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     adapters::plan::safe_open,
     domain::{hash::hex, plan::event::Artifact, state_folder::TOS_FOLDER},
-    ports::plan_host::{FileReach, normalize_path},
+    ports::plan_host::{FileAccessRules, normalize_path},
 };
 
 /// What to collect, and where to.
@@ -38,7 +38,7 @@ pub(crate) struct OutputCollection<'a> {
     /// Where a second copy goes.
     pub(crate) second: Option<&'a Path>,
     /// What may be touched; `None` = whatever the user may.
-    pub(crate) reach: Option<&'a FileReach>,
+    pub(crate) reach: Option<&'a FileAccessRules>,
 }
 
 /// Where nobody's files lie.
@@ -188,7 +188,7 @@ pub(crate) fn path_of(artifact: &Artifact) -> PathBuf {
 pub(crate) fn matching(
     patterns: &[String],
     shut: &ProtectedFolders,
-    reach: Option<&FileReach>,
+    reach: Option<&FileAccessRules>,
 ) -> Vec<PathBuf> {
     let mut found = BTreeSet::new();
     let cwd = &shut.cwd;

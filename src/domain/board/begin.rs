@@ -25,7 +25,7 @@ impl Board {
             });
         }
         for run in self.live_runs() {
-            if adopt.contains(&run.lease.fence) && run.agent.is_resident() {
+            if adopt.contains(&run.lease.fence) && run.agent.is_restarted() {
                 // Its agent here is given it again once it is up.
                 let until = draft.now + self.settings().lease_ms;
                 draft.event(RunEvent::Renewed { run: run.id, until });

@@ -414,7 +414,7 @@ impl Board {
         for name in live {
             self.change_process(name, |process| {
                 // What ended together with the service comes back with it; what somebody stopped does not.
-                let ended_with_it = process.name.is_resident() && !process.stop_requested;
+                let ended_with_it = process.name.is_restarted() && !process.stop_requested;
                 if process.status.is_live() || ended_with_it {
                     process.status = ProcessStatus::Idle;
                 }

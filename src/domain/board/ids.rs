@@ -169,7 +169,7 @@ impl ProcessName {
     }
 
     /// Returns whether it is started again when it ends by itself.
-    pub const fn is_resident(self) -> bool {
+    pub const fn is_restarted(self) -> bool {
         matches!(
             self,
             Self::Dispatcher | Self::CycleManager | Self::Agent(..)

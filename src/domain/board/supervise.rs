@@ -340,7 +340,7 @@ impl Board {
     /// Returns when a process that ends now is started again.
     fn restart_at(&self, process: &Process, now: Millis) -> Option<Millis> {
         let settings = self.settings();
-        if !settings.auto_restart || process.stop_requested || !process.name.is_resident() {
+        if !settings.auto_restart || process.stop_requested || !process.name.is_restarted() {
             return None;
         }
         let fresh = process
@@ -491,7 +491,7 @@ impl Board {
             let extra = self
                 .processes
                 .values()
-                .filter(|process| process.generation > 0 && process.name.is_resident());
+                .filter(|process| process.generation > 0 && process.name.is_restarted());
             expected.extend(extra.map(|process| process.name));
         } else if waiting > 0 {
             let judges = (1..=self.settings().judges)

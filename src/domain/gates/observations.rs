@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::domain::{
     job::{
         event::{EventKind, RunLogEvent},
-        outcome::RunOutcome,
+        outcome::JobRunOutcome,
     },
     time::Timestamp,
 };
@@ -131,22 +131,22 @@ fn loop_complete(events: &[RunLogEvent]) -> bool {
         matches!(
             &event.event,
             EventKind::RunEnded {
-                outcome: RunOutcome::LoopComplete { .. }
+                outcome: JobRunOutcome::LoopComplete { .. }
             }
         )
     })
 }
 
-fn ended<'a>(events: &'a [RunLogEvent], run: &str) -> Option<&'a RunOutcome> {
+fn ended<'a>(events: &'a [RunLogEvent], run: &str) -> Option<&'a JobRunOutcome> {
     events.iter().find_map(|event| match &event.event {
         EventKind::RunEnded { outcome } if event.run == run => Some(outcome),
         _ => None,
     })
 }
 
-const fn is_success(outcome: &RunOutcome) -> bool {
+const fn is_success(outcome: &JobRunOutcome) -> bool {
     matches!(
         outcome,
-        RunOutcome::Done { .. } | RunOutcome::LoopComplete { .. }
+        JobRunOutcome::Done { .. } | JobRunOutcome::LoopComplete { .. }
     )
 }

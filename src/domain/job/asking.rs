@@ -7,7 +7,7 @@ use crate::domain::{
     job::{
         event::EventKind,
         history,
-        outcome::{RunOutcome, StepOutcome},
+        outcome::{JobRunOutcome, StepOutcome},
         prompt, proposal, retry,
         retry::RetryDecision,
         state::{StepStage, StepState},
@@ -19,7 +19,7 @@ impl JobMachine {
     /// Asks `role`, unless a ceiling is reached.
     pub(super) fn ask_model(&mut self, role: ModelRole, attempts: u32) -> JobEffect {
         if let Some(reason) = self.over_budget() {
-            return self.finish(RunOutcome::OverBudget { reason });
+            return self.finish(JobRunOutcome::OverBudget { reason });
         }
         let Some(job) = &self.state.job else {
             return self.next();
@@ -159,7 +159,7 @@ impl JobMachine {
             until,
             reason: reason.clone(),
         });
-        self.finish(RunOutcome::Parked { until, reason })
+        self.finish(JobRunOutcome::Parked { until, reason })
     }
 
     /// Looks at a reply that has arrived: goes on with it, asks again, or gives up.

@@ -13,7 +13,7 @@ use crate::domain::{
     command::Command,
     job::{
         done_condition::ConditionEvidence,
-        outcome::{RunOutcome, StepOutcome},
+        outcome::{JobRunOutcome, StepOutcome},
     },
     model::{ModelError as ModelFailure, ModelReply, ModelRole},
     policy::PolicyVerdict,
@@ -272,7 +272,7 @@ pub enum EventKind {
     /// A run ended.
     RunEnded {
         /// How.
-        outcome: RunOutcome,
+        outcome: JobRunOutcome,
     },
 }
 

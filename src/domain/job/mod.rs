@@ -12,7 +12,7 @@ use crate::domain::{
     job::{
         done_condition::ConditionEvidence,
         event::{EventKind, RUN_LOG_VERSION, RunLogEvent, RunSettingsRecord},
-        outcome::{RunOutcome, StepOutcome},
+        outcome::{JobRunOutcome, StepOutcome},
         rules::{DoneCheck, JobRules},
         state::{JobLoopState, StepStage},
     },
@@ -102,7 +102,7 @@ pub enum JobEffect {
     /// Look at the world.
     Observe(Vec<DoneCheck>),
     /// The run is over.
-    Finish(RunOutcome),
+    Finish(JobRunOutcome),
 }
 
 /// The answer to an input: first make the events durable, then perform the effect.
@@ -207,7 +207,7 @@ impl JobMachine {
                 self.emit(EventKind::Observed { evidence });
                 self.next()
             }
-            JobInput::Cancelled(reason) => self.finish(RunOutcome::Cancelled { reason }),
+            JobInput::Cancelled(reason) => self.finish(JobRunOutcome::Cancelled { reason }),
             JobInput::Broken(why) => self.fatal(&why),
         };
         JobReaction {
@@ -234,13 +234,13 @@ impl JobMachine {
             && self.moment.at >= parked.since
         {
             // Nothing is recorded: a run that may not do anything leaves no trace but its summary.
-            return JobEffect::Finish(RunOutcome::Parked {
+            return JobEffect::Finish(JobRunOutcome::Parked {
                 until: parked.until,
                 reason: parked.reason.clone(),
             });
         }
         if let Some(reason) = self.over_budget() {
-            return JobEffect::Finish(RunOutcome::OverBudget { reason });
+            return JobEffect::Finish(JobRunOutcome::OverBudget { reason });
         }
         self.emit(EventKind::RunStarted { facts });
         if self.state.job.as_ref().is_some_and(|job| job.exhausted) {
@@ -299,7 +299,7 @@ impl JobMachine {
                 reason: reason.clone(),
             });
         }
-        self.finish(RunOutcome::LoopComplete { reason })
+        self.finish(JobRunOutcome::LoopComplete { reason })
     }
 
     fn next_step(&mut self) -> JobEffect {
@@ -313,10 +313,10 @@ impl JobMachine {
             return self.steps_used_up();
         }
         if let Some(reason) = self.over_budget() {
-            return self.finish(RunOutcome::OverBudget { reason });
+            return self.finish(JobRunOutcome::OverBudget { reason });
         }
         if let Some(reason) = self.no_progress() {
-            return self.finish(RunOutcome::NoProgress { reason });
+            return self.finish(JobRunOutcome::NoProgress { reason });
         }
         let (head, carried_from) = (job.head, job.suspended.as_ref().map(|step| step.number));
         let fresh_start = job.spent.steps == 0;
@@ -337,7 +337,7 @@ impl JobMachine {
             phase: StepOutcome::MaxStepsReached,
             reason: reason.clone(),
         });
-        self.finish(RunOutcome::MaxSteps { reason })
+        self.finish(JobRunOutcome::MaxSteps { reason })
     }
 
     /// Returns why this run should not go on, where it only repeats itself.
@@ -378,7 +378,7 @@ impl JobMachine {
             || "done".to_owned(),
             |jobs| format!("done (job {job}/{} completed)", jobs.max_jobs),
         );
-        self.finish(RunOutcome::Done { reason })
+        self.finish(JobRunOutcome::Done { reason })
     }
 
     fn weigh_evidence(&mut self) -> JobEffect {
@@ -420,10 +420,10 @@ impl JobMachine {
         {
             self.end_step(StepOutcome::FatalError, &reason, true);
         }
-        self.finish(RunOutcome::Fatal { reason })
+        self.finish(JobRunOutcome::Fatal { reason })
     }
 
-    fn finish(&mut self, outcome: RunOutcome) -> JobEffect {
+    fn finish(&mut self, outcome: JobRunOutcome) -> JobEffect {
         self.emit(EventKind::RunEnded {
             outcome: outcome.clone(),
         });

@@ -81,7 +81,7 @@ pub fn shown_reason(reason: &str) -> String {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "snake_case")]
-pub enum RunOutcome {
+pub enum JobRunOutcome {
     /// The job reached its goal.
     Done {
         /// In words, e.g. `done (job 1/3 completed)`.
@@ -136,7 +136,7 @@ pub enum RunOutcome {
     },
 }
 
-impl RunOutcome {
+impl JobRunOutcome {
     /// Returns the reason in words: the `end_reason` of the summaries.
     pub fn reason(&self) -> &str {
         match self {

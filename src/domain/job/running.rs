@@ -4,7 +4,7 @@ use super::{JobEffect, JobMachine};
 use crate::domain::{
     job::{
         event::EventKind,
-        outcome::{RunOutcome, StepOutcome},
+        outcome::{JobRunOutcome, StepOutcome},
         proposal,
         rules::AfterCrash,
         state::{CommandDisposition, StepStage, StepState},
@@ -121,7 +121,7 @@ impl JobMachine {
         let stop = self.rules.policy.stop_on_deny;
         self.end_step(StepOutcome::Deny, &reason, stop);
         if stop {
-            self.finish(RunOutcome::Denied { reason })
+            self.finish(JobRunOutcome::Denied { reason })
         } else {
             self.next()
         }
@@ -153,7 +153,7 @@ impl JobMachine {
 
     fn cancelled(&mut self) -> JobEffect {
         self.end_step(StepOutcome::Cancelled, CANCELLED, true);
-        self.finish(RunOutcome::Cancelled {
+        self.finish(JobRunOutcome::Cancelled {
             reason: CANCELLED.to_owned(),
         })
     }
@@ -182,7 +182,7 @@ impl JobMachine {
         match self.rules.on_unknown {
             AfterCrash::Stop => {
                 let reason = self.unknown_command().unwrap_or_default();
-                self.finish(RunOutcome::UnknownCommand { reason })
+                self.finish(JobRunOutcome::UnknownCommand { reason })
             }
             AfterCrash::Rerun => self.start(index as usize),
             AfterCrash::Skip => {

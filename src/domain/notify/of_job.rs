@@ -3,7 +3,7 @@
 use super::{Notification, NotificationEvent as What};
 use crate::domain::job::{
     event::{EventKind, RunLogEvent},
-    outcome::{RunOutcome, shown_reason},
+    outcome::{JobRunOutcome, shown_reason},
     state::JobLoopState,
 };
 
@@ -33,21 +33,21 @@ fn asked(index: u32, id: &str, event: &RunLogEvent, state: &JobLoopState) -> Not
         .next_command(format!("tos answer {id} yes   (or: tos answer {id} no)"))
 }
 
-fn ended(outcome: &RunOutcome, event: &RunLogEvent, state: &JobLoopState) -> Notification {
+fn ended(outcome: &JobRunOutcome, event: &RunLogEvent, state: &JobLoopState) -> Notification {
     let name = &state.facts.job_name;
     let again = format!("tos --mode {}", again(state));
     let (what, title, next) = match outcome {
-        RunOutcome::Done { .. } => (
+        JobRunOutcome::Done { .. } => (
             What::JobEnded,
             format!("job `{name}`: done"),
             "tos status".to_owned(),
         ),
-        RunOutcome::LoopComplete { .. } => (
+        JobRunOutcome::LoopComplete { .. } => (
             What::JobEnded,
             format!("job `{name}`: all jobs of the loop are done"),
             "tos status".to_owned(),
         ),
-        RunOutcome::Parked { until, .. } => (
+        JobRunOutcome::Parked { until, .. } => (
             What::JobPaused,
             format!(
                 "job `{name}` pauses until {}",
@@ -55,19 +55,19 @@ fn ended(outcome: &RunOutcome, event: &RunLogEvent, state: &JobLoopState) -> Not
             ),
             again,
         ),
-        RunOutcome::OverBudget { .. } => (
+        JobRunOutcome::OverBudget { .. } => (
             What::JobPaused,
             format!("job `{name}` pauses: a ceiling is reached"),
             again,
         ),
-        RunOutcome::Cancelled { .. } => {
+        JobRunOutcome::Cancelled { .. } => {
             (What::JobEnded, format!("job `{name}` was cancelled"), again)
         }
-        RunOutcome::Denied { .. }
-        | RunOutcome::Fatal { .. }
-        | RunOutcome::MaxSteps { .. }
-        | RunOutcome::NoProgress { .. }
-        | RunOutcome::UnknownCommand { .. } => (
+        JobRunOutcome::Denied { .. }
+        | JobRunOutcome::Fatal { .. }
+        | JobRunOutcome::MaxSteps { .. }
+        | JobRunOutcome::NoProgress { .. }
+        | JobRunOutcome::UnknownCommand { .. } => (
             What::JobEnded,
             format!("job `{name}` ended without its goal"),
             "tos steps".to_owned(),
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn a_pause_says_until_when_why_and_what_to_type() {
         let note = told(EventKind::RunEnded {
-            outcome: RunOutcome::Parked {
+            outcome: JobRunOutcome::Parked {
                 until: at(),
                 reason: "the quota of draft is used up".to_owned(),
             },
@@ -131,13 +131,16 @@ mod tests {
     fn an_end_says_how_and_a_waiting_command_how_it_is_answered() {
         let reason = || "because".to_owned();
         for (outcome, title) in [
-            (RunOutcome::Done { reason: reason() }, "job `sales`: done"),
             (
-                RunOutcome::Denied { reason: reason() },
+                JobRunOutcome::Done { reason: reason() },
+                "job `sales`: done",
+            ),
+            (
+                JobRunOutcome::Denied { reason: reason() },
                 "job `sales` ended without its goal",
             ),
             (
-                RunOutcome::OverBudget { reason: reason() },
+                JobRunOutcome::OverBudget { reason: reason() },
                 "job `sales` pauses: a ceiling is reached",
             ),
         ] {

@@ -7,7 +7,7 @@ use crate::domain::{
     command::Command,
     job::{
         event::{EventKind, RunLogEvent, RunSettingsRecord},
-        outcome::{RunOutcome, StepOutcome},
+        outcome::{JobRunOutcome, StepOutcome},
     },
     model::{ModelReply, ModelRole},
     policy::{Decision, PolicyVerdict},
@@ -253,7 +253,7 @@ impl JobTelemetry {
         vec![ended, measured]
     }
 
-    fn run_ended(&mut self, outcome: &RunOutcome, at: Millis) -> Vec<TelemetryRecord> {
+    fn run_ended(&mut self, outcome: &JobRunOutcome, at: Millis) -> Vec<TelemetryRecord> {
         let told = serde_json::to_value(outcome).unwrap_or_default();
         let find = |key: &str| {
             let found = told.get(key).and_then(serde_json::Value::as_str);
@@ -261,7 +261,7 @@ impl JobTelemetry {
         };
         let is_good = matches!(
             outcome,
-            RunOutcome::Done { .. } | RunOutcome::LoopComplete { .. }
+            JobRunOutcome::Done { .. } | JobRunOutcome::LoopComplete { .. }
         );
         let attributes: Attributes = vec![("tos.run.outcome", find("end").into())];
         let error = (!is_good).then(|| find("reason"));

@@ -3,7 +3,7 @@
 
 use crate::{
     config,
-    domain::{checkpoint, gates::GateRefusal, job::outcome::RunOutcome},
+    domain::{checkpoint, gates::GateRefusal, job::outcome::JobRunOutcome},
     interfaces::{cli::words, report::Printer},
     ports::{ledger, store},
 };
@@ -45,17 +45,17 @@ impl CliExit {
     }
 }
 
-impl From<&RunOutcome> for CliExit {
-    fn from(outcome: &RunOutcome) -> Self {
+impl From<&JobRunOutcome> for CliExit {
+    fn from(outcome: &JobRunOutcome) -> Self {
         match outcome {
-            RunOutcome::Done { .. } | RunOutcome::LoopComplete { .. } => Self::Success,
-            RunOutcome::Denied { .. }
-            | RunOutcome::Fatal { .. }
-            | RunOutcome::MaxSteps { .. }
-            | RunOutcome::NoProgress { .. }
-            | RunOutcome::UnknownCommand { .. } => Self::NotDone,
-            RunOutcome::OverBudget { .. } | RunOutcome::Parked { .. } => Self::Refused,
-            RunOutcome::Cancelled { .. } => Self::Cancelled,
+            JobRunOutcome::Done { .. } | JobRunOutcome::LoopComplete { .. } => Self::Success,
+            JobRunOutcome::Denied { .. }
+            | JobRunOutcome::Fatal { .. }
+            | JobRunOutcome::MaxSteps { .. }
+            | JobRunOutcome::NoProgress { .. }
+            | JobRunOutcome::UnknownCommand { .. } => Self::NotDone,
+            JobRunOutcome::OverBudget { .. } | JobRunOutcome::Parked { .. } => Self::Refused,
+            JobRunOutcome::Cancelled { .. } => Self::Cancelled,
         }
     }
 }
@@ -161,15 +161,15 @@ mod tests {
     fn w07_w52_ends_without_the_goal_are_no_success() {
         let reason = String::new;
         for (outcome, code) in [
-            (RunOutcome::Done { reason: reason() }, 0),
-            (RunOutcome::LoopComplete { reason: reason() }, 0),
-            (RunOutcome::Denied { reason: reason() }, 1),
-            (RunOutcome::Fatal { reason: reason() }, 1),
-            (RunOutcome::MaxSteps { reason: reason() }, 1),
-            (RunOutcome::NoProgress { reason: reason() }, 1),
-            (RunOutcome::UnknownCommand { reason: reason() }, 1),
-            (RunOutcome::OverBudget { reason: reason() }, 5),
-            (RunOutcome::Cancelled { reason: reason() }, 4),
+            (JobRunOutcome::Done { reason: reason() }, 0),
+            (JobRunOutcome::LoopComplete { reason: reason() }, 0),
+            (JobRunOutcome::Denied { reason: reason() }, 1),
+            (JobRunOutcome::Fatal { reason: reason() }, 1),
+            (JobRunOutcome::MaxSteps { reason: reason() }, 1),
+            (JobRunOutcome::NoProgress { reason: reason() }, 1),
+            (JobRunOutcome::UnknownCommand { reason: reason() }, 1),
+            (JobRunOutcome::OverBudget { reason: reason() }, 5),
+            (JobRunOutcome::Cancelled { reason: reason() }, 4),
         ] {
             assert_eq!(CliExit::from(&outcome).code(), code, "{outcome:?}");
         }

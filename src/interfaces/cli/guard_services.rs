@@ -22,14 +22,14 @@ use crate::{
 
 /// The project of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GuardProject {
+pub struct GuardedProject {
     /// Its root.
     pub root: PathBuf,
     /// The folder commands start in.
     pub folder: PathBuf,
 }
 
-impl GuardProject {
+impl GuardedProject {
     /// Returns whether this is no project: the home folder, or a folder that holds it.
     pub fn is_no_project(&self) -> bool {
         self.root.ends_with(NO_PROJECT)
@@ -76,19 +76,19 @@ impl std::fmt::Debug for ExecServices {
 /// Builds what the guard needs.
 pub trait GuardServiceFactory {
     /// Returns the project around a folder; the current folder where none is given.
-    fn guard_project(&self, folder: Option<&Path>) -> GuardProject;
+    fn guard_project(&self, folder: Option<&Path>) -> GuardedProject;
 
     /// Reads the rules of this person and of a project.
     fn guard_settings(&self, root: &Path) -> Result<GuardSettings, String>;
 
     /// Returns the circumstances under which the guard judges.
-    fn guard_context(&self, place: &GuardProject, settings: &GuardSettings) -> PolicyContext;
+    fn guard_context(&self, place: &GuardedProject, settings: &GuardSettings) -> PolicyContext;
 
     /// Returns folders that agents keep for themselves, absolute.
     fn agents_own_folders(&self) -> Vec<String>;
 
     /// Builds the view of a project that is asked about files to protect.
-    fn project_view(&self, place: &GuardProject) -> Box<dyn ProjectView>;
+    fn project_view(&self, place: &GuardedProject) -> Box<dyn ProjectView>;
 
     /// Builds the checkpoints of the guard.
     fn guard_checkpoints(&self) -> Arc<dyn GuardCheckpoints>;
@@ -153,7 +153,7 @@ pub trait GuardServiceFactory {
     fn exec(
         &self,
         global: &GlobalArgs,
-        place: &GuardProject,
+        place: &GuardedProject,
         most_output: u64,
         git: GitUse,
     ) -> Result<ExecServices, CliError>;

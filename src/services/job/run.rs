@@ -9,7 +9,7 @@ use crate::{
     domain::job::{
         JobMachine, JobSetup,
         event::{EventKind, ImportedState, RunSettingsRecord},
-        outcome::RunOutcome,
+        outcome::JobRunOutcome,
         record,
         record::{RecordFiles, RunSummaryFacts},
         rules::AfterCrash,
@@ -45,7 +45,7 @@ pub struct RunReport {
     /// The state at its end.
     pub state: JobLoopState,
     /// How the run ended.
-    pub outcome: RunOutcome,
+    pub outcome: JobRunOutcome,
     /// What lies on the disk now.
     pub disk: RecordFiles,
     /// What was repaired, and what else deserves a word, one sentence each.
@@ -131,7 +131,7 @@ async fn runs(
     mut stop: watch::Receiver<u8>,
     wait: bool,
     tell: &(dyn Fn(&str) + Sync),
-) -> Result<RunOutcome, store::Error> {
+) -> Result<JobRunOutcome, store::Error> {
     loop {
         let outcome = run_loop::run(
             job,
@@ -142,7 +142,7 @@ async fn runs(
             stop.clone(),
         )
         .await?;
-        let RunOutcome::Parked { until, reason } = &outcome else {
+        let JobRunOutcome::Parked { until, reason } = &outcome else {
             return Ok(outcome);
         };
         if !wait {

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use crate::{
     domain::job::{
         InputTime, JobEffect, JobInput, JobMachine, JobReaction, event::RunSettingsRecord,
-        outcome::RunOutcome,
+        outcome::JobRunOutcome,
     },
     ports::{clock::Clock, store},
     services::job::{
@@ -37,7 +37,7 @@ pub async fn run(
     workshop: CommandSettings,
     bus: &mut EventBus,
     stop: watch::Receiver<u8>,
-) -> Result<RunOutcome, store::Error> {
+) -> Result<JobRunOutcome, store::Error> {
     let clock = Arc::clone(&ports.clock);
     let mut performer = EffectPerformer {
         ports: ports.clone(),

@@ -160,7 +160,7 @@ impl LineObserver for Conversation {
             let judge = &self.judge;
             let reaction = self
                 .client()
-                .line(line, |asked| decide(asked, &judge.policy, &judge.world));
+                .receive_line(line, |asked| decide(asked, &judge.policy, &judge.world));
             self.perform(reaction);
         }
     }

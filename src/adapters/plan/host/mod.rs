@@ -51,7 +51,9 @@ use crate::{
         plan::{Plan, PlanTask, TaskIndex, event::Millis},
     },
     ports::{
-        plan_host::{AttemptId, FileReach, FinishedAttempt, HostEvent, TaskConfinement, TaskHost},
+        plan_host::{
+            AttemptId, FileAccessRules, FinishedAttempt, HostEvent, TaskConfinement, TaskHost,
+        },
         runner::StopSignal,
     },
 };
@@ -74,7 +76,7 @@ pub(crate) struct HostSettings {
     pub(crate) home: PathBuf,
     pub(crate) workdir: PathBuf,
     /// What may be touched on behalf of tasks, where their policy is enforced.
-    pub(crate) reach: Option<FileReach>,
+    pub(crate) reach: Option<FileAccessRules>,
 }
 
 /// Runs the tasks of one plan on this machine.

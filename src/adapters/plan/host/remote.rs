@@ -22,7 +22,9 @@ use crate::{
         plan::{PlanTask, TaskIndex, event::Artifact, state::RunState, state::StatusReason},
     },
     ports::{
-        plan_host::{AttemptExit, AttemptId, FileReach, FinishedAttempt, TaskHost, normalize_path},
+        plan_host::{
+            AttemptExit, AttemptId, FileAccessRules, FinishedAttempt, TaskHost, normalize_path,
+        },
         plan_work::RemoteTasks,
         runner::StopSignal,
     },
@@ -280,7 +282,7 @@ fn bring(
     result: &PlanResult,
     cwd: &Path,
     texts: &[PathBuf; 2],
-    reach: Option<&FileReach>,
+    reach: Option<&FileAccessRules>,
 ) -> Result<(), String> {
     for (printed, path) in result.printed.iter().zip(texts) {
         if let Some(file) = &printed.file {

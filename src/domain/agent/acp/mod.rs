@@ -204,7 +204,7 @@ impl AcpClient {
     }
 
     /// Reads a line of the agent. `judge` decides about a permission.
-    pub fn line(
+    pub fn receive_line(
         &mut self,
         line: &str,
         judge: impl FnOnce(&PermissionRequest) -> PermissionDecision,
@@ -510,7 +510,7 @@ mod tests {
 
     fn answer(client: &mut AcpClient, asked: &Value, result: &Value) -> AcpReaction {
         let line = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result }).to_string();
-        client.line(&line, |_| panic!("nothing is asked"))
+        client.receive_line(&line, |_| panic!("nothing is asked"))
     }
 
     fn begun(client: &mut AcpClient) -> Value {
@@ -569,7 +569,7 @@ mod tests {
         .send;
         let error =
             json!({ "id": set[0]["id"], "error": { "code": -32602, "message": "Invalid params" } });
-        let reaction = client.line(&error.to_string(), |_| PermissionDecision::Allow);
+        let reaction = client.receive_line(&error.to_string(), |_| PermissionDecision::Allow);
         assert!(reaction.is_over && reaction.send.is_empty());
         let [AcpEvent::Trouble(text)] = reaction.events.as_slice() else {
             panic!("{reaction:?}")
@@ -588,9 +588,9 @@ mod tests {
         ]);
         let mut client = client(None);
         begun(&mut client);
-        let given = client.line(&permission(&options), |_| PermissionDecision::Allow);
+        let given = client.receive_line(&permission(&options), |_| PermissionDecision::Allow);
         assert_eq!(given.send[0]["result"]["outcome"]["optionId"], "once");
-        let refused = client.line(&permission(&options), |asked| {
+        let refused = client.receive_line(&permission(&options), |asked| {
             assert_eq!(asked.command().unwrap().code, "rm -rf /");
             PermissionDecision::Refuse("because".into())
         });
@@ -600,7 +600,7 @@ mod tests {
         };
         assert_eq!(refused.as_deref(), Some("because"));
         let always = json!([{ "optionId": "always", "kind": "allow_always" }]);
-        let refused = client.line(&permission(&always), |_| PermissionDecision::Allow);
+        let refused = client.receive_line(&permission(&always), |_| PermissionDecision::Allow);
         assert_eq!(
             refused.send[0]["result"]["outcome"],
             json!({ "outcome": "cancelled" })
@@ -613,10 +613,10 @@ mod tests {
         let line =
             json!({ "jsonrpc": "2.0", "id": 7, "method": "fs/write_text_file", "params": {} })
                 .to_string();
-        let reaction = client.line(&line, |_| PermissionDecision::Allow);
+        let reaction = client.receive_line(&line, |_| PermissionDecision::Allow);
         assert_eq!(reaction.send[0]["error"]["code"], -32601);
         assert_eq!(
-            client.line("a banner", |_| PermissionDecision::Allow),
+            client.receive_line("a banner", |_| PermissionDecision::Allow),
             AcpReaction::default()
         );
     }
@@ -632,7 +632,7 @@ mod tests {
         assert_eq!(cancel.send[0]["method"], "session/cancel");
         assert!(client.cancel().send.is_empty(), "once is enough");
         let options = json!([{ "optionId": "once", "kind": "allow_once" }]);
-        let refused = client.line(&permission(&options), |_| PermissionDecision::Allow);
+        let refused = client.receive_line(&permission(&options), |_| PermissionDecision::Allow);
         assert_eq!(refused.send[0]["result"]["outcome"]["outcome"], "cancelled");
         assert_eq!(client.resumable_session(), None);
     }
@@ -649,7 +649,7 @@ mod tests {
         answer(&mut client, &new, &json!({ "sessionId": "s" }));
         let numbers: Vec<u64> = (0..3)
             .map(|_| {
-                let mut asked = client.line(&permission(&options), ask);
+                let mut asked = client.receive_line(&permission(&options), ask);
                 assert!(asked.send.is_empty(), "the agent waits: {asked:?}");
                 asked.questions.remove(0).number
             })
@@ -684,13 +684,16 @@ mod tests {
         let mut client = client(None);
         begun(&mut client);
         let always = json!([{ "optionId": "always", "kind": "allow_always" }]);
-        let refused = client.line(&permission(&always), ask);
+        let refused = client.receive_line(&permission(&always), ask);
         assert!(refused.questions.is_empty() && refused.send.len() == 1);
         let once = json!([{ "optionId": "once", "kind": "allow_once" }]);
         for _ in 0..QUESTIONS {
-            assert_eq!(client.line(&permission(&once), ask).questions.len(), 1);
+            assert_eq!(
+                client.receive_line(&permission(&once), ask).questions.len(),
+                1
+            );
         }
-        let refused = client.line(&permission(&once), ask);
+        let refused = client.receive_line(&permission(&once), ask);
         assert!(refused.questions.is_empty(), "{refused:?}");
         assert_eq!(refused.send[0]["result"]["outcome"]["outcome"], "cancelled");
     }
@@ -715,7 +718,7 @@ mod tests {
         assert_eq!(client.resumable_session().as_deref(), Some("old"));
         let error = json!({ "jsonrpc": "2.0", "id": load["id"], "error": { "code": -32602, "message": "gone" } });
         let new = lost
-            .line(&error.to_string(), |_| PermissionDecision::Allow)
+            .receive_line(&error.to_string(), |_| PermissionDecision::Allow)
             .send
             .remove(0);
         assert_eq!(new["method"], "session/new");

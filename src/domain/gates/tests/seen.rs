@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::domain::job::{
     event::{EventKind, RunLogEvent, RunSettingsRecord},
-    outcome::RunOutcome,
+    outcome::JobRunOutcome,
 };
 
 fn names(seen: &ObservationInputs) -> Vec<&'static str> {
@@ -38,12 +38,12 @@ fn began(run: &str, mode: &str) -> RunLogEvent {
     )
 }
 
-fn ended(run: &str, outcome: RunOutcome) -> RunLogEvent {
+fn ended(run: &str, outcome: JobRunOutcome) -> RunLogEvent {
     event(run, EventKind::RunEnded { outcome })
 }
 
-fn done() -> RunOutcome {
-    RunOutcome::Done {
+fn done() -> JobRunOutcome {
+    JobRunOutcome::Done {
         reason: String::new(),
     }
 }
@@ -59,7 +59,7 @@ fn nothing_is_seen_where_nothing_is() {
 
 #[test]
 fn a_mode_worked_when_a_run_of_that_mode_itself_reached_its_goal() {
-    let fatal = RunOutcome::Fatal {
+    let fatal = JobRunOutcome::Fatal {
         reason: String::new(),
     };
     let seen = |events: Vec<RunLogEvent>| {
@@ -84,7 +84,7 @@ fn a_mode_worked_when_a_run_of_that_mode_itself_reached_its_goal() {
     ];
     assert_eq!(seen(failed)[1..], ["cleanrun"]);
     assert_eq!(seen(vec![began("a", "run")])[1..], [""; 0]);
-    let complete = RunOutcome::LoopComplete {
+    let complete = JobRunOutcome::LoopComplete {
         reason: String::new(),
     };
     assert_eq!(

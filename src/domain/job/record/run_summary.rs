@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{VerifyReport, display_job_index, loop_object, phase_summary::end_reason, step_file};
 use crate::domain::job::{
-    outcome::{RunOutcome, StepOutcome},
+    outcome::{JobRunOutcome, StepOutcome},
     state::{JobLoopState, tokens_and_cost},
 };
 
@@ -31,7 +31,7 @@ pub struct RunSummaryFacts {
     /// What lies on the disk.
     pub disk: RecordFiles,
     /// How the run ended, where one ran.
-    pub outcome: Option<RunOutcome>,
+    pub outcome: Option<JobRunOutcome>,
     /// Trouble that kept the run from starting or ending properly.
     pub error: Option<String>,
     /// The facts of a rollback that this run follows.
@@ -93,7 +93,7 @@ fn phase(state: &JobLoopState, files: &RunSummaryFacts) -> (Option<&'static str>
     if files.error.is_some() {
         return (Some("error"), false);
     }
-    let outcome = files.outcome.as_ref().map(RunOutcome::phase);
+    let outcome = files.outcome.as_ref().map(JobRunOutcome::phase);
     let phase = outcome.or(state.last.phase);
     (
         phase.map(StepOutcome::as_str),

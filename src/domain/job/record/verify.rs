@@ -2,7 +2,7 @@
 
 use super::{RecordFiles, display_job_index, is_loop_complete, step_file};
 use crate::domain::job::{
-    outcome::{RunOutcome, StepOutcome, shown_reason},
+    outcome::{JobRunOutcome, StepOutcome, shown_reason},
     state::JobLoopState,
 };
 
@@ -28,7 +28,7 @@ impl VerifyReport {
 pub fn verify(
     state: &JobLoopState,
     disk: &RecordFiles,
-    outcome: Option<&RunOutcome>,
+    outcome: Option<&JobRunOutcome>,
 ) -> VerifyReport {
     let mut report = VerifyReport::default();
     failures(&mut report, state, disk, outcome);
@@ -41,7 +41,7 @@ fn failures(
     report: &mut VerifyReport,
     state: &JobLoopState,
     disk: &RecordFiles,
-    outcome: Option<&RunOutcome>,
+    outcome: Option<&JobRunOutcome>,
 ) {
     let mut fail = |text: String| report.failures.push(format!("FAIL {text}"));
     if !disk.phase_state {
@@ -50,8 +50,8 @@ fn failures(
     if disk.step_logs.is_empty() {
         fail("no step files found".to_owned());
     }
-    let phase = outcome.map(RunOutcome::phase).or(state.last.phase);
-    let reason = outcome.map_or(state.last.reason.as_str(), RunOutcome::reason);
+    let phase = outcome.map(JobRunOutcome::phase).or(state.last.phase);
+    let reason = outcome.map_or(state.last.reason.as_str(), JobRunOutcome::reason);
     match phase {
         Some(StepOutcome::Done | StepOutcome::JobLoopComplete | StepOutcome::Execute) | None => {}
         Some(phase) => fail(format!(
@@ -227,7 +227,7 @@ mod tests {
             verify(&state, &disk, None).failures,
             ["FAIL phase is cancelled: by hand"]
         );
-        let fatal = RunOutcome::Fatal {
+        let fatal = JobRunOutcome::Fatal {
             reason: "no key".into(),
         };
         let failures = verify(&state, &disk, Some(&fatal)).failures;

@@ -13,7 +13,7 @@ use crate::domain::{
     job::{
         event::{EventKind, ImportedState, RunLogEvent, RunSettingsRecord},
         history,
-        outcome::{RunOutcome, StepOutcome},
+        outcome::{JobRunOutcome, StepOutcome},
     },
     model::{ModelReply, ModelRole},
     time::Timestamp,
@@ -190,7 +190,7 @@ impl JobLoopState {
         self.set_last(phase, reason, step);
     }
 
-    fn run_ended(&mut self, outcome: &RunOutcome) {
+    fn run_ended(&mut self, outcome: &JobRunOutcome) {
         self.running = false;
         let step = self.last.step;
         self.set_last(outcome.phase(), outcome.reason(), step);

@@ -91,7 +91,7 @@ fn transport_failures_are_repeated_as_often_as_configured() {
     bench.tell(failure(ModelErrorKind::ServerError, None));
     assert_eq!(bench.query().role, ModelRole::Draft);
     bench.tell(failure(ModelErrorKind::ServerError, None));
-    assert!(matches!(bench.outcome(), RunOutcome::Fatal { .. }));
+    assert!(matches!(bench.outcome(), JobRunOutcome::Fatal { .. }));
 }
 
 #[test]
@@ -99,10 +99,10 @@ fn a_long_quota_wait_parks_the_job_until_its_time() {
     let mut bench = Bench::new(rules());
     bench.start().tell(JobInput::SetAside(vec![]));
     bench.tell(failure(ModelErrorKind::RateLimited, Some(3_600_000)));
-    assert!(matches!(bench.outcome(), RunOutcome::Parked { .. }));
+    assert!(matches!(bench.outcome(), JobRunOutcome::Parked { .. }));
     let before = bench.log.len();
     bench.start();
-    assert!(matches!(bench.outcome(), RunOutcome::Parked { .. }));
+    assert!(matches!(bench.outcome(), JobRunOutcome::Parked { .. }));
     assert_eq!(
         bench.log.len(),
         before,
@@ -137,13 +137,13 @@ fn a_reached_budget_pauses_the_job_and_a_raised_one_resumes_it() {
         .reply(&json!({"commands": []}))
         .reply(&json!({"approval": true}));
     assert!(
-        matches!(bench.outcome(), RunOutcome::OverBudget { .. }),
+        matches!(bench.outcome(), JobRunOutcome::OverBudget { .. }),
         "{:?}",
         bench.effect
     );
     let mut same = bench.crashed(tight);
     same.start();
-    assert!(matches!(same.outcome(), RunOutcome::OverBudget { .. }));
+    assert!(matches!(same.outcome(), JobRunOutcome::OverBudget { .. }));
     let mut raised = bench.crashed(rules());
     raised.start();
     assert_eq!(raised.query().role, ModelRole::Final);
@@ -155,7 +155,7 @@ fn a_budget_of_minutes_counts_calls_and_commands() {
     tight.budget.max_minutes = Some(4.0);
     let mut bench = Bench::new(tight);
     bench.start().step(&bash(&["make"])).exit(0).observed(false);
-    assert!(matches!(bench.outcome(), RunOutcome::OverBudget { .. }));
+    assert!(matches!(bench.outcome(), JobRunOutcome::OverBudget { .. }));
 }
 
 #[test]

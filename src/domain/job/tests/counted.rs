@@ -71,7 +71,7 @@ fn a_no_is_a_denial_and_nothing_of_the_step_runs() {
     let mut bench = attended();
     decide(&mut bench, true);
     decide(&mut bench, false);
-    assert!(matches!(bench.outcome(), RunOutcome::Denied { .. }));
+    assert!(matches!(bench.outcome(), JobRunOutcome::Denied { .. }));
     let ran = |event: &RunLogEvent| matches!(event.event, EventKind::CommandStarted { .. });
     assert!(!bench.log.iter().any(ran));
     let totals = bench.job.state().totals;

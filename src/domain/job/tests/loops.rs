@@ -8,7 +8,7 @@ fn a_job_runs_to_its_goal_and_the_loop_to_its_end() {
     bench.start().step(&bash(&["make"])).exit(0).observed(true);
     assert_eq!(
         bench.outcome(),
-        &RunOutcome::Done {
+        &JobRunOutcome::Done {
             reason: "done (job 1/2 completed)".into()
         }
     );
@@ -78,7 +78,7 @@ fn w05_max_steps_counts_the_steps_of_one_job_not_file_numbers() {
     let mut bench = Bench::new(rules);
     for _ in 0..12 {
         bench.start().step(&bash(&["make"])).exit(0).observed(true);
-        assert!(matches!(bench.outcome(), RunOutcome::Done { .. }));
+        assert!(matches!(bench.outcome(), JobRunOutcome::Done { .. }));
     }
     assert_eq!(bench.job.state().next_step, 13);
 }
@@ -89,7 +89,7 @@ fn w06_a_goal_reached_in_the_last_step_is_reached() {
     rules.max_steps = 1;
     let mut bench = Bench::new(rules);
     bench.start().step(&bash(&["make"])).exit(0).observed(true);
-    assert!(matches!(bench.outcome(), RunOutcome::Done { .. }));
+    assert!(matches!(bench.outcome(), JobRunOutcome::Done { .. }));
 }
 
 #[test]
@@ -100,13 +100,13 @@ fn w06_after_max_steps_the_next_run_gives_the_job_another_passage() {
     bench.start().step(&bash(&["make"])).exit(0).observed(false);
     assert_eq!(
         bench.outcome(),
-        &RunOutcome::MaxSteps {
+        &JobRunOutcome::MaxSteps {
             reason: "max_steps_reached: 1".into()
         }
     );
     assert_eq!(bench.phases(), [(1, "execute"), (2, "max_steps_reached")]);
     bench.start().step(&bash(&["make"])).exit(0).observed(true);
-    assert!(matches!(bench.outcome(), RunOutcome::Done { .. }));
+    assert!(matches!(bench.outcome(), JobRunOutcome::Done { .. }));
     assert_eq!(bench.job.state().jobs_done, 1);
 }
 
@@ -125,7 +125,10 @@ fn w08_jobs_executed_counts_jobs_that_ran() {
     state.job_index = 3;
     let mut bench = Bench::with_state(state, rules());
     bench.start();
-    assert!(matches!(bench.outcome(), RunOutcome::LoopComplete { .. }));
+    assert!(matches!(
+        bench.outcome(),
+        JobRunOutcome::LoopComplete { .. }
+    ));
     let result = record::job_result(bench.job.state()).unwrap();
     assert_eq!(result["jobs_executed"], 0);
 }
@@ -196,7 +199,7 @@ fn three_equal_steps_end_a_run_whatever_keeps_them_from_success() {
         for _ in 0..3 {
             step(&mut bench);
         }
-        let RunOutcome::NoProgress { reason } = bench.outcome() else {
+        let JobRunOutcome::NoProgress { reason } = bench.outcome() else {
             panic!("{words}: {:?}", bench.outcome());
         };
         assert!(
@@ -262,7 +265,7 @@ fn what_a_step_prints_does_not_count_where_one_of_its_commands_failed() {
             bench.observed(false);
         }
         assert!(
-            matches!(bench.outcome(), RunOutcome::NoProgress { .. }),
+            matches!(bench.outcome(), JobRunOutcome::NoProgress { .. }),
             "{codes:?}"
         );
     }

@@ -173,7 +173,7 @@ impl Bench {
         }]))
     }
 
-    fn outcome(&self) -> &RunOutcome {
+    fn outcome(&self) -> &JobRunOutcome {
         match &self.effect {
             Some(JobEffect::Finish(outcome)) => outcome,
             other => panic!("not finished: {other:?}"),

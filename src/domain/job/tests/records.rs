@@ -163,7 +163,7 @@ fn a_summary_tells_why_the_run_ended_and_first_what_the_run_itself_says() {
         line(&error)
     );
     let both = RunSummaryFacts {
-        outcome: Some(RunOutcome::Fatal {
+        outcome: Some(JobRunOutcome::Fatal {
             reason: "fatal".into(),
         }),
         ..error

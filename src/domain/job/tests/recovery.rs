@@ -13,7 +13,10 @@ fn w12_a_command_that_finished_is_never_run_again_after_a_crash() {
     let mut again = bench.crashed(rules());
     again.start();
     // The second one had been announced: nobody knows what became of it.
-    assert!(matches!(again.outcome(), RunOutcome::UnknownCommand { .. }));
+    assert!(matches!(
+        again.outcome(),
+        JobRunOutcome::UnknownCommand { .. }
+    ));
     let results = &again
         .job
         .state()

@@ -8,7 +8,7 @@ fn w22_a_command_of_another_type_is_refused_and_recorded() {
     bench
         .start()
         .step(&json!([{"type": "python", "code": "print(1)"}]));
-    assert!(matches!(bench.outcome(), RunOutcome::Denied { .. }));
+    assert!(matches!(bench.outcome(), JobRunOutcome::Denied { .. }));
     let log = bench.log_of(1);
     assert_eq!(log["execution"]["command_results"][0]["type"], "python");
     assert_eq!(log["execution"]["execution_summary"]["denied_count"], 1);
@@ -18,7 +18,7 @@ fn w22_a_command_of_another_type_is_refused_and_recorded() {
 fn w23_one_denied_command_stops_the_run_before_anything_of_the_step_runs() {
     let mut bench = Bench::new(rules());
     bench.start().step(&bash(&["one", "forbidden", "three"]));
-    assert!(matches!(bench.outcome(), RunOutcome::Denied { .. }));
+    assert!(matches!(bench.outcome(), JobRunOutcome::Denied { .. }));
     assert_eq!(bench.phases(), [(1, "deny")]);
     let log = bench.log_of(1);
     assert_eq!(log["stopped"], true);
@@ -77,7 +77,7 @@ fn a_cancelled_command_ends_the_step_and_the_run() {
     let mut bench = Bench::new(rules());
     bench.start().step(&bash(&["make"]));
     bench.tell(JobInput::Ended(Ok(ended(ExitStatus::Cancelled))));
-    assert!(matches!(bench.outcome(), RunOutcome::Cancelled { .. }));
+    assert!(matches!(bench.outcome(), JobRunOutcome::Cancelled { .. }));
     assert_eq!(bench.phases(), [(1, "cancelled")]);
     bench.start();
     assert!(bench.query().prompt.contains("cancelled"));

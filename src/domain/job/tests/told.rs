@@ -69,13 +69,13 @@ fn a_parked_job_goes_on_at_its_very_moment_and_not_before() {
             retry_after_ms: Some(3_600_000),
             request_id: None,
         }));
-        assert!(matches!(bench.outcome(), RunOutcome::Parked { .. }));
+        assert!(matches!(bench.outcome(), JobRunOutcome::Parked { .. }));
         bench
     };
     let mut early = parked();
     early.second += 3598;
     early.start();
-    assert!(matches!(early.outcome(), RunOutcome::Parked { .. }));
+    assert!(matches!(early.outcome(), JobRunOutcome::Parked { .. }));
     let mut due = parked();
     due.second += 3599;
     due.start();

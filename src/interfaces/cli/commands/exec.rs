@@ -36,7 +36,7 @@ use crate::{
         cli::{
             args::GlobalArgs,
             exit::{CliError, CliExit},
-            guard_services::{ExecServices, GuardProject},
+            guard_services::{ExecServices, GuardedProject},
             services::{ServiceFactory, block_on},
         },
         report::Printer,
@@ -178,7 +178,7 @@ fn judge_and_run(
 }
 
 /// Refuses to keep the files of a project where there is none.
-fn needs_project(args: &ExecArgs, place: &GuardProject) -> Result<(), CliError> {
+fn needs_project(args: &ExecArgs, place: &GuardedProject) -> Result<(), CliError> {
     if !args.checkpoint || !place.is_no_project() {
         return Ok(());
     }
@@ -191,7 +191,7 @@ fn needs_project(args: &ExecArgs, place: &GuardProject) -> Result<(), CliError> 
 /// Says that the file a command begins with may not be started.
 fn not_executable(
     command: &Command,
-    place: &GuardProject,
+    place: &GuardedProject,
     report: &ExecReport<'_>,
     services: &dyn ServiceFactory,
 ) -> Option<CliExit> {
@@ -210,7 +210,7 @@ fn not_executable(
 fn cannot_begin(
     args: &ExecArgs,
     command: &Command,
-    place: &GuardProject,
+    place: &GuardedProject,
     (exec, git): (&ExecServices, GitUse),
     report: &ExecReport<'_>,
     services: &dyn ServiceFactory,
@@ -232,7 +232,7 @@ fn cannot_begin(
 /// Says that the wall hides the folder a command starts in; one that could not even start there is not begun.
 fn hidden(
     exec: &ExecServices,
-    place: &GuardProject,
+    place: &GuardedProject,
     as_shell: bool,
     report: &ExecReport<'_>,
 ) -> Option<CliExit> {
@@ -337,7 +337,7 @@ fn without_wall(error: CliError, as_shell: bool) -> CliError {
 /// Says that the program a command begins with is not there, and what else can be done.
 fn missing(
     command: &Command,
-    place: &GuardProject,
+    place: &GuardedProject,
     services: &dyn ServiceFactory,
 ) -> Option<String> {
     let (name, remedy) = match (&command.kind, command.argv.first()) {
@@ -375,7 +375,7 @@ fn command(args: &ExecArgs) -> Result<Command, CliError> {
 fn judged(
     args: &ExecArgs,
     (command, subject): (&Command, &str),
-    (place, settings): (&GuardProject, &GuardSettings),
+    (place, settings): (&GuardedProject, &GuardSettings),
     presence: Presence,
     is_proved: bool,
     services: &dyn ServiceFactory,
@@ -426,7 +426,7 @@ fn log(
     subject: &str,
     outcome: &GuardOutcome,
     (allowed, micros): (bool, u64),
-    place: &GuardProject,
+    place: &GuardedProject,
     services: &dyn ServiceFactory,
 ) {
     drop(services.guard_log().append(&LogEntry {
@@ -485,7 +485,7 @@ impl ByteObserver for Copier {
 fn run(
     args: &ExecArgs,
     command: Command,
-    place: &GuardProject,
+    place: &GuardedProject,
     exec: &ExecServices,
     most: u64,
     is_silent: bool,

@@ -11,7 +11,7 @@ use crate::{
         cli::{
             args::{ApprovalMode, GlobalArgs},
             exit::{CliError, CliExit},
-            guard_services::GuardProject,
+            guard_services::GuardedProject,
             services,
             services::ServiceFactory,
         },
@@ -78,7 +78,7 @@ pub fn main(
         printer.alert(notice);
     }
     let words = child_words(global, &settings);
-    let place = GuardProject {
+    let place = GuardedProject {
         root: settings.root.clone(),
         folder: settings.root.clone(),
     };

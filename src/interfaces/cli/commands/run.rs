@@ -4,7 +4,7 @@ use crate::{
     config::Settings,
     domain::job::{
         event::RunSettingsRecord,
-        outcome::{RunOutcome, StepOutcome, shown_reason},
+        outcome::{JobRunOutcome, StepOutcome, shown_reason},
         record::{RecordFiles, RunSummaryFacts, VerifyReport, verify},
         rules::AfterCrash,
         state::JobLoopState,
@@ -197,7 +197,7 @@ fn run(
     // A job that goes on another time finds what it left there.
     if matches!(
         passage.outcome,
-        RunOutcome::Done { .. } | RunOutcome::LoopComplete { .. }
+        JobRunOutcome::Done { .. } | JobRunOutcome::LoopComplete { .. }
     ) {
         services.remove_temp_folder(settings);
     }
@@ -296,7 +296,7 @@ fn conclude(
         disk,
         ..
     } = passage;
-    if matches!(outcome, RunOutcome::Done { .. }) {
+    if matches!(outcome, JobRunOutcome::Done { .. }) {
         plain::print_result(printer, state);
     }
     plain::print_run_end(printer, state, disk, outcome);
@@ -348,7 +348,7 @@ fn checked(
     settings: &Settings,
     state: &JobLoopState,
     disk: &RecordFiles,
-    outcome: Option<&RunOutcome>,
+    outcome: Option<&JobRunOutcome>,
 ) -> VerifyReport {
     let mut report = verify(state, disk, outcome);
     if !settings.experimental_warning {
@@ -366,7 +366,7 @@ fn finish(
     store: &dyn Store,
     state: &JobLoopState,
     disk: &RecordFiles,
-    outcome: Option<&RunOutcome>,
+    outcome: Option<&JobRunOutcome>,
     report: Option<&VerifyReport>,
     frame: &RunOrigin,
 ) -> Result<CliExit, CliError> {

@@ -220,7 +220,7 @@ impl ProcessView {
             group,
             kind,
             supports_stop: name.is_stoppable(),
-            auto_restart: name.is_resident(),
+            auto_restart: name.is_restarted(),
             status: process.status.as_str(),
             stop_requested: process.stop_requested,
             started_at: process.started_at.map(time),

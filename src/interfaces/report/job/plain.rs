@@ -6,7 +6,7 @@ use crate::{
         job::{
             event::{EventKind, RunLogEvent},
             history::exit_words,
-            outcome::{RunOutcome, StepOutcome, shown_reason},
+            outcome::{JobRunOutcome, StepOutcome, shown_reason},
             record::{RecordFiles, VerifyReport, display_job_index, step_file, strip_phase_name},
             state::{CommandDisposition, JobLoopState},
         },
@@ -127,7 +127,7 @@ pub fn print_run_end(
     printer: &Printer,
     state: &JobLoopState,
     disk: &RecordFiles,
-    outcome: &RunOutcome,
+    outcome: &JobRunOutcome,
 ) {
     let phase = outcome.phase();
     let step = state.last.step;
@@ -178,7 +178,7 @@ pub fn print_run_end(
     printer.line(&format!("end_reason {}", shown_reason(outcome.reason())));
 }
 
-fn ending(printer: &Printer, state: &JobLoopState, disk: &RecordFiles, outcome: &RunOutcome) {
+fn ending(printer: &Printer, state: &JobLoopState, disk: &RecordFiles, outcome: &JobRunOutcome) {
     let reason = strip_phase_name(outcome.reason(), outcome.phase());
     match outcome.phase() {
         StepOutcome::Done | StepOutcome::Execute => {}

@@ -10,7 +10,7 @@ use crate::{
         },
         policy::Decision,
     },
-    interfaces::cli::guard_services::{GuardProject, GuardServiceFactory},
+    interfaces::cli::guard_services::{GuardServiceFactory, GuardedProject},
     services::guard::Guard,
 };
 
@@ -48,7 +48,7 @@ pub fn answer_hook(
 pub(super) fn judge_call(
     call: &ToolCall,
     subject: &str,
-    place: &GuardProject,
+    place: &GuardedProject,
     observe: bool,
     services: &dyn GuardServiceFactory,
 ) -> Result<GuardOutcome, String> {
@@ -90,7 +90,7 @@ fn entry(
     call: &ToolCall,
     subject: String,
     outcome: &GuardOutcome,
-    place: &GuardProject,
+    place: &GuardedProject,
     services: &dyn GuardServiceFactory,
 ) -> LogEntry {
     let told = outcome.decision_for(call.presence);

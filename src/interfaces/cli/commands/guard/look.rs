@@ -19,7 +19,7 @@ use crate::{
         cli::{
             commands::policy,
             exit::{CliError, CliExit},
-            guard_services::GuardProject,
+            guard_services::GuardedProject,
             services::ServiceFactory,
         },
         report::{Printer, printer::TextStyle},
@@ -107,7 +107,7 @@ pub(super) fn explain(
 
 /// Reads the rules of a place, and warns of those that allow too much.
 fn rules_here(
-    place: &GuardProject,
+    place: &GuardedProject,
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<GuardSettings, CliError> {

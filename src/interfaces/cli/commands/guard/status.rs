@@ -21,7 +21,7 @@ use crate::{
         cli::{
             args::GlobalArgs,
             exit::{CliError, CliExit},
-            guard_services::GuardProject,
+            guard_services::GuardedProject,
             services::ServiceFactory,
         },
         report::{Printer, printer::TextStyle},
@@ -146,7 +146,7 @@ fn status_of(
     agent: HookAgent,
     scope: &'static str,
     file: PathBuf,
-    place: &GuardProject,
+    place: &GuardedProject,
     services: &dyn ServiceFactory,
 ) -> HookStatus {
     let mut status = HookStatus {
@@ -207,7 +207,7 @@ fn status_of(
 /// Returns what in other files of an agent keeps its hooks from being run.
 fn switched_off(
     agent: HookAgent,
-    place: &GuardProject,
+    place: &GuardedProject,
     services: &dyn ServiceFactory,
 ) -> Option<String> {
     let person = services.agent_settings_path(agent, None).ok()?;
