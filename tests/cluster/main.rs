@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod cards;
 mod lost_server;
 mod nats;
 mod operators;

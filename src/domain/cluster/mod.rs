@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 mod demand;
 mod log_files;
 mod plan_work;
+mod printed;
 mod protocol;
 
 pub use demand::{ClusterControls, round_robin};
@@ -18,6 +19,7 @@ pub use plan_work::{
     PLAN_LANE, PlanEnd, PlanFile, PlanOrder, PlanResult, PrintedText, alone, everything_before,
     path_below,
 };
+pub use printed::{PrintedPiece, ShownText, cut_text};
 pub use protocol::{Delivery, GRACE, Holder, Refused, batch_id, delivered, refused};
 
 use super::{
