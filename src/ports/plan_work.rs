@@ -10,7 +10,9 @@ use super::{
     BoxFuture,
     cluster::{Error, StopFeed},
 };
-use crate::domain::cluster::{PlanFile, PlanOrder, PlanResult, PrintedPiece, RemoteExit, WorkerInfo};
+use crate::domain::cluster::{
+    PlanFile, PlanOrder, PlanResult, PrintedPiece, RemoteExit, WorkerInfo,
+};
 
 /// This process on a cluster, where it runs plans or makes tasks of them.
 pub trait PlanMember: Send + Sync {
