@@ -1,11 +1,18 @@
 //! What a hand-over to another machine costs, beside the bare server, in one run:
 //!
-//! `cargo bench --bench cluster` (a minute or two; `TOS_BENCH_ORDERS` changes how many orders lie in the queue at most.)
+//! `cargo bench --bench cluster` (some minutes; `TOS_BENCH_ORDERS` changes how many orders lie in the queue at most, `TOS_BENCH_PAIRS` how often
+//! is measured; the median counts.)
 //!
-//! A real nats-server on loopback, its store on the real disk. «bare» publishes messages of the size of an order and waits for each
-//! answer, 256 at a time, in one part before and one part after each of ours; «handed over» is the way of a controller, from the order to its place in the queue; «done» is the whole
-//! way: handed over, claimed by a worker in this process, reported, taken in. «taken over» is how long it takes until a second controller serves
-//! after the leading one was killed, in lifetimes of the leader's key.
+//! A real nats-server on loopback, its store on the real disk, one copy. Each message carries an id, and its answer is waited for.
+//!
+//! * «bare» publishes the bytes of an order again and again, 256 on their way at a time, one part before and one after each of ours. That is the strict
+//!   way to put it: one after the other, which is shown too, is several times slower.
+//! * «handed over» is the way of a controller, from the order to its place in the queue, as many on their way.
+//! * «decided» is what is told to the board until its events are in the log and in the database, one caller and 256 at a time.
+//! * «done» is the whole way: handed over, claimed by a worker in this process, reported, taken in.
+//! * «taken over» is how long it takes until a second controller serves after the leading one was killed, in lifetimes of the leader's key.
+//!
+//! Beside each stands what it costs for each order: the processor's time of this process and of the server, and the messages that the server counts.
 
 #![expect(
     clippy::disallowed_methods,
@@ -17,6 +24,7 @@
 
 use std::{
     collections::BTreeMap,
+    io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
@@ -26,7 +34,10 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 use tos::{
-    adapters::nats::{NatsMember, NatsOptions},
+    adapters::{
+        clock::SystemClock,
+        nats::{NatsMember, NatsOptions},
+    },
     domain::{
         board::{AgentRole, Board, Fence, Input, RunId, RunOutcome, Spend, Task, TaskSpec},
         cluster::{PROTOCOL_VERSION, WorkOrder, WorkResult, WorkerInfo},
@@ -35,8 +46,9 @@ use tos::{
     },
     ports::{
         BoxFuture,
-        cluster::{ClusterMember as _, StopFeed},
+        cluster::{ClusterMember as _, OrderQueue, StopFeed},
     },
+    services::board::start,
 };
 
 /// How many answers are waited for at a time.
@@ -44,13 +56,126 @@ const WINDOW: usize = 256;
 /// How many orders go the whole way.
 const WHOLE: u64 = 2_000;
 
-struct Server(Child);
+struct Server {
+    child: Child,
+    url: String,
+    monitor: u16,
+}
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
+}
+
+impl Server {
+    fn start(folder: &Path) -> Self {
+        let [port, monitor] = [(); 2].map(|()| {
+            let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+            socket.local_addr().unwrap().port()
+        });
+        let mut command = Command::new("nats-server");
+        command.args(["-js", "-a", "127.0.0.1", "-p", &port.to_string()]);
+        command
+            .args(["-m", &monitor.to_string(), "-sd"])
+            .arg(folder);
+        let child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        for port in [port, monitor] {
+            while TcpStream::connect(("127.0.0.1", port)).is_err() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        Self {
+            child,
+            url: format!("nats://127.0.0.1:{port}"),
+            monitor,
+        }
+    }
+
+    /// Returns how many messages came in and went out.
+    fn messages(&self) -> [f64; 2] {
+        let mut asked = TcpStream::connect(("127.0.0.1", self.monitor)).unwrap();
+        let question = b"GET /varz HTTP/1.0\r\nHost: localhost\r\n\r\n";
+        asked.write_all(question).unwrap();
+        let mut answer = String::new();
+        asked.read_to_string(&mut answer).unwrap();
+        let body = answer.split_once("\r\n\r\n").unwrap().1;
+        let counted: serde_json::Value = serde_json::from_str(body).unwrap();
+        ["in_msgs", "out_msgs"].map(|name| counted[name].as_f64().unwrap())
+    }
+
+    fn counters(&self) -> Counters {
+        Counters {
+            at: Instant::now(),
+            own: processor("self"),
+            server: processor(&self.child.id().to_string()),
+            messages: self.messages(),
+        }
+    }
+}
+
+/// Returns how long a process used the processor, in seconds.
+fn processor(process: &str) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<&str> = text
+        .rsplit_once(')')
+        .unwrap()
+        .1
+        .split_whitespace()
+        .collect();
+    let ticks = |place: usize| fields[place].parse::<f64>().unwrap();
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+/// What was counted at a moment.
+struct Counters {
+    at: Instant,
+    own: f64,
+    server: f64,
+    messages: [f64; 2],
+}
+
+/// What something cost, for each order.
+#[derive(Clone, Copy)]
+struct Cost {
+    rate: f64,
+    own: f64,
+    server: f64,
+    messages: [f64; 2],
+}
+
+impl Cost {
+    fn since(server: &Server, began: &Counters, count: u64) -> Self {
+        let took = began.at.elapsed().as_secs_f64();
+        let (now, count) = (server.counters(), count as f64);
+        Self {
+            rate: count / took,
+            own: (now.own - began.own) * 1e6 / count,
+            server: (now.server - began.server) * 1e6 / count,
+            messages: [0, 1].map(|way| (now.messages[way] - began.messages[way]) / count),
+        }
+    }
+}
+
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [came, went] = self.messages;
+        write!(
+            f,
+            "{:.0}/s; each {:.0} us here, {:.0} us of the server, {came:.2} messages to it, {went:.2} from it",
+            self.rate, self.own, self.server
+        )
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// Nobody ever says that something has to end.
@@ -70,27 +195,6 @@ fn git(folder: &Path, words: &[&str]) -> String {
     let output = command.args(words).output().unwrap();
     assert!(output.status.success(), "{words:?}");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-fn server(folder: &Path) -> (Server, String) {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let mut command = Command::new("nats-server");
-    command
-        .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
-        .arg(folder);
-    let child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    (Server(child), format!("nats://127.0.0.1:{port}"))
 }
 
 fn task() -> Task {
@@ -131,9 +235,9 @@ fn order(task: &Task, base: &str, fence: u64) -> WorkOrder {
     }
 }
 
-/// Publishes so many messages and waits for each answer; returns how many a second.
-async fn bare(url: &str, body: Vec<u8>, count: u64) -> f64 {
-    let client = async_nats::connect(url).await.unwrap();
+/// Publishes so many messages and waits for each answer, `window` at a time.
+async fn bare(server: &Server, body: &[u8], count: u64, window: usize) -> Cost {
+    let client = async_nats::connect(&server.url).await.unwrap();
     let context = async_nats::jetstream::new(client);
     let config = async_nats::jetstream::stream::Config {
         name: "BARE".to_owned(),
@@ -142,9 +246,9 @@ async fn bare(url: &str, body: Vec<u8>, count: u64) -> f64 {
     };
     drop(context.delete_stream("BARE").await);
     context.create_stream(config).await.unwrap();
-    let began = Instant::now();
+    let began = server.counters();
     let sent = stream::iter(0..count).map(|number| {
-        let (context, body) = (context.clone(), body.clone());
+        let (context, body) = (context.clone(), body.to_vec());
         async move {
             let mut headers = async_nats::HeaderMap::new();
             headers.insert("Nats-Msg-Id", number.to_string().as_str());
@@ -155,8 +259,10 @@ async fn bare(url: &str, body: Vec<u8>, count: u64) -> f64 {
             sent.unwrap().await.unwrap();
         }
     });
-    sent.buffer_unordered(WINDOW).count().await;
-    count as f64 / began.elapsed().as_secs_f64()
+    sent.buffer_unordered(window).count().await;
+    let cost = Cost::since(server, &began, count);
+    drop(context.delete_stream("BARE").await);
+    cost
 }
 
 /// A board of its own with a controller and a worker's side, in a repository with one commit.
@@ -191,11 +297,10 @@ impl Pair {
     }
 }
 
-/// Hands out so many orders that nobody takes; returns how many a second were in the queue.
-async fn handed_over(url: &str, count: u64) -> f64 {
-    let (url, board) = (url.to_owned(), format!("q{count}"));
-    let bench_url = url.clone();
-    let pair = tokio::task::spawn_blocking(move || Pair::new(&url, &board))
+/// Hands out so many orders that nobody takes, until all are in the queue.
+async fn handed_over(server: &Server, board: &str, count: u64) -> Cost {
+    let (url, name) = (server.url.clone(), board.to_owned());
+    let pair = tokio::task::spawn_blocking(move || Pair::new(&url, &name))
         .await
         .unwrap();
     let pair = Arc::new(pair);
@@ -203,30 +308,27 @@ async fn handed_over(url: &str, count: u64) -> f64 {
     let runs = tokio::task::spawn_blocking(move || opened.member.runs().unwrap())
         .await
         .unwrap();
-    let task = task();
+    let first = order(&task(), &pair.base, 1);
+    let hand_out = |fence| {
+        let order = WorkOrder {
+            run: RunId(fence),
+            fence: Fence(fence),
+            ..first.clone()
+        };
+        tokio::spawn(runs.run(order, Box::new(Never), Box::new(|_| ())))
+    };
     // The commit is there already when a service hands out its second order.
-    let first = runs.run(
-        order(&task, &pair.base, 1),
-        Box::new(Never),
-        Box::new(|_| ()),
-    );
-    let mut waiting = vec![tokio::spawn(first)];
+    let mut waiting = vec![hand_out(1)];
     while runs.view().await.unwrap().queued < 1 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let own = async_nats::connect(&bench_url).await.unwrap();
+    let own = async_nats::connect(&server.url).await.unwrap();
     let own = async_nats::jetstream::new(own);
-    let name = format!("TOS_q{count}_WORK");
-    let own = own.get_stream(name).await.unwrap();
+    let own = own.get_stream(format!("TOS_{board}_WORK")).await.unwrap();
     let queued = || async { own.get_info().await.unwrap().state.messages };
-    let began = Instant::now();
+    let began = server.counters();
     for fence in 2..=count + 1 {
-        let order = order(&task, &pair.base, fence);
-        waiting.push(tokio::spawn(runs.run(
-            order,
-            Box::new(Never),
-            Box::new(|_| ()),
-        )));
+        waiting.push(hand_out(fence));
         // As many are on their way as the bare run has.
         if fence % WINDOW as u64 == 0 {
             while queued().await + (WINDOW as u64) < fence {
@@ -237,19 +339,45 @@ async fn handed_over(url: &str, count: u64) -> f64 {
     while queued().await < count + 1 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let rate = count as f64 / began.elapsed().as_secs_f64();
+    let cost = Cost::since(server, &began, count);
     waiting.iter().for_each(tokio::task::JoinHandle::abort);
     drop(waiting);
     tokio::task::spawn_blocking(move || drop((runs, pair)))
         .await
         .unwrap();
-    rate
+    cost
 }
 
-/// Lets so many orders go the whole way; returns how many a second.
-async fn done(url: &str, count: u64) -> f64 {
-    let url = url.to_owned();
-    let pair = tokio::task::spawn_blocking(move || Pair::new(&url, "whole"))
+/// Tells a board so much, so many callers at a time, until it is in the log and in the database.
+async fn decided(server: &Server, count: u64, callers: usize) -> Cost {
+    let url = server.url.clone();
+    let opening = move || {
+        let pair = Pair::new(&url, &format!("decided{callers}"));
+        let store = pair.member.store().unwrap();
+        let (handle, effects) = start(store, Arc::new(SystemClock::new())).unwrap();
+        (pair, handle, effects)
+    };
+    let (pair, handle, effects) = tokio::task::spawn_blocking(opening).await.unwrap();
+    let spec = task().spec;
+    let began = server.counters();
+    let told = stream::iter(0..count).map(|_| {
+        let spec = Box::new(spec.clone());
+        handle.submit(Input::CreateTask { spec })
+    });
+    let told = told.buffer_unordered(callers);
+    let all = told.filter(|one| std::future::ready(one.is_ok()));
+    assert_eq!(all.count().await as u64, count);
+    let cost = Cost::since(server, &began, count);
+    tokio::task::spawn_blocking(move || drop((handle, effects, pair)))
+        .await
+        .unwrap();
+    cost
+}
+
+/// Lets so many orders go the whole way, with so many slots.
+async fn done(server: &Server, board: &str, count: u64, slots: u16) -> Cost {
+    let (url, board) = (server.url.clone(), board.to_owned());
+    let pair = tokio::task::spawn_blocking(move || Pair::new(&url, &board))
         .await
         .unwrap();
     let pair = Arc::new(pair);
@@ -259,58 +387,61 @@ async fn done(url: &str, count: u64) -> f64 {
             name: "w".to_owned(),
             protocol: PROTOCOL_VERSION,
             roles: vec![AgentRole::Worker],
-            slots: 4,
+            slots,
             ..WorkerInfo::default()
         };
         let orders = opened.member.orders(card, Box::new(|_| ())).unwrap();
         (opened.member.runs().unwrap(), orders)
     };
     let (runs, orders) = tokio::task::spawn_blocking(opening).await.unwrap();
-    let task = task();
-    let began = Instant::now();
-    let handed = stream::iter(1..=count).map(|fence| {
-        runs.run(
-            order(&task, &pair.base, fence),
-            Box::new(Never),
-            Box::new(|_| ()),
-        )
-    });
-    let working: Vec<_> = (0..4)
-        .map(|_| {
-            let orders = Arc::clone(&orders);
-            tokio::spawn(async move {
-                loop {
-                    let Some(taken) = orders.poll(Duration::from_secs(1)).await.unwrap() else {
-                        continue;
-                    };
-                    let order = taken.order();
-                    let result = WorkResult {
-                        run: order.run,
-                        fence: order.fence,
-                        worker: "w".to_owned(),
-                        outcome: RunOutcome::Stopped,
-                        spend: Spend::default(),
-                        records: Vec::new(),
-                        bundle: String::new(),
-                        logs: String::new(),
-                    };
-                    taken.finish(result).await.unwrap();
-                }
-            })
-        })
+    let first = order(&task(), &pair.base, 1);
+    let working: Vec<_> = (0..slots)
+        .map(|_| tokio::spawn(work(Arc::clone(&orders))))
         .collect();
+    // The commit is there already, on both sides, when a service hands out its second order.
+    let warm = runs.run(first.clone(), Box::new(Never), Box::new(|_| ()));
+    warm.await.unwrap();
+    let began = server.counters();
+    let handed = stream::iter(2..count + 2).map(|fence| {
+        let order = WorkOrder {
+            run: RunId(fence),
+            fence: Fence(fence),
+            ..first.clone()
+        };
+        runs.run(order, Box::new(Never), Box::new(|_| ()))
+    });
     let ended = handed
         .buffer_unordered(WINDOW)
-        .filter(|one| std::future::ready(one.is_ok()))
-        .count()
-        .await;
-    let rate = ended as f64 / began.elapsed().as_secs_f64();
+        .filter(|one| std::future::ready(one.is_ok()));
+    assert_eq!(ended.count().await as u64, count);
+    let cost = Cost::since(server, &began, count);
     working.iter().for_each(tokio::task::JoinHandle::abort);
     drop(working);
     tokio::task::spawn_blocking(move || drop((runs, orders, pair)))
         .await
         .unwrap();
-    rate
+    cost
+}
+
+/// Takes orders and reports at once.
+async fn work(orders: Arc<dyn OrderQueue>) {
+    loop {
+        let Some(taken) = orders.poll(Duration::from_secs(1)).await.unwrap() else {
+            continue;
+        };
+        let order = taken.order();
+        let result = WorkResult {
+            run: order.run,
+            fence: order.fence,
+            worker: "w".to_owned(),
+            outcome: RunOutcome::Stopped,
+            spend: Spend::default(),
+            records: Vec::new(),
+            bundle: String::new(),
+            logs: String::new(),
+        };
+        taken.finish(result).await.unwrap();
+    }
 }
 
 /// Kills a leading controller; returns after how many lifetimes of the leader's key the other one serves.
@@ -357,10 +488,38 @@ fn taken_over(url: &str, board: &str) -> f64 {
     took
 }
 
+/// Measures bare and ours in turns; says what the median of the pairs is.
+async fn pairs(server: &Server, body: &[u8], few: u64, pairs: usize) {
+    let (mut rates, mut shares) = (Vec::new(), Vec::new());
+    let mut before = bare(server, body, few, WINDOW).await;
+    println!("bare: {before}");
+    for number in 0..pairs {
+        let ours = handed_over(server, &format!("pair{number}"), few).await;
+        let after = bare(server, body, few, WINDOW).await;
+        let share = ours.rate / f64::midpoint(before.rate, after.rate);
+        println!("handed over: {ours}; {share:.2} of bare\nbare: {after}");
+        (rates, shares) = (
+            [rates, vec![ours.rate]].concat(),
+            [shares, vec![share]].concat(),
+        );
+        before = after;
+    }
+    println!(
+        "handed over, median of {pairs}: {:.0}/s, {:.2} of bare",
+        median(rates),
+        median(shares)
+    );
+}
+
 fn main() {
-    let most = std::env::var("TOS_BENCH_ORDERS").map_or(100_000, |text| text.parse().unwrap());
-    let folder = tempfile::tempdir().unwrap();
-    let (_server, url) = server(folder.path());
+    let number = |name: &str, usual: u64| {
+        let asked = std::env::var(name);
+        asked.map_or(usual, |text| text.parse().unwrap())
+    };
+    let most = number("TOS_BENCH_ORDERS", 100_000);
+    let count = usize::try_from(number("TOS_BENCH_PAIRS", 5)).unwrap();
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let server = Server::start(folder.path());
     let body = serde_json::to_vec(&order(&task(), &"b".repeat(40), 1)).unwrap();
     println!("an order: {} bytes", body.len());
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -369,22 +528,25 @@ fn main() {
         .unwrap();
     runtime.block_on(async {
         let few = most.min(10_000);
-        for count in [few, most] {
-            let before = bare(&url, body.clone(), few).await;
-            let rate = handed_over(&url, count).await;
-            let after = bare(&url, body.clone(), few).await;
-            let bare = f64::midpoint(before, after);
-            println!("bare publish and answer: {before:.0}/s before, {after:.0}/s after");
-            println!(
-                "handed over, {count} in the queue: {rate:.0}/s, {:.2} of bare",
-                rate / bare
-            );
+        let single = bare(&server, &body, few.min(2_000), 1).await;
+        println!("bare, one after the other: {single}");
+        pairs(&server, &body, few, count).await;
+        if most > few {
+            let ours = handed_over(&server, "large", most).await;
+            let bare = bare(&server, &body, few, WINDOW).await;
+            println!("handed over, {most} in the queue: {ours}\nbare: {bare}");
         }
-        let rate = done(&url, WHOLE).await;
-        println!("done, the whole way, one worker with 4 slots: {rate:.0}/s");
+        for (callers, count) in [(1, few.min(1_000)), (WINDOW, few)] {
+            let told = decided(&server, count, callers).await;
+            println!("decided, {callers} at a time: {told}");
+        }
+        for slots in [4, 64] {
+            let cost = done(&server, &format!("whole{slots}"), WHOLE, slots).await;
+            println!("done, the whole way, one worker with {slots} slots: {cost}");
+        }
     });
-    for round in 0..3 {
-        let took = taken_over(&url, &format!("over{round}"));
+    for round in 0..number("TOS_BENCH_KILLS", 3) {
+        let took = taken_over(&server.url, &format!("over{round}"));
         println!("taken over after {took:.2} lifetimes of the key");
     }
 }

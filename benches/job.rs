@@ -17,7 +17,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use tos::{
     adapters::{
         clock::SystemClock,
-        job::{approvals::DenyAllApprovals, probe::FsProbe, store},
+        job::{approvals::DenyAllApprovals, probe::DiskConditionProbe, store},
         model, process,
     },
     domain::{
@@ -140,7 +140,7 @@ fn ports(root: &Path, recording: PathBuf) -> JobPorts {
             review: Arc::clone(&model),
             final_: model,
         },
-        probe: Arc::new(FsProbe::new(
+        probe: Arc::new(DiskConditionProbe::new(
             root.to_owned(),
             Duration::from_secs(1),
             Arc::clone(&runner),

@@ -10,7 +10,9 @@ use super::{
     BoxFuture,
     cluster::{Error, StopFeed},
 };
-use crate::domain::cluster::{PlanFile, PlanOrder, PlanResult, RemoteExit, WorkerInfo};
+use crate::domain::cluster::{
+    PlanFile, PlanOrder, PlanResult, PrintedPiece, RemoteExit, WorkerInfo,
+};
 
 /// This process on a cluster, where it runs plans or makes tasks of them.
 pub trait PlanMember: Send + Sync {
@@ -24,13 +26,25 @@ pub trait PlanMember: Send + Sync {
     fn plan_slots(&self) -> Result<u64, Error>;
 }
 
-/// Is told what came of an attempt. It must not block.
-pub type ResultSink = Box<dyn Fn(PlanResult) + Send + Sync>;
+/// What is heard of attempts elsewhere.
+#[derive(Debug)]
+pub enum PlanNews {
+    /// What one prints while it is made. Some of it may be lost on the way.
+    Printed(PrintedPiece),
+    /// What came of one.
+    Ended(Box<PlanResult>),
+}
+
+/// Is told what is heard of attempts elsewhere. It must not block.
+pub type NewsSink = Box<dyn Fn(PlanNews) + Send + Sync>;
+
+/// Takes what a task prints: 0 = output, 1 = errors. It must not block.
+pub type PrintSink = Box<dyn Fn(usize, &[u8]) + Send + Sync>;
 
 /// A runner's side: hands tasks of one run out, and says what comes of them.
 pub trait RemoteTasks: Send + Sync {
-    /// Says who is told of results from now on; each attempt that was handed out ends there, once.
-    fn listen(&self, told: ResultSink);
+    /// Says who is told from now on; each attempt that was handed out ends there, once.
+    fn listen(&self, told: NewsSink);
 
     /// Hands an attempt out and returns at once. The run, its opening and the project are put in here; `sources` says where the files
     /// of the order lie, in the same sequence.
@@ -82,6 +96,9 @@ pub trait TakenPlanTask: Send + Sync {
     /// Lays everything out in an empty folder; returns the working directory in it.
     fn lay_out<'a>(&'a self, folder: &'a Path) -> BoxFuture<'a, Result<PathBuf, Error>>;
 
+    /// Returns what shows whoever runs the plan what the task prints, without what is known as a secret here.
+    fn printing(&self) -> PrintSink;
+
     /// Reports what came of it; then nobody gets the order again.
     fn finish(self: Box<Self>, made: TaskMade) -> BoxFuture<'static, Result<(), Error>>;
 }
@@ -91,13 +108,14 @@ pub trait TaskMaker: Send + Sync {
     /// Returns an empty folder for an attempt.
     fn folder(&self, key: &str) -> Result<PathBuf, Error>;
 
-    /// Makes an attempt in a folder where everything is laid out.
+    /// Makes an attempt in a folder where everything is laid out. `printing` is given what it prints now and then, while it goes on.
     fn make<'a>(
         &'a self,
         order: &'a PlanOrder,
         folder: &'a Path,
         workdir: &'a Path,
         stop: Box<dyn StopFeed>,
+        printing: PrintSink,
     ) -> BoxFuture<'a, TaskMade>;
 
     /// Takes a folder away with all that is in it.

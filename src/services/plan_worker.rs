@@ -112,7 +112,10 @@ async fn made(
     let (folder, made) = match maker.folder(&key) {
         Ok(folder) => {
             let made = match taken.lay_out(&folder).await {
-                Ok(workdir) => maker.make(taken.order(), &folder, &workdir, stop).await,
+                Ok(workdir) => {
+                    let (order, printing) = (taken.order(), taken.printing());
+                    maker.make(order, &folder, &workdir, stop, printing).await
+                }
                 Err(why) => nothing(RemoteExit::lost(format!("it could not be laid out: {why}"))),
             };
             (Some(folder), made)

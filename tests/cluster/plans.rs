@@ -95,6 +95,40 @@ fn what_fails_elsewhere_fails_here_and_is_tried_again_as_the_plan_says() {
 }
 
 #[test]
+fn what_a_task_prints_is_seen_while_it_runs_and_stands_there_once() {
+    let server = NatsServer::start();
+    let place = Place::new("");
+    let go = place.top.join("go");
+    plan(
+        &place,
+        &format!(
+            "policy: off\ntasks:\n- id: slow\n  shell: \"echo first $DESK_API_KEY; echo wrong >&2; while test ! -e {}; do sleep 0.1; done; echo last\"\n  timeout_sec: 120\n",
+            go.display()
+        ),
+    );
+    let more = ["--roles", "none", "--plan-slots", "1"];
+    let variables = [("DESK_API_KEY", "wrk-5ecret-0f-the-worker")];
+    let desk = Worker::start_with(&options(&server), "desk", &more, &variables);
+    Place::until_true(|| desk.said().contains("takes work"));
+    let mut runner = start(&place, &server);
+    let logs = || {
+        let read = place.command(&["plan", "logs", "--task", "slow"]).output();
+        String::from_utf8_lossy(&read.unwrap().stdout).into_owned()
+    };
+    Place::until_true(|| logs().contains("first"));
+    Place::until_true(|| logs().contains("wrong"));
+    assert!(!logs().contains("last") && !logs().contains("5ecret"));
+    write(&place.top, "go", "");
+    assert_eq!(runner.wait().unwrap().code(), Some(0));
+    let logs = logs();
+    for once in ["first", "wrong", "last"] {
+        assert!(logs.contains(once), "{once}: {logs}");
+    }
+    assert_eq!(logs.matches("first").count(), 1, "{logs}");
+    assert!(!logs.contains("5ecret"), "{logs}");
+}
+
+#[test]
 fn an_equal_success_of_the_past_needs_no_worker() {
     let server = NatsServer::start();
     let place = Place::new("");

@@ -1,7 +1,7 @@
 //! A board in `SQLite`: events and things in one transaction, so that neither is ever ahead of the other.
 //!
 //! The write-ahead log is synchronised with each transaction: what was acknowledged survives a killed process and a lost
-//! power line. There is one writer; the lock of the service sees to that.
+//! power line. On a cluster the log of the board is what counts, and this is not waited for. There is one writer; the lock of the service sees to that.
 
 use std::{
     path::{Path, PathBuf},
@@ -41,6 +41,16 @@ pub struct RebuildReport {
 impl SqliteBoard {
     /// Opens a board, makes it where there is none, and brings it to the newest schema.
     pub fn open(path: &Path) -> Done<Self> {
+        Self::open_with(path, "FULL")
+    }
+
+    /// Opens a board that follows from a log elsewhere: the disk is not waited for. A lost power line may take the newest batches along, whole;
+    /// they are read again from the log.
+    pub fn open_projection(path: &Path) -> Done<Self> {
+        Self::open_with(path, "NORMAL")
+    }
+
+    fn open_with(path: &Path, synchronous: &str) -> Done<Self> {
         let name = path.display().to_string();
         let wrong = |error: &dyn std::fmt::Display| Error(format!("{name}: {error}"));
         if let Some(folder) = path.parent() {
@@ -54,7 +64,7 @@ impl SqliteBoard {
         let prepared = database
             .busy_timeout(Duration::from_secs(5))
             .and_then(|()| database.pragma_update(None, "journal_mode", "WAL"))
-            .and_then(|()| database.pragma_update(None, "synchronous", "FULL"))
+            .and_then(|()| database.pragma_update(None, "synchronous", synchronous))
             .and_then(|()| database.pragma_update(None, "cache_size", -4096));
         prepared.map_err(|error| explain(&name, &error))?;
         schema::migrate(&mut database).map_err(|error| wrong(&error))?;
@@ -369,6 +379,20 @@ mod tests {
             store.append(&batch).unwrap();
         }
         board
+    }
+
+    #[test]
+    fn the_disk_is_waited_for_unless_a_log_elsewhere_is_what_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("board.sqlite");
+        let level = |store: &SqliteBoard| -> i64 {
+            let level = store
+                .database
+                .pragma_query_value(None, "synchronous", |row| row.get(0));
+            level.unwrap()
+        };
+        assert_eq!(level(&SqliteBoard::open(&path).unwrap()), 2);
+        assert_eq!(level(&SqliteBoard::open_projection(&path).unwrap()), 1);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use async_nats::{
-    Subscriber,
+    Client, Subscriber,
     jetstream::{AckKind, Message},
 };
 use futures_util::StreamExt as _;
@@ -34,6 +34,7 @@ pub(super) async fn claim(
 
 /// A message under way: its claim and the message are kept alive until this is dropped.
 pub(super) struct ClaimedMessage {
+    client: Client,
     message: Arc<Message>,
     stop: watch::Receiver<u8>,
     beating: JoinHandle<()>,
@@ -54,6 +55,8 @@ impl ClaimedMessage {
         let kept = Arc::clone(&message);
         let beat = cluster.heartbeat_interval();
         let beating = cluster.spawn(async move {
+            // Nobody waits for this one: whoever gets the message too gets it much later.
+            presence.renew_claim(&key, &worker).await;
             loop {
                 tokio::select! {
                     told = stops.next() => match told {
@@ -73,6 +76,7 @@ impl ClaimedMessage {
             }
         });
         Self {
+            client: cluster.client.clone(),
             message,
             stop,
             beating,
@@ -84,9 +88,14 @@ impl ClaimedMessage {
         Box::new(ToldToStop(self.stop.clone()))
     }
 
-    /// Takes the message out of the queue for good.
+    /// Takes the message out of the queue for good, and waits until the server says so.
     pub(super) async fn done(&self) -> Result<(), Error> {
-        let done = self.message.double_ack().await;
+        let Some(place) = &self.message.reply else {
+            return Err(Error("the message came from no queue".to_owned()));
+        };
+        // As any question is asked, without a subscription of its own.
+        let done = self.client.request(place.clone(), AckKind::Ack.into());
+        let done = done.await.map(drop);
         done.map_err(|error| Error(error.to_string()))
     }
 }

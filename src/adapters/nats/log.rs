@@ -10,6 +10,7 @@ use async_nats::{
     HeaderMap,
     jetstream::{
         context::PublishErrorKind,
+        message::PublishMessage,
         stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream},
     },
 };
@@ -192,7 +193,9 @@ impl EventLog {
             "Nats-Expected-Last-Sequence",
             self.last.to_string().as_str(),
         );
-        match publish(&self.cluster.jetstream, &self.subject, &headers, part).await {
+        let message = PublishMessage::build().headers(headers);
+        let message = message.payload(part.to_vec().into());
+        match publish(&self.cluster.jetstream, &self.subject, message).await {
             Ok(answer) => Ok(answer.sequence),
             // An earlier try of ours may have arrived although its answer was lost.
             Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => {

@@ -47,6 +47,9 @@ impl LogStore {
     /// Puts the logs of a folder below the root away; returns their name, empty where there are none.
     pub(super) async fn publish(&self, fence: u64, folder: &str) -> Result<String, String> {
         let (folder, redactor) = (self.root.join(folder), self.redactor.clone());
+        if !folder.is_dir() {
+            return Ok(String::new());
+        }
         let packed = tokio::task::spawn_blocking(move || packed(&folder, &redactor));
         let Some(body) = packed.await.map_err(|error| error.to_string())?? else {
             return Ok(String::new());

@@ -76,9 +76,10 @@ impl NatsMember {
         GitBundles::new(&self.root)
     }
 
-    fn streams_at_last(&self) -> Result<Streams, Error> {
+    fn streams_at_last(&self) -> Result<Arc<Streams>, Error> {
         let opened = || self.cluster.block_on(self.streams());
-        self.cluster.retry(opened).map_err(Error)
+        let streams = self.cluster.retry(opened).map_err(Error)?;
+        Ok(Arc::new(streams))
     }
 
     async fn streams(&self) -> Result<Streams, String> {
@@ -111,7 +112,7 @@ impl ClusterMember for NatsMember {
 
     fn store(&self) -> Result<Box<dyn BoardStore>, Error> {
         let told = |error: crate::ports::board_store::Error| Error(error.0);
-        let projection = SqliteBoard::open(&self.database).map_err(told)?;
+        let projection = SqliteBoard::open_projection(&self.database).map_err(told)?;
         let store = NatsBoard::open(&self.cluster, projection, &self.name).map_err(told)?;
         Ok(Box::new(store))
     }

@@ -52,6 +52,12 @@ impl CodeStore {
         })
     }
 
+    /// Returns whether a commit is the one that was published last.
+    pub(super) async fn is_latest(&self, commit: &str) -> bool {
+        let latest = self.latest.lock().await;
+        latest.as_ref().is_some_and(|(known, _)| known == commit)
+    }
+
     /// Sees to it that workers can have a commit.
     pub(super) async fn publish(&self, commit: &str) -> Result<(), String> {
         let name = code_name(commit);

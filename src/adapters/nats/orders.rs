@@ -45,7 +45,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// A worker's side.
 pub(super) struct NatsOrderQueue {
-    streams: Streams,
+    streams: Arc<Streams>,
     lanes: tokio::sync::Mutex<BTreeMap<String, PullConsumer>>,
     /// Which lane gave something last.
     last: AtomicUsize,
@@ -57,7 +57,7 @@ impl NatsOrderQueue {
     /// Opens the queues for the roles of a worker.
     pub(super) fn open(
         cluster: &Arc<NatsConnection>,
-        streams: Streams,
+        streams: Arc<Streams>,
         card: WorkerInfo,
         notices: LineSink,
     ) -> Result<Self, String> {
@@ -65,7 +65,7 @@ impl NatsOrderQueue {
         let controls = followed(cluster, streams.controls.clone(), now);
         let card = Arc::new(Mutex::new(card));
         let (own, seen) = (Arc::clone(&card), controls.clone());
-        let telling = told_of_controls(streams.clone(), own, seen, notices);
+        let telling = told_of_controls(Arc::clone(&streams), own, seen, notices);
         drop(cluster.spawn(telling));
         Ok(Self {
             streams,
@@ -139,7 +139,6 @@ impl NatsOrderQueue {
                 return Ok(None);
             }
         }
-        presence.renew_claim(&key, &card.name).await;
         let stops = self
             .streams
             .cluster
@@ -147,7 +146,7 @@ impl NatsOrderQueue {
             .subscribe(self.streams.cluster.subject(&format!("stop.{fence}")))
             .await
             .map_err(|error| error.to_string())?;
-        let (streams, worker) = (self.streams.clone(), card.name);
+        let (streams, worker) = (Arc::clone(&self.streams), card.name);
         // From here on it is shown that somebody has it, however long the code takes.
         let taken = Taken::begin(streams, order, message, worker.clone(), stops);
         if let Err(why) = self.streams.code.fetch(&taken.order.base).await {
@@ -213,7 +212,7 @@ fn card_now(card: &Mutex<WorkerInfo>, controls: &ClusterControls) -> WorkerInfo 
 
 /// Says what a board has to say to its workers, to the person here and back to the board, whenever it changes.
 async fn told_of_controls(
-    streams: Streams,
+    streams: Arc<Streams>,
     card: Arc<Mutex<WorkerInfo>>,
     mut controls: watch::Receiver<ClusterControls>,
     notices: LineSink,
@@ -271,7 +270,7 @@ fn failed(order: &WorkOrder, reason: String) -> WorkResult {
             reasons: vec![reason],
             kept: None,
         },
-        ..unclaimed_result(order)
+        ..unclaimed_result(order.run, order.fence)
     }
 }
 
@@ -305,7 +304,7 @@ impl OrderQueue for NatsOrderQueue {
 
 /// An order under way.
 struct Taken {
-    streams: Streams,
+    streams: Arc<Streams>,
     order: WorkOrder,
     claimed: ClaimedMessage,
     lines: mpsc::UnboundedSender<String>,
@@ -313,7 +312,7 @@ struct Taken {
 
 impl Taken {
     fn begin(
-        streams: Streams,
+        streams: Arc<Streams>,
         order: WorkOrder,
         message: Message,
         worker: String,
@@ -329,7 +328,11 @@ impl Taken {
             |told| Some(told.first().copied().unwrap_or(1)),
         );
         let (lines, told) = mpsc::unbounded_channel();
-        drop(streams.cluster.spawn(tell(streams.clone(), fence, told)));
+        drop(
+            streams
+                .cluster
+                .spawn(tell(Arc::clone(&streams), fence, told)),
+        );
         Self {
             streams,
             order,
@@ -340,7 +343,7 @@ impl Taken {
 }
 
 /// Sends lines to whoever looks on; the whole log comes with the result, so one that is lost is no loss.
-async fn tell(streams: Streams, fence: u64, mut lines: mpsc::UnboundedReceiver<String>) {
+async fn tell(streams: Arc<Streams>, fence: u64, mut lines: mpsc::UnboundedReceiver<String>) {
     let subject = streams.cluster.subject(&format!("line.{fence}"));
     while let Some(line) = lines.recv().await {
         let line = streams.logs.clean(&line);

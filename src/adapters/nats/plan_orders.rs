@@ -17,7 +17,7 @@ use std::{
 use async_nats::jetstream::{AckKind, Message, consumer::PullConsumer};
 use tokio::{
     io::{AsyncReadExt as _, AsyncSeekExt as _},
-    sync::watch,
+    sync::{mpsc, watch},
 };
 
 use super::{
@@ -36,20 +36,22 @@ use crate::{
     domain::{
         cluster::{
             ClusterControls, Delivery, PLAN_LANE, PROTOCOL_VERSION, PlanFile, PlanOrder,
-            PlanResult, PrintedText, RemoteExit, WorkerInfo,
+            PlanResult, PrintedPiece, PrintedText, RemoteExit, WorkerInfo, cut_text,
         },
         ledger::chain::sha256,
-        redaction::Redactor,
+        redaction::{Redactor, StreamRedactor},
     },
     ports::{
         BoxFuture,
         cluster::{Error, StopFeed},
-        plan_work::{PlanTaskQueue, PrintedFile, TakenPlanTask, TaskMade},
+        plan_work::{PlanTaskQueue, PrintSink, PrintedFile, TakenPlanTask, TaskMade},
     },
 };
 
 /// How much of a text goes with the result itself.
 const SHORT: usize = 32 * 1024;
+/// How much of what a task prints is shown in one message while it runs.
+const PIECE: usize = 64 * 1024;
 /// How much of what a task printed goes to its runner; of more, the end.
 const MOST: u64 = 64 * 1024 * 1024;
 
@@ -141,7 +143,6 @@ impl NatsPlanOrders {
                 return Ok(None);
             }
         }
-        presence.renew_claim(&key, &self.card.name).await;
         let (streams, place) = (self.streams.clone(), self.place.clone());
         let worker = self.card.name.clone();
         Ok(Some(Taken::begin(
@@ -310,6 +311,38 @@ async fn end_of(printed: &PrintedFile) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Sends what a task prints to whoever runs the plan; `like` says which attempt it is.
+async fn show(
+    cluster: Arc<NatsConnection>,
+    subject: String,
+    mut streams: [StreamRedactor; 2],
+    like: PrintedPiece,
+    mut printed: mpsc::UnboundedReceiver<(usize, Vec<u8>)>,
+) {
+    let mut sent = [0_u64; 2];
+    while let Some((side, bytes)) = printed.recv().await {
+        let (Some(stream), Some(from)) = (streams.get_mut(side), sent.get_mut(side)) else {
+            continue;
+        };
+        let clean = stream.push(&bytes);
+        for text in cut_text(&String::from_utf8_lossy(&clean), PIECE) {
+            let piece = PrintedPiece {
+                side,
+                from: *from,
+                text: text.to_owned(),
+                ..like.clone()
+            };
+            *from += text.len() as u64;
+            let Ok(body) = serde_json::to_vec(&piece) else {
+                return;
+            };
+            if let Err(error) = cluster.client.publish(subject.clone(), body.into()).await {
+                tracing::debug!("{error}");
+            }
+        }
+    }
+}
+
 /// Returns the first part below a folder that is a symbolic link: what is made behind it would lie elsewhere.
 fn symlink_below(folder: &Path, below: &Path) -> Option<PathBuf> {
     let mut path = folder.to_owned();
@@ -341,6 +374,25 @@ impl TakenPlanTask for Taken {
 
     fn lay_out<'a>(&'a self, folder: &'a Path) -> BoxFuture<'a, Result<PathBuf, Error>> {
         Box::pin(async move { self.laid_out(folder).await.map_err(Error) })
+    }
+
+    fn printing(&self) -> PrintSink {
+        let (sender, printed) = mpsc::unbounded_channel();
+        let cluster = Arc::clone(&self.streams.cluster);
+        let subject = self.streams.line_subject(&self.order.run);
+        let streams = [(); 2].map(|()| self.place.redactor.stream());
+        let piece = PrintedPiece {
+            opening: self.order.opening.clone(),
+            task: self.order.task,
+            attempt: self.order.attempt,
+            ..PrintedPiece::default()
+        };
+        drop(
+            self.streams
+                .cluster
+                .spawn(show(cluster, subject, streams, piece, printed)),
+        );
+        Box::new(move |side, bytes| drop(sender.send((side, bytes.to_vec()))))
     }
 
     fn finish(self: Box<Self>, made: TaskMade) -> BoxFuture<'static, Result<(), Error>> {

@@ -39,11 +39,11 @@ use crate::{
     },
     domain::cluster::{
         ClusterControls, Holder, PLAN_LANE, PROTOCOL_VERSION, PlanFile, PlanOrder, PlanResult,
-        RemoteExit,
+        PrintedPiece, RemoteExit,
     },
     ports::{
         cluster::Error,
-        plan_work::{RemoteTasks, ResultSink},
+        plan_work::{NewsSink, PlanNews, RemoteTasks},
     },
 };
 
@@ -93,12 +93,17 @@ impl PlanStreams {
         let body = serde_json::to_vec(result).map_err(|error| error.to_string())?;
         let subject = self.cluster.subject(&format!("planned.{}", result.run));
         let id = format!("planned.{}", result.key());
-        publish_under(&self.cluster.jetstream, &subject, &id, &body).await
+        publish_under(&self.cluster.jetstream, &subject, &id, body).await
     }
 
     /// Returns the subject under which workers are told to stop what they do for a run.
     pub(super) fn stop_subject(&self, run: &str) -> String {
         self.cluster.subject(&format!("planstop.{run}"))
+    }
+
+    /// Returns the subject under which workers show what the tasks of a run print.
+    pub(super) fn line_subject(&self, run: &str) -> String {
+        self.cluster.subject(&format!("line.plan-{run}"))
     }
 
     /// Puts a file away, unless it is there.
@@ -155,7 +160,7 @@ struct Away {
 #[derive(Default)]
 struct Book {
     away: BTreeMap<String, Away>,
-    told: Option<ResultSink>,
+    told: Option<NewsSink>,
     /// Digests of files that are on the server.
     kept: BTreeSet<String>,
 }
@@ -195,6 +200,10 @@ impl NatsPlanTasks {
         let published = cluster.block_on(shared.publish_project());
         published.map_err(|why| format!("the project did not get to the server: {why}"))?;
         let results = cluster.block_on(shared.begin())?;
+        let said = shared.streams.line_subject(run);
+        let said = cluster.block_on(cluster.client.subscribe(said));
+        let said = said.map_err(|error| error.to_string())?;
+        drop(cluster.spawn(look_on(said, Arc::downgrade(&shared))));
         drop(cluster.spawn(take_results(results, Arc::downgrade(&shared))));
         drop(cluster.spawn(look(Arc::downgrade(&shared), cluster.heartbeat_interval())));
         Ok(Self { shared })
@@ -275,7 +284,7 @@ impl Shared {
         if book.away.remove(&result.key()).is_some()
             && let Some(told) = &book.told
         {
-            told(result);
+            told(PlanNews::Ended(Box::new(result)));
         }
     }
 
@@ -323,7 +332,7 @@ impl Shared {
         if !self.book().away.contains_key(&key) {
             return Ok(());
         }
-        publish_under(&self.streams.cluster.jetstream, &subject, &key, &body).await
+        publish_under(&self.streams.cluster.jetstream, &subject, &key, body).await
     }
 
     /// Takes back what nobody has begun.
@@ -342,6 +351,24 @@ impl Shared {
                 };
                 self.tell(PlanResult::to(&order, "", end));
             }
+        }
+    }
+}
+
+/// Says what tasks print while they are made.
+async fn look_on(mut said: async_nats::Subscriber, shared: std::sync::Weak<Shared>) {
+    while let Some(message) = said.next().await {
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        match serde_json::from_slice::<PrintedPiece>(&message.payload) {
+            Ok(piece) if piece.opening == shared.opening => {
+                if let Some(told) = &shared.book().told {
+                    told(PlanNews::Printed(piece));
+                }
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!("what a task prints cannot be read: {error}"),
         }
     }
 }
@@ -425,7 +452,7 @@ async fn look(shared: std::sync::Weak<Shared>, beat: Duration) {
 }
 
 impl RemoteTasks for NatsPlanTasks {
-    fn listen(&self, told: ResultSink) {
+    fn listen(&self, told: NewsSink) {
         self.shared.book().told = Some(told);
     }
 

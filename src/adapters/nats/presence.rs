@@ -1,12 +1,17 @@
 //! Small values that end by themselves: which workers are there, and which leases they work under.
+//!
+//! Whoever asks often which workers are there follows what they say of themselves: then one question brings the names of all, and a card is
+//! read only where it was not heard lately. So a change that was not told is late, and never lost.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use async_nats::jetstream::kv;
+use futures_util::{StreamExt as _, stream};
+use tokio::time::Instant;
 
 use super::{
     connection::NatsConnection,
@@ -29,10 +34,26 @@ pub(super) fn moment(entry: &kv::Entry) -> Option<Timestamp> {
     Some(at.with_timezone(&chrono::Local).fixed_offset())
 }
 
+/// How long a card that was heard is taken for what the bucket holds: workers say what they say every ten seconds.
+const HEARD: Duration = Duration::from_secs(20);
+/// How many cards are read at a time.
+const AT_A_TIME: usize = 32;
+
+/// Cards by the name of their worker.
+type Cards = Arc<Mutex<BTreeMap<String, Card>>>;
+
+/// What a worker said of itself.
+struct Card {
+    at: Instant,
+    revision: u64,
+    body: Vec<u8>,
+}
+
 /// What workers say of themselves.
 #[derive(Clone)]
 pub(super) struct Presence {
     workers: kv::Store,
+    cards: Cards,
     claims: kv::Store,
     beats: kv::Store,
     cluster: Arc<NatsConnection>,
@@ -45,6 +66,7 @@ impl Presence {
             workers: cluster
                 .bucket("WORKERS", cluster.lease.max(Duration::from_secs(30)))
                 .await?,
+            cards: Cards::default(),
             claims: cluster.bucket("CLAIMS", CLAIMED).await?,
             beats: cluster.bucket("BEATS", cluster.lease).await?,
             cluster: Arc::clone(cluster),
@@ -60,19 +82,14 @@ impl Presence {
 
     /// Returns the workers that were heard of lately.
     pub(super) async fn workers(&self) -> Result<Vec<WorkerInfo>, String> {
-        let mut cards = Vec::new();
-        for name in keys(&self.workers).await? {
-            if let Ok(Some(body)) = self.workers.get(&name).await {
-                // A card of another version may have another form; it is a worker all the same.
-                cards.push(
-                    serde_json::from_slice(&body).unwrap_or_else(|_| WorkerInfo {
-                        name: name.clone(),
-                        version: "unknown".to_owned(),
-                        ..WorkerInfo::default()
-                    }),
-                );
-            }
+        let names = keys(&self.workers).await?;
+        if let Ok(mut cards) = self.cards.lock() {
+            let there: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+            cards.retain(|name, _| there.contains(name.as_str()));
         }
+        let cards = stream::iter(names).map(|name| self.card(name));
+        let cards = cards.buffered(AT_A_TIME).filter_map(std::future::ready);
+        let mut cards: Vec<WorkerInfo> = cards.collect().await;
         cards.sort_by(|left, right| left.name.cmp(&right.name));
         Ok(cards)
     }
@@ -91,6 +108,42 @@ impl Presence {
             }
         }
         Ok(lost_workers(&heard, others, self.cluster.lease))
+    }
+
+    /// Returns what a worker says of itself, unless that has ended.
+    async fn card(&self, name: String) -> Option<WorkerInfo> {
+        let heard = self.cards.lock().ok().and_then(|cards| {
+            let card = cards.get(&name)?;
+            (card.at.elapsed() < HEARD).then(|| read_card(&name, &card.body))
+        });
+        if heard.is_some() {
+            return heard;
+        }
+        let entry = self.workers.entry(&name).await.ok().flatten()?;
+        if entry.operation != kv::Operation::Put {
+            return None;
+        }
+        let card = read_card(&name, &entry.value);
+        hear(&self.cards, entry);
+        Some(card)
+    }
+
+    /// Hears what workers say of themselves, until it is dropped.
+    pub(super) async fn follow_cards(&self) {
+        loop {
+            match self.workers.watch_all().await {
+                Ok(mut said) => {
+                    // A server that is gone takes a watch along and says nothing; a bucket without workers does that too.
+                    while let Ok(Some(Ok(entry))) = tokio::time::timeout(HEARD, said.next()).await {
+                        hear(&self.cards, entry);
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!("{error}");
+                    tokio::time::sleep(HEARD).await;
+                }
+            }
+        }
     }
 
     /// Returns a name under which nobody else claims: two workers may be called the same.
@@ -147,4 +200,34 @@ impl Presence {
     pub(super) async fn beating(&self) -> Result<BTreeSet<String>, String> {
         Ok(keys(&self.beats).await?.into_iter().collect())
     }
+}
+
+/// Takes in what a worker said, unless something newer is known.
+fn hear(cards: &Mutex<BTreeMap<String, Card>>, entry: kv::Entry) {
+    let Ok(mut cards) = cards.lock() else {
+        return;
+    };
+    let known = cards.get(&entry.key).map(|card| card.revision);
+    if known.is_some_and(|known| known > entry.revision) {
+        return;
+    }
+    if entry.operation == kv::Operation::Put {
+        let card = Card {
+            at: Instant::now(),
+            revision: entry.revision,
+            body: entry.value.to_vec(),
+        };
+        cards.insert(entry.key, card);
+    } else {
+        cards.remove(&entry.key);
+    }
+}
+
+/// Reads a card. One of another version may have another form; it is a worker all the same.
+fn read_card(name: &str, body: &[u8]) -> WorkerInfo {
+    serde_json::from_slice(body).unwrap_or_else(|_| WorkerInfo {
+        name: name.to_owned(),
+        version: "unknown".to_owned(),
+        ..WorkerInfo::default()
+    })
 }

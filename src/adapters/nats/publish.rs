@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use async_nats::{
-    HeaderMap,
-    jetstream::{
-        Context,
-        context::{PublishError, PublishErrorKind},
-        publish::PublishAck,
-    },
+use async_nats::jetstream::{
+    Context,
+    context::{PublishError, PublishErrorKind},
+    message::PublishMessage,
+    publish::PublishAck,
 };
 use tokio::time::Instant;
 
@@ -28,14 +26,13 @@ pub(super) const MESSAGE_ID_HEADER: &str = "Nats-Msg-Id";
 pub(super) async fn publish(
     jetstream: &Context,
     subject: &str,
-    headers: &HeaderMap,
-    body: &[u8],
+    message: PublishMessage,
 ) -> Result<PublishAck, PublishError> {
     let began = Instant::now();
     let mut tried = 0;
     loop {
         let sent = jetstream
-            .publish_with_headers(subject.to_owned(), headers.clone(), body.to_vec().into())
+            .send_publish(subject.to_owned(), message.clone())
             .await;
         let answer = match sent {
             Ok(answer) => answer.await,
@@ -55,11 +52,10 @@ pub(super) async fn publish_under(
     jetstream: &Context,
     subject: &str,
     id: &str,
-    body: &[u8],
+    body: Vec<u8>,
 ) -> Result<(), String> {
-    let mut headers = HeaderMap::new();
-    headers.insert(MESSAGE_ID_HEADER, id);
-    let sent = publish(jetstream, subject, &headers, body).await;
+    let message = PublishMessage::build().message_id(id).payload(body.into());
+    let sent = publish(jetstream, subject, message).await;
     sent.map(drop)
         .map_err(|error| format!("{subject}: {error}"))
 }

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     adapters::git::bundle::GitBundles,
     domain::{
-        board::{Fence, RunOutcome, Spend},
+        board::{Fence, RunId, RunOutcome, Spend},
         cluster::{ClusterControls, ClusterView, Holder, PROTOCOL_VERSION, WorkOrder, WorkResult},
     },
     ports::{
@@ -39,6 +39,12 @@ use crate::{
 
 /// How long one question for results waits at the server. One that a server took along when it died is asked again after that.
 pub(super) const ASK: Duration = Duration::from_secs(5);
+
+/// How many results one question brings at most.
+const RESULTS: usize = 256;
+
+/// How much room is made for an order before it is written; more is made where it is needed.
+const USUAL_BYTES: usize = 4096;
 
 /// Which orders somebody works on who was heard of lately, told anew at each beat.
 type Beats = watch::Receiver<BTreeSet<String>>;
@@ -85,7 +91,6 @@ impl Results {
 }
 
 /// What both sides of the queue work with.
-#[derive(Clone)]
 pub(super) struct Streams {
     pub(super) cluster: Arc<NatsConnection>,
     pub(super) work: Stream,
@@ -123,7 +128,7 @@ impl Streams {
             &self.cluster.jetstream,
             &subject,
             &format!("result.{fence}"),
-            &body,
+            body,
         )
         .await
     }
@@ -204,14 +209,17 @@ pub(super) async fn consumer(
 
 /// The controller's side.
 pub(super) struct NatsDispatcher {
-    streams: Streams,
+    streams: Arc<Streams>,
     waiting: Waiting,
     beats: Beats,
 }
 
 impl NatsDispatcher {
     /// Opens the queues of a board and begins to take results in.
-    pub(super) fn open(cluster: &Arc<NatsConnection>, streams: Streams) -> Result<Self, String> {
+    pub(super) fn open(
+        cluster: &Arc<NatsConnection>,
+        streams: Arc<Streams>,
+    ) -> Result<Self, String> {
         let (key, form) = ClusterControls::protocol_entry(PROTOCOL_VERSION);
         cluster.block_on(streams.controls.put(&key, &form))?;
         // Before anything is taken in, so that nothing of it counts as late.
@@ -233,7 +241,14 @@ impl NatsDispatcher {
         drop(cluster.spawn(take_results(results, Arc::clone(&waiting))));
         let (sender, beats) = watch::channel(BTreeSet::new());
         let presence = streams.presence.clone();
-        drop(cluster.spawn(listen(presence, cluster.heartbeat_interval(), sender)));
+        let beat = cluster.heartbeat_interval();
+        drop(cluster.spawn(async move {
+            // It ends when nobody wants to know of beats any more.
+            tokio::select! {
+                () = listen(&presence, beat, sender) => {}
+                () = presence.follow_cards() => {}
+            }
+        }));
         Ok(Self {
             streams,
             waiting,
@@ -270,7 +285,7 @@ async fn inherited(streams: &Streams) -> Result<BTreeSet<u64>, String> {
 }
 
 /// Asks at each beat which orders somebody works on: one question for all of them, however many there are.
-async fn listen(presence: Presence, beat: Duration, told: watch::Sender<BTreeSet<String>>) {
+async fn listen(presence: &Presence, beat: Duration, told: watch::Sender<BTreeSet<String>>) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(beat) => {}
@@ -288,7 +303,7 @@ async fn take_results(consumer: PullConsumer, waiting: Waiting) {
     loop {
         let fetched = consumer
             .batch()
-            .max_messages(64)
+            .max_messages(RESULTS)
             .expires(ASK)
             .messages()
             .await;
@@ -321,7 +336,7 @@ impl RunDispatcher for NatsDispatcher {
         stop: Box<dyn StopFeed>,
         lines: LineSink,
     ) -> BoxFuture<'static, Result<WorkResult, Error>> {
-        let (streams, waiting) = (self.streams.clone(), Arc::clone(&self.waiting));
+        let (streams, waiting) = (Arc::clone(&self.streams), Arc::clone(&self.waiting));
         let beats = self.beats.clone();
         Box::pin(async move {
             let fence = order.fence.0;
@@ -339,7 +354,12 @@ impl RunDispatcher for NatsDispatcher {
                 holder: Holder::of_somebody(is_inherited),
                 lines: said,
             };
-            let ended = handed_out(&streams, &order, stop, awaited, &lines).await;
+            // What it takes to hand an order out goes when that is done; very many may wait.
+            let handed = Box::pin(hand_out(&streams, order)).await;
+            let ended = match handed {
+                Ok(handed) => result_of(&streams, &handed, stop, awaited, &lines).await,
+                Err(why) => Err(why),
+            };
             if let Ok(mut known) = waiting.lock() {
                 known.waiting.remove(&fence);
                 known.lines.remove(&fence);
@@ -356,7 +376,7 @@ impl RunDispatcher for NatsDispatcher {
     }
 
     fn view(&self) -> BoxFuture<'static, Result<ClusterView, Error>> {
-        let streams = self.streams.clone();
+        let streams = Arc::clone(&self.streams);
         Box::pin(async move { streams.view().await.map_err(Error) })
     }
 
@@ -391,35 +411,62 @@ struct Awaited {
     lines: mpsc::UnboundedReceiver<String>,
 }
 
-async fn handed_out(
+/// What is remembered of an order while its result is waited for.
+struct HandedOut {
+    run: RunId,
+    fence: Fence,
+    /// The key of its claim.
+    key: String,
+    /// Who takes it back.
+    owner: String,
+    subject: String,
+    log_folder: Option<String>,
+}
+
+/// Puts an order into the queue; when this returns, a majority of the servers has it.
+async fn hand_out(streams: &Streams, order: WorkOrder) -> Result<HandedOut, String> {
+    if !streams.code.is_latest(&order.base).await {
+        Box::pin(streams.code.publish(&order.base)).await?;
+    }
+    let (lane, entry) = ClusterControls::lane_of(&order.task.spec.requires);
+    if let Some((key, labels)) = entry {
+        Box::pin(streams.controls.put(&key, &labels)).await?;
+    }
+    let subject = streams.subject_of(&order, &lane);
+    let mut body = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut body, &order).map_err(|error| error.to_string())?;
+    publish_under(&streams.cluster.jetstream, &subject, &order.id(), body).await?;
+    Ok(HandedOut {
+        run: order.run,
+        fence: order.fence,
+        key: order.fence.0.to_string(),
+        owner: format!("the controller {}", order.instance),
+        subject,
+        log_folder: order.log_folder(),
+    })
+}
+
+/// Waits for what comes of an order. What is rarely done has no part in what waits.
+async fn result_of(
     streams: &Streams,
-    order: &WorkOrder,
+    handed: &HandedOut,
     mut stop: Box<dyn StopFeed>,
     mut awaited: Awaited,
     lines: &LineSink,
 ) -> Result<WorkResult, String> {
-    let (fence, key) = (order.fence.0, order.fence.0.to_string());
-    streams.code.publish(&order.base).await?;
-    let (lane, entry) = ClusterControls::lane_of(&order.task.spec.requires);
-    if let Some((key, labels)) = entry {
-        streams.controls.put(&key, &labels).await?;
-    }
-    let subject = streams.subject_of(order, &lane);
-    let body = serde_json::to_vec(order).map_err(|error| error.to_string())?;
-    publish_under(&streams.cluster.jetstream, &subject, &order.id(), &body).await?;
     let mut is_ending = false;
     loop {
         tokio::select! {
             came = &mut awaited.result => {
                 let result = came.map_err(|_| "the service ends".to_owned())?;
-                fetched(streams, order, &result).await?;
+                Box::pin(fetched(streams, handed, &result)).await?;
                 return Ok(result);
             }
             told = stop.next() => {
                 is_ending = true;
-                stopped(streams, &subject, fence, told.unwrap_or(2)).await;
-                if is_taken_back(streams, order).await {
-                    return Ok(unclaimed_result(order));
+                Box::pin(stopped(streams, handed, told.unwrap_or(2))).await;
+                if Box::pin(is_taken_back(streams, handed)).await {
+                    return Ok(unclaimed_result(handed.run, handed.fence));
                 }
                 if told.is_none() {
                     return Err("the service ends".to_owned());
@@ -427,14 +474,18 @@ async fn handed_out(
             }
             Some(line) = awaited.lines.recv() => lines(&line),
             Ok(()) = awaited.beats.changed() => {
-                let is_heard_of = awaited.beats.borrow_and_update().contains(&key);
+                let is_heard_of = awaited.beats.borrow_and_update().contains(&handed.key);
                 let holder = &mut awaited.holder;
-                if let Some(name) = gone(&streams.presence, &key, holder, is_heard_of).await {
+                let seen = gone(&streams.presence, &handed.key, holder, is_heard_of);
+                if let Some(name) = Box::pin(seen).await {
                     return Err(format!("the worker {name} is gone"));
                 }
                 // Where the server did not answer to that before.
-                if is_ending && !holder.is_known() && is_taken_back(streams, order).await {
-                    return Ok(unclaimed_result(order));
+                if is_ending
+                    && !holder.is_known()
+                    && Box::pin(is_taken_back(streams, handed)).await
+                {
+                    return Ok(unclaimed_result(handed.run, handed.fence));
                 }
             }
         }
@@ -442,12 +493,8 @@ async fn handed_out(
 }
 
 /// Returns whether nobody works on an order and nobody ever will: whoever holds its claim works on it, and that is us.
-async fn is_taken_back(streams: &Streams, order: &WorkOrder) -> bool {
-    let own = format!("the controller {}", order.instance);
-    let claim = streams
-        .presence
-        .claim(&order.fence.0.to_string(), &own)
-        .await;
+async fn is_taken_back(streams: &Streams, handed: &HandedOut) -> bool {
+    let claim = streams.presence.claim(&handed.key, &handed.owner).await;
     matches!(claim, Ok(true))
 }
 
@@ -463,11 +510,11 @@ async fn gone(
 }
 
 /// Brings the commit and the logs of an attempt here. Without its logs an attempt counts all the same.
-async fn fetched(streams: &Streams, order: &WorkOrder, result: &WorkResult) -> Result<(), String> {
-    if let Some(folder) = order.log_folder()
-        && let Err(why) = streams.logs.fetch(&result.logs, &folder).await
+async fn fetched(streams: &Streams, handed: &HandedOut, result: &WorkResult) -> Result<(), String> {
+    if let Some(folder) = &handed.log_folder
+        && let Err(why) = streams.logs.fetch(&result.logs, folder).await
     {
-        tracing::warn!("the log of {} stays on the worker: {why}", order.run);
+        tracing::warn!("the log of {} stays on the worker: {why}", handed.run);
     }
     if let RunOutcome::Committed { kept } = &result.outcome {
         streams
@@ -479,12 +526,13 @@ async fn fetched(streams: &Streams, order: &WorkOrder, result: &WorkResult) -> R
 }
 
 /// Takes an order out of the queue, and tells whoever works on it to stop.
-async fn stopped(streams: &Streams, subject: &str, fence: u64, how: u8) {
-    let purged = streams.work.purge().filter(subject.to_owned()).await;
+async fn stopped(streams: &Streams, handed: &HandedOut, how: u8) {
+    let subject = &handed.subject;
+    let purged = streams.work.purge().filter(subject.clone()).await;
     if let Err(error) = purged {
         tracing::warn!("{subject}: {error}");
     }
-    let subject = streams.cluster.subject(&format!("stop.{fence}"));
+    let subject = streams.cluster.subject(&format!("stop.{}", handed.key));
     let told = streams.cluster.client.publish(subject, vec![how].into());
     if let Err(error) = told.await {
         tracing::warn!("{error}");
@@ -492,10 +540,10 @@ async fn stopped(streams: &Streams, subject: &str, fence: u64, how: u8) {
 }
 
 /// Says that nothing came of an order, and nobody had it.
-pub(super) fn unclaimed_result(order: &WorkOrder) -> WorkResult {
+pub(super) fn unclaimed_result(run: RunId, fence: Fence) -> WorkResult {
     WorkResult {
-        run: order.run,
-        fence: order.fence,
+        run,
+        fence,
         worker: String::new(),
         outcome: RunOutcome::Stopped,
         spend: Spend::default(),

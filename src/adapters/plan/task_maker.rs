@@ -8,6 +8,7 @@ use std::{
     io::Read as _,
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -25,10 +26,16 @@ use crate::{
     ports::{
         BoxFuture,
         cluster::{Error, StopFeed},
-        plan_store::{PlanStore as _, RunDir},
-        plan_work::{PrintedFile, TaskMade, TaskMaker},
+        plan_store::{LogStream, PlanStore as _, RunDir},
+        plan_work::{PrintSink, PrintedFile, TaskMade, TaskMaker},
     },
 };
+
+/// The line that the log of each attempt begins with.
+const HEADER: &[u8] = b"\n===== attempt 1 / 1 =====\n";
+/// How often is looked what a task printed meanwhile, and how much of each stream is shown in all; everything comes with the result.
+const LOOK: Duration = Duration::from_secs(1);
+const SHOWN: u64 = 8 * 1024 * 1024;
 
 /// How many bytes of what a child said are told where it made no run.
 const SAID: usize = 2000;
@@ -61,6 +68,7 @@ impl LocalTaskMaker {
         folder: &Path,
         workdir: &Path,
         mut stop: Box<dyn StopFeed>,
+        printing: &PrintSink,
     ) -> Result<TaskMade, String> {
         let (plan, home) = (folder.join("plan.yaml"), folder.join("home"));
         let told = |error: std::io::Error| format!("{}: {error}", folder.display());
@@ -88,6 +96,7 @@ impl LocalTaskMaker {
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
         let pid = pid.and_then(Pid::from_raw);
         let mut told_to_stop = 0;
+        let mut shown = [HEADER.len() as u64; 2];
         loop {
             tokio::select! {
                 ended = child.wait() => {
@@ -95,7 +104,28 @@ impl LocalTaskMaker {
                     return made(order, folder, &home);
                 }
                 Some(how) = stop.next() => end(pid, how, &mut told_to_stop),
+                () = tokio::time::sleep(LOOK) => show(&home, &order.id, &mut shown, printing),
             }
+        }
+    }
+}
+
+/// Shows what a task printed since the last look; `shown` is where that ended.
+fn show(home: &Path, id: &str, shown: &mut [u64; 2], printing: &PrintSink) {
+    // Before its first line there may be no run.
+    let Ok(run) = LocalPlanStore.open(home, "latest") else {
+        return;
+    };
+    let streams = [LogStream::Out, LogStream::Err];
+    for (side, (stream, from)) in streams.into_iter().zip(shown).enumerate() {
+        let printed = if *from < SHOWN {
+            run.log_since(id, stream, *from)
+        } else {
+            Vec::new()
+        };
+        if !printed.is_empty() {
+            *from += printed.len() as u64;
+            printing(side, &printed);
         }
     }
 }
@@ -168,7 +198,6 @@ fn printed(run: &dyn RunDir, id: &str, side: &str) -> PrintedFile {
 
 /// Returns how long the line is that the log of an attempt begins with; 0 where there is none.
 fn header_length(log: &Path) -> u64 {
-    const HEADER: &[u8] = b"\n===== attempt 1 / 1 =====\n";
     let mut start = [0; HEADER.len()];
     let read = fs::File::open(log).and_then(|mut file| file.read_exact(&mut start));
     if read.is_ok() && start == *HEADER {
@@ -214,9 +243,10 @@ impl TaskMaker for LocalTaskMaker {
         folder: &'a Path,
         workdir: &'a Path,
         stop: Box<dyn StopFeed>,
+        printing: PrintSink,
     ) -> BoxFuture<'a, TaskMade> {
         Box::pin(async move {
-            let made = self.run(order, folder, workdir, stop).await;
+            let made = self.run(order, folder, workdir, stop, &printing).await;
             made.unwrap_or_else(|why| TaskMade {
                 end: RemoteExit::not_begun(why),
                 ..TaskMade::default()

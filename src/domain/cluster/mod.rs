@@ -12,6 +12,7 @@ use crate::domain::state_folder::TOS_FOLDER;
 mod demand;
 mod log_files;
 mod plan_work;
+mod printed;
 mod protocol;
 
 pub use demand::{ClusterControls, round_robin};
@@ -20,6 +21,7 @@ pub use plan_work::{
     PLAN_LANE, PlanFile, PlanOrder, PlanResult, PrintedText, RemoteExit, alone, everything_before,
     path_below,
 };
+pub use printed::{PrintedPiece, ShownText, cut_text};
 pub use protocol::{
     ANNOUNCED, Delivery, GRACE, Holder, Refused, announce_interval, batch_id, delivered,
     lost_workers, refused,

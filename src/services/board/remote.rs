@@ -6,17 +6,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
-use super::{BoardHandle, ServicePorts, worker};
+use super::{BoardHandle, ServicePorts, threads::spawn_thread, worker};
 use crate::{
     domain::{
         board::{Fence, Input},
         cluster::{PROTOCOL_VERSION, WorkOrder},
+        ledger::LedgerEntry,
     },
     ports::{
         BoxFuture,
         cluster::{LineSink, RunDispatcher, StopFeed},
+        ledger::Ledger,
     },
 };
 
@@ -35,16 +37,35 @@ impl StopFeed for Halted {
     }
 }
 
-/// Makes a run where it is to be made, and waits until there is an outcome.
-pub(super) async fn work(
+/// Begins a run where it is to be made; what is returned tells its outcome.
+///
+/// One that is made here has a thread of its own, as it may block. One that is made elsewhere is only waited for, however many there are.
+pub(super) fn begin(
     context: Arc<ServicePorts>,
     order: worker::WorkerRequest,
     fence: Fence,
     stop: watch::Receiver<u8>,
-) -> worker::FinishedRun {
+) -> oneshot::Receiver<worker::FinishedRun> {
     let Some(remote) = context.remote.clone() else {
-        return worker::work(Arc::clone(&context.attempts), order, stop).await;
+        return spawn_thread(worker::work(Arc::clone(&context.attempts), order, stop));
     };
+    let (sender, done) = oneshot::channel();
+    drop(tokio::spawn(async move {
+        let finished = work(&*remote, &context, order, fence, stop).await;
+        // Nobody waits any more where the service ends.
+        drop(sender.send(finished));
+    }));
+    done
+}
+
+/// Hands a run out and waits until there is an outcome.
+async fn work(
+    remote: &dyn RunDispatcher,
+    context: &ServicePorts,
+    order: worker::WorkerRequest,
+    fence: Fence,
+    stop: watch::Receiver<u8>,
+) -> worker::FinishedRun {
     let (logs, agent) = (Arc::clone(&context.logs), order.agent.clone());
     logs.line(&agent, &format!("{} waits for a worker", order.task.id));
     let order = WorkOrder {
@@ -67,10 +88,8 @@ pub(super) async fn work(
     };
     match remote.run(order, Box::new(Halted(stop)), lines).await {
         Ok(result) => {
-            for (session, entry) in result.records {
-                if let Err(error) = context.tools.ledger.append(session.as_deref(), entry) {
-                    return worker::not_begun(error.to_string());
-                }
+            if let Err(why) = recorded(Arc::clone(&context.tools.ledger), result.records).await {
+                return worker::not_begun(why);
             }
             if !result.worker.is_empty() {
                 logs.line(&agent, &format!("done by the worker {}", result.worker));
@@ -82,6 +101,21 @@ pub(super) async fn work(
         }
         Err(error) => worker::lost(error.0),
     }
+}
+
+/// Puts what an attempt has to say into the ledger, which waits for the disk.
+async fn recorded(
+    ledger: Arc<dyn Ledger>,
+    records: Vec<(Option<String>, LedgerEntry)>,
+) -> Result<(), String> {
+    let appending = move || {
+        records.into_iter().try_for_each(|(session, entry)| {
+            let kept = ledger.append(session.as_deref(), entry);
+            kept.map(drop).map_err(|error| error.to_string())
+        })
+    };
+    let kept = tokio::task::spawn_blocking(appending).await;
+    kept.map_err(|error| error.to_string())?
 }
 
 /// Tells the board which kinds of workers are there, for as long as it listens.

@@ -388,7 +388,7 @@ impl SupervisorState {
                     }),
                     patience: board.settings().question_ms.div_ceil(1000),
                 };
-                let done = spawn_thread(remote::work(context, order, fence, halted));
+                let done = remote::begin(context, order, fence, halted);
                 (Input::RenewRun { run, fence }, Piece::Run(run, log, done))
             }
             Work::Judge(judgement, _, fence) => {

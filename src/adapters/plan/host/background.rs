@@ -157,6 +157,7 @@ impl LocalTaskHost<'_> {
                     self.collecting -= 1;
                     self.done(done);
                 }
+                AttemptNews::Printed(piece) => self.printed(&piece),
                 AttemptNews::Came(result) => self.came(*result),
                 AttemptNews::Brought(result) => self.brought(*result),
                 AttemptNews::Prepared {

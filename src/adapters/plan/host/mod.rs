@@ -47,7 +47,7 @@ use crate::{
         signals, state_folder,
     },
     domain::{
-        cluster::PlanResult,
+        cluster::{PlanResult, PrintedPiece},
         plan::{Plan, PlanTask, TaskIndex, event::Millis},
     },
     ports::{
@@ -150,6 +150,8 @@ enum AttemptNews {
         is_known: bool,
     },
     Collected(FinishedAttempt),
+    /// What an attempt elsewhere prints.
+    Printed(PrintedPiece),
     /// What came of an attempt elsewhere.
     Came(Box<PlanResult>),
     /// The same, with everything that it left.

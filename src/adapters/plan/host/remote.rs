@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
@@ -14,10 +14,11 @@ use std::{
 
 use super::{AttemptNews, LocalTaskHost, micros};
 use crate::{
-    adapters::plan::{outputs, plan_copy, safe_open},
+    adapters::plan::{outputs, plan_copy, safe_open, slots::LogPlace},
     domain::{
         cluster::{
-            PlanFile, PlanOrder, PlanResult, RemoteExit, alone, everything_before, path_below,
+            PlanFile, PlanOrder, PlanResult, PrintedPiece, RemoteExit, ShownText, alone,
+            everything_before, path_below,
         },
         plan::{PlanTask, TaskIndex, event::Artifact, state::RunState, state::StatusReason},
     },
@@ -25,7 +26,7 @@ use crate::{
         plan_host::{
             AttemptExit, AttemptId, FileAccessRules, FinishedAttempt, TaskHost, normalize_path,
         },
-        plan_work::RemoteTasks,
+        plan_work::{PlanNews, RemoteTasks},
         runner::StopSignal,
     },
 };
@@ -34,17 +35,32 @@ use crate::{
 pub(super) struct RemoteSide {
     tasks: Arc<dyn RemoteTasks>,
     away: BTreeMap<TaskIndex, (AttemptId, Instant)>,
+    /// The logs of those that print while they are made.
+    shown: BTreeMap<TaskIndex, OpenLogs>,
     /// What finished tasks left, for those that depend on them.
     left: BTreeMap<TaskIndex, Vec<Artifact>>,
+}
+
+/// The logs of an attempt that is made elsewhere.
+struct OpenLogs {
+    place: LogPlace,
+    files: [File; 2],
+    /// How long they were before anything of the attempt was in them.
+    begin: [u64; 2],
+    text: ShownText,
 }
 
 impl LocalTaskHost<'_> {
     /// Lets other machines make all attempts.
     pub(crate) fn elsewhere_with(mut self, tasks: Arc<dyn RemoteTasks>, state: &RunState) -> Self {
         let (sender, wake_up) = self.news_sender.clone();
-        tasks.listen(Box::new(move |result| {
+        tasks.listen(Box::new(move |news| {
+            let news = match news {
+                PlanNews::Printed(piece) => AttemptNews::Printed(piece),
+                PlanNews::Ended(result) => AttemptNews::Came(result),
+            };
             // A host that is gone needs no news.
-            drop(sender.send(AttemptNews::Came(Box::new(result))));
+            drop(sender.send(news));
             drop(io::Write::write(&mut &*wake_up, &[1]));
         }));
         let entries = state.entries().filter_map(|(index, _, task)| {
@@ -54,6 +70,7 @@ impl LocalTaskHost<'_> {
         self.remote = Some(RemoteSide {
             tasks,
             away: BTreeMap::new(),
+            shown: BTreeMap::new(),
             left: entries.collect(),
         });
         self
@@ -214,14 +231,76 @@ impl LocalTaskHost<'_> {
         self.conclude(done, order.round, task);
     }
 
-    /// Puts what an attempt printed into its logs.
-    fn log_printed(&mut self, order: AttemptId, task: &PlanTask, result: &PlanResult) {
+    /// Opens the logs of an attempt that is made elsewhere.
+    fn open_logs(&mut self, order: AttemptId, task: &PlanTask) -> io::Result<OpenLogs> {
         let header = Self::log_header(order, task);
-        let Ok((place, logs)) = self.slots.take(&task.id, order.attempt, &header) else {
-            tracing::warn!("the logs of {} cannot be written", task.id);
+        let (place, files) = self.slots.take(&task.id, order.attempt, &header)?;
+        let [out, err] = &files;
+        let begin = [out.metadata()?.len(), err.metadata()?.len()];
+        Ok(OpenLogs {
+            place,
+            files,
+            begin,
+            text: ShownText::default(),
+        })
+    }
+
+    /// Puts what an attempt prints into its logs, so that others can read along.
+    pub(super) fn printed(&mut self, piece: &PrintedPiece) {
+        let away = self
+            .remote
+            .as_ref()
+            .and_then(|remote| remote.away.get(&piece.task));
+        let order = away
+            .map(|(order, _)| *order)
+            .filter(|order| order.attempt == piece.attempt);
+        let Some((order, task)) = order.zip(self.plan.task(piece.task)) else {
             return;
         };
-        for (side, (mut log, printed)) in logs.into_iter().zip(&result.printed).enumerate() {
+        let known = self
+            .remote
+            .as_mut()
+            .and_then(|remote| remote.shown.remove(&order.task));
+        let mut logs = match known.map_or_else(|| self.open_logs(order, task), Ok) {
+            Ok(logs) => logs,
+            Err(error) => return tracing::warn!("the logs of {}: {error}", task.id),
+        };
+        let is_next = logs.text.take(piece);
+        let written = self.slots.reveal(&mut logs.place, &task.id);
+        let written = written.and_then(|()| match logs.files.get_mut(piece.side) {
+            Some(log) if is_next => log.write_all(piece.text.as_bytes()),
+            _ => Ok(()),
+        });
+        if let Err(error) = written {
+            tracing::warn!("the logs of {}: {error}", task.id);
+        }
+        if let Some(remote) = &mut self.remote {
+            remote.shown.insert(order.task, logs);
+        }
+    }
+
+    /// Puts what an attempt printed into its logs, in the place of what was shown of it. Where nothing came, what was shown stays.
+    fn log_printed(&mut self, order: AttemptId, task: &PlanTask, result: &PlanResult) {
+        let known = self
+            .remote
+            .as_mut()
+            .and_then(|remote| remote.shown.remove(&order.task));
+        let logs = match known.map_or_else(|| self.open_logs(order, task), Ok) {
+            Ok(logs) => logs,
+            Err(error) => return tracing::warn!("the logs of {}: {error}", task.id),
+        };
+        let both = logs.files.into_iter().zip(logs.begin).zip(&result.printed);
+        for (side, ((mut log, begin), printed)) in both.enumerate() {
+            let is_empty = printed.text.is_empty() && printed.file.is_none();
+            if logs.text.has_any(side) {
+                if is_empty {
+                    continue;
+                }
+                if let Err(error) = log.set_len(begin) {
+                    tracing::warn!("the logs of {}: {error}", task.id);
+                    continue;
+                }
+            }
             let written = if printed.file.is_some() {
                 let path = self.incoming(task, side);
                 let copied = safe_open::open_regular(&path)
@@ -237,7 +316,7 @@ impl LocalTaskHost<'_> {
             }
         }
         // The output is in the slot whatever happens to the rename; the next opening of the run cleans up.
-        drop(self.slots.give_back(place, &task.id));
+        drop(self.slots.give_back(logs.place, &task.id));
     }
 
     /// Returns where a long text lies until it is in the logs.

@@ -1,0 +1,118 @@
+//! Very many orders at a time: each lies in the queue once, also where the server goes away in the middle and takes answers along.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use async_nats::jetstream;
+use tos::{
+    adapters::nats::{NatsMember, NatsOptions},
+    domain::{
+        board::{Board, Fence, Input, RunId, TaskSpec},
+        cluster::{PROTOCOL_VERSION, WorkOrder},
+        ledger::SessionStart,
+        redaction::Redactor,
+    },
+    ports::{
+        BoxFuture,
+        cluster::{ClusterMember as _, RunDispatcher, StopFeed},
+    },
+};
+
+use crate::{nats::NatsServer, place::Place, repository::git};
+
+/// More than the client lets be under way at a time.
+const ORDERS: u64 = 6_000;
+
+/// Nobody ever says that something has to end.
+struct Never;
+
+impl StopFeed for Never {
+    fn next(&mut self) -> BoxFuture<'_, Option<u8>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+fn order(base: &str) -> WorkOrder {
+    let mut board = Board::default();
+    let spec = TaskSpec {
+        title: "write a farewell".to_owned(),
+        ..TaskSpec::default()
+    };
+    let spec = Box::new(spec);
+    let made = board.handle(&Input::CreateTask { spec }, 1).unwrap();
+    made.events.iter().for_each(|event| board.apply(event));
+    let list = serde_json::json!({ "schema": 1, "id": "board", "agent": { "kind": "claude" }, "task": [] });
+    WorkOrder {
+        protocol: PROTOCOL_VERSION,
+        instance: "test".to_owned(),
+        run: RunId(0),
+        fence: Fence(0),
+        agent: "worker-1".to_owned(),
+        task: board.tasks().next().unwrap().clone(),
+        base: base.to_owned(),
+        inside: None,
+        list: serde_json::from_value(list).unwrap(),
+        agents: BTreeMap::new(),
+        test_command: Vec::new(),
+        start: SessionStart::default(),
+    }
+}
+
+/// Returns how many messages lie in the queue, once there are so many.
+async fn queued(queue: &jetstream::Context, least: u64) -> u64 {
+    let mut last = 0;
+    for _ in 0..6_000 {
+        // While the server is away there is no answer.
+        if let Ok(mut stream) = queue.get_stream("TOS_test_WORK").await
+            && let Ok(info) = stream.info().await
+        {
+            last = info.state.messages;
+            if last >= least {
+                return last;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{last} of {least} orders are in the queue");
+}
+
+#[test]
+fn orders_whose_answers_were_lost_are_in_the_queue_once() {
+    let mut server = NatsServer::start();
+    let place = Place::new("");
+    let base = git(&place.top, &["rev-parse", "HEAD"]);
+    let order = order(base.trim());
+    let login = NatsOptions {
+        url: server.url.clone(),
+        name: "controller".to_owned(),
+        lease: Duration::from_secs(30),
+        ..NatsOptions::default()
+    };
+    let database = place.top.join(".tos/board.sqlite");
+    let member = NatsMember::connect(&login, "test", &place.top, &database, Redactor::new([]));
+    let member = member.unwrap();
+    let runs: Arc<dyn RunDispatcher> = member.runs().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.unwrap();
+    let url = server.url.clone();
+    runtime.block_on(async {
+        let queue = jetstream::new(async_nats::connect(&url).await.unwrap());
+        let waiting: Vec<_> = (1..=ORDERS)
+            .map(|fence| {
+                let order = WorkOrder {
+                    run: RunId(fence),
+                    fence: Fence(fence),
+                    ..order.clone()
+                };
+                tokio::spawn(runs.run(order, Box::new(Never), Box::new(|_| ())))
+            })
+            .collect();
+        queued(&queue, 100).await;
+        server.restart();
+        assert_eq!(queued(&queue, ORDERS).await, ORDERS);
+        // Nobody was told that an order of its own is lost.
+        assert!(waiting.iter().all(|one| !one.is_finished()));
+        waiting.iter().for_each(tokio::task::JoinHandle::abort);
+    });
+}
