@@ -74,7 +74,7 @@ pub fn read(path: &Path) -> Option<Vec<u8>> {
 }
 
 /// Returns whether something is there, or at the place of its one-line twin, that tos has not written as a summary.
-pub fn is_foreign_file(path: &Path) -> bool {
+pub fn is_not_written_by_tos(path: &Path) -> bool {
     let Ok(found) = path.symlink_metadata() else {
         return path.with_extension("txt").symlink_metadata().is_ok();
     };
@@ -151,12 +151,12 @@ mod tests {
                 fs::write(at(name), text).unwrap();
             }
         }
-        let foreign = |name: &str| is_foreign_file(&at(name));
+        let foreign = |name: &str| is_not_written_by_tos(&at(name));
         let seen = ["new.json", "empty.json", "old.json"].map(foreign);
         assert_eq!(seen, [false, false, false]);
         let seen = ["config.json", "notes.txt", "notes.json", "binary.json"].map(foreign);
         assert_eq!(seen, [true, true, true, true]);
-        assert!(is_foreign_file(folder.path()));
+        assert!(is_not_written_by_tos(folder.path()));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
     adapters::{job::store::replace, state_folder},
     domain::{
         ledger::{
-            LedgerEntry, LedgerRecord, RecordStamp, VERSION,
+            LedgerEntry, LedgerRecord, RecordMetadata, VERSION,
             chain::{self, ChainAnchor, ROOT, VerifiedLedger, sha256},
         },
         state_folder::tos_path,
@@ -178,10 +178,10 @@ impl LedgerFile {
         Ok(anchor)
     }
 
-    fn stamp(&self, session: Option<&str>) -> RecordStamp {
+    fn stamp(&self, session: Option<&str>) -> RecordMetadata {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let options = &self.options;
-        RecordStamp {
+        RecordMetadata {
             at: chrono::Local::now().fixed_offset(),
             boottime_ms: boottime_ms(),
             boot_id: boot.trim().to_owned(),

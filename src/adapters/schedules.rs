@@ -17,7 +17,7 @@ use crate::{
         state_folder,
     },
     domain::{
-        schedule::SlotRecord,
+        schedule::ScheduledRunRecord,
         state_folder::{TOS_FOLDER, tos_path},
         time::Timestamp,
     },
@@ -81,7 +81,7 @@ fn lock(path: &Path, words: &str) -> Result<Box<dyn Any>, Error> {
 }
 
 /// Returns the records of a text; a line that a crash cut short says nothing.
-fn parsed(text: &str) -> Vec<SlotRecord> {
+fn parsed(text: &str) -> Vec<ScheduledRunRecord> {
     text.lines()
         .filter_map(|line| serde_json::from_str(line).ok())
         .collect()
@@ -100,7 +100,7 @@ impl Schedules for ScheduleFiles {
         replace(&self.file, text.as_bytes()).map_err(at(&self.file))
     }
 
-    fn records(&self, name: &str) -> Result<Vec<SlotRecord>, Error> {
+    fn records(&self, name: &str) -> Result<Vec<ScheduledRunRecord>, Error> {
         let file = self.folder(name).join("records.jsonl");
         match fs::read(&file) {
             Ok(bytes) => Ok(parsed(&String::from_utf8_lossy(&bytes))),
@@ -109,7 +109,7 @@ impl Schedules for ScheduleFiles {
         }
     }
 
-    fn append(&self, name: &str, record: &SlotRecord) -> Result<(), Error> {
+    fn append(&self, name: &str, record: &ScheduledRunRecord) -> Result<(), Error> {
         let folder = self.folder(name);
         state_folder::create_dir_all(&folder).map_err(at(&folder))?;
         let file = folder.join("records.jsonl");

@@ -21,7 +21,7 @@ pub fn create_dir_all(folder: &Path) -> io::Result<()> {
 }
 
 /// Makes a folder of records with any name; it ignores itself unless a folder of tos's state above does.
-pub fn create_records(folder: &Path) -> io::Result<()> {
+pub fn create_record_folder(folder: &Path) -> io::Result<()> {
     if folder.ancestors().any(is_state) {
         return create_dir_all(folder);
     }
@@ -78,10 +78,10 @@ mod tests {
     #[test]
     fn records_of_another_name_ignore_themselves() {
         let top = tempfile::tempdir().unwrap();
-        create_records(&top.path().join("records/runs")).unwrap();
+        create_record_folder(&top.path().join("records/runs")).unwrap();
         assert_eq!(rule(&top.path().join("records/runs")).unwrap(), "*\n");
         assert_eq!(rule(&top.path().join("records")), None);
-        create_records(&top.path().join(".tos/runs")).unwrap();
+        create_record_folder(&top.path().join(".tos/runs")).unwrap();
         assert_eq!(rule(&top.path().join(".tos/runs")), None);
         assert_eq!(rule(&top.path().join(".tos")).unwrap(), "*\n");
     }

@@ -36,9 +36,9 @@ pub(super) fn runner(
         tail_bytes: size(settings.output.tail_bytes),
         disk_bytes: settings.output.disk_cap_bytes,
         grace: settings.rules.grace,
-        task_folder: process::DiskAllowance {
+        task_folder: process::CommandDiskLimit {
             most_bytes: settings.sandbox.limits.root_mb.unwrap_or(0) << 20,
-            ..process::DiskAllowance::default()
+            ..process::CommandDiskLimit::default()
         },
         ..process::Options::new(settings.root.clone(), redactor.clone())
     }

@@ -13,7 +13,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use super::session_requests;
 use crate::{
     adapters::{
-        board::{SqliteBoard, blocking_end_orphans, text_of_folder},
+        board::{SqliteBoard, blocking_end_orphans, joined_log_files},
         disk, files,
         github::{DeliveryLog, GitHubSecret},
         plan::LocalPlanStore,
@@ -35,9 +35,9 @@ use crate::{
     ports::{
         BoxFuture,
         board::{
-            BoardError, ClearedLogs, ConfigEntry, EventFeed, FeedNews, LogPiece, LogSource,
-            OrphanCleanup, PastKind, PastWork, ProcessLogLine, ReadinessCheck, SequencedEvent,
-            ServiceAccess, SubmitError, WebhookAnswer, WebhookDelivery,
+            BoardError, ClearedLogs, ConfigEntry, EventFeed, FeedUpdate, HistoryEntry, HistoryKind,
+            LogChunk, LogSource, OrphanCleanup, ProcessLogLine, ReadinessCheck, SequencedEvent,
+            ServiceBackend, SubmitError, WebhookAnswer, WebhookDelivery,
         },
         board_store::Error as StoreError,
         branch_merges::BranchMerges,
@@ -103,12 +103,12 @@ async fn beside<T: Send + 'static>(
 struct Feed(broadcast::Receiver<SequencedEvent>);
 
 impl EventFeed for Feed {
-    fn next(&mut self) -> BoxFuture<'_, FeedNews> {
+    fn next(&mut self) -> BoxFuture<'_, FeedUpdate> {
         Box::pin(async move {
             match self.0.recv().await {
-                Ok(notice) => FeedNews::Event(Box::new(notice)),
-                Err(RecvError::Lagged(_)) => FeedNews::Missed,
-                Err(RecvError::Closed) => FeedNews::End,
+                Ok(notice) => FeedUpdate::Event(Box::new(notice)),
+                Err(RecvError::Lagged(_)) => FeedUpdate::Missed,
+                Err(RecvError::Closed) => FeedUpdate::End,
             }
         })
     }
@@ -122,7 +122,7 @@ fn boundary(text: &str, at: usize) -> usize {
 }
 
 /// Returns a piece of a text from an offset on, or its end, cut at whole letters.
-fn piece_of(text: &str, offset: Option<u64>, limit: u64) -> LogPiece {
+fn piece_of(text: &str, offset: Option<u64>, limit: u64) -> LogChunk {
     let total = text.len();
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let begin = offset.map_or(total.saturating_sub(limit), |offset| {
@@ -130,7 +130,7 @@ fn piece_of(text: &str, offset: Option<u64>, limit: u64) -> LogPiece {
     });
     let begin = boundary(text, begin);
     let end = boundary(text, begin.saturating_add(limit).min(total));
-    LogPiece {
+    LogChunk {
         text: text.get(begin..end).unwrap_or_default().to_owned(),
         offset: begin as u64,
         next: end as u64,
@@ -173,7 +173,7 @@ impl ServiceBoard {
             .components()
             .all(|part| matches!(part, Component::Normal(_)));
         if is_inside && !run.log.is_empty() {
-            text.push_str(&text_of_folder(&self.root.join(place)));
+            text.push_str(&joined_log_files(&self.root.join(place)));
         }
         Ok(self.redactor.clean(&text))
     }
@@ -212,15 +212,15 @@ impl ServiceBoard {
         Ok(diff)
     }
 
-    fn past_work(&self, kind: PastKind) -> Result<Vec<PastWork>, BoardError> {
+    fn past_work(&self, kind: HistoryKind) -> Result<Vec<HistoryEntry>, BoardError> {
         match kind {
-            PastKind::PlanRuns => self.plan_runs(),
-            PastKind::Nights => self.nights(),
-            PastKind::Gates => self.tracks(),
+            HistoryKind::PlanRuns => self.plan_runs(),
+            HistoryKind::Nights => self.nights(),
+            HistoryKind::Gates => self.tracks(),
         }
     }
 
-    fn plan_runs(&self) -> Result<Vec<PastWork>, BoardError> {
+    fn plan_runs(&self) -> Result<Vec<HistoryEntry>, BoardError> {
         let store = LocalPlanStore;
         let home = self.root.join(tos_path!("runs"));
         if !home.is_dir() {
@@ -231,10 +231,10 @@ impl ServiceBoard {
             let run = store.open(&home, &name).ok();
             let Some(state) = run.as_ref().and_then(|run| run.state().ok()) else {
                 let status = "DAMAGED".to_owned();
-                return PastWork {
+                return HistoryEntry {
                     id: name,
                     status,
-                    ..PastWork::default()
+                    ..HistoryEntry::default()
                 };
             };
             let is_open = matches!(state.status, TaskStatus::Running | TaskStatus::Pending);
@@ -245,7 +245,7 @@ impl ServiceBoard {
                 state.status
             };
             let good = state.count(TaskStatus::Success);
-            PastWork {
+            HistoryEntry {
                 id: name,
                 title: state.created.goal.clone().unwrap_or_default(),
                 status: status.name().to_owned(),
@@ -260,14 +260,14 @@ impl ServiceBoard {
         Ok(past.collect())
     }
 
-    fn nights(&self) -> Result<Vec<PastWork>, BoardError> {
+    fn nights(&self) -> Result<Vec<HistoryEntry>, BoardError> {
         let records = self.ledger.read().map_err(unavailable)?.records;
         let runs = run_ids(&records);
         let newest = runs.iter().rev().take(PAST);
         let past = newest.filter_map(|run| {
             let summary = summarise_run(&records, run)?;
             let began = summary.sessions.first().map(|session| session.began);
-            Some(PastWork {
+            Some(HistoryEntry {
                 id: run.clone(),
                 title: summary.list.clone(),
                 status: summary.last_session_end().to_owned(),
@@ -282,7 +282,7 @@ impl ServiceBoard {
         Ok(past.collect())
     }
 
-    fn tracks(&self) -> Result<Vec<PastWork>, BoardError> {
+    fn tracks(&self) -> Result<Vec<HistoryEntry>, BoardError> {
         let records = self.ledger.read().map_err(unavailable)?.records;
         let here = GateContext {
             at: self.clock.now(),
@@ -290,7 +290,7 @@ impl ServiceBoard {
         };
         let report = eval(&self.gates.gates, &records, &here);
         let holds = report.holds.join("\n");
-        let past = report.tracks.into_iter().map(|track| PastWork {
+        let past = report.tracks.into_iter().map(|track| HistoryEntry {
             status: track.phase.clone(),
             facts: track
                 .locked
@@ -341,7 +341,7 @@ impl ServiceBoard {
     }
 }
 
-impl ServiceAccess for ServiceBoard {
+impl ServiceBackend for ServiceBoard {
     fn now(&self) -> Millis {
         self.handle.now()
     }
@@ -404,7 +404,7 @@ impl ServiceAccess for ServiceBoard {
         source: LogSource,
         offset: Option<u64>,
         limit: u64,
-    ) -> BoxFuture<'_, Result<LogPiece, BoardError>> {
+    ) -> BoxFuture<'_, Result<LogChunk, BoardError>> {
         let this = self.clone();
         Box::pin(beside(move || {
             let text = match source {
@@ -527,7 +527,7 @@ impl ServiceAccess for ServiceBoard {
         }))
     }
 
-    fn past(&self, kind: PastKind) -> BoxFuture<'_, Result<Vec<PastWork>, BoardError>> {
+    fn past(&self, kind: HistoryKind) -> BoxFuture<'_, Result<Vec<HistoryEntry>, BoardError>> {
         let this = self.clone();
         Box::pin(beside(move || this.past_work(kind)))
     }

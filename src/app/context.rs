@@ -13,7 +13,7 @@ use crate::{
     config::{Settings, payload},
     domain::{
         job::{
-            event::{PayloadRecord, RunSettingsRecord},
+            event::{JobInputRecord, RunSettingsRecord},
             rules::{DoneCondition, PerRole},
         },
         ledger::chain::sha256,
@@ -161,12 +161,12 @@ impl AppContext {
     pub(super) fn payload(
         &self,
         settings: &Settings,
-    ) -> Result<(Option<PayloadRecord>, Option<String>), CliError> {
+    ) -> Result<(Option<JobInputRecord>, Option<String>), CliError> {
         let payload = payload::load(&settings.root, settings.payload.as_ref())?;
         let name = payload
             .as_ref()
             .and_then(|payload| payload.job_name.clone());
-        let payload = payload.map(|payload| PayloadRecord {
+        let payload = payload.map(|payload| JobInputRecord {
             json: self.redactor().clean(&payload.text),
             bytes: payload.size_bytes,
         });

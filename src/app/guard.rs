@@ -22,8 +22,8 @@ use crate::{
     config::guard::GuardSettings,
     domain::{
         guard::{
-            HookAgent, HookAnswer, Presence, installed::InstallRecord, protected::ProjectView,
-            unjudged_answer,
+            AttendanceMode, HookAgent, HookAnswer, installed::InstallRecord,
+            protected::ProjectInspector, unjudged_answer,
         },
         policy::{GitUse, PolicyContext},
         sandbox::SandboxBackend,
@@ -32,7 +32,7 @@ use crate::{
         args::GlobalArgs,
         commands::guard as commands,
         exit::CliError,
-        guard_services::{ExecServices, GuardServiceFactory, GuardedProject, TriedHook},
+        guard_services::{ExecServices, GuardServiceFactory, GuardedProject, HookTrialResult},
         services::ServiceFactory,
     },
     ports::guard::{GuardCheckpoints, GuardLog},
@@ -63,11 +63,11 @@ const GIT_IDENTITY: &[&str] = &[
 const STACK: usize = 32 << 20;
 
 /// What is known of a call when judging it fails.
-type Known = Arc<Mutex<Option<(Presence, String)>>>;
+type Known = Arc<Mutex<Option<(AttendanceMode, String)>>>;
 
 /// Answers an agent: `tos guard hook AGENT [--observe]`.
 pub(super) fn hook_main(words: &[OsString], environment: Vec<(OsString, OsString)>) -> ExitCode {
-    guard::limits::refuse_on_any_end();
+    guard::limits::fail_closed_on_exit();
     let agent = words
         .get(3)
         .and_then(|word| word.to_str())
@@ -114,8 +114,10 @@ pub(super) fn hook_main(words: &[OsString], environment: Vec<(OsString, OsString
         drop(catch_unwind(AssertUnwindSafe(|| {
             commands::hook::log_failure(agent, &why, &AppContext::new(spare, &[]));
         })));
-        let (presence, event) =
-            known.unwrap_or((Presence::Nobody("the call is not known"), String::new()));
+        let (presence, event) = known.unwrap_or((
+            AttendanceMode::Nobody("the call is not known"),
+            String::new(),
+        ));
         unjudged_answer(agent, presence, &event, &why)
     });
     told(&answer)
@@ -137,7 +139,7 @@ fn judged(
         return Err(format!("the call is longer than {} MiB", LONGEST >> 20));
     }
     let context = AppContext::new(environment, &[]);
-    let note = |presence: Presence, event: &str| {
+    let note = |presence: AttendanceMode, event: &str| {
         *known.lock().unwrap_or_else(PoisonError::into_inner) = Some((presence, event.to_owned()));
     };
     commands::hook::answer_hook(agent, &input, observe, &context, &note)
@@ -232,7 +234,7 @@ impl GuardServiceFactory for AppContext {
             .collect()
     }
 
-    fn project_view(&self, place: &GuardedProject) -> Box<dyn ProjectView> {
+    fn project_view(&self, place: &GuardedProject) -> Box<dyn ProjectInspector> {
         Box::new(git::guard::DiskProjectView::new(place.root.clone()))
     }
 
@@ -331,12 +333,17 @@ impl GuardServiceFactory for AppContext {
     fn current_exe(&self) -> Result<PathBuf, CliError> {
         let path = self.environment.iter().find(|(name, _)| name == "PATH");
         let path = path.map(|(_, value)| value.clone()).unwrap_or_default();
-        settings_file::launch_path(&path).map_err(CliError::NotDone)
+        settings_file::hook_executable_path(&path).map_err(CliError::NotDone)
     }
 
-    fn try_hook(&self, command: &str, input: &str, folder: &Path) -> Result<TriedHook, String> {
+    fn try_hook(
+        &self,
+        command: &str,
+        input: &str,
+        folder: &Path,
+    ) -> Result<HookTrialResult, String> {
         let end = probe::run(command, input, folder)?;
-        Ok(TriedHook {
+        Ok(HookTrialResult {
             code: end.code,
             stdout: end.stdout,
             stderr: end.stderr,
@@ -406,7 +413,7 @@ impl GuardServiceFactory for AppContext {
             hidden,
             take_back: Box::new(move || {
                 let open = open.as_ref();
-                open.map(git::write_access::RepositoryMounts::blocking_remove_redirects)
+                open.map(git::write_access::RepositoryMounts::blocking_remove_git_redirects)
                     .unwrap_or_default()
             }),
             output: Box::new(output),
@@ -427,7 +434,7 @@ impl GuardServiceFactory for AppContext {
     }
 
     fn can_execute(&self, name: &str, folder: &Path) -> bool {
-        process::may_start(name, folder)
+        process::is_startable_program(name, folder)
     }
 
     fn version_of(&self, program: &Path) -> Option<String> {

@@ -34,11 +34,14 @@ use crate::{
 pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let words = cli::join_explained_command(cli::rewrite_shell_args(words.into_iter().collect()));
     // Before anything else: a jailer must do nothing but build its wall.
-    if words.get(1).is_some_and(|word| word == sandbox::JAIL_WORD) {
+    if words.get(1).is_some_and(|word| word == sandbox::JAILER_ARG) {
         return sandbox::jail_main(words.into_iter().skip(2));
     }
     // The scripted agent of a drill knows nothing but its scenario.
-    if words.get(1).is_some_and(|word| word == drill::STUB_WORD) {
+    if words
+        .get(1)
+        .is_some_and(|word| word == drill::STUB_AGENT_ARG)
+    {
         return drill::drill_agent_main(words.into_iter().skip(2));
     }
     // Scripts ask this all the time; it need not wait for every command to be built.
@@ -51,7 +54,10 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         };
     }
     // So does the process that may be ended over a text it parses.
-    if words.get(1).is_some_and(|word| word == policy::PARSE_WORD) {
+    if words
+        .get(1)
+        .is_some_and(|word| word == policy::PARSE_CHILD_ARG)
+    {
         return policy::parse_main();
     }
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();

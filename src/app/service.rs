@@ -25,9 +25,9 @@ use crate::{
         cluster_args::ClusterArgs,
         exit::CliError,
         services::ServiceFactory as _,
-        task_services::{AccessParts, BoardServices},
+        task_services::{BoardServices, ServiceAccessParts},
     },
-    ports::{board::ServiceAccess, board_store::BoardStore, cluster::ClusterMember},
+    ports::{board::ServiceBackend, board_store::BoardStore, cluster::ClusterMember},
 };
 
 fn told(error: crate::ports::board_store::Error) -> CliError {
@@ -73,7 +73,7 @@ pub(super) fn board_services(
     let folder = state.clone();
     let access = {
         let (logs, merges) = (Arc::clone(&logs), Arc::clone(&worktrees));
-        move |parts: AccessParts| {
+        move |parts: ServiceAccessParts| {
             Arc::new(ServiceBoard {
                 handle: parts.handle,
                 logs,
@@ -91,7 +91,7 @@ pub(super) fn board_services(
                 remote: parts.remote,
                 webhook,
                 deliveries,
-            }) as Arc<dyn ServiceAccess>
+            }) as Arc<dyn ServiceBackend>
         }
     };
     Ok(BoardServices {

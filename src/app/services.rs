@@ -23,7 +23,7 @@ use crate::{
     app::context::{AppContext, goal_digest, replay_notice, run_id},
     config::{self, FlagOverrides, Settings},
     domain::{
-        checkpoint::TemplateFile,
+        checkpoint::RollbackTemplateFile,
         command::Command,
         job::{JobSetup, event::RunSettingsRecord},
         policy::PolicyContext,
@@ -142,8 +142,8 @@ impl ServiceFactory for AppContext {
         replay.map(|_| replay_notice(settings))
     }
 
-    fn is_foreign_file(&self, global: &GlobalArgs, file: &Path) -> bool {
-        files::is_foreign_file(&self.root(global).join(file))
+    fn is_not_written_by_tos(&self, global: &GlobalArgs, file: &Path) -> bool {
+        files::is_not_written_by_tos(&self.root(global).join(file))
     }
 
     fn make_folders(&self, settings: &Settings) -> Result<(), CliError> {
@@ -269,8 +269,8 @@ impl ServiceFactory for AppContext {
         files::read(&settings.absolute(file))
     }
 
-    fn placeholders(&self, _settings: &Settings) -> Vec<TemplateFile> {
-        let template = |place: &&str| TemplateFile {
+    fn placeholders(&self, _settings: &Settings) -> Vec<RollbackTemplateFile> {
+        let template = |place: &&str| RollbackTemplateFile {
             file: place.into(),
             text: sample::BLANK_CONFIG.to_owned(),
         };

@@ -11,13 +11,13 @@ use serde_json::Value;
 
 use crate::{
     config::{
-        settings_dialect::{VERSION_KEY, strip_bom, unreadable_reason},
+        settings_dialect::{VERSION_KEY, ignored_hooks_reason, strip_bom},
         settings_insertion::insert_hooks,
     },
     domain::guard::{
         HookAgent,
         hook::{HookEntry, hook_entries, is_hook_command},
-        installed::{InsertedText, InstallRecord, without_pieces},
+        installed::{InsertedText, InstallRecord, remove_inserted_pieces},
     },
 };
 
@@ -107,7 +107,7 @@ pub fn with_hook(
     command: &str,
     record: Option<&InstallRecord>,
 ) -> Result<(String, Vec<InsertedText>), String> {
-    if let Some(why) = unreadable_reason(text, agent) {
+    if let Some(why) = ignored_hooks_reason(text, agent) {
         return Err(why);
     }
     if is_current(text, agent, command)? {
@@ -130,7 +130,7 @@ pub fn with_hook(
         .iter()
         .filter(|hook| hook.is_guard && hook.command == command);
     if there.count() != hook_entries(agent, command).len()
-        || unreadable_reason(&longer, agent).is_some()
+        || ignored_hooks_reason(&longer, agent).is_some()
     {
         return Err("the longer text does not read back as it was meant".to_owned());
     }
@@ -148,7 +148,7 @@ pub fn without_hook(
     if !find_hooks(text, agent)?.iter().any(|hook| hook.is_guard) {
         return Ok(text.to_owned());
     }
-    let exact = without_pieces(text, &record.inserted).filter(|shorter| {
+    let exact = remove_inserted_pieces(text, &record.inserted).filter(|shorter| {
         checked(shorter, text, agent).is_ok()
             && find_hooks(shorter, agent).is_ok_and(|hooks| hooks.iter().all(|hook| !hook.is_guard))
     });
@@ -406,7 +406,7 @@ mod tests {
         let own = find_hooks(&with, agent).unwrap();
         let own = own.iter().filter(|hook| hook.is_guard).count();
         assert_eq!(own, hook_entries(agent, "").len(), "{with}");
-        assert_eq!(unreadable_reason(&with, agent), None, "{with}");
+        assert_eq!(ignored_hooks_reason(&with, agent), None, "{with}");
         let (again, pieces) = with_hook(&with, agent, &command, Some(&record)).unwrap();
         assert_eq!((again.as_str(), &pieces), (with.as_str(), &record.inserted));
         let without = without_hook(&with, agent, &record).unwrap();
@@ -637,7 +637,7 @@ mod tests {
         let comma = "{\n  \"a\": 1,\n}\n";
         for agent in [HookAgent::Claude, HookAgent::Codex, HookAgent::Cursor] {
             for text in [comment, comma] {
-                let why = unreadable_reason(text, agent).unwrap();
+                let why = ignored_hooks_reason(text, agent).unwrap();
                 assert!(
                     why.starts_with("line 2, column ") || why.starts_with("line 3, column "),
                     "{why}"
@@ -645,8 +645,8 @@ mod tests {
                 assert!(why.contains("take comments and commas"), "{why}");
             }
         }
-        assert_eq!(unreadable_reason(comment, HookAgent::Gemini), None);
-        assert!(unreadable_reason(comma, HookAgent::Gemini).is_some());
+        assert_eq!(ignored_hooks_reason(comment, HookAgent::Gemini), None);
+        assert!(ignored_hooks_reason(comma, HookAgent::Gemini).is_some());
         for (text, part) in [
             ("{\"disableAllHooks\": true}", "`disableAllHooks`"),
             ("{\"permissions\": 3}", "`permissions` is no object"),
@@ -657,9 +657,9 @@ mod tests {
                 "entry 1 is no group",
             ),
         ] {
-            let why = unreadable_reason(text, HookAgent::Claude).unwrap_or_default();
+            let why = ignored_hooks_reason(text, HookAgent::Claude).unwrap_or_default();
             assert!(why.contains(part), "{text}: {why}");
-            assert_eq!(unreadable_reason(text, HookAgent::Codex), None, "{text}");
+            assert_eq!(ignored_hooks_reason(text, HookAgent::Codex), None, "{text}");
         }
         for (text, agent) in [
             ("{\"hooksConfig\": {\"enabled\": false}}", HookAgent::Gemini),
@@ -674,7 +674,7 @@ mod tests {
             assert!(hooks_disabled_reason(text, agent).is_some(), "{text}");
             assert_eq!(hooks_disabled_reason("{}", agent), None);
         }
-        assert_eq!(unreadable_reason("", HookAgent::Claude), None);
+        assert_eq!(ignored_hooks_reason("", HookAgent::Claude), None);
     }
 
     #[test]

@@ -321,13 +321,13 @@ fn secret(table: &Table<'_, '_>, variable: &'static str, file: &'static str) -> 
         }
         return Some(SecretRef {
             source: SecretSource::Variable(name),
-            place: table.place_of(variable),
+            place: table.board_task_of(variable),
         });
     }
     let path = path?;
     Some(SecretRef {
         source: SecretSource::File(PathBuf::from(path)),
-        place: table.place_of(file),
+        place: table.board_task_of(file),
     })
 }
 

@@ -5,7 +5,7 @@ use super::{
     toml_file::{Table, TomlFile},
 };
 use crate::domain::schedule::{
-    DEFAULT_ZONE, Expression, MissedPolicy, Schedule, ScheduleTarget, Trigger, Zone, zone_names,
+    CronExpression, DEFAULT_ZONE, MissedPolicy, Schedule, ScheduleTarget, Trigger, Zone, zone_names,
 };
 
 /// The place of the file below a root.
@@ -137,7 +137,7 @@ fn when(table: &Table<'_, '_>, target: Option<&ScheduleTarget>) -> Option<Trigge
         }
         return Some(Trigger::QuotaRenewed);
     }
-    match Expression::parse(&cron?) {
+    match CronExpression::parse(&cron?) {
         Ok(expression) => Some(Trigger::Cron(Box::new(expression))),
         Err(why) => {
             table.fault("cron", &format!("`cron`: {why}"));

@@ -91,7 +91,7 @@ impl ServiceModel {
     /// How long one call may take where nothing is said, in seconds.
     pub const DEFAULT_TIMEOUT_SECONDS: u64 = 300;
     /// How often a model is asked where nothing is said.
-    pub const DEFAULT_ASKS: u32 = 3;
+    pub const DEFAULT_ATTEMPTS: u32 = 3;
 
     /// Says what is wrong with it; `place` names it.
     fn fault(&self, place: &str) -> Option<String> {

@@ -57,7 +57,7 @@ const fn reads_comments(agent: HookAgent) -> bool {
 
 /// Returns why an agent would not follow the hooks in a file, with the place and the remedy; `None` where it does. An empty
 /// text is not read at all.
-pub fn unreadable_reason(text: &str, agent: HookAgent) -> Option<String> {
+pub fn ignored_hooks_reason(text: &str, agent: HookAgent) -> Option<String> {
     let (body, mark) = strip_bom(text);
     if body.trim().is_empty() {
         return None;

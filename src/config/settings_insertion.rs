@@ -48,7 +48,7 @@ pub(super) fn insert_hooks(
         }
     }
     for entry in wanted {
-        let (place, key, value) = place_of(&text, agent, entry)?;
+        let (place, key, value) = board_task_of(&text, agent, entry)?;
         add(&mut text, &mut pieces, &place, key, &value);
     }
     Ok((text, pieces))
@@ -76,7 +76,7 @@ fn in_top(text: &str, agent: HookAgent, key: &str) -> Result<(Place, bool), Stri
 }
 
 /// Returns where an entry comes in, under which key, and with what around it.
-fn place_of(
+fn board_task_of(
     text: &str,
     agent: HookAgent,
     entry: &HookEntry,

@@ -64,7 +64,7 @@ pub fn parse(text: &str, name: &str) -> Result<TaskList, Error> {
                 return Ok(list);
             }
             let wrong = wrong.into_iter();
-            faults.extend(wrong.map(|fault| (place(&place_of(&fault, &list)), fault)));
+            faults.extend(wrong.map(|fault| (place(&board_task_of(&fault, &list)), fault)));
         }
         // The table has named everything that this could stumble over; what is left is a price.
         Err(error) if faults.is_empty() => {
@@ -99,7 +99,7 @@ fn all_of(mut faults: Vec<ListFault>, name: &str) -> Error {
 }
 
 /// Returns the way to what a sentence is about: a task that it names, or a key.
-fn place_of(fault: &str, list: &TaskList) -> Vec<PathSegment> {
+fn board_task_of(fault: &str, list: &TaskList) -> Vec<PathSegment> {
     let key = |name: &str| PathSegment::Key(name.to_owned());
     let named = |task: &tasks::AgentTask| fault.starts_with(&format!("task `{}`", task.id));
     if let Some(at) = list.tasks.iter().position(named) {

@@ -233,7 +233,7 @@ impl<'t, 'f> Table<'t, 'f> {
     }
 
     /// Returns the place of a key, or of the table, in words.
-    pub(crate) fn place_of(&self, key: &str) -> String {
+    pub(crate) fn board_task_of(&self, key: &str) -> String {
         self.file.place(self.start_of(key))
     }
 

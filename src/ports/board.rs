@@ -1,7 +1,7 @@
 //! The board, as the API, the page and the commands of people see it: one place to ask, one way to change something.
 //!
 //! Names of logs are numbers and names of processes, never paths, so that no request can lead out of the folder of logs.
-//! Danger: a caller that shows something else than [`ServiceAccess::snapshot`] says can contradict the decisions.
+//! Danger: a caller that shows something else than [`ServiceBackend::snapshot`] says can contradict the decisions.
 
 use std::sync::Arc;
 
@@ -54,10 +54,10 @@ pub enum BoardError {
 
 /// What a feed of events says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FeedNews {
+pub enum FeedUpdate {
     /// The next event.
     Event(Box<SequencedEvent>),
-    /// The reader was too slow: what it missed is to be read by [`ServiceAccess::events_after`].
+    /// The reader was too slow: what it missed is to be read by [`ServiceBackend::events_after`].
     Missed,
     /// The service ends.
     End,
@@ -66,7 +66,7 @@ pub enum FeedNews {
 /// Events from the moment of subscription on.
 pub trait EventFeed: Send {
     /// Waits for the next news. Dropping the wait loses nothing.
-    fn next(&mut self) -> BoxFuture<'_, FeedNews>;
+    fn next(&mut self) -> BoxFuture<'_, FeedUpdate>;
 }
 
 /// Whose log.
@@ -82,7 +82,7 @@ pub enum LogSource {
 
 /// A piece of a log, already free of secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LogPiece {
+pub struct LogChunk {
     /// The text from `offset` to `next`.
     pub text: String,
     /// Where it begins, in bytes.
@@ -151,7 +151,7 @@ pub struct ConfigEntry {
 
 /// A night, a run of a plan, a state of gates: something past that is shown as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PastWork {
+pub struct HistoryEntry {
     /// Its name.
     pub id: String,
     /// In one line.
@@ -168,7 +168,7 @@ pub struct PastWork {
 
 /// Which past work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PastKind {
+pub enum HistoryKind {
     /// Runs of plans.
     PlanRuns,
     /// Nights and other sessions.
@@ -219,7 +219,7 @@ pub enum WebhookAnswer {
 }
 
 /// All that the API and the page need.
-pub trait ServiceAccess: Send + Sync {
+pub trait ServiceBackend: Send + Sync {
     /// Returns the time, in milliseconds since 1970.
     fn now(&self) -> Millis;
 
@@ -255,7 +255,7 @@ pub trait ServiceAccess: Send + Sync {
         source: LogSource,
         offset: Option<u64>,
         limit: u64,
-    ) -> BoxFuture<'_, Result<LogPiece, BoardError>>;
+    ) -> BoxFuture<'_, Result<LogChunk, BoardError>>;
 
     /// Returns the last lines of the logs of all processes since a moment, oldest first.
     fn logs_of_all(
@@ -298,7 +298,7 @@ pub trait ServiceAccess: Send + Sync {
     fn end_orphans(&self) -> BoxFuture<'_, Result<OrphanCleanup, BoardError>>;
 
     /// Returns past work, newest first.
-    fn past(&self, kind: PastKind) -> BoxFuture<'_, Result<Vec<PastWork>, BoardError>>;
+    fn past(&self, kind: HistoryKind) -> BoxFuture<'_, Result<Vec<HistoryEntry>, BoardError>>;
 
     /// Returns who works elsewhere and what lies in the queue, or why that is not known; `None` where all work is done here.
     fn cluster(&self) -> BoxFuture<'_, Option<Result<ClusterView, BoardError>>> {

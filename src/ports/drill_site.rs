@@ -36,11 +36,11 @@ pub enum Error {
 /// Where throw-away places can be made.
 pub trait DrillSites {
     /// Lays out a place for a drill; it is gone when the value is dropped.
-    fn create_site(&self, drill: &Drill) -> Result<Box<dyn DrillSite>, Error>;
+    fn create_site(&self, drill: &Drill) -> Result<Box<dyn DrillWorkspace>, Error>;
 }
 
 /// One throw-away place.
-pub trait DrillSite {
+pub trait DrillWorkspace {
     /// Returns the words that start the scripted agent.
     fn agent(&self, scenario: &str) -> Vec<String>;
 

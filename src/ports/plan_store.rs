@@ -129,7 +129,7 @@ pub enum LogStream {
 
 /// What of a cache goes.
 #[derive(Debug, Clone, Copy)]
-pub struct CacheSweep<'a> {
+pub struct CacheCleanup<'a> {
     /// The runs that exist.
     pub runs: &'a BTreeSet<String>,
     /// Those of them that are not over: what they have put there stays.
@@ -144,7 +144,7 @@ pub struct CacheSweep<'a> {
 
 /// What became of a cache.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SweptCache {
+pub struct CacheCleanupResult {
     /// How many entries went.
     pub deleted: usize,
     /// How many stay.
@@ -176,7 +176,7 @@ pub trait PlanStore {
     fn open(&self, home: &Path, name: &str) -> Result<Box<dyn RunDir>, Error>;
 
     /// Deletes what the cache of a home does not need any more.
-    fn sweep_cache(&self, home: &Path, sweep: &CacheSweep<'_>) -> SweptCache;
+    fn sweep_cache(&self, home: &Path, sweep: &CacheCleanup<'_>) -> CacheCleanupResult;
 
     /// Returns what a file of a plan is now; nothing where it cannot be read.
     fn source(&self, path: &Path) -> Option<PlanSource>;

@@ -2,7 +2,7 @@
 
 use std::{any::Any, path::PathBuf};
 
-use crate::domain::{schedule::SlotRecord, time::Timestamp};
+use crate::domain::{schedule::ScheduledRunRecord, time::Timestamp};
 
 /// A run of a schedule could not begin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,10 +24,10 @@ pub trait Schedules {
     fn write(&self, text: &str) -> Result<(), Error>;
 
     /// Returns what is on record of a schedule, oldest first.
-    fn records(&self, name: &str) -> Result<Vec<SlotRecord>, Error>;
+    fn records(&self, name: &str) -> Result<Vec<ScheduledRunRecord>, Error>;
 
     /// Adds a record.
-    fn append(&self, name: &str, record: &SlotRecord) -> Result<(), Error>;
+    fn append(&self, name: &str, record: &ScheduledRunRecord) -> Result<(), Error>;
 
     /// Takes the right to decide what is due.
     fn lock(&self) -> Result<Box<dyn Any>, Error>;

@@ -44,7 +44,7 @@ pub struct SharedFiles {
 
 /// Work that the user's branch has now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TakenWork {
+pub struct MergedWork {
     /// The branch.
     pub branch: String,
     /// Where it is now.
@@ -110,7 +110,7 @@ pub trait Worktrees: Send + Sync {
     /// Moves the user's branch and checkout forward to a commit, if nothing else is in the way; never anything but
     /// forward. Where the branch has moved meanwhile, `join` makes a merge commit of the two. This is done only when a person
     /// says so.
-    fn fast_forward(&self, commit: &str, reference: &str, join: bool) -> Result<TakenWork, Error>;
+    fn fast_forward(&self, commit: &str, reference: &str, join: bool) -> Result<MergedWork, Error>;
 
     /// Keeps everything in it where a person can look at it: under a reference, or, where git cannot hold
     /// it, as a folder out of the way. Returns where.

@@ -6,7 +6,7 @@ use crate::{
             GuardOutcome, ToolAction, ToolCall,
             checkpoint::{CheckpointCause, GuardCheckpointRequest},
             patched_files,
-            protected::{self, ProjectView},
+            protected::{self, ProjectInspector},
         },
         policy::{DataLoss, Decision, FileAccess, Policy, PolicyContext, PolicyVerdict},
     },
@@ -30,7 +30,7 @@ pub struct Guard<'a> {
     /// Nothing is blocked, only reported.
     pub observe: bool,
     /// What there is to protect; `None` = nothing is looked at.
-    pub project: Option<&'a dyn ProjectView>,
+    pub project: Option<&'a dyn ProjectInspector>,
     /// Files that an agent keeps for itself; patterns of absolute paths that its own tools may write.
     pub own_folders: Vec<String>,
 }
@@ -99,7 +99,7 @@ impl Guard<'_> {
     fn second_name(
         &self,
         files: &[(FileAccess, String)],
-        project: &dyn ProjectView,
+        project: &dyn ProjectInspector,
     ) -> Option<protected::Threat> {
         let folder = self.world.folder.as_ref().unwrap_or(&self.world.root);
         let written = files
@@ -107,7 +107,7 @@ impl Guard<'_> {
             .filter(|(access, _)| *access == FileAccess::Write);
         written
             .map(|(_, path)| folder.join(path))
-            .find_map(|path| protected::second_name_threat(&path.to_string_lossy(), project))
+            .find_map(|path| protected::hard_link_threat(&path.to_string_lossy(), project))
     }
 
     fn keep(
@@ -152,7 +152,7 @@ impl Guard<'_> {
             ..self.world.clone()
         };
         match &call.action {
-            ToolAction::Other => (PolicyVerdict::nothing_found(), Vec::new()),
+            ToolAction::Other => (PolicyVerdict::without_findings(), Vec::new()),
             ToolAction::Command(command) => {
                 // A patch in a here-document is applied by the agent itself, whatever the shell would make of it.
                 let patched = patched_files(&command.code);
@@ -171,7 +171,7 @@ impl Guard<'_> {
         files: &[(FileAccess, String)],
         world: &PolicyContext,
     ) -> (PolicyVerdict, Vec<DataLoss>) {
-        let mut strictest = PolicyVerdict::nothing_found();
+        let mut strictest = PolicyVerdict::without_findings();
         let mut losses = Vec::new();
         for (access, path) in files {
             if self.is_own(path) {

@@ -11,8 +11,8 @@ use crate::{
         plan::{
             Plan, PlanTask, TaskIndex,
             event::{
-                AttemptEnded, AttemptStarted, Millis, PlanEvent, PlanSource, RunClosed, RunOpened,
-                TasksSettled,
+                AttemptEnded, AttemptStarted, Millis, PlanEvent, PlanSource, RunClosed,
+                RunSessionStarted, TasksSettled,
             },
             graph::PlanGraph,
             schedule::{AttemptResult, ScheduleRules, TaskScheduler, UnstartedTasks},
@@ -111,7 +111,7 @@ pub fn run_to_completion(
 
 impl PlanDriver<'_> {
     fn work(&mut self, passage: &PlanRunRequest) -> Result<TaskStatus, Error> {
-        self.record(PlanEvent::Opened(RunOpened {
+        self.record(PlanEvent::Opened(RunSessionStarted {
             at: self.host.now(),
             pid: passage.pid,
             max_parallel: passage.max_parallel,

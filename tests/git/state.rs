@@ -7,7 +7,7 @@ use tos::{
         GitCheckpoints, GitWorktrees,
         options::{Engine, Options},
     },
-    domain::checkpoint::{RollbackReport, RollbackRequest, TemplateFile},
+    domain::checkpoint::{RollbackReport, RollbackRequest, RollbackTemplateFile},
     ports::{checkpoints::Checkpoints, worktrees::Worktrees},
 };
 
@@ -24,7 +24,7 @@ fn options(repo: &Repo, engine: Engine) -> Options {
 }
 
 fn back(repo: &Repo, engine: Engine, templates: &[(&str, &str)]) -> RollbackReport {
-    let template = |(file, text): &(&str, &str)| TemplateFile {
+    let template = |(file, text): &(&str, &str)| RollbackTemplateFile {
         file: file.into(),
         text: (*text).to_owned(),
     };

@@ -610,7 +610,7 @@ impl World {
                 let base = self.controllers[index]
                     .lead
                     .as_ref()
-                    .and_then(|lead| lead.board.judge_base(task).map(str::to_owned))
+                    .and_then(|lead| lead.board.judge_base_commit(task).map(str::to_owned))
                     .unwrap_or(base);
                 let verdict = Verdict::Approve {
                     commit: format!("m{}@{base}", fence.0),

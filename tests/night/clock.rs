@@ -32,7 +32,7 @@ use tos::{
     ports::{BoxFuture, clock::Clock, ledger::Ledger, notifier::NullNotificationSink},
     services::{
         tasks,
-        tasks::{SessionObserver, SessionPorts, SessionTerms},
+        tasks::{SessionObserver, SessionPorts, SessionSettings},
     },
 };
 
@@ -85,7 +85,7 @@ impl Clock for Hasty {
 struct Nobody;
 
 impl SessionObserver for Nobody {
-    fn may_start(&self, _task: &AgentTask) -> bool {
+    fn is_startable_program(&self, _task: &AgentTask) -> bool {
         true
     }
 
@@ -151,9 +151,9 @@ async fn what_is_under_way_a_minute_after_the_cap_is_ended() {
         begun: root.home.path().join("begun"),
     });
     let tools = tools(&root, clock);
-    let terms = SessionTerms {
+    let terms = SessionSettings {
         seconds: Some(1000),
-        ..SessionTerms::new("r", SessionStart::default())
+        ..SessionSettings::new("r", SessionStart::default())
     };
     let (_sender, stop) = watch::channel(0);
     let summary = tasks::run(&list, &tools, &terms, &Nobody, stop)
@@ -196,7 +196,7 @@ async fn hurried(agent: &str, names: &[String]) -> (Root, tasks::ListReport) {
     });
     let tools = tools(&root, clock);
     let (_sender, stop) = watch::channel(0);
-    let terms = SessionTerms::new("r", SessionStart::default());
+    let terms = SessionSettings::new("r", SessionStart::default());
     let summary = tasks::run(&list, &tools, &terms, &Nobody, stop)
         .await
         .unwrap();

@@ -211,7 +211,7 @@ async fn answers_that_are_slow_or_break_off_are_no_answers() {
     let cut = api.issue(&at, 1, 0).await.unwrap_err();
     assert!(matches!(cut, GithubError::Unavailable(_)), "{cut:?}");
     let slow = api
-        .with_patience(Duration::from_millis(50))
+        .with_timeout(Duration::from_millis(50))
         .issue(&at, 1, 0)
         .await;
     assert!(

@@ -4,7 +4,7 @@
 use serde_json::json;
 use tos::{
     domain::board::{Input, SessionId, SessionInput},
-    ports::board::ServiceAccess as _,
+    ports::board::ServiceBackend as _,
 };
 
 use super::{browser::signed_in, server::Server};

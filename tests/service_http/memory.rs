@@ -17,9 +17,9 @@ use tos::{
     ports::{
         BoxFuture,
         board::{
-            BoardError, ClearedLogs, ConfigEntry, EventFeed, FeedNews, LogPiece, LogSource,
-            OrphanCleanup, PastKind, PastWork, ProcessLogLine, ReadinessCheck, SequencedEvent,
-            ServiceAccess, SubmitError, WebhookAnswer, WebhookDelivery,
+            BoardError, ClearedLogs, ConfigEntry, EventFeed, FeedUpdate, HistoryEntry, HistoryKind,
+            LogChunk, LogSource, OrphanCleanup, ProcessLogLine, ReadinessCheck, SequencedEvent,
+            ServiceBackend, SubmitError, WebhookAnswer, WebhookDelivery,
         },
     },
 };
@@ -208,18 +208,18 @@ fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
 struct Feed(broadcast::Receiver<SequencedEvent>);
 
 impl EventFeed for Feed {
-    fn next(&mut self) -> BoxFuture<'_, FeedNews> {
+    fn next(&mut self) -> BoxFuture<'_, FeedUpdate> {
         Box::pin(async {
             match self.0.recv().await {
-                Ok(notice) => FeedNews::Event(Box::new(notice)),
-                Err(broadcast::error::RecvError::Lagged(_)) => FeedNews::Missed,
-                Err(broadcast::error::RecvError::Closed) => FeedNews::End,
+                Ok(notice) => FeedUpdate::Event(Box::new(notice)),
+                Err(broadcast::error::RecvError::Lagged(_)) => FeedUpdate::Missed,
+                Err(broadcast::error::RecvError::Closed) => FeedUpdate::End,
             }
         })
     }
 }
 
-impl ServiceAccess for Memory {
+impl ServiceBackend for Memory {
     fn now(&self) -> Millis {
         clock()
     }
@@ -287,7 +287,7 @@ impl ServiceAccess for Memory {
         source: LogSource,
         offset: Option<u64>,
         limit: u64,
-    ) -> BoxFuture<'_, Result<LogPiece, BoardError>> {
+    ) -> BoxFuture<'_, Result<LogChunk, BoardError>> {
         let name = match source {
             LogSource::Run(id) => format!("run {}", id.0),
             LogSource::Process(name) => name.to_string(),
@@ -301,7 +301,7 @@ impl ServiceAccess for Memory {
         let from = offset.unwrap_or(total.saturating_sub(limit)).min(total);
         let to = total.min(from + limit);
         let range = usize::try_from(from).unwrap()..usize::try_from(to).unwrap();
-        ready(Ok(LogPiece {
+        ready(Ok(LogChunk {
             text: log[range].to_owned(),
             offset: from,
             next: to,
@@ -417,8 +417,8 @@ impl ServiceAccess for Memory {
         ready(Ok(OrphanCleanup::default()))
     }
 
-    fn past(&self, kind: PastKind) -> BoxFuture<'_, Result<Vec<PastWork>, BoardError>> {
-        let work = PastWork {
+    fn past(&self, kind: HistoryKind) -> BoxFuture<'_, Result<Vec<HistoryEntry>, BoardError>> {
+        let work = HistoryEntry {
             id: "2026-11-28-2200".into(),
             title: "7 tasks".into(),
             status: "all tasks tried".into(),
@@ -426,7 +426,7 @@ impl ServiceAccess for Memory {
             facts: vec![("accepted".into(), "5".into())],
             text: "the report".into(),
         };
-        ready(Ok(if kind == PastKind::PlanRuns {
+        ready(Ok(if kind == HistoryKind::PlanRuns {
             Vec::new()
         } else {
             vec![work]

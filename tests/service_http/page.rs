@@ -1,7 +1,7 @@
 //! The pages without any script: forms and reload.
 
 use serde_json::json;
-use tos::{domain::board::Verdict, ports::board::ServiceAccess as _};
+use tos::{domain::board::Verdict, ports::board::ServiceBackend as _};
 
 use super::server::Server;
 

@@ -113,7 +113,7 @@ pub(crate) fn spoil_input(bug: Bug, board: &Board, input: Input) -> Input {
             let verdict = Verdict::Approve {
                 base: board
                     .judgement(judgement)
-                    .and_then(|judgement| board.judge_base(judgement.task))
+                    .and_then(|judgement| board.judge_base_commit(judgement.task))
                     .unwrap_or("tip")
                     .to_owned(),
                 commit: format!("m{}", fence.0),

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tos::domain::board::{
-    ApprovalSubject, Board, DAY, Event, EventKind, Fence, HOUR, Input, JudgeEvent, JudgementId,
-    OnDependencyCancelled, PlanEvent, PlanId, ProcessEvent, ProcessName, RequeueCause, Resolver,
+    ApprovalSubject, BlockResolver, Board, DAY, Event, EventKind, Fence, HOUR, Input, JudgeEvent,
+    JudgementId, OnDependencyCancelled, PlanEvent, PlanId, ProcessEvent, ProcessName, RequeueCause,
     RunEvent, RunId, RunStatus, SessionEvent, SessionId, Spend, SystemEvent, TaskEvent, TaskId,
     TaskSpec, TaskStatus, Verdict, overlap,
 };
@@ -160,7 +160,7 @@ impl Record {
                     format!("{plan} was asked for while {running} tasks ran")
                 })?;
                 let may = board.hatch().armed
-                    && board.active_hold().is_none()
+                    && board.dispatch_hold().is_none()
                     && !self.stopped.contains(&ProcessName::Planner);
                 broken(may, || format!("{plan} was asked for against a stop"))
             }
@@ -341,7 +341,7 @@ impl Record {
             return Err(format!("{id} does not exist"));
         };
         broken(task.status == TaskStatus::Queued, || {
-            format!("{id} started although it was {}", task.status_words())
+            format!("{id} started although it was {}", task.status_label())
         })?;
         broken(board.is_up(agent), || {
             format!("{id} was given to {agent}, which is not up")
@@ -432,10 +432,10 @@ impl Record {
                 return Err(format!("{} says nothing", task.id));
             };
             broken(
-                !first.text.is_empty() && first.resolver != Resolver::Nobody,
+                !first.text.is_empty() && first.resolver != BlockResolver::Nobody,
                 || format!("{} ({}) waits for nobody: {first:?}", task.id, why.status),
             )?;
-            let timed = task.resolver != Resolver::CycleManager
+            let timed = task.resolver != BlockResolver::CycleManager
                 || task.status == TaskStatus::Running
                 || task.not_before.is_some();
             broken(timed, || {

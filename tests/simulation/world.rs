@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tos::domain::board::{
-    AgentRole, ApprovalId, Board, BoardSettings, Controller, Dependency, Effect, Event, EventKind,
-    FailureKind, Fence, Input, KeptCommit, Lane, MergeOutcome, OnDependencyCancelled, PlanId,
-    PlanProposal, PlanStatus, ProcessExit, ProcessName, ProcessStatus, Resolver, Risk, RunOutcome,
-    SessionEffect, SessionId, SessionInput, SessionItem, SessionSpec, SessionTaskEnd, Spend,
-    TaskEvent, TaskId, TaskSpec, TaskStatus, Verdict,
+    AgentRole, ApprovalId, BlockResolver, Board, BoardSettings, Controller, Dependency, Effect,
+    Event, EventKind, FailureKind, Fence, Input, KeptCommit, Lane, MergeOutcome,
+    OnDependencyCancelled, PlanId, PlanProposal, PlanStatus, ProcessExit, ProcessName,
+    ProcessStatus, Risk, RunOutcome, SessionEffect, SessionId, SessionInput, SessionItem,
+    SessionSpec, SessionTaskEnd, Spend, TaskEvent, TaskId, TaskSpec, TaskStatus, Verdict,
 };
 use tos::domain::{
     ledger::TaskOutcome,
@@ -597,7 +597,7 @@ impl World {
                 self.seen(fence.0, format!("{judgement} {task} {agent}"))?;
                 let base = self
                     .board
-                    .judge_base(task)
+                    .judge_base_commit(task)
                     .map_or_else(|| self.tip.clone(), str::to_owned);
                 let verdict = self.verdict(fence.0, base);
                 let finish = Input::FinishJudgement {
@@ -1268,14 +1268,14 @@ impl World {
         for task in self.board.tasks() {
             let needed = task.spec.dependencies.iter().map(|needed| needed.task);
             let waits_for_cancelled = task.status == TaskStatus::Queued;
-            if task.resolver == Resolver::Person && !task.status.is_final() {
+            if task.resolver == BlockResolver::Person && !task.status.is_final() {
                 inputs.push(Input::RequeueTask {
                     task: task.id,
                     note: "go on".to_owned(),
                     by: by.clone(),
                 });
             }
-            if task.resolver == Resolver::Linker {
+            if task.resolver == BlockResolver::Linker {
                 inputs.push(Input::LinkTask {
                     task: task.id,
                     ok: true,

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     adapters::plan::safe_open::open_no_symlinks,
     domain::{
-        agent::login::{LoginSync, compare_logins, needs_renewal},
+        agent::login::{LoginSync, compare_logins, needs_token_refresh},
         ledger::chain::sha256,
     },
 };
@@ -174,7 +174,7 @@ impl LoginStore {
             .iter()
             .filter(|copied| {
                 let text = read_text(&record.home.join(&copied.name));
-                text.is_some_and(|text| needs_renewal(&text, now))
+                text.is_some_and(|text| needs_token_refresh(&text, now))
             })
             .filter_map(|copied| self.home.as_ref()?.join(&copied.name).canonicalize().ok())
             .collect();

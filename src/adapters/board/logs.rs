@@ -100,7 +100,7 @@ impl ProcessLogs for LogFiles {
 }
 
 /// Puts the files of a run's folder together, each below its name.
-pub fn text_of_folder(folder: &Path) -> String {
+pub fn joined_log_files(folder: &Path) -> String {
     let mut found: Vec<PathBuf> = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {

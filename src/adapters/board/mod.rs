@@ -6,7 +6,7 @@ mod orphans;
 mod schema;
 mod sqlite;
 
-pub use logs::{LogFiles, text_of_folder};
+pub use logs::{LogFiles, joined_log_files};
 pub use maintenance::SqliteMaintenance;
 pub use orphans::blocking_end_orphans;
 pub use schema::SCHEMA_VERSION;

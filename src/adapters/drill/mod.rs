@@ -22,13 +22,13 @@ use std::{
 use crate::{
     adapters::{signals, state_folder},
     domain::{drill::Drill, state_folder::tos_path},
-    ports::drill_site::{DrillSite, DrillSites, Error},
+    ports::drill_site::{DrillSites, DrillWorkspace, Error},
 };
 
 pub use stub::drill_agent_main;
 
 /// The word that makes tos the scripted agent of a drill.
-pub const STUB_WORD: &str = "__stub";
+pub const STUB_AGENT_ARG: &str = "__stub";
 
 /// What drills need to know once.
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ impl TempDirSites {
 }
 
 impl DrillSites for TempDirSites {
-    fn create_site(&self, drill: &Drill) -> Result<Box<dyn DrillSite>, Error> {
+    fn create_site(&self, drill: &Drill) -> Result<Box<dyn DrillWorkspace>, Error> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }

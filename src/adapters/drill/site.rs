@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    Options, STUB_WORD,
+    Options, STUB_AGENT_ARG,
     stub::{REPORT_FILE, SPOILED_FILE, STARTED_FILE, StubContext},
     traps::{TrapListeners, count_marked, digest, folder_contains},
     trouble,
@@ -31,10 +31,10 @@ use crate::{
     domain::{
         drill::{Drill, limit_settings},
         state_folder::tos_path,
-        tasks::TOS_IN_SANDBOX,
+        tasks::TOS_PATH_IN_SANDBOX,
     },
     ports::{
-        drill_site::{DrillExit, DrillFindings, DrillSite, Error},
+        drill_site::{DrillExit, DrillFindings, DrillWorkspace, Error},
         ledger::Ledger,
     },
 };
@@ -255,16 +255,23 @@ fn commit(work: &Path) -> Result<(), git2::Error> {
     Ok(())
 }
 
-impl DrillSite for TempDirSite {
+impl DrillWorkspace for TempDirSite {
     fn agent(&self, scenario: &str) -> Vec<String> {
         // Behind a wall of mounts this program may be found in another place only.
         let script = format!(
-            "if [ -x {TOS_IN_SANDBOX} ]; then exec {TOS_IN_SANDBOX} \"$@\"; fi; exec \"$0\" \"$@\""
+            "if [ -x {TOS_PATH_IN_SANDBOX} ]; then exec {TOS_PATH_IN_SANDBOX} \"$@\"; fi; exec \"$0\" \"$@\""
         );
         let facts = serde_json::to_string(&self.facts).unwrap_or_default();
         let program = self.options.program.to_string_lossy().into_owned();
         [
-            "sh", "-c", &script, &program, STUB_WORD, scenario, &facts, "{prompt}",
+            "sh",
+            "-c",
+            &script,
+            &program,
+            STUB_AGENT_ARG,
+            scenario,
+            &facts,
+            "{prompt}",
         ]
         .map(str::to_owned)
         .into()

@@ -18,7 +18,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::STUB_WORD;
+use super::STUB_AGENT_ARG;
 use crate::domain::{
     agent::HELLO_PROMPT,
     drill::{BREACH_PREFIX, MAX_FILE_MB, MAX_PROCESSES},
@@ -173,7 +173,7 @@ fn tried<T>(what: &str, tried: io::Result<T>) -> io::Result<()> {
 fn again(scenario: &str, facts: &str) -> io::Result<Command> {
     let mut command = Command::new(env::current_exe()?);
     command
-        .args([STUB_WORD, scenario, facts, ""])
+        .args([STUB_AGENT_ARG, scenario, facts, ""])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
@@ -189,7 +189,7 @@ fn hang(facts: &StubContext) -> io::Result<()> {
     let own = env::current_exe()?;
     let left = Command::new("setsid")
         .arg(own)
-        .args([STUB_WORD, "linger", &facts.mark, ""])
+        .args([STUB_AGENT_ARG, "linger", &facts.mark, ""])
         .stdin(Stdio::null())
         .spawn()
         .or_else(|_| linger(facts));

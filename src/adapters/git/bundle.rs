@@ -52,7 +52,7 @@ impl GitBundles {
     }
 
     /// Writes a commit that nobody needs here to a file, with everything in it; it is not kept.
-    pub fn write_only(&self, commit: &str, file: &Path) -> Result<(), String> {
+    pub fn write_whole_commit(&self, commit: &str, file: &Path) -> Result<(), String> {
         let written = self.write(commit, None, file);
         // One that stays costs a name and no more.
         drop(self.git(&["update-ref", "-d", &reference(commit)]));

@@ -38,7 +38,7 @@ const TRIES: u32 = 3;
 const PACKS: usize = 50;
 
 /// Takes a checkpoint of the work tree that holds the root.
-pub(super) fn blocking_take(
+pub(super) fn blocking_snapshot(
     options: &Options,
     order: &CheckpointRequest,
 ) -> Result<CheckpointReport> {

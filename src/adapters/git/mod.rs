@@ -99,7 +99,7 @@ impl Checkpoints for GitCheckpoints {
         order: &'a CheckpointRequest,
     ) -> BoxFuture<'a, Result<CheckpointReport, CheckpointError>> {
         let order = order.clone();
-        self.blocking(move |options| checkpoint::blocking_take(options, &order))
+        self.blocking(move |options| checkpoint::blocking_snapshot(options, &order))
     }
 
     fn roll_back<'a>(

@@ -14,7 +14,7 @@ use super::program::GitProgram;
 
 /// A project as it was at some moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProjectState {
+pub struct ProjectSnapshot {
     /// The top of the repository.
     pub top: PathBuf,
     /// The commit.
@@ -24,7 +24,7 @@ pub struct ProjectState {
 }
 
 /// Takes the project around a folder as it lies there; `None` = the folder is in no repository.
-pub fn blocking_take(folder: &Path) -> Result<Option<ProjectState>, String> {
+pub fn blocking_snapshot(folder: &Path) -> Result<Option<ProjectSnapshot>, String> {
     let Ok(repository) = Repository::discover(folder) else {
         return Ok(None);
     };
@@ -60,7 +60,7 @@ pub fn blocking_take(folder: &Path) -> Result<Option<ProjectState>, String> {
             folder.display()
         )
     })?;
-    Ok(Some(ProjectState {
+    Ok(Some(ProjectSnapshot {
         commit,
         folder: below.to_owned(),
         top,
@@ -83,7 +83,7 @@ fn committed(repository: &Repository, tree: &str) -> Result<String, git2::Error>
 
 /// Lays a commit of the repository `top` out in the empty folder `into`, as a repository of its own: whatever happens in there, `top` is
 /// not touched. Without a commit it is just a repository.
-pub fn blocking_lay_out(top: &Path, commit: &str, into: &Path) -> Result<(), String> {
+pub fn blocking_copy_out(top: &Path, commit: &str, into: &Path) -> Result<(), String> {
     let told = |error: &dyn std::fmt::Display| format!("{}: {error}", into.display());
     let laid = || -> Result<(), git2::Error> {
         let mut plain = RepositoryInitOptions::new();
@@ -125,18 +125,21 @@ mod tests {
             fs::write(from.path().join(name), text).unwrap();
         }
         let part = from.path().join("part");
-        let taken = blocking_take(&part).unwrap().unwrap();
+        let taken = blocking_snapshot(&part).unwrap().unwrap();
         assert_eq!(taken.folder, "part");
-        assert_eq!(blocking_take(&part).unwrap(), Some(taken.clone()));
+        assert_eq!(blocking_snapshot(&part).unwrap(), Some(taken.clone()));
         assert!(!from.path().join(".git/index").exists());
-        blocking_lay_out(&taken.top, &taken.commit, to.path()).unwrap();
+        blocking_copy_out(&taken.top, &taken.commit, to.path()).unwrap();
         assert_eq!(fs::read_to_string(to.path().join("part/a")).unwrap(), "1");
         assert!(!to.path().join("secret").exists() && !to.path().join(".tos").exists());
         fs::write(from.path().join("part/a"), "2").unwrap();
-        assert_ne!(blocking_take(&part).unwrap().unwrap().commit, taken.commit);
+        assert_ne!(
+            blocking_snapshot(&part).unwrap().unwrap().commit,
+            taken.commit
+        );
         let nowhere = tempfile::tempdir_in("/").ok();
         if let Some(nowhere) = nowhere {
-            assert_eq!(blocking_take(nowhere.path()), Ok(None));
+            assert_eq!(blocking_snapshot(nowhere.path()), Ok(None));
         }
     }
 }

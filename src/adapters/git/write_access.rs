@@ -2,7 +2,7 @@
 //!
 //! A wall mounts these parts one over the other in the order in which they are named here.
 //! Danger: a part that is not there cannot be closed. Hooks are made first; the few other files that lead git astray are
-//! looked for afterwards and taken away ([`RepositoryMounts::blocking_remove_redirects`]).
+//! looked for afterwards and taken away ([`RepositoryMounts::blocking_remove_git_redirects`]).
 
 use std::{
     fs,
@@ -39,7 +39,7 @@ pub struct RepositoryMounts {
 
 impl RepositoryMounts {
     /// Removes files through which git would be led to other settings, and returns them.
-    pub fn blocking_remove_redirects(&self) -> Vec<PathBuf> {
+    pub fn blocking_remove_git_redirects(&self) -> Vec<PathBuf> {
         let made = self
             .absent
             .iter()
@@ -195,7 +195,10 @@ mod tests {
             assert!(open.parts.contains(&part), "{closed}");
         }
         fs::write(git.join("commondir"), "../elsewhere").unwrap();
-        assert_eq!(open.blocking_remove_redirects(), [git.join("commondir")]);
+        assert_eq!(
+            open.blocking_remove_git_redirects(),
+            [git.join("commondir")]
+        );
         assert!(!git.join("commondir").exists());
         fs::create_dir(root.join("sub")).unwrap();
         assert!(

@@ -51,7 +51,7 @@ impl GitHubApi {
 
     /// Waits this long for an answer.
     #[must_use]
-    pub fn with_patience(self, patience: Duration) -> Self {
+    pub fn with_timeout(self, patience: Duration) -> Self {
         Self {
             client: Arc::new(Client::new(patience)),
             ..self

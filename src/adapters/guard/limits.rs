@@ -19,7 +19,7 @@ const REFUSED: i32 = 2;
 const MEMORY: u64 = 2 << 30;
 
 /// Makes every end of this process a refusal, and bounds its memory.
-pub fn refuse_on_any_end() {
+pub fn fail_closed_on_exit() {
     let faults = [SIGABRT, SIGBUS, SIGSYS, SIGTRAP, SIGXFSZ];
     for signal in faults.iter().chain(signals::ENDING) {
         // A signal that cannot be caught leaves the shell around the hook, which refuses too.

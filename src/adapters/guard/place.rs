@@ -6,7 +6,7 @@ use crate::domain::guard::NO_PROJECT;
 
 /// The project of a tool call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProjectPlace {
+pub struct ProjectLocation {
     /// Its root: the top of the repository, else the folder itself.
     pub root: PathBuf,
     /// The folder commands start in.
@@ -15,7 +15,7 @@ pub struct ProjectPlace {
 
 /// Finds the project around a folder. The home folder and what holds it is nobody's project: there the root is a folder that
 /// does not exist, so that everything lies outside of it.
-pub fn project_of(folder: &Path, home: Option<&Path>, named: Option<&Path>) -> ProjectPlace {
+pub fn project_of(folder: &Path, home: Option<&Path>, named: Option<&Path>) -> ProjectLocation {
     let home = home.map(|home| home.canonicalize().unwrap_or_else(|_| home.to_owned()));
     let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let mut top = top_of(&real);
@@ -31,7 +31,7 @@ pub fn project_of(folder: &Path, home: Option<&Path>, named: Option<&Path>) -> P
     let is_wide =
         home.as_ref().is_some_and(|home| home.starts_with(&root)) || root.parent().is_none();
     let root = if is_wide { root.join(NO_PROJECT) } else { root };
-    ProjectPlace { root, folder: real }
+    ProjectLocation { root, folder: real }
 }
 
 fn top_of(folder: &Path) -> Option<PathBuf> {

@@ -81,7 +81,7 @@ fn target(path: &Path) -> PathBuf {
 
 /// Returns the path by which people start this program: the one on `PATH` where it leads here, so that an update that moves
 /// the file behind it is not noticed.
-pub fn launch_path(path: &std::ffi::OsStr) -> Result<PathBuf, String> {
+pub fn hook_executable_path(path: &std::ffi::OsStr) -> Result<PathBuf, String> {
     let own =
         std::env::current_exe().map_err(|error| format!("tos cannot find itself: {error}"))?;
     let here = std::env::current_dir().unwrap_or_default();

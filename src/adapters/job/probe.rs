@@ -6,7 +6,7 @@ use crate::{
     adapters::process::encoding,
     domain::{
         command::{Command, CommandKind},
-        job::{done_condition::Observation, history::exit_words, rules::DoneCheck},
+        job::{done_condition::Observation, history::exit_description, rules::DoneCheck},
         process::ExitStatus,
     },
     ports::{
@@ -99,7 +99,7 @@ impl DiskConditionProbe {
             Err(failure) => Observation::NotRun(failure.message),
             Ok(end) => match end.exit {
                 ExitStatus::Code { code } => Observation::Ended(code),
-                other => Observation::NotRun(exit_words(&other)),
+                other => Observation::NotRun(exit_description(&other)),
             },
         }
     }

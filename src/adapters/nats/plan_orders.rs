@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     adapters::{
-        git::{bundle::GitBundles, project::blocking_lay_out},
+        git::{bundle::GitBundles, project::blocking_copy_out},
         plan::safe_open,
     },
     domain::{
@@ -238,7 +238,7 @@ impl Taken {
         }
         let (root, commit) = (self.place.root.clone(), self.order.project.clone());
         let into = folder.to_owned();
-        let laid = tokio::task::spawn_blocking(move || blocking_lay_out(&root, &commit, &into));
+        let laid = tokio::task::spawn_blocking(move || blocking_copy_out(&root, &commit, &into));
         laid.await.map_err(|error| error.to_string())??;
         let workdir = folder.join(&self.order.folder);
         for made in [workdir.clone(), workdir.join(&self.order.cwd)] {

@@ -33,7 +33,7 @@ use crate::{
     adapters::{
         git::{
             bundle::GitBundles,
-            project::{ProjectState, blocking_take},
+            project::{ProjectSnapshot, blocking_snapshot},
         },
         plan::safe_open,
     },
@@ -174,7 +174,7 @@ struct Shared {
     streams: PlanStreams,
     run: String,
     opening: String,
-    project: Option<ProjectState>,
+    project: Option<ProjectSnapshot>,
     is_ending: AtomicBool,
     book: Mutex<Book>,
 }
@@ -192,7 +192,7 @@ impl NatsPlanTasks {
             streams,
             run: run.to_owned(),
             opening: inbox.rsplit('.').next().unwrap_or_default().to_owned(),
-            project: blocking_take(workdir)?,
+            project: blocking_snapshot(workdir)?,
             is_ending: AtomicBool::new(false),
             book: Mutex::default(),
         });
@@ -300,7 +300,7 @@ impl Shared {
         let written = tokio::task::spawn_blocking(move || {
             let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
             let file = folder.path().join("bundle");
-            GitBundles::new(&top).write_only(&commit, &file)?;
+            GitBundles::new(&top).write_whole_commit(&commit, &file)?;
             std::fs::read(&file).map_err(|error| error.to_string())
         });
         let body = written.await.map_err(|error| error.to_string())??;

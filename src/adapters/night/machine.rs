@@ -30,8 +30,12 @@ impl Machine for LocalMachine {
     }
 
     fn git_version(&self) -> Result<String, String> {
-        isolation_probe::blocking_first_line(&["git", "rev-parse", "HEAD"], &self.root, PATIENCE)?;
-        isolation_probe::blocking_first_line(&["git", "--version"], &self.root, PATIENCE)
+        isolation_probe::blocking_run_first_line(
+            &["git", "rev-parse", "HEAD"],
+            &self.root,
+            PATIENCE,
+        )?;
+        isolation_probe::blocking_run_first_line(&["git", "--version"], &self.root, PATIENCE)
     }
 
     fn boot_clock(&self) -> BootClock {

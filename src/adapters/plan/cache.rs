@@ -21,12 +21,12 @@ use crate::{
         hash::hex,
         plan::{
             event::Artifact,
-            task::{CacheInputs, EnvPolicy, PlanTask, PolicyMode, TaskExtras},
+            task::{CacheInputs, EnvPolicy, OptionalTaskSettings, PlanTask, PolicyMode},
         },
     },
     ports::{
         plan_host::{FileAccessRules, normalize_path},
-        plan_store::{CacheSweep, SweptCache},
+        plan_store::{CacheCleanup, CacheCleanupResult},
     },
 };
 
@@ -62,7 +62,7 @@ impl ResultCache {
         let path = self.directory.join(key);
         let temporary = self.directory.join(format!(".{key}.{run}"));
         // A success that is not remembered is only repeated.
-        let written = state_folder::create_records(&self.directory)
+        let written = state_folder::create_record_folder(&self.directory)
             .and_then(|()| std::fs::write(&temporary, serde_json::to_vec(&kept)?))
             .and_then(|()| std::fs::rename(&temporary, path));
         if written.is_err() {
@@ -96,8 +96,8 @@ impl ResultCache {
 
     /// Deletes what nobody can use any more and what was not used since `sweep.unused_since`; returns how many entries went,
     /// how many stay, and how many bytes that freed.
-    pub(crate) fn sweep(&self, sweep: &CacheSweep<'_>) -> SweptCache {
-        let mut swept = SweptCache::default();
+    pub(crate) fn sweep(&self, sweep: &CacheCleanup<'_>) -> CacheCleanupResult {
+        let mut swept = CacheCleanupResult::default();
         let entries = std::fs::read_dir(&self.directory)
             .into_iter()
             .flatten()
@@ -128,7 +128,7 @@ impl ResultCache {
         swept
     }
 
-    fn is_needed(&self, path: &Path, used: i64, is_half: bool, sweep: &CacheSweep<'_>) -> bool {
+    fn is_needed(&self, path: &Path, used: i64, is_half: bool, sweep: &CacheCleanup<'_>) -> bool {
         if is_half {
             // Somebody may be writing it just now.
             return used > sweep.now - 24 * 3600 * 1000;
@@ -228,7 +228,7 @@ pub(crate) fn cache_key(
         );
     }
     // All by name, so that a new one cannot be forgotten here.
-    let TaskExtras {
+    let OptionalTaskSettings {
         env_file,
         stdin,
         needs_files,

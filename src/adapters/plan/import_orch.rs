@@ -9,7 +9,7 @@ use crate::{
     domain::plan::{
         event::{
             Artifact, AttemptEnded, AttemptStarted, Millis, PlanEvent, RunClosed, RunCreated,
-            RunOpened, TasksSettled, VERSION,
+            RunSessionStarted, TasksSettled, VERSION,
         },
         state::{StatusReason, TaskStatus},
     },
@@ -48,7 +48,7 @@ pub(crate) fn events(path: &Path) -> Result<Vec<PlanEvent>, String> {
             handlers: plan.handlers,
             ..RunCreated::default()
         }),
-        PlanEvent::Opened(RunOpened {
+        PlanEvent::Opened(RunSessionStarted {
             at: created_at,
             pid: 0,
             max_parallel: number("max_parallel").unwrap_or(4),
@@ -56,7 +56,7 @@ pub(crate) fn events(path: &Path) -> Result<Vec<PlanEvent>, String> {
                 .get("fail_fast")
                 .and_then(Value::as_bool)
                 .unwrap_or(false),
-            ..RunOpened::default()
+            ..RunSessionStarted::default()
         }),
     ];
     for (index, task) in (0_u32..).zip(&plan.tasks) {

@@ -16,7 +16,7 @@ use crate::{
     },
     domain::plan::{
         state::StatusReason,
-        task::{EnvPolicy, PlanTask, TaskAction, TaskExtras, TaskStdin},
+        task::{EnvPolicy, OptionalTaskSettings, PlanTask, TaskAction, TaskStdin},
     },
 };
 
@@ -88,7 +88,7 @@ impl LaunchSpec<'_> {
         }
     }
 
-    fn environment(&self, command: &mut Command, extra: Option<&TaskExtras>) {
+    fn environment(&self, command: &mut Command, extra: Option<&OptionalTaskSettings>) {
         if extra.is_some_and(|extra| extra.env_policy == EnvPolicy::Minimal) {
             command.env_clear();
             let wanted = self.inherited.iter().filter(|(name, _)| is_minimal(name));
@@ -101,7 +101,10 @@ impl LaunchSpec<'_> {
     }
 
     /// Checks that the files are there which the task needs.
-    pub(super) fn check_needed_files(&self, extra: &TaskExtras) -> Result<(), LaunchRefusal> {
+    pub(super) fn check_needed_files(
+        &self,
+        extra: &OptionalTaskSettings,
+    ) -> Result<(), LaunchRefusal> {
         let missing = |path: &&String| std::fs::metadata(self.cwd.join(path)).is_err();
         match extra.needs_files.iter().find(missing) {
             None => Ok(()),
@@ -109,7 +112,11 @@ impl LaunchSpec<'_> {
         }
     }
 
-    fn rare(&self, command: &mut Command, extra: &TaskExtras) -> Result<(), LaunchRefusal> {
+    fn rare(
+        &self,
+        command: &mut Command,
+        extra: &OptionalTaskSettings,
+    ) -> Result<(), LaunchRefusal> {
         self.check_needed_files(extra)?;
         self.environment(command, Some(extra));
         for path in &extra.env_file {

@@ -5,7 +5,7 @@ use std::{io, io::Write};
 
 use crate::domain::plan::{
     Plan, PlanTask,
-    task::{EnvPolicy, PolicyMode, TaskAction, TaskExtras, TaskStdin},
+    task::{EnvPolicy, OptionalTaskSettings, PolicyMode, TaskAction, TaskStdin},
 };
 
 /// Writes `plan` as YAML.
@@ -105,9 +105,9 @@ fn write_task(plan: &Plan, task: &PlanTask, out: &mut impl Write) -> io::Result<
     }
 }
 
-fn write_extra(plan: &Plan, extra: &TaskExtras, out: &mut impl Write) -> io::Result<()> {
+fn write_extra(plan: &Plan, extra: &OptionalTaskSettings, out: &mut impl Write) -> io::Result<()> {
     // All by name, so that a new one cannot be forgotten here.
-    let TaskExtras {
+    let OptionalTaskSettings {
         env_file,
         stdin,
         needs_files,

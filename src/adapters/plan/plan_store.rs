@@ -16,7 +16,7 @@ use crate::{
         },
         state_folder::TOS_FOLDER,
     },
-    ports::plan_store::{CacheSweep, Error, LoadError, PlanStore, RunDir, SweptCache},
+    ports::plan_store::{CacheCleanup, CacheCleanupResult, Error, LoadError, PlanStore, RunDir},
 };
 
 /// Plans and runs as files.
@@ -122,7 +122,7 @@ impl PlanStore for LocalPlanStore {
         }
     }
 
-    fn sweep_cache(&self, home: &Path, sweep: &CacheSweep<'_>) -> SweptCache {
+    fn sweep_cache(&self, home: &Path, sweep: &CacheCleanup<'_>) -> CacheCleanupResult {
         ResultCache::of(home).sweep(sweep)
     }
 

@@ -86,7 +86,7 @@ impl LocalRunDir {
     /// Makes the directory, which must not exist, with a copy of the plan.
     pub(crate) fn make(&self) -> Result<(), Error> {
         let runs = self.home.join("runs");
-        state_folder::create_records(&runs).map_err(disk("could not create", &runs))?;
+        state_folder::create_record_folder(&runs).map_err(disk("could not create", &runs))?;
         std::fs::create_dir(&self.path).map_err(disk("could not create", &self.path))
     }
 

@@ -3,4 +3,4 @@
 pub mod filesystem_view;
 mod parse_child;
 
-pub use parse_child::{PARSE_WORD, parse_main};
+pub use parse_child::{PARSE_CHILD_ARG, parse_main};

@@ -16,7 +16,7 @@ use std::{
 use crate::domain::policy::{ParseOutcome, parse_unbounded as parse_here};
 
 /// The word that makes this program the child. Not for people.
-pub const PARSE_WORD: &str = "__parse";
+pub const PARSE_CHILD_ARG: &str = "__parse";
 
 /// What the child says when the parser came back.
 const DONE: &str = "done";
@@ -66,7 +66,7 @@ fn try_parse_within(code: &str, wall: Duration) -> ParseOutcome {
 fn start() -> std::io::Result<Child> {
     let mut command = Command::new(itself()?);
     command
-        .arg(PARSE_WORD)
+        .arg(PARSE_CHILD_ARG)
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -16,14 +16,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// How much of the disk a command may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DiskAllowance {
+pub struct CommandDiskLimit {
     /// By how many bytes the free space may sink while it runs; 0 = any.
     pub most_bytes: u64,
     /// How many bytes stay free whatever it does; without them tos could not even write down what happened.
     pub leave_bytes: u64,
 }
 
-impl Default for DiskAllowance {
+impl Default for CommandDiskLimit {
     fn default() -> Self {
         Self {
             most_bytes: 20 << 30,
@@ -32,7 +32,7 @@ impl Default for DiskAllowance {
     }
 }
 
-impl DiskAllowance {
+impl CommandDiskLimit {
     /// Returns how far the free space may sink; a disk that is nearly full already may lose half of its rest.
     fn allowance(self, free: u64) -> u64 {
         let above = free.saturating_sub(self.leave_bytes);
@@ -46,7 +46,7 @@ impl DiskAllowance {
 }
 
 /// Ends when the disk below `folder` has lost more than it may; returns how many bytes it lost.
-pub(super) async fn wait_disk_exceeded(folder: &Path, task_folder: DiskAllowance) -> u64 {
+pub(super) async fn wait_disk_exceeded(folder: &Path, task_folder: CommandDiskLimit) -> u64 {
     let Ok(before) = free_bytes(folder) else {
         return std::future::pending().await;
     };
@@ -85,14 +85,14 @@ mod tests {
 
     #[test]
     fn a_command_may_take_what_is_above_the_reserve_up_to_its_ceiling() {
-        let task_folder = DiskAllowance {
+        let task_folder = CommandDiskLimit {
             most_bytes: 100,
             leave_bytes: 50,
         };
         for (free, allowed) in [(1000, 100), (150, 100), (120, 70), (50, 25), (0, 0)] {
             assert_eq!(task_folder.allowance(free), allowed, "{free}");
         }
-        let open = DiskAllowance {
+        let open = CommandDiskLimit {
             most_bytes: 0,
             ..task_folder
         };

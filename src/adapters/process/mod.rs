@@ -25,9 +25,9 @@ pub(crate) use process_tree::{ProcessActivity, TOKEN_VARIABLE, activity_of, bloc
 pub(in crate::adapters) use session::detach;
 pub(in crate::adapters) use spawn::{prepare, spawn_failure};
 
-pub use disk_allowance::DiskAllowance;
+pub use disk_allowance::CommandDiskLimit;
 pub use environment::{ALLOWED, minimal};
 pub(in crate::adapters) use process_tree::{end_descendants, end_marked};
 pub use runner::{LocalCommandRunner, Options};
-pub use spawn::{finds_program, may_start};
+pub use spawn::{finds_program, is_startable_program};
 pub use standard_input::blocking_standard_input;

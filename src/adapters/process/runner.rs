@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::{
     capture::{CaptureLimits, OutputSink},
-    disk_allowance::DiskAllowance,
+    disk_allowance::CommandDiskLimit,
     environment,
     live_input::LiveInput,
     process_tree,
@@ -61,7 +61,7 @@ pub struct Options {
     /// Bytes of each stream kept on disk.
     pub disk_bytes: u64,
     /// How much of the disk of the root a command may take.
-    pub task_folder: DiskAllowance,
+    pub task_folder: CommandDiskLimit,
 }
 
 impl Options {
@@ -78,7 +78,7 @@ impl Options {
             head_bytes: 8 * 1024,
             tail_bytes: 8 * 1024,
             disk_bytes: 64 * 1024 * 1024,
-            task_folder: DiskAllowance::default(),
+            task_folder: CommandDiskLimit::default(),
         }
     }
 }

@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     capture::{OutputSink, pump},
-    disk_allowance::{DiskAllowance, wait_disk_exceeded, wait_folder_full},
+    disk_allowance::{CommandDiskLimit, wait_disk_exceeded, wait_folder_full},
     process_tree::{ProcessEntry, ProcessTree},
 };
 use crate::{
@@ -43,7 +43,7 @@ pub(super) struct RunningCommand {
     seen: Arc<AtomicU64>,
     grace: Duration,
     leftover_grace: Duration,
-    task_folder: DiskAllowance,
+    task_folder: CommandDiskLimit,
     /// A folder that it shares with others, and how much that may hold.
     watched: Option<(PathBuf, u64)>,
 }
@@ -64,7 +64,7 @@ impl RunningCommand {
         interrupts: watch::Receiver<Option<StopSignal>>,
         grace: Duration,
         leftover_grace: Duration,
-        task_folder: DiskAllowance,
+        task_folder: CommandDiskLimit,
         watched: Option<(PathBuf, u64)>,
     ) -> Self {
         Self {

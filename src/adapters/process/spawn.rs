@@ -57,7 +57,7 @@ pub fn finds_program(name: &str, directory: &Path, environment: &[(OsString, OsS
 }
 
 /// Says whether a file that a command names by its path may be started; a name alone is looked up, which finds only such.
-pub fn may_start(name: &str, directory: &Path) -> bool {
+pub fn is_startable_program(name: &str, directory: &Path) -> bool {
     !name.contains('/') || find_program::is_program(&directory.join(name))
 }
 

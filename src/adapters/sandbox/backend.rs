@@ -9,7 +9,7 @@ use super::{
     options::Options,
     proxy::HttpProxy,
     self_test,
-    spec::TOS_IN_SANDBOX,
+    spec::TOS_PATH_IN_SANDBOX,
     taken_away,
     view::{ViewRequest, hidden_folder},
 };
@@ -70,7 +70,7 @@ impl BackendSandbox {
             hidden: &self.options.hidden,
             show: &self.options.show,
             search: vec![self.options.path.as_os_str()],
-            program: Path::new(TOS_IN_SANDBOX),
+            program: Path::new(TOS_PATH_IN_SANDBOX),
             self_process: &self.options.program,
         };
         hidden_folder(&wish, folder)

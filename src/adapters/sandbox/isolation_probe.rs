@@ -91,7 +91,7 @@ pub fn find_program_from(folder: &Path, name: &str) -> Result<std::path::PathBuf
 }
 
 /// Runs a program for the first line it prints.
-pub fn blocking_first_line(
+pub fn blocking_run_first_line(
     words: &[&str],
     folder: &Path,
     patience: Duration,

@@ -22,7 +22,7 @@ mod view;
 pub use backend::BackendSandbox;
 pub use jailer::jail_main;
 pub use options::Options;
-pub use spec::{JAIL_WORD, ResourceLimits};
+pub use spec::{JAILER_ARG, ResourceLimits};
 
 /// Returns the places with keys and tokens that exist, except those `root` lies in; `home` is the home directory.
 pub fn secret_paths(

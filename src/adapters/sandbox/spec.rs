@@ -137,9 +137,9 @@ pub(super) enum FolderAccess {
 }
 
 /// The first word of the command line that makes tos a jailer.
-pub const JAIL_WORD: &str = "__jail";
+pub const JAILER_ARG: &str = "__jail";
 /// Where tos itself is found behind a wall made of mounts.
-pub(super) const TOS_IN_SANDBOX: &str = "/run/tos/jail";
+pub(super) const TOS_PATH_IN_SANDBOX: &str = "/run/tos/jail";
 /// Where the proxy's socket is found behind such a wall.
 pub(super) const INNER_PROXY: &str = "/run/tos/proxy";
 /// The proxy port: where connections to the proxy are taken behind the wall.

@@ -94,7 +94,7 @@ fn moved(path: &Path, root: &Path, state: &Path) -> io::Result<PathBuf> {
 
 /// Moves a place, a link as it is, to a free name.
 fn kept(place: &Path, state: &Path) -> io::Result<PathBuf> {
-    state_folder::create_records(state)?;
+    state_folder::create_record_folder(state)?;
     let folder = state.join(KEPT);
     match fs::DirBuilder::new().mode(0o700).create(&folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),

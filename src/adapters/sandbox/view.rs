@@ -13,7 +13,7 @@ use std::{
 use super::{
     program_folders,
     program_folders::interpreter,
-    spec::{FolderAccess, TOS_IN_SANDBOX},
+    spec::{FolderAccess, TOS_PATH_IN_SANDBOX},
 };
 use crate::domain::{
     redaction::Redactor,
@@ -118,7 +118,7 @@ fn shown(wish: &ViewRequest<'_>) -> Result<ViewBuilder, String> {
     if wish.backend == SandboxBackend::Landlock {
         viewer.show(wish.self_process);
     }
-    if wish.program != Path::new(TOS_IN_SANDBOX) {
+    if wish.program != Path::new(TOS_PATH_IN_SANDBOX) {
         let is_installed = wish
             .program
             .parent()
@@ -686,7 +686,7 @@ mod tests {
                 hidden: &[],
                 show: &[],
                 search: Vec::new(),
-                program: Path::new(TOS_IN_SANDBOX),
+                program: Path::new(TOS_PATH_IN_SANDBOX),
                 self_process: Path::new("/proc/self/exe"),
             };
             hidden_folder(&wish, &machine.path(folder))

@@ -21,7 +21,7 @@ use crate::{
         validate::{
             CollectedChange, EntryKind, FileChange, FileVersion, ProjectFacts,
             facts::{Language, SyntaxFacts},
-            facts_of_text, is_judging_file, is_test_path,
+            facts_of_text, is_test_path, is_verification_file,
         },
     },
 };
@@ -161,7 +161,7 @@ impl ChangeCollector<'_> {
         for (path, raw, before, delta) in self.deltas(&diff)? {
             let after = match delta {
                 Delta::Ignored => {
-                    if !path.ends_with('/') && is_judging_file(&path) {
+                    if !path.ends_with('/') && is_verification_file(&path) {
                         self.ignored.push(path);
                     }
                     continue;
@@ -429,7 +429,7 @@ fn is_script(path: &str, executable: bool) -> bool {
     let code = [".sh", ".bash", ".bats", ".py", ".js", ".mjs", ".rb", ".pl"];
     plain
         || name == "package.json"
-        || is_judging_file(path)
+        || is_verification_file(path)
         || code.iter().any(|end| name.ends_with(end))
 }
 

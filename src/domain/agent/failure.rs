@@ -57,8 +57,8 @@ impl AgentEnd {
         match self {
             Self::Done => "it is done".to_owned(),
             Self::LimitReached { seconds, reason } => {
-                let when =
-                    renewal_day(*seconds, now).map_or(String::new(), |when| format!("; {when}"));
+                let when = quota_reset_day(*seconds, now)
+                    .map_or(String::new(), |when| format!("; {when}"));
                 format!("its quota is used up{when} ({reason})")
             }
             Self::ProviderDown { reason, .. } => {
@@ -117,7 +117,7 @@ impl AgentEnd {
 }
 
 /// Says on which day a limit is renewed; programs name the hour alone.
-pub fn renewal_day(seconds: Option<u64>, now: DateTime<FixedOffset>) -> Option<String> {
+pub fn quota_reset_day(seconds: Option<u64>, now: DateTime<FixedOffset>) -> Option<String> {
     let wait = TimeDelta::try_seconds(i64::try_from(seconds?).ok()?)?;
     let until = now.checked_add_signed(wait)?;
     Some(format!(
@@ -330,8 +330,8 @@ fn complaints(kind: AgentKind, report: &AgentOutput, stderr: &str) -> Vec<String
         .collect();
     let stderr = tail(&stderr.join("\n"), STDERR);
     if !kind.emits_json_lines() {
-        texts.push(tail(&report.reply, quota::COMPLAINT_TAIL));
-        texts.push(tail(&stderr, quota::COMPLAINT_TAIL));
+        texts.push(tail(&report.reply, quota::QUOTA_MESSAGE_TAIL));
+        texts.push(tail(&stderr, quota::QUOTA_MESSAGE_TAIL));
     } else if texts.is_empty() {
         texts.push(stderr);
     }

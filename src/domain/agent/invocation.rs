@@ -10,7 +10,7 @@ use super::{Agent, AgentKind};
 pub const MAX_ARGUMENT: usize = 128 * 1024 - 1;
 
 /// Where tos finds itself behind a wall made of mounts, if there is one.
-pub const TOS_IN_SANDBOX: &str = "/run/tos/jail";
+pub const TOS_PATH_IN_SANDBOX: &str = "/run/tos/jail";
 
 /// The script that an agent is asked to run, the file it is asked to edit, and their content.
 pub const CHECK_FILES: [(&str, &str); 2] = [
@@ -52,7 +52,7 @@ pub struct Invocation {
 /// second one, which inside the first could only be a lesser one.
 fn job_script() -> String {
     format!(
-        "tos=tos; if [ -x {TOS_IN_SANDBOX} ]; then tos={TOS_IN_SANDBOX}; set -- \"$@\" --set sandbox.level=off; fi; \
+        "tos=tos; if [ -x {TOS_PATH_IN_SANDBOX} ]; then tos={TOS_PATH_IN_SANDBOX}; set -- \"$@\" --set sandbox.level=off; fi; \
          mkdir -p workspace/artifacts && cat >workspace/artifacts/job_input.json && exec \"$tos\" \"$@\" </dev/null"
     )
 }
@@ -80,7 +80,7 @@ impl Agent {
     }
 
     /// Returns whether the prompt is one of its words, so that it can be too long for one.
-    pub fn takes_prompt_as_word(&self) -> bool {
+    pub fn passes_prompt_as_argument(&self) -> bool {
         self.kind == AgentKind::Command && self.args.iter().any(|word| word.contains("{prompt}"))
     }
 
@@ -177,7 +177,7 @@ impl Agent {
         if self.kind == AgentKind::Job {
             // A job costs several questions; that its models answer is said by `tos doctor --online`.
             let script = "tos=tos; if [ -x \"$1\" ]; then tos=$1; fi; exec \"$tos\" --version";
-            return plain(words(&["sh", "-c", script, "sh", TOS_IN_SANDBOX]));
+            return plain(words(&["sh", "-c", script, "sh", TOS_PATH_IN_SANDBOX]));
         }
         let cheap = self.kind == AgentKind::Claude && self.model.is_none();
         let agent = Self {
@@ -363,7 +363,7 @@ mod tests {
                 invocation.reads_prompt || words.contains("/room/prompt"),
                 "{words}"
             );
-            assert!(!Agent::of_kind(kind).takes_prompt_as_word());
+            assert!(!Agent::of_kind(kind).passes_prompt_as_argument());
         }
     }
 
@@ -374,7 +374,7 @@ mod tests {
                 .unwrap();
         let argv = agent.invocation("p {prompt_file}", "/f", true).argv;
         assert_eq!(argv, ["a", "p {prompt_file}", "/f"]);
-        assert!(agent.takes_prompt_as_word());
+        assert!(agent.passes_prompt_as_argument());
     }
 
     #[test]

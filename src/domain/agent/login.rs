@@ -91,7 +91,7 @@ pub fn compare_logins(copy: Option<&str>, users: Option<&str>, given: bool) -> L
 }
 
 /// Returns whether a login can be renewed and its access token has ended or soon will have.
-pub fn needs_renewal(login: &str, now_ms: i64) -> bool {
+pub fn needs_token_refresh(login: &str, now_ms: i64) -> bool {
     let Some(login) = object(login).filter(can_renew) else {
         return false;
     };
@@ -334,21 +334,21 @@ mod tests {
     #[test]
     fn a_login_is_due_when_its_access_token_ends() {
         let now = 2_000_000_000_000;
-        assert!(needs_renewal(&claude("1", now - 1), now));
-        assert!(needs_renewal(&claude("1", now + 60_000), now));
-        assert!(!needs_renewal(&claude("1", now + 3_600_000), now));
-        assert!(needs_renewal(&codex(ENDED, ""), now));
-        assert!(!needs_renewal(&codex(ENDED, ""), 0));
-        assert!(!needs_renewal(&codex("opaque", ""), now));
+        assert!(needs_token_refresh(&claude("1", now - 1), now));
+        assert!(needs_token_refresh(&claude("1", now + 60_000), now));
+        assert!(!needs_token_refresh(&claude("1", now + 3_600_000), now));
+        assert!(needs_token_refresh(&codex(ENDED, ""), now));
+        assert!(!needs_token_refresh(&codex(ENDED, ""), 0));
+        assert!(!needs_token_refresh(&codex("opaque", ""), now));
         let opencode =
             r#"{"anthropic":{"type":"oauth","refresh":"r","access":"a","expires":1000000000000}}"#;
-        assert!(needs_renewal(opencode, now));
+        assert!(needs_token_refresh(opencode, now));
         let gemini = r#"{"access_token":"a","refresh_token":"r","expiry_date":2000003600000}"#;
-        assert!(!needs_renewal(gemini, now));
+        assert!(!needs_token_refresh(gemini, now));
         assert!(
-            !needs_renewal(r#"{"expires":1}"#, now),
+            !needs_token_refresh(r#"{"expires":1}"#, now),
             "it cannot be renewed"
         );
-        assert!(!needs_renewal("KEY=value", now));
+        assert!(!needs_token_refresh("KEY=value", now));
     }
 }

@@ -14,10 +14,10 @@ mod transcript;
 
 use serde::{Deserialize, Serialize};
 
-pub use failure::{AgentEnd, SilenceCause, classify, most_informative_line, renewal_day};
+pub use failure::{AgentEnd, SilenceCause, classify, most_informative_line, quota_reset_day};
 pub use invocation::{
     CHECK_EDIT_FILE, CHECK_EDITED_TEXT, CHECK_FILES, CHECK_RAN_FILE, HELLO_PROMPT, Invocation,
-    MAX_ARGUMENT, TOS_IN_SANDBOX,
+    MAX_ARGUMENT, TOS_PATH_IN_SANDBOX,
 };
 pub use price::{TokenPrice, TokenRate};
 pub use transcript::{AgentOutput, AgentOutputParser, Denial};

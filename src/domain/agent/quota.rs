@@ -86,7 +86,7 @@ pub fn is_quota_exhausted(complaint: &str) -> bool {
 }
 
 /// How much of a program's last words is looked at; what it printed before is its work, not a complaint.
-pub const COMPLAINT_TAIL: usize = 2000;
+pub const QUOTA_MESSAGE_TAIL: usize = 2000;
 
 /// A limit that is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub struct ExhaustedQuota {
 /// Returns what a program that failed says about a used-up limit. «rate limit» alone is a hiccup; with a
 /// time it is a limit.
 pub fn exhausted_quota(last_words: &str, now: DateTime<FixedOffset>) -> Option<ExhaustedQuota> {
-    let words = tail(last_words, COMPLAINT_TAIL);
+    let words = tail(last_words, QUOTA_MESSAGE_TAIL);
     // Rounded up: waking a second too early would only be told off again.
     let seconds = renewal_wait_ms(&words, now).map(|wait| wait.div_ceil(1000));
     let timed = seconds.is_some() && words.to_lowercase().contains("rate limit");
@@ -490,7 +490,7 @@ mod tests {
     #[test]
     fn the_last_words_of_a_program_tell_how_long_to_wait() {
         let now = DateTime::parse_from_rfc3339("2026-11-20T12:00:00+01:00").unwrap();
-        let long_ago = format!("usage limit reached{}", "x".repeat(COMPLAINT_TAIL));
+        let long_ago = format!("usage limit reached{}", "x".repeat(QUOTA_MESSAGE_TAIL));
         for (words, expected) in [
             ("usage limit reached|1795174200", Some(Some(1800))),
             ("Rate limit: try again in 1 min", Some(Some(120))),

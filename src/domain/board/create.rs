@@ -56,7 +56,7 @@ impl Board {
         if task.status == TaskStatus::Running || is_examined || task.merge.is_some() {
             return Err(Refusal::new(
                 RefusalCode::Conflict,
-                format!("{id} is {} and cannot be changed now", task.status_words()),
+                format!("{id} is {} and cannot be changed now", task.status_label()),
                 format!("wait, or `tos board cancel {}` and make another", id.0),
             ));
         }

@@ -1,10 +1,10 @@
 //! What starts next: merges, judgements, runs. One step at a time, so that each sees what the last one changed.
 
 use super::{
-    AgentAvailability, AgentRole, ApprovalId, ApprovalSubject, BlockReason, Board, BoardResponse,
-    Controller, Draft, Effect, FailureKind, Fence, JudgeEvent, JudgementId, Lane, MergeQueueEntry,
-    MergeStatus, Millis, OnDependencyCancelled, ProcessName, Refusal, RefusalCode, Resolver, Risk,
-    RunEvent, RunId, SystemEvent, Task, TaskEvent, TaskId, TaskStatus, area,
+    AgentAvailability, AgentRole, ApprovalId, ApprovalSubject, BlockReason, BlockResolver, Board,
+    BoardResponse, Controller, Draft, Effect, FailureKind, Fence, JudgeEvent, JudgementId, Lane,
+    MergeQueueEntry, MergeStatus, Millis, OnDependencyCancelled, ProcessName, Refusal, RefusalCode,
+    Risk, RunEvent, RunId, SystemEvent, Task, TaskEvent, TaskId, TaskStatus, area,
     budget::{DAY, HOUR},
     executing_role,
 };
@@ -118,7 +118,7 @@ impl Board {
             .filter_map(|id| self.task(*id))
             .filter(|task| {
                 task.awaits_judge()
-                    && task.resolver == Resolver::Judge
+                    && task.resolver == BlockResolver::Judge
                     && task.merge.is_none()
                     && !self
                         .live_judgements()
@@ -212,7 +212,7 @@ impl Board {
             task: task.id,
             reason: BlockReason::NeedsRework,
             detail: format!("its budget is used up: {words}"),
-            resolver: Resolver::Person,
+            resolver: BlockResolver::Person,
             until: None,
             failure: Some(FailureKind::Limit),
             signature: String::new(),
@@ -262,7 +262,7 @@ impl Board {
         if self.globals.closed {
             return Some(DispatchBlocker::Closed);
         }
-        if self.active_hold().is_some() {
+        if self.dispatch_hold().is_some() {
             return Some(DispatchBlocker::Held);
         }
         self.budget_blocker(now)
@@ -319,7 +319,7 @@ impl Board {
         if self.settings().ask_before_start && !task.approved {
             return Some(DispatchBlocker::Approval(task.approval));
         }
-        if let Some(pause) = self.pauses.get(self.agent_of(task)) {
+        if let Some(pause) = self.pauses.get(self.agent_name_of_task(task)) {
             return Some(DispatchBlocker::Quota(pause.until));
         }
         if let Some(labels) = self.missing_labels(task) {

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    AgentId, AgentState, ApprovalId, ApprovalRequest, BlockReason, Board, Cycle, Entity, EntityKey,
-    Globals, Hatch, Hold, Judgement, JudgementId, MergeId, MergeQueueEntry, MergeStatus, PlanId,
-    Process, ProcessName, QuotaPause, RequirementPlan, Run, RunId, SpendTotals, Task, TaskId,
-    TaskStatus,
+    AgentId, AgentState, ApprovalId, ApprovalRequest, BlockReason, Board, BoardGlobals, Cycle,
+    DispatchHold, Entity, EntityKey, Hatch, Judgement, JudgementId, MergeId, MergeQueueEntry,
+    MergeStatus, PlanId, Process, ProcessName, QuotaPause, RequirementPlan, Run, RunId,
+    SpendTotals, Task, TaskId, TaskStatus,
 };
 
 /// How many commits of a branch are told.
@@ -14,7 +14,7 @@ const MERGED_LAST: usize = 20;
 
 impl Board {
     /// Returns the name of the agent that works on a task: its own, or that of the settings; empty = the usual one.
-    pub fn agent_of<'a>(&'a self, task: &'a super::Task) -> &'a str {
+    pub fn agent_name_of_task<'a>(&'a self, task: &'a super::Task) -> &'a str {
         if task.spec.agent.is_empty() {
             &self.settings().executor
         } else {
@@ -23,7 +23,7 @@ impl Board {
     }
 
     /// Returns what is there once: counters, settings, hatch, budget.
-    pub fn globals(&self) -> &Globals {
+    pub fn globals(&self) -> &BoardGlobals {
         &self.globals
     }
 
@@ -219,7 +219,7 @@ impl Board {
     }
 
     /// Returns why nothing new is started.
-    pub fn active_hold(&self) -> Option<&Hold> {
+    pub fn dispatch_hold(&self) -> Option<&DispatchHold> {
         self.globals.hold.as_ref()
     }
 
@@ -256,7 +256,7 @@ impl Board {
 
     /// Returns the commit that a judge merges a task with: the end of the merge queue of its branch. `None` = nothing is
     /// queued, so the branch itself.
-    pub fn judge_base(&self, task: TaskId) -> Option<&str> {
+    pub fn judge_base_commit(&self, task: TaskId) -> Option<&str> {
         let task = self.task(task)?;
         let branch = self.branch_of(task);
         self.open_merges()

@@ -16,7 +16,7 @@ use super::{
     run::RunStatus,
     session::SessionEvent,
     settings::BoardSettings,
-    task::{BlockReason, FailureKind, KeptCommit, Lesson, Resolver, TaskSpec},
+    task::{BlockReason, BlockResolver, FailureKind, KeptCommit, RetryFeedback, TaskSpec},
     workers::WorkerCapabilities,
 };
 
@@ -127,7 +127,7 @@ pub enum TaskEvent {
         /// In one line.
         detail: String,
         /// What the next attempt is told.
-        lesson: Option<Lesson>,
+        lesson: Option<RetryFeedback>,
     },
     /// It failed; the next try follows by itself.
     #[serde(rename = "task.failed")]
@@ -143,7 +143,7 @@ pub enum TaskEvent {
         /// When it is tried again.
         retry_at: Millis,
         /// What the next attempt is told.
-        lesson: Option<Lesson>,
+        lesson: Option<RetryFeedback>,
     },
     /// It waits.
     #[serde(rename = "task.blocked")]
@@ -155,7 +155,7 @@ pub enum TaskEvent {
         /// In one line.
         detail: String,
         /// Who takes it out of there.
-        resolver: Resolver,
+        resolver: BlockResolver,
         /// When, where that is known.
         until: Option<Millis>,
         /// The failure that led here.
@@ -163,7 +163,7 @@ pub enum TaskEvent {
         /// Its fingerprint.
         signature: String,
         /// What the next attempt is told.
-        lesson: Option<Lesson>,
+        lesson: Option<RetryFeedback>,
     },
     /// It is given up.
     #[serde(rename = "task.cancelled")]

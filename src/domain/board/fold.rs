@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use super::{
-    AgentAvailability, AgentId, AgentState, ApprovalId, ApprovalRequest, BlockReason, Board, Cycle,
-    EntityKey, Event, EventKind, Globals, Hatch, Hold, MergeId, MergeStatus, Millis, PlanStatus,
-    Process, ProcessName, ProcessStatus, QuotaPause, Resolver, Spend, SystemEvent, Task,
-    TaskCounters, TaskEvent, TaskId, TaskSpec, TaskStatus,
+    AgentAvailability, AgentId, AgentState, ApprovalId, ApprovalRequest, BlockReason,
+    BlockResolver, Board, BoardGlobals, Cycle, DispatchHold, EntityKey, Event, EventKind, Hatch,
+    MergeId, MergeStatus, Millis, PlanStatus, Process, ProcessName, ProcessStatus, QuotaPause,
+    Spend, SystemEvent, Task, TaskCounters, TaskEvent, TaskId, TaskSpec, TaskStatus,
     fold_count::{add_lesson, count_block, count_failure, count_requeue, set_status},
 };
 
@@ -30,7 +30,7 @@ impl Board {
         }
     }
 
-    pub(super) fn globals_mut(&mut self) -> &mut Globals {
+    pub(super) fn globals_mut(&mut self) -> &mut BoardGlobals {
         self.dirty.insert(EntityKey::Globals);
         Arc::make_mut(&mut self.globals)
     }
@@ -103,7 +103,7 @@ impl Board {
             }
             TaskEvent::Linked { task, detail, .. } => self.change_task(*task, at, |task| {
                 set_status(task, TaskStatus::Queued, None, at);
-                task.resolver = Resolver::Dispatcher;
+                task.resolver = BlockResolver::Dispatcher;
                 task.detail.clone_from(detail);
             }),
             TaskEvent::Requeued { .. } | TaskEvent::Failed { .. } | TaskEvent::Blocked { .. } => {
@@ -111,13 +111,13 @@ impl Board {
             }
             TaskEvent::Cancelled { task, detail, by } => self.change_task(*task, at, |task| {
                 set_status(task, TaskStatus::Cancelled, None, at);
-                task.resolver = Resolver::Nobody;
+                task.resolver = BlockResolver::Nobody;
                 task.detail = format!("{detail} ({by})");
             }),
             TaskEvent::Done { task, commit } => {
                 self.change_task(*task, at, |task| {
                     set_status(task, TaskStatus::Done, None, at);
-                    task.resolver = Resolver::Nobody;
+                    task.resolver = BlockResolver::Nobody;
                     task.merged = Some(commit.clone());
                     "merged".clone_into(&mut task.detail);
                 });
@@ -149,7 +149,7 @@ impl Board {
             } => {
                 self.change_task(*task, at, |task| {
                     set_status(task, TaskStatus::Queued, None, at);
-                    task.resolver = Resolver::Dispatcher;
+                    task.resolver = BlockResolver::Dispatcher;
                     task.detail.clone_from(detail);
                     count_requeue(task, *cause);
                     add_lesson(task, lesson.as_ref());
@@ -165,7 +165,7 @@ impl Board {
             } => {
                 self.change_task(*task, at, |task| {
                     set_status(task, TaskStatus::Failed, None, at);
-                    task.resolver = Resolver::CycleManager;
+                    task.resolver = BlockResolver::CycleManager;
                     task.not_before = Some(*retry_at);
                     task.detail.clone_from(detail);
                     count_failure(task, *failure, signature);
@@ -243,9 +243,9 @@ impl Board {
             block: is_linked.then_some(BlockReason::IssueLinking),
             detail: String::new(),
             resolver: if is_linked {
-                Resolver::Linker
+                BlockResolver::Linker
             } else {
-                Resolver::Dispatcher
+                BlockResolver::Dispatcher
             },
             not_before: None,
             since: at,
@@ -316,7 +316,7 @@ impl Board {
                 };
             }
             SystemEvent::Held { detail, by, until } => {
-                self.globals_mut().hold = Some(Hold {
+                self.globals_mut().hold = Some(DispatchHold {
                     detail: detail.clone(),
                     by: by.clone(),
                     since: at,

@@ -1,7 +1,7 @@
 //! Folding: what happens to the status and the counters of a task.
 
 use super::{
-    BlockReason, FailureKind, Lesson, Millis, RequeueCause, Task, TaskCounters, TaskStatus,
+    BlockReason, FailureKind, Millis, RequeueCause, RetryFeedback, Task, TaskCounters, TaskStatus,
 };
 
 /// Puts a task into a status.
@@ -18,10 +18,10 @@ pub(super) fn set_status(
 }
 
 /// Keeps the newest lessons.
-pub(super) fn add_lesson(task: &mut Task, lesson: Option<&Lesson>) {
+pub(super) fn add_lesson(task: &mut Task, lesson: Option<&RetryFeedback>) {
     let Some(lesson) = lesson else { return };
     task.lessons.push(lesson.clone());
-    let over = task.lessons.len().saturating_sub(Task::LESSONS);
+    let over = task.lessons.len().saturating_sub(Task::MAX_FEEDBACK);
     task.lessons.drain(..over);
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    AgentAvailability, Board, EntityKey, JudgeEvent, Judgement, JudgementId, Lease, MergeOutcome,
-    MergeQueueEntry, MergeStatus, Millis, ProcessEvent, ProcessStatus, Resolver, Run, RunEvent,
+    AgentAvailability, BlockResolver, Board, EntityKey, JudgeEvent, Judgement, JudgementId, Lease,
+    MergeOutcome, MergeQueueEntry, MergeStatus, Millis, ProcessEvent, ProcessStatus, Run, RunEvent,
     RunStatus, Spend, TaskStatus, Verdict, fold_count::set_status,
 };
 
@@ -49,7 +49,7 @@ impl Board {
                 self.set_agent(*agent, AgentAvailability::Busy, Some(*task), at);
                 self.change_task(*task, at, |task| {
                     set_status(task, TaskStatus::Running, None, at);
-                    task.resolver = Resolver::Agent;
+                    task.resolver = BlockResolver::Agent;
                     task.detail = format!("{} works on it", agent.agent_name());
                     task.run = Some(*run);
                     task.counters.runs += 1;
@@ -204,7 +204,7 @@ impl Board {
                 self.insert_merge(Arc::new(entry));
                 self.change_task(*task, at, |task| {
                     task.merge = Some(*merge);
-                    task.resolver = Resolver::MergeQueue;
+                    task.resolver = BlockResolver::MergeQueue;
                     "approved; in the merge queue".clone_into(&mut task.detail);
                 });
             }
@@ -273,10 +273,10 @@ impl Board {
         self.change_task(task, at, |task| {
             if task.merge == Some(id) {
                 if status == MergeStatus::Proposed {
-                    task.resolver = Resolver::CodeHost;
+                    task.resolver = BlockResolver::CodeHost;
                 } else if status != MergeStatus::Merged && !status.is_open() {
                     task.merge = None;
-                    task.resolver = Resolver::Judge;
+                    task.resolver = BlockResolver::Judge;
                 }
                 if status != MergeStatus::Merged {
                     task.detail = detail;

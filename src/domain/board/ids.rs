@@ -77,7 +77,7 @@ numbered!(
 );
 
 /// How many processes of one role there may be.
-pub const MAX_OF_ROLE: u16 = 64;
+pub const MAX_PROCESSES_PER_ROLE: u16 = 64;
 
 /// What an agent does.
 #[derive(
@@ -240,12 +240,13 @@ impl FromStr for ProcessName {
                 .find(|known| known.as_str() == role)?;
             let plain = !number.starts_with(['0', '+']);
             let number: u16 = number.parse().ok()?;
-            (plain && (1..=MAX_OF_ROLE).contains(&number)).then_some(Self::Agent(role, number))
+            (plain && (1..=MAX_PROCESSES_PER_ROLE).contains(&number))
+                .then_some(Self::Agent(role, number))
         });
         agent.ok_or_else(|| {
             format!(
                 "no process is called \"{text}\"; there are planner, dispatcher, cycle-manager, db-up, db-down, db-push, judge, \
-                 judge-2, worker-1, tester-1, docser-1 and so on, up to {MAX_OF_ROLE} of each"
+                 judge-2, worker-1, tester-1, docser-1 and so on, up to {MAX_PROCESSES_PER_ROLE} of each"
             )
         })
     }

@@ -55,7 +55,7 @@ const fn role_words(role: AgentRole) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Board, Input, Lesson, TaskId, TaskSpec},
+        super::{Board, Input, RetryFeedback, TaskId, TaskSpec},
         *,
     };
 
@@ -79,7 +79,7 @@ mod tests {
             attempt_prompt(&one),
             "do it\n\nChange nothing outside: src/**"
         );
-        one.lessons = vec![Lesson {
+        one.lessons = vec![RetryFeedback {
             run: None,
             from: "judge".into(),
             reasons: vec!["the tests fail".into(), "review: no test".into()],

@@ -1,9 +1,10 @@
 //! What judges and the merge queue report, and what becomes of the attempts.
 
 use super::{
-    BlockReason, Board, BoardResponse, DispatchBlocker, Draft, Effect, Fence, JudgeEvent,
-    Judgement, JudgementId, Lesson, MergeId, MergeOutcome, MergeQueueEntry, MergeStatus,
-    PullRequestOutcome, Refusal, RefusalCode, RequeueCause, Resolver, Task, TaskEvent, Verdict,
+    BlockReason, BlockResolver, Board, BoardResponse, DispatchBlocker, Draft, Effect, Fence,
+    JudgeEvent, Judgement, JudgementId, MergeId, MergeOutcome, MergeQueueEntry, MergeStatus,
+    PullRequestOutcome, Refusal, RefusalCode, RequeueCause, RetryFeedback, Task, TaskEvent,
+    Verdict,
     work::{check_fence, stale},
 };
 
@@ -64,7 +65,7 @@ impl Board {
                 } else {
                     RequeueCause::Rejected
                 };
-                let lesson = Lesson {
+                let lesson = RetryFeedback {
                     run: task.run,
                     from: "judge".to_owned(),
                     reasons: verdict.reasons(),
@@ -87,7 +88,7 @@ impl Board {
     ) {
         // Approvals of a branch form a chain: each was tested on top of the one before it.
         if let Some(expected) = self
-            .judge_base(task.id)
+            .judge_base_commit(task.id)
             .filter(|expected| *expected != base)
         {
             let detail =
@@ -99,7 +100,7 @@ impl Board {
             return;
         }
         draft.event(reviewed(judgement.id, verdict, None));
-        if commit == base && self.judge_base(task.id).is_none() {
+        if commit == base && self.judge_base_commit(task.id).is_none() {
             draft.event(TaskEvent::Done {
                 task: task.id,
                 commit: commit.to_owned(),
@@ -144,7 +145,7 @@ impl Board {
             task: task.id,
             reason: BlockReason::AwaitingJudge,
             detail: format!("it could not be examined {} times: {detail}", errors + 1),
-            resolver: Resolver::Person,
+            resolver: BlockResolver::Person,
             until: None,
             failure: None,
             signature: String::new(),
@@ -210,7 +211,7 @@ impl Board {
                     task: merge.task,
                     reason: BlockReason::AwaitingJudge,
                     detail: format!("it could not be merged {} times: {detail}", merge.attempts),
-                    resolver: Resolver::Person,
+                    resolver: BlockResolver::Person,
                     until: None,
                     failure: None,
                     signature: String::new(),
@@ -263,11 +264,11 @@ impl Board {
                 task: merge.task,
                 reason: BlockReason::NeedsRework,
                 detail: detail.clone(),
-                resolver: Resolver::Person,
+                resolver: BlockResolver::Person,
                 until: None,
                 failure: None,
                 signature: String::new(),
-                lesson: Some(Lesson {
+                lesson: Some(RetryFeedback {
                     run: task.run,
                     from: "github".to_owned(),
                     reasons: vec![detail.clone()],

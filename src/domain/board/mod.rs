@@ -71,8 +71,8 @@ pub use event::{
     TaskEvent,
 };
 pub use ids::{
-    AgentId, AgentRole, ApprovalId, Fence, JudgementId, MAX_OF_ROLE, MergeId, Millis, PlanId,
-    ProcessName, RunId, SessionId, TaskId,
+    AgentId, AgentRole, ApprovalId, Fence, JudgementId, MAX_PROCESSES_PER_ROLE, MergeId, Millis,
+    PlanId, ProcessName, RunId, SessionId, TaskId,
 };
 pub use input::{
     BoardReaction, BoardResponse, Controller, Effect, Input, Refusal, RefusalCode, executing_role,
@@ -87,7 +87,7 @@ pub use plan_event::PlanEvent;
 pub use planning::{PlanConstraints, PlanReply, excerpt, parse_plan_reply, planning_prompt};
 pub use plans::{PlanProposal, PlannerTask, PlanningFacts};
 pub use process::{
-    ApprovalRequest, ApprovalSubject, Cycle, Hatch, Hold, PlanStatus, Process, ProcessExit,
+    ApprovalRequest, ApprovalSubject, Cycle, DispatchHold, Hatch, PlanStatus, Process, ProcessExit,
     ProcessStatus, QuotaPause, RequirementPlan,
 };
 pub use reviewing::{MAX_REVIEW_BYTES, ReviewDecision, parse_review_reply, review_prompt};
@@ -101,18 +101,18 @@ pub use session_request::SessionRequest;
 pub use setting_keys::{KEYS, RestartScope, SettingKey, restart_scope_of};
 pub use settings::{BoardSettings, RepoMode};
 pub use shared_map::{CowMap, CowSet, Iter};
-pub use state::{Entity, EntityKey, Globals};
+pub use state::{BoardGlobals, Entity, EntityKey};
 pub use task::{
-    BlockReason, Dependency, FailureKind, KeptCommit, Lane, Lesson, OnDependencyCancelled,
-    Resolver, Risk, Task, TaskCounters, TaskSpec, TaskStatus,
+    BlockReason, BlockResolver, Dependency, FailureKind, KeptCommit, Lane, OnDependencyCancelled,
+    RetryFeedback, Risk, Task, TaskCounters, TaskSpec, TaskStatus,
 };
-pub use why::{Countdown, Why, WhySentence};
+pub use why::{Countdown, ExplanationSentence, Why};
 pub use workers::{WorkerCapabilities, check_labels};
 
 /// A board.
 #[derive(Debug, Clone, Default)]
 pub struct Board {
-    globals: Arc<Globals>,
+    globals: Arc<BoardGlobals>,
     tasks: CowMap<TaskId, Arc<Task>>,
     runs: CowMap<RunId, Arc<Run>>,
     agents: BTreeMap<AgentId, AgentState>,

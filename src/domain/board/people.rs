@@ -1,9 +1,9 @@
 //! What people decide: give up, bring back, answer, hold, configure, hand in requirements, empty the board.
 
 use super::{
-    ApprovalId, ApprovalSubject, BlockReason, Board, BoardResponse, BoardSettings, CleanupCounts,
-    Draft, Effect, JudgeEvent, Lesson, MergeStatus, ProcessName, Refusal, RefusalCode,
-    RequeueCause, Resolver, Run, RunId, RunStatus, SystemEvent, Task, TaskEvent, TaskId,
+    ApprovalId, ApprovalSubject, BlockReason, BlockResolver, Board, BoardResponse, BoardSettings,
+    CleanupCounts, Draft, Effect, JudgeEvent, MergeStatus, ProcessName, Refusal, RefusalCode,
+    RequeueCause, RetryFeedback, Run, RunId, RunStatus, SystemEvent, Task, TaskEvent, TaskId,
     TaskStatus,
 };
 
@@ -164,12 +164,12 @@ impl Board {
             TaskStatus::Failed | TaskStatus::Blocked | TaskStatus::Cancelled => {}
         }
         // What could only not be examined is examined again; the work is still good.
-        if task.awaits_judge() && task.resolver == Resolver::Person && note.is_empty() {
+        if task.awaits_judge() && task.resolver == BlockResolver::Person && note.is_empty() {
             draft.event(Self::awaiting_judge_event(task, "to be examined again"));
             return Ok(());
         }
         self.take_off(draft, task, "a person brought its task back to the queue")?;
-        let lesson = (!note.is_empty()).then(|| Lesson {
+        let lesson = (!note.is_empty()).then(|| RetryFeedback {
             run: task.run,
             from: by.to_owned(),
             reasons: vec![note.to_owned()],
@@ -213,7 +213,7 @@ impl Board {
         let why = format!("{id} was cancelled by {by}");
         self.cancel_run(draft, run, &why);
         self.stop_session_of(draft, run, &why);
-        let lesson = (!note.is_empty()).then(|| Lesson {
+        let lesson = (!note.is_empty()).then(|| RetryFeedback {
             run: Some(id),
             from: by.to_owned(),
             reasons: vec![note.to_owned()],
@@ -242,7 +242,7 @@ impl Board {
             task: task.id,
             reason: BlockReason::AwaitingJudge,
             detail: detail.to_owned(),
-            resolver: Resolver::Judge,
+            resolver: BlockResolver::Judge,
             until: None,
             failure: None,
             signature: String::new(),
@@ -331,7 +331,10 @@ impl Board {
     }
 
     pub(super) fn hold(&self, draft: &mut Draft, reason: &str, by: &str) {
-        if self.active_hold().is_some_and(|hold| hold.until.is_none()) {
+        if self
+            .dispatch_hold()
+            .is_some_and(|hold| hold.until.is_none())
+        {
             draft.answer(BoardResponse::Already {
                 detail: "nothing new is started already".to_owned(),
             });
@@ -350,7 +353,7 @@ impl Board {
     }
 
     pub(super) fn resume(&self, draft: &mut Draft, by: &str) {
-        if self.active_hold().is_none() {
+        if self.dispatch_hold().is_none() {
             draft.answer(BoardResponse::Already {
                 detail: "nothing is held".to_owned(),
             });

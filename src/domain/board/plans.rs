@@ -8,9 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Board, BoardResponse, DispatchBlocker, Draft, Effect, Input, JudgeEvent, JudgementId, Millis,
-    PlanEvent, PlanId, PlanStatus, ProcessName, Refusal, RefusalCode, RequirementPlan, Resolver,
-    Spend, SystemEvent, Task, TaskEvent, TaskId, TaskSpec, TaskStatus, create::invalid,
+    BlockResolver, Board, BoardResponse, DispatchBlocker, Draft, Effect, Input, JudgeEvent,
+    JudgementId, Millis, PlanEvent, PlanId, PlanStatus, ProcessName, Refusal, RefusalCode,
+    RequirementPlan, Spend, SystemEvent, Task, TaskEvent, TaskId, TaskSpec, TaskStatus,
+    create::invalid,
 };
 
 /// How many tasks a planner is told of, the newest.
@@ -480,7 +481,7 @@ impl Board {
             && plan.round < settings.replan_max;
         let planner = self.process(ProcessName::Planner);
         let may = self.hatch().armed
-            && self.active_hold().is_none()
+            && self.dispatch_hold().is_none()
             && !self.globals.closed
             && planner.is_none_or(|one| !one.status.is_live() && !one.stop_requested);
         if !goes_on || !may || self.anything_moves() {
@@ -534,7 +535,7 @@ impl Board {
         known.insert(id, true);
         let stuck = match self.task(id) {
             None => true,
-            Some(task) if task.resolver == Resolver::Person => !task.status.is_final(),
+            Some(task) if task.resolver == BlockResolver::Person => !task.status.is_final(),
             Some(task) if task.status == TaskStatus::Queued => {
                 task.spec.dependencies.iter().any(|needed| {
                     let on = self.task(needed.task);
@@ -591,7 +592,7 @@ fn told_of(task: &Task) -> PlannerTask {
         id: task.id,
         title: task.spec.title.clone(),
         paths: task.spec.paths.clone(),
-        status: task.status_words(),
+        status: task.status_label(),
         why,
     }
 }

@@ -148,7 +148,7 @@ pub struct Cycle {
 /// Why nothing new is started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Hold {
+pub struct DispatchHold {
     /// In one line.
     pub detail: String,
     /// Who held it.

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Board, EntityKey, Millis, Resolver, RunId, SessionId, Task, TaskId, TaskSpec, TaskStatus,
+    BlockResolver, Board, EntityKey, Millis, RunId, SessionId, Task, TaskId, TaskSpec, TaskStatus,
     fold_count::set_status, task::BlockReason,
 };
 use crate::domain::{
@@ -194,7 +194,7 @@ impl Session {
     }
 
     /// Returns the place of a task on the board.
-    pub fn place_of(&self, task: TaskId) -> Option<usize> {
+    pub fn board_task_of(&self, task: TaskId) -> Option<usize> {
         self.tasks.iter().position(|known| *known == Some(task))
     }
 
@@ -382,7 +382,7 @@ impl Board {
         task.spec
             .session
             .and_then(|id| self.session(id))
-            .filter(|session| session.is_open() && session.place_of(task.id).is_some())
+            .filter(|session| session.is_open() && session.board_task_of(task.id).is_some())
     }
 
     fn change_session(&mut self, id: SessionId, change: impl FnOnce(&mut Session)) {
@@ -559,7 +559,7 @@ impl Board {
                     return;
                 }
                 set_status(task, TaskStatus::Queued, None, at);
-                task.resolver = Resolver::Dispatcher;
+                task.resolver = BlockResolver::Dispatcher;
                 "its turn comes again".clone_into(&mut task.detail);
             });
         }
@@ -575,7 +575,7 @@ fn place_ended(task: &mut Task, session: SessionId, end: &SessionTaskEnd, at: Mi
     match end.outcome {
         TaskOutcome::Success => {
             set_status(task, TaskStatus::Done, None, at);
-            task.resolver = Resolver::Nobody;
+            task.resolver = BlockResolver::Nobody;
         }
         TaskOutcome::Failed => {
             set_status(
@@ -584,11 +584,11 @@ fn place_ended(task: &mut Task, session: SessionId, end: &SessionTaskEnd, at: Mi
                 Some(BlockReason::NeedsRework),
                 at,
             );
-            task.resolver = Resolver::Person;
+            task.resolver = BlockResolver::Person;
         }
         TaskOutcome::Blocked | TaskOutcome::Skipped | TaskOutcome::NotRun => {
             set_status(task, TaskStatus::Cancelled, None, at);
-            task.resolver = Resolver::Nobody;
+            task.resolver = BlockResolver::Nobody;
         }
     }
     let outcome = end.outcome.as_str().replace('_', " ");

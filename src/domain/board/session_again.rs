@@ -5,8 +5,8 @@
 //! performs the session goes on only under the new number, which the answer names.
 
 use super::{
-    Board, BoardResponse, DispatchBlocker, Draft, Fence, Lesson, Millis, Refusal, RefusalCode,
-    RequeueCause, Run, RunEvent, RunId, RunStatus, Session, SessionId, TaskEvent,
+    Board, BoardResponse, DispatchBlocker, Draft, Fence, Millis, Refusal, RefusalCode,
+    RequeueCause, RetryFeedback, Run, RunEvent, RunId, RunStatus, Session, SessionId, TaskEvent,
     session::SessionEvent,
     work::{check_fence, ended, stale},
 };
@@ -30,7 +30,7 @@ impl Board {
             task: run.task,
             cause: RequeueCause::Rejected,
             detail: format!("tried once more in {}", session.id),
-            lesson: Some(Lesson {
+            lesson: Some(RetryFeedback {
                 run: Some(run.id),
                 from: session.id.to_string(),
                 reasons: vec![reason.to_owned()],

@@ -1,8 +1,8 @@
 //! Why the tasks of a session wait: its order, its limits, and what keeps any task.
 
 use super::{
-    ApprovalId, Board, DispatchBlocker, Millis, Resolver, SessionId, Task, WhySentence,
-    session::Session, why::why_sentence,
+    ApprovalId, BlockResolver, Board, DispatchBlocker, ExplanationSentence, Millis, SessionId,
+    Task, session::Session, why::why_sentence,
 };
 use crate::domain::{tasks::QueueAction, time::duration_words};
 
@@ -13,7 +13,7 @@ impl Board {
         session: &Session,
         task: &Task,
         now: Millis,
-    ) -> Vec<WhySentence> {
+    ) -> Vec<ExplanationSentence> {
         let id = session.id;
         if let Some(stop) = &session.stop {
             return vec![why_sentence(
@@ -21,15 +21,15 @@ impl Board {
                     "{id} is ending ({}), so it does not start",
                     stop.why.label()
                 ),
-                Resolver::Agent,
+                BlockResolver::Agent,
             )];
         }
         let mut sentences = Vec::new();
-        let place = session.place_of(task.id).unwrap_or_default();
+        let place = session.board_task_of(task.id).unwrap_or_default();
         let QueueAction::Start(next) = session.queue().next(None) else {
             return vec![why_sentence(
                 format!("{id} is about to end"),
-                Resolver::Dispatcher,
+                BlockResolver::Dispatcher,
             )];
         };
         let item = |place: usize| session.spec.items.get(place);
@@ -41,7 +41,7 @@ impl Board {
                     "the tasks of {id} ({}) run one after the other; {before} is before it",
                     session.spec.list
                 ),
-                Resolver::OtherTask,
+                BlockResolver::OtherTask,
             ));
         } else if session.aside {
             return sentences;
@@ -50,7 +50,7 @@ impl Board {
         } else {
             sentences.push(why_sentence(
                 format!("it is next in {id}, which tests or puts in order what came before"),
-                Resolver::Agent,
+                BlockResolver::Agent,
             ));
         }
         Self::add_limits(session, place, now, &mut sentences);
@@ -58,7 +58,7 @@ impl Board {
     }
 
     /// Explains what a task that has its turn waits for, and whether it is its second.
-    pub(super) fn why_at_work_in_session(&self, task: &Task) -> Vec<WhySentence> {
+    pub(super) fn why_at_work_in_session(&self, task: &Task) -> Vec<ExplanationSentence> {
         let mut sentences = Vec::new();
         let Some(session) = self.session_of(task) else {
             return sentences;
@@ -66,38 +66,43 @@ impl Board {
         if let Some(reason) = &session.again {
             sentences.push(why_sentence(
                 format!("it is its second and last try; the first one failed: {reason}"),
-                Resolver::Agent,
+                BlockResolver::Agent,
             ));
         }
         sentences.extend(Self::why_session_waits(session));
         sentences
     }
 
-    fn why_session_waits(session: &Session) -> Option<WhySentence> {
+    fn why_session_waits(session: &Session) -> Option<ExplanationSentence> {
         let wait = session.wait.as_ref()?;
-        Some(WhySentence {
+        Some(ExplanationSentence {
             at: wait.until,
             remedy: format!("`tos night cancel {}` ends the session", session.id.0),
             ..why_sentence(
                 format!("{} waits: {}", session.id, wait.detail),
-                Resolver::CycleManager,
+                BlockResolver::CycleManager,
             )
         })
     }
 
     /// The limits of a session that may keep a task from starting at all.
-    fn add_limits(session: &Session, place: usize, now: Millis, sentences: &mut Vec<WhySentence>) {
+    fn add_limits(
+        session: &Session,
+        place: usize,
+        now: Millis,
+        sentences: &mut Vec<ExplanationSentence>,
+    ) {
         let id = session.id;
         if session.failures_in_a_row > 0 {
             sentences.push(why_sentence(
                 format!("a task of {id} failed; a second one in a row stops the session"),
-                Resolver::OtherTask,
+                BlockResolver::OtherTask,
             ));
         }
         if let (Some(left), Some(item)) = (session.seconds_left(now), session.spec.items.get(place))
         {
             let seconds = item.seconds;
-            sentences.push(WhySentence {
+            sentences.push(ExplanationSentence {
                 at: session.deadline,
                 ..why_sentence(
                     format!(
@@ -105,23 +110,23 @@ impl Board {
                         duration_words(left),
                         duration_words(seconds)
                     ),
-                    Resolver::Dispatcher,
+                    BlockResolver::Dispatcher,
                 )
             });
         }
     }
 
     /// What keeps the task whose turn it is.
-    fn why_turn(&self, session: &Session, task: &Task, now: Millis) -> Vec<WhySentence> {
+    fn why_turn(&self, session: &Session, task: &Task, now: Millis) -> Vec<ExplanationSentence> {
         let mut blockers: Vec<DispatchBlocker> = self.common_blocker(now).into_iter().collect();
         if session.spec.asks && !task.approved {
             blockers.push(DispatchBlocker::Approval(task.approval));
         }
         blockers.extend(self.slot_blocker(task).or_else(|| self.area_blocker(task)));
         if blockers.is_empty() {
-            return vec![WhySentence {
+            return vec![ExplanationSentence {
                 text: format!("it is next in {}", session.id),
-                resolver: Resolver::Dispatcher,
+                resolver: BlockResolver::Dispatcher,
                 at: None,
                 remedy: String::new(),
             }];

@@ -556,8 +556,13 @@ fn count(name: &str, value: &str) -> Result<u32, String> {
 }
 
 fn agents(name: &str, value: &str) -> Result<u16, String> {
-    number(name, value, 0, i64::from(super::ids::MAX_OF_ROLE))
-        .map(|number| u16::try_from(number).unwrap_or(0))
+    number(
+        name,
+        value,
+        0,
+        i64::from(super::ids::MAX_PROCESSES_PER_ROLE),
+    )
+    .map(|number| u16::try_from(number).unwrap_or(0))
 }
 
 fn limit(name: &str, value: &str) -> Result<Option<u64>, String> {

@@ -14,7 +14,7 @@ use super::{
         SessionId, TaskId,
     },
     judge::{Judgement, MergeQueueEntry},
-    process::{ApprovalRequest, Cycle, Hatch, Hold, Process, QuotaPause, RequirementPlan},
+    process::{ApprovalRequest, Cycle, DispatchHold, Hatch, Process, QuotaPause, RequirementPlan},
     run::{AgentState, Run},
     session::Session,
     settings::BoardSettings,
@@ -26,7 +26,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[derive(Default)]
-pub struct Globals {
+pub struct BoardGlobals {
     /// The time of the last event; the clock of the board never goes back behind it.
     pub now: Millis,
     /// How many events there were.
@@ -56,7 +56,7 @@ pub struct Globals {
     /// What was used up.
     pub budget: SpendTotals,
     /// Why nothing new is started.
-    pub hold: Option<Hold>,
+    pub hold: Option<DispatchHold>,
     /// The database refuses writes.
     pub closed: bool,
     /// The service that works now.
@@ -99,7 +99,7 @@ pub enum EntityKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entity {
     /// What is there once.
-    Globals(Box<Globals>),
+    Globals(Box<BoardGlobals>),
     /// A task.
     Task(Arc<Task>),
     /// A run.

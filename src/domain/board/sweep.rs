@@ -1,9 +1,9 @@
 //! What the cycle manager does when its time has come: expired leases, retries, quota pauses, holds, cycles.
 
 use super::{
-    BlockReason, Board, Controller, Cycle, Draft, Effect, JudgeEvent, MergeOutcome,
-    MergeQueueEntry, MergeStatus, Millis, Refusal, RefusalCode, RequeueCause, Resolver,
-    SystemEvent, Task, TaskEvent, TaskStatus,
+    BlockReason, BlockResolver, Board, Controller, Cycle, Draft, Effect, JudgeEvent, MergeOutcome,
+    MergeQueueEntry, MergeStatus, Millis, Refusal, RefusalCode, RequeueCause, SystemEvent, Task,
+    TaskEvent, TaskStatus,
 };
 
 /// How many runs a cycle must have seen before its share of failures says anything.
@@ -53,7 +53,7 @@ impl Board {
         {
             draft.event(comes_back(task));
         } else if self
-            .active_hold()
+            .dispatch_hold()
             .is_some_and(|hold| hold.until.is_some_and(|until| until <= now))
         {
             draft.event(SystemEvent::Resumed {
@@ -85,7 +85,7 @@ impl Board {
             .iter()
             .filter_map(|id| self.task(*id))
             .filter(|task| {
-                task.resolver == Resolver::CycleManager
+                task.resolver == BlockResolver::CycleManager
                     && task.not_before.is_some()
                     && !self.is_paused(task)
             })
@@ -93,14 +93,16 @@ impl Board {
 
     /// A task that waits for a quota comes back with the pause, as long as there is one.
     fn is_paused(&self, task: &Task) -> bool {
-        task.block == Some(BlockReason::QuotaWait) && self.pauses.contains_key(self.agent_of(task))
+        task.block == Some(BlockReason::QuotaWait)
+            && self.pauses.contains_key(self.agent_name_of_task(task))
     }
 
     /// Brings back what waits for a pause, then ends it: until then its end is the shown time.
     fn end_pause(&self, draft: &mut Draft, agent: &str) {
         let waiting = self.index.waiting.iter().filter_map(|id| self.task(*id));
         for task in waiting {
-            if task.block == Some(BlockReason::QuotaWait) && self.agent_of(task) == agent {
+            if task.block == Some(BlockReason::QuotaWait) && self.agent_name_of_task(task) == agent
+            {
                 draft.event(comes_back(task));
             }
         }
@@ -129,7 +131,7 @@ impl Board {
             trigger: trigger.to_owned(),
         });
         // A hold of a person is stronger than one of ours.
-        if trigger == "failure_rate" && self.active_hold().is_none() {
+        if trigger == "failure_rate" && self.dispatch_hold().is_none() {
             let detail = format!(
                 "{} of {} runs failed",
                 cycle.failed,
@@ -168,7 +170,7 @@ impl Board {
         let claims = self.claims().map(|merge| merge.until.unwrap_or_default());
         let pauses = self.pauses().map(|pause| pause.until);
         let tasks = self.timed().filter_map(|task| task.not_before);
-        let hold = self.active_hold().and_then(|hold| hold.until);
+        let hold = self.dispatch_hold().and_then(|hold| hold.until);
         let cycle = self.cycle().map(|cycle| {
             let over = self.cycle_over(cycle, self.globals.now).is_some();
             if over {

@@ -265,7 +265,7 @@ impl FailureKind {
 /// Who or what takes a task out of its wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Resolver {
+pub enum BlockResolver {
     /// The dispatcher, as soon as its conditions hold.
     Dispatcher,
     /// The cycle manager, at the shown time.
@@ -293,7 +293,7 @@ pub enum Resolver {
 /// What the next attempt is told of an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Lesson {
+pub struct RetryFeedback {
     /// The run it is about.
     pub run: Option<RunId>,
     /// Who said it: `worker`, `judge`, `merge` or a person.
@@ -353,7 +353,7 @@ pub struct Task {
     /// One line about how it came there.
     pub detail: String,
     /// Who takes it out of there.
-    pub resolver: Resolver,
+    pub resolver: BlockResolver,
     /// When the next automatic step may happen.
     pub not_before: Option<Millis>,
     /// Since when it stands there.
@@ -369,7 +369,7 @@ pub struct Task {
     /// The fingerprint of the last failure.
     pub signature: String,
     /// What the next attempt is told.
-    pub lessons: Vec<Lesson>,
+    pub lessons: Vec<RetryFeedback>,
     /// The run at work, or the last one.
     pub run: Option<RunId>,
     /// The work that waits for a verdict or was merged.
@@ -392,7 +392,7 @@ pub struct Task {
 
 impl Task {
     /// How many lessons the next attempt is told.
-    pub const LESSONS: usize = 5;
+    pub const MAX_FEEDBACK: usize = 5;
 
     /// Returns whether its work is on the way to the branch but not there.
     pub fn is_in_flight(&self) -> bool {
@@ -405,7 +405,7 @@ impl Task {
     }
 
     /// Returns `blocked (awaiting_judge)` and the like.
-    pub fn status_words(&self) -> String {
+    pub fn status_label(&self) -> String {
         match self.block {
             Some(reason) => format!("{} ({})", self.status.as_str(), reason.as_str()),
             None => self.status.as_str().to_owned(),

@@ -5,17 +5,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgentRole, BlockReason, Board, DispatchBlocker, MergeStatus, Millis, ProcessName, Refusal,
-    Resolver, Task, TaskId, TaskStatus, workers,
+    AgentRole, BlockReason, BlockResolver, Board, DispatchBlocker, MergeStatus, Millis,
+    ProcessName, Refusal, Task, TaskId, TaskStatus, workers,
 };
 
 /// One sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WhySentence {
+pub struct ExplanationSentence {
     /// The sentence.
     pub text: String,
     /// Who or what changes that.
-    pub resolver: Resolver,
+    pub resolver: BlockResolver,
     /// When, where that is known.
     pub at: Option<Millis>,
     /// What a person can do.
@@ -52,7 +52,7 @@ pub struct Why {
     /// Since when.
     pub since: Millis,
     /// Why, the most important first.
-    pub sentences: Vec<WhySentence>,
+    pub sentences: Vec<ExplanationSentence>,
     /// When something happens by itself.
     pub countdown: Option<Countdown>,
 }
@@ -71,20 +71,20 @@ impl Board {
             TaskStatus::Done if task.merged.is_none() => vec![self.why_accepted(task)],
             TaskStatus::Done => vec![why_sentence(
                 format!("it is merged as {}", task.merged.as_deref().unwrap_or("?")),
-                Resolver::Nobody,
+                BlockResolver::Nobody,
             )],
-            TaskStatus::Cancelled => vec![WhySentence {
+            TaskStatus::Cancelled => vec![ExplanationSentence {
                 remedy: format!("tos board requeue {}", id.0),
                 ..why_sentence(
                     format!("it was given up: {}", task.detail),
-                    Resolver::Nobody,
+                    BlockResolver::Nobody,
                 )
             }],
-            TaskStatus::Failed => vec![WhySentence {
+            TaskStatus::Failed => vec![ExplanationSentence {
                 at: task.not_before,
                 ..why_sentence(
                     format!("its last run failed: {}", task.detail),
-                    Resolver::CycleManager,
+                    BlockResolver::CycleManager,
                 )
             }],
             TaskStatus::Blocked => self.why_blocked(task),
@@ -92,7 +92,7 @@ impl Board {
         self.add_process_faults(task, &mut sentences);
         Ok(Why {
             task: id,
-            status: task.status_words(),
+            status: task.status_label(),
             since: task.since,
             sentences,
             countdown: self.countdown(task, now),
@@ -100,27 +100,27 @@ impl Board {
     }
 
     /// A session accepted it; a person takes it over.
-    fn why_accepted(&self, task: &Task) -> WhySentence {
+    fn why_accepted(&self, task: &Task) -> ExplanationSentence {
         let session = task.spec.session.and_then(|id| self.session(id));
         let run = session.map_or("", |session| session.spec.run.as_str());
-        WhySentence {
+        ExplanationSentence {
             remedy: format!("tos night merge {run}"),
             ..why_sentence(
                 format!(
                     "{}; it is kept in refs/tos/runs/{run} and not on the branch",
                     task.detail
                 ),
-                Resolver::Person,
+                BlockResolver::Person,
             )
         }
     }
 
-    fn why_queued(&self, task: &Task, now: Millis) -> Vec<WhySentence> {
+    fn why_queued(&self, task: &Task, now: Millis) -> Vec<ExplanationSentence> {
         let blockers = self.dispatch_blockers(task, now);
         if blockers.is_empty() {
             return vec![why_sentence(
                 "it is next, or others are more urgent".to_owned(),
-                Resolver::Dispatcher,
+                BlockResolver::Dispatcher,
             )];
         }
         blockers
@@ -129,10 +129,10 @@ impl Board {
             .collect()
     }
 
-    pub(super) fn blocker_words(&self, blocker: &DispatchBlocker) -> WhySentence {
-        let by_person = |text: String, remedy: String| WhySentence {
+    pub(super) fn blocker_words(&self, blocker: &DispatchBlocker) -> ExplanationSentence {
+        let by_person = |text: String, remedy: String| ExplanationSentence {
             remedy,
-            ..why_sentence(text, Resolver::Person)
+            ..why_sentence(text, BlockResolver::Person)
         };
         match blocker {
             DispatchBlocker::NoDispatcher => {
@@ -143,26 +143,26 @@ impl Board {
                 "tos proc start db-up".to_owned(),
             ),
             DispatchBlocker::Held => {
-                let hold = self.active_hold();
+                let hold = self.dispatch_hold();
                 let detail =
                     hold.map_or_else(String::new, |hold| format!("{} ({})", hold.detail, hold.by));
                 let until = hold.and_then(|hold| hold.until);
-                WhySentence {
+                ExplanationSentence {
                     text: format!("nothing new is started: {detail}"),
                     resolver: if until.is_some() {
-                        Resolver::CycleManager
+                        BlockResolver::CycleManager
                     } else {
-                        Resolver::Person
+                        BlockResolver::Person
                     },
                     at: until,
                     remedy: "tos board resume".to_owned(),
                 }
             }
-            DispatchBlocker::Budget(words, until) => WhySentence {
+            DispatchBlocker::Budget(words, until) => ExplanationSentence {
                 at: Some(*until),
                 ..why_sentence(
                     format!("the budget is used up: {words}"),
-                    Resolver::Dispatcher,
+                    BlockResolver::Dispatcher,
                 )
             },
             DispatchBlocker::TaskBudget(words) => by_person(
@@ -188,19 +188,19 @@ impl Board {
     }
 
     /// What keeps this task and not all of them.
-    fn task_blocker_words(&self, blocker: &DispatchBlocker) -> WhySentence {
-        let by_person = |text: String, remedy: String| WhySentence {
+    fn task_blocker_words(&self, blocker: &DispatchBlocker) -> ExplanationSentence {
+        let by_person = |text: String, remedy: String| ExplanationSentence {
             remedy,
-            ..why_sentence(text, Resolver::Person)
+            ..why_sentence(text, BlockResolver::Person)
         };
         match blocker {
             DispatchBlocker::Dependency(other) => {
                 let status = self
                     .task(*other)
-                    .map_or_else(String::new, Task::status_words);
+                    .map_or_else(String::new, Task::status_label);
                 why_sentence(
                     format!("it needs {other} merged first, which is {status}"),
-                    Resolver::OtherTask,
+                    BlockResolver::OtherTask,
                 )
             }
             DispatchBlocker::DependencyCancelled(other) => by_person(
@@ -213,37 +213,37 @@ impl Board {
             ),
             DispatchBlocker::Approval(None) => why_sentence(
                 "a person will be asked whether it may start".to_owned(),
-                Resolver::Dispatcher,
+                BlockResolver::Dispatcher,
             ),
-            DispatchBlocker::Quota(until) => WhySentence {
+            DispatchBlocker::Quota(until) => ExplanationSentence {
                 at: Some(*until),
                 ..why_sentence(
                     "the quota of its agent is used up".to_owned(),
-                    Resolver::CycleManager,
+                    BlockResolver::CycleManager,
                 )
             },
             DispatchBlocker::Area(other, words) => {
                 let status = self
                     .task(*other)
-                    .map_or_else(String::new, Task::status_words);
+                    .map_or_else(String::new, Task::status_label);
                 why_sentence(
                     format!(
                         "{other} ({status}) may touch the same files ({words}) and is not merged yet"
                     ),
-                    Resolver::OtherTask,
+                    BlockResolver::OtherTask,
                 )
             }
             DispatchBlocker::Slots(running) => why_sentence(
                 format!("{running} tasks run, which is as many as may (MAX_CONCURRENT_WORKERS)"),
-                Resolver::OtherTask,
+                BlockResolver::OtherTask,
             ),
             DispatchBlocker::Lane(lane) => why_sentence(
                 format!("as many tasks of the lane {} run as may", lane.as_str()),
-                Resolver::OtherTask,
+                BlockResolver::OtherTask,
             ),
             DispatchBlocker::KeptForFeatures => why_sentence(
                 "the last slot is kept for a feature".to_owned(),
-                Resolver::OtherTask,
+                BlockResolver::OtherTask,
             ),
             DispatchBlocker::NoDispatcher
             | DispatchBlocker::Closed
@@ -251,21 +251,23 @@ impl Board {
             | DispatchBlocker::Budget(..)
             | DispatchBlocker::TaskBudget(_)
             | DispatchBlocker::NoWorker(_)
-            | DispatchBlocker::NoAgent(..) => why_sentence(String::new(), Resolver::Dispatcher),
+            | DispatchBlocker::NoAgent(..) => {
+                why_sentence(String::new(), BlockResolver::Dispatcher)
+            }
         }
     }
 
-    fn no_agent_words(&self, role: AgentRole, busy: usize, offline: usize) -> WhySentence {
+    fn no_agent_words(&self, role: AgentRole, busy: usize, offline: usize) -> ExplanationSentence {
         if self.settings().agent_count(role) == 0 && busy + offline == 0 {
             let name = role.as_str();
-            return WhySentence {
+            return ExplanationSentence {
                 remedy: format!(
                     "write another {}_COUNT, or `tos proc start {name}-1`",
                     name.to_uppercase()
                 ),
                 ..why_sentence(
                     format!("there is no {name}: {}_COUNT is 0", name.to_uppercase()),
-                    Resolver::Person,
+                    BlockResolver::Person,
                 )
             };
         }
@@ -274,7 +276,7 @@ impl Board {
             role.as_str()
         );
         if busy > 0 {
-            return why_sentence(text, Resolver::OtherTask);
+            return why_sentence(text, BlockResolver::OtherTask);
         }
         let configured =
             (1..=self.settings().agent_count(role)).map(|number| ProcessName::Agent(role, number));
@@ -283,12 +285,12 @@ impl Board {
                 .is_some_and(|process| process.stop_requested)
         });
         let person = stopped || !self.hatch().armed || self.settings().agent_count(role) == 0;
-        WhySentence {
+        ExplanationSentence {
             text,
             resolver: if person {
-                Resolver::Person
+                BlockResolver::Person
             } else {
-                Resolver::Supervisor
+                BlockResolver::Supervisor
             },
             at: configured
                 .filter_map(|name| self.process(name)?.restart_at)
@@ -297,7 +299,7 @@ impl Board {
         }
     }
 
-    fn process_words(&self, name: ProcessName, so: &str) -> WhySentence {
+    fn process_words(&self, name: ProcessName, so: &str) -> ExplanationSentence {
         let process = self.process(name);
         if let Some(role) = name
             .role()
@@ -305,35 +307,35 @@ impl Board {
             && process.is_none()
         {
             let kind = role.as_str();
-            return WhySentence {
+            return ExplanationSentence {
                 remedy: format!("tos proc start {name}"),
                 ..why_sentence(
                     format!(
                         "there is no {kind}: {}_COUNT is 0, {so}",
                         kind.to_uppercase()
                     ),
-                    Resolver::Person,
+                    BlockResolver::Person,
                 )
             };
         }
         let status = process.map_or("idle", |process| process.status.as_str());
         let stopped = process.is_some_and(|process| process.stop_requested);
         let person = stopped || !self.hatch().armed;
-        WhySentence {
+        ExplanationSentence {
             text: format!("{name} is {status}, {so}"),
             resolver: if person {
-                Resolver::Person
+                BlockResolver::Person
             } else {
-                Resolver::Supervisor
+                BlockResolver::Supervisor
             },
             at: process.and_then(|process| process.restart_at),
             remedy: format!("tos proc start {name}"),
         }
     }
 
-    fn why_running(&self, task: &Task) -> Vec<WhySentence> {
+    fn why_running(&self, task: &Task) -> Vec<ExplanationSentence> {
         let Some(run) = self.live_run_of(task) else {
-            return vec![why_sentence(task.detail.clone(), Resolver::Agent)];
+            return vec![why_sentence(task.detail.clone(), BlockResolver::Agent)];
         };
         let mut sentences = vec![why_sentence(
             format!(
@@ -342,7 +344,7 @@ impl Board {
                 run.id,
                 run.lease.fence
             ),
-            Resolver::Agent,
+            BlockResolver::Agent,
         )];
         sentences.extend(self.why_at_work_in_session(task));
         for approval in self
@@ -351,31 +353,31 @@ impl Board {
         {
             sentences.insert(
                 0,
-                WhySentence {
+                ExplanationSentence {
                     at: approval.until,
                     remedy: format!("tos board allow {}", approval.id.0),
-                    ..why_sentence(approval.question.clone(), Resolver::Person)
+                    ..why_sentence(approval.question.clone(), BlockResolver::Person)
                 },
             );
         }
         sentences
     }
 
-    fn why_blocked(&self, task: &Task) -> Vec<WhySentence> {
+    fn why_blocked(&self, task: &Task) -> Vec<ExplanationSentence> {
         match task.block {
             Some(BlockReason::AwaitingJudge) => vec![self.why_awaiting(task)],
-            Some(BlockReason::QuotaWait) => vec![WhySentence {
+            Some(BlockReason::QuotaWait) => vec![ExplanationSentence {
                 at: self.wait_end(task),
                 ..why_sentence(
                     format!("the quota of its agent is used up: {}", task.detail),
-                    Resolver::CycleManager,
+                    BlockResolver::CycleManager,
                 )
             }],
             Some(BlockReason::IssueLinking) => vec![why_sentence(
                 format!("its link to {} is not written yet", task.spec.link),
-                Resolver::Linker,
+                BlockResolver::Linker,
             )],
-            Some(BlockReason::NeedsRework) | None => vec![WhySentence {
+            Some(BlockReason::NeedsRework) | None => vec![ExplanationSentence {
                 text: task.detail.clone(),
                 resolver: task.resolver,
                 at: task.not_before,
@@ -387,13 +389,16 @@ impl Board {
         }
     }
 
-    fn why_awaiting(&self, task: &Task) -> WhySentence {
+    fn why_awaiting(&self, task: &Task) -> ExplanationSentence {
         if let Some(merge) = self.proposed_merge_of(task)
             && let Some(pull_request) = &merge.pull_request
         {
-            return WhySentence {
+            return ExplanationSentence {
                 remedy: format!("merge or close {}", pull_request.url),
-                ..why_sentence(format!("approved; {}", merge.detail), Resolver::CodeHost)
+                ..why_sentence(
+                    format!("approved; {}", merge.detail),
+                    BlockResolver::CodeHost,
+                )
             };
         }
         if let Some(merge) = self.open_merge_of(task) {
@@ -403,7 +408,7 @@ impl Board {
             {
                 return why_sentence(
                     format!("approved; {} is merged before it", before.task),
-                    Resolver::MergeQueue,
+                    BlockResolver::MergeQueue,
                 );
             }
             return merge_words(merge);
@@ -418,37 +423,37 @@ impl Board {
                     judgement.agent.agent_name(),
                     judgement.id
                 ),
-                Resolver::Judge,
+                BlockResolver::Judge,
             );
         }
-        if task.resolver == Resolver::Person {
-            return WhySentence {
+        if task.resolver == BlockResolver::Person {
+            return ExplanationSentence {
                 remedy: format!("tos board requeue {} lets it be examined again", task.id.0),
-                ..why_sentence(task.detail.clone(), Resolver::Person)
+                ..why_sentence(task.detail.clone(), BlockResolver::Person)
             };
         }
         let waiting = self
             .tasks_to_judge()
             .filter(|other| (other.since, other.id) < (task.since, task.id))
             .count();
-        WhySentence {
+        ExplanationSentence {
             at: task.not_before,
             ..why_sentence(
                 format!("{}; {waiting} attempts are before it", task.detail),
-                Resolver::Judge,
+                BlockResolver::Judge,
             )
         }
     }
 
     /// Adds the processes that should change something about a task and are not up.
-    fn add_process_faults(&self, task: &Task, sentences: &mut Vec<WhySentence>) {
+    fn add_process_faults(&self, task: &Task, sentences: &mut Vec<ExplanationSentence>) {
         let waits_for = |resolver| {
             sentences
                 .iter()
                 .any(|sentence| sentence.resolver == resolver)
         };
         let mut faults = Vec::new();
-        if waits_for(Resolver::CycleManager) && !self.is_up(ProcessName::CycleManager) {
+        if waits_for(BlockResolver::CycleManager) && !self.is_up(ProcessName::CycleManager) {
             faults.push(
                 self.process_words(ProcessName::CycleManager, "so nothing comes back by itself"),
             );
@@ -463,14 +468,15 @@ impl Board {
             faults.push(self.blocker_words(&DispatchBlocker::Closed));
         }
         let is_queued = self.open_merge_of(task).is_some();
-        let merges = is_queued || waits_for(Resolver::Judge) || waits_for(Resolver::MergeQueue);
+        let merges =
+            is_queued || waits_for(BlockResolver::Judge) || waits_for(BlockResolver::MergeQueue);
         if merges && !self.is_up(ProcessName::Dispatcher) {
             faults.push(self.process_words(
                 ProcessName::Dispatcher,
                 "so nothing is given to judges or merged",
             ));
         }
-        if waits_for(Resolver::Judge)
+        if waits_for(BlockResolver::Judge)
             && !self
                 .agents()
                 .any(|agent| agent.role == AgentRole::Judge && self.is_up(agent.id))
@@ -487,7 +493,7 @@ impl Board {
     fn wait_end(&self, task: &Task) -> Option<Millis> {
         let pause = self
             .pauses
-            .get(self.agent_of(task))
+            .get(self.agent_name_of_task(task))
             .map(|pause| pause.until);
         if task.block == Some(BlockReason::QuotaWait) {
             pause.or(task.not_before)
@@ -505,7 +511,7 @@ impl Board {
         let due = at.is_some_and(|at| at <= now);
         let auto = !matches!(
             task.resolver,
-            Resolver::Person | Resolver::Linker | Resolver::CodeHost
+            BlockResolver::Person | BlockResolver::Linker | BlockResolver::CodeHost
         );
         let most = task.failure.map(|failure| {
             u32::try_from(self.settings().failed_max_retries)
@@ -535,18 +541,18 @@ impl Board {
 }
 
 /// Says where an open entry of the merge queue stands.
-fn merge_words(merge: &super::MergeQueueEntry) -> WhySentence {
+fn merge_words(merge: &super::MergeQueueEntry) -> ExplanationSentence {
     match merge.status {
-        MergeStatus::Waiting => WhySentence {
+        MergeStatus::Waiting => ExplanationSentence {
             at: merge.not_before,
             remedy: "commit or stash what is there, then `tos merge`".to_owned(),
-            ..why_sentence(format!("approved; {}", merge.detail), Resolver::Person)
+            ..why_sentence(format!("approved; {}", merge.detail), BlockResolver::Person)
         },
-        MergeStatus::Pending if merge.not_before.is_some() => WhySentence {
+        MergeStatus::Pending if merge.not_before.is_some() => ExplanationSentence {
             at: merge.not_before,
             ..why_sentence(
                 format!("approved; its merge is tried again: {}", merge.detail),
-                Resolver::MergeQueue,
+                BlockResolver::MergeQueue,
             )
         },
         MergeStatus::Pending
@@ -554,14 +560,15 @@ fn merge_words(merge: &super::MergeQueueEntry) -> WhySentence {
         | MergeStatus::Merged
         | MergeStatus::Failed
         | MergeStatus::Proposed
-        | MergeStatus::Cancelled => {
-            why_sentence("approved; being merged".to_owned(), Resolver::MergeQueue)
-        }
+        | MergeStatus::Cancelled => why_sentence(
+            "approved; being merged".to_owned(),
+            BlockResolver::MergeQueue,
+        ),
     }
 }
 
-pub(super) fn why_sentence(text: String, resolver: Resolver) -> WhySentence {
-    WhySentence {
+pub(super) fn why_sentence(text: String, resolver: BlockResolver) -> ExplanationSentence {
+    ExplanationSentence {
         text,
         resolver,
         at: None,

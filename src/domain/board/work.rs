@@ -1,9 +1,9 @@
 //! What workers report, and what becomes of their tasks.
 
 use super::{
-    BlockReason, Board, Draft, Effect, FailureKind, Fence, Lesson, Millis, Refusal, RefusalCode,
-    RequeueCause, Resolver, Run, RunEvent, RunId, RunOutcome, RunStatus, Spend, SystemEvent, Task,
-    TaskEvent, run::Lease, task::KeptCommit,
+    BlockReason, BlockResolver, Board, Draft, Effect, FailureKind, Fence, Millis, Refusal,
+    RefusalCode, RequeueCause, RetryFeedback, Run, RunEvent, RunId, RunOutcome, RunStatus, Spend,
+    SystemEvent, Task, TaskEvent, run::Lease, task::KeptCommit,
 };
 
 impl Board {
@@ -110,7 +110,7 @@ impl Board {
                     None,
                     log,
                 ));
-                let lesson = Lesson {
+                let lesson = RetryFeedback {
                     run: Some(id),
                     from: "worker".to_owned(),
                     reasons: reasons.clone(),
@@ -139,7 +139,7 @@ impl Board {
         task: &Task,
         failure: FailureKind,
         signature: &str,
-        lesson: Lesson,
+        lesson: RetryFeedback,
         now: Millis,
     ) -> TaskEvent {
         let settings = self.settings();
@@ -208,7 +208,7 @@ impl Board {
         task: &Task,
         failure: Option<(FailureKind, &str)>,
         detail: String,
-        lesson: Option<Lesson>,
+        lesson: Option<RetryFeedback>,
         again: Option<Millis>,
     ) -> TaskEvent {
         TaskEvent::Blocked {
@@ -216,9 +216,9 @@ impl Board {
             reason: BlockReason::NeedsRework,
             detail,
             resolver: if again.is_some() {
-                Resolver::CycleManager
+                BlockResolver::CycleManager
             } else {
-                Resolver::Person
+                BlockResolver::Person
             },
             until: again,
             failure: failure.map(|(failure, _)| failure),
@@ -235,7 +235,7 @@ impl Board {
         draft: &mut Draft,
         task: &Task,
         cause: RequeueCause,
-        lesson: Lesson,
+        lesson: RetryFeedback,
     ) {
         let first = lesson.reasons.first().cloned().unwrap_or_default();
         if let Some(words) = self.over_budget_reason(task) {
@@ -260,7 +260,7 @@ impl Board {
 
     fn pause(&self, draft: &mut Draft, task: &Task, until: Option<Millis>, detail: &str) {
         let settings = self.settings();
-        let agent = self.agent_of(task).to_owned();
+        let agent = self.agent_name_of_task(task).to_owned();
         let waits = task.counters.quota_waits.min(20);
         let backoff = settings
             .quota_base_ms
@@ -281,7 +281,7 @@ impl Board {
             task: task.id,
             reason: BlockReason::QuotaWait,
             detail: detail.to_owned(),
-            resolver: Resolver::CycleManager,
+            resolver: BlockResolver::CycleManager,
             until: Some(until.max(known)),
             failure: None,
             signature: String::new(),
@@ -319,7 +319,7 @@ impl Board {
                 task: run.task,
                 reason: BlockReason::NeedsRework,
                 detail: format!("its agent vanished {} times in a row: {why}", lost + 1),
-                resolver: Resolver::Person,
+                resolver: BlockResolver::Person,
                 until: None,
                 failure: None,
                 signature: String::new(),

@@ -77,7 +77,7 @@ pub struct CheckpointRequest {
 
 /// A file that stays as it is where a rollback would bring back exactly this text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TemplateFile {
+pub struct RollbackTemplateFile {
     /// The file, below the root or absolute.
     pub file: PathBuf,
     /// What it holds before anybody has filled it in.
@@ -92,7 +92,7 @@ pub struct RollbackRequest {
     /// Gives up changes that are in no commit, after keeping them in a safety snapshot.
     pub discard: bool,
     /// Files that a person fills in; a target that has one unfilled does not take the filled one away.
-    pub templates: Vec<TemplateFile>,
+    pub templates: Vec<RollbackTemplateFile>,
 }
 
 /// What happened to one path.

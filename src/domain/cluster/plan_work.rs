@@ -10,7 +10,7 @@ use crate::domain::plan::{
     Plan, PlanTask,
     event::AttemptEnded,
     state::{StatusReason, TaskStatus},
-    task::TaskExtras,
+    task::OptionalTaskSettings,
 };
 
 /// What is said in the place of a role in the subjects of such orders.
@@ -197,7 +197,7 @@ pub fn alone(plan: &Plan, task: &PlanTask) -> Result<Plan, String> {
             "its output `{pattern}` lies outside of its folder; what comes back from another machine lies inside"
         ));
     }
-    let extra = task.extra.as_deref().map(|extra| TaskExtras {
+    let extra = task.extra.as_deref().map(|extra| OptionalTaskSettings {
         when: None,
         // Whoever has the order has them.
         needs_labels: Vec::new(),
@@ -267,10 +267,10 @@ mod tests {
             retries: 2,
             retry_backoff_sec: vec![1.0],
             outputs: vec!["out/*".to_owned()],
-            extra: Some(Box::new(TaskExtras {
+            extra: Some(Box::new(OptionalTaskSettings {
                 cache: Some(CacheInputs::default()),
                 needs_files: vec!["in".to_owned()],
-                ..TaskExtras::default()
+                ..OptionalTaskSettings::default()
             })),
         }
     }

@@ -77,7 +77,7 @@ impl GateReport {
 
 /// Where one track stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TrackStatus {
+pub struct GateTrackStatus {
     /// The track.
     pub track: String,
     /// The phase.
@@ -109,7 +109,7 @@ pub struct Demotion {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AutonomyReport {
     /// Every track, autonomy first.
-    pub tracks: Vec<TrackStatus>,
+    pub tracks: Vec<GateTrackStatus>,
     /// What the phase of autonomy permits.
     pub permission: PhasePermission,
     /// Why unattended work is suspended, one sentence each.
@@ -122,7 +122,7 @@ pub struct AutonomyReport {
 
 impl AutonomyReport {
     /// Returns where autonomy stands.
-    pub fn autonomy_track(&self) -> Option<&TrackStatus> {
+    pub fn autonomy_track(&self) -> Option<&GateTrackStatus> {
         self.tracks
             .iter()
             .find(|track| track.track == AUTONOMY_TRACK)
@@ -143,7 +143,7 @@ impl AutonomyReport {
 
 /// Evaluates the gates over a verified ledger.
 pub fn eval(gates: &GateConfig, ledger: &[LedgerRecord], here: &GateContext) -> AutonomyReport {
-    let tracks: Vec<TrackStatus> = gates
+    let tracks: Vec<GateTrackStatus> = gates
         .tracks()
         .iter()
         .map(|track| standing(gates, track, ledger, here))
@@ -179,7 +179,7 @@ fn standing(
     track: &PhaseTrack,
     ledger: &[LedgerRecord],
     here: &GateContext,
-) -> TrackStatus {
+) -> GateTrackStatus {
     let first = track.phases.first().cloned().unwrap_or_default();
     let recorded = last_phase(ledger, &track.name).filter(|phase| track.phases.contains(phase));
     let recorded = recorded.unwrap_or(first);
@@ -205,7 +205,7 @@ fn standing(
         .as_ref()
         .filter(|fall| fall.lock)
         .map(|fall| fall.reason.clone());
-    TrackStatus {
+    GateTrackStatus {
         track: track.name.clone(),
         title: gates.phase(&phase).title,
         phase,
@@ -490,7 +490,10 @@ pub struct GateRefusal {
 }
 
 /// Says whether a session may start.
-pub fn may_start(report: &AutonomyReport, ask: &StartRequest) -> Result<(), GateRefusal> {
+pub fn is_startable_program(
+    report: &AutonomyReport,
+    ask: &StartRequest,
+) -> Result<(), GateRefusal> {
     let Some(standing) = report.autonomy_track() else {
         return no("there is no track of autonomy", "see docs/gates.md");
     };
@@ -545,7 +548,7 @@ fn no(why: impl Into<String>, next: impl Into<String>) -> Result<(), GateRefusal
 
 fn may_be_alone(
     report: &AutonomyReport,
-    standing: &TrackStatus,
+    standing: &GateTrackStatus,
     ask: &StartRequest,
 ) -> Result<(), GateRefusal> {
     let allowed = &report.permission;
@@ -579,7 +582,7 @@ fn may_be_alone(
     Ok(())
 }
 
-fn open(standing: &TrackStatus) -> String {
+fn open(standing: &GateTrackStatus) -> String {
     let criteria = standing.gate.iter().flat_map(|gate| &gate.criteria);
     let open: Vec<String> = criteria
         .filter(|one| !one.met)

@@ -103,7 +103,7 @@ impl<'a> LedgerEvidence<'a> {
             let LedgerEntry::Task { end } = &record.entry else {
                 continue;
             };
-            if !end.outcome.is_verdict() || (only.real && !end.real) {
+            if !end.outcome.is_conclusive() || (only.real && !end.real) {
                 continue;
             }
             let rejected = self.reviews.get(end.task.as_str()) == Some(&false);

@@ -24,8 +24,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use eval::{
-    AutonomyReport, GateContext, GateRefusal, GateReport, PhasePermission, StartRequest,
-    TrackStatus, eval, may_start,
+    AutonomyReport, GateContext, GateRefusal, GateReport, GateTrackStatus, PhasePermission,
+    StartRequest, eval, is_startable_program,
 };
 pub use evidence::night_date;
 pub use metric::CriterionResult;

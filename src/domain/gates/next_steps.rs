@@ -1,6 +1,6 @@
 //! The shortest way from here to work without a person, in the order in which it is gone.
 
-use super::{AutonomyReport, CriterionResult, TrackStatus};
+use super::{AutonomyReport, CriterionResult, GateTrackStatus};
 
 /// Returns the steps, one sentence each; none where the phase allows such work already.
 fn way(report: &AutonomyReport) -> Vec<String> {
@@ -23,7 +23,7 @@ fn way(report: &AutonomyReport) -> Vec<String> {
 }
 
 /// Returns what has to be done before the next phase opens.
-fn earned(standing: &TrackStatus) -> Vec<String> {
+fn earned(standing: &GateTrackStatus) -> Vec<String> {
     let Some(gate) = &standing.gate else {
         return Vec::new();
     };

@@ -1,6 +1,6 @@
 //! The verdict as people read it.
 
-use super::{AutonomyReport, TrackStatus, duration_text, eval::GateReport};
+use super::{AutonomyReport, GateTrackStatus, duration_text, eval::GateReport};
 
 /// Writes where autonomy stands; the other tracks, the stages, only where they are asked for.
 pub fn table(report: &AutonomyReport, stages: bool) -> String {
@@ -37,7 +37,7 @@ pub fn table(report: &AutonomyReport, stages: bool) -> String {
     lines.join("\n")
 }
 
-fn head(report: &AutonomyReport, standing: &TrackStatus) -> String {
+fn head(report: &AutonomyReport, standing: &GateTrackStatus) -> String {
     let allowed = &report.permission;
     let unattended = if allowed.unattended {
         format!("yes, up to {}", duration_text(allowed.max_session_s))
@@ -57,11 +57,11 @@ fn head(report: &AutonomyReport, standing: &TrackStatus) -> String {
     )
 }
 
-fn short_head(standing: &TrackStatus) -> String {
+fn short_head(standing: &GateTrackStatus) -> String {
     format!("{} {} ({})", standing.track, standing.phase, standing.title)
 }
 
-fn gate(standing: &TrackStatus) -> Vec<String> {
+fn gate(standing: &GateTrackStatus) -> Vec<String> {
     let Some(gate) = &standing.gate else {
         return vec!["no level ahead".to_owned()];
     };

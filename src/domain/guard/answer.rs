@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::domain::{
     guard::{
         GuardOutcome,
-        call::{HookAgent, Presence, ToolCall},
+        call::{AttendanceMode, HookAgent, ToolCall},
     },
     policy::Decision,
 };
@@ -131,13 +131,18 @@ fn cursor(decision: Decision, sentence: &str) -> HookAnswer {
 }
 
 /// Returns the answer where the guard could not judge: a question where somebody is there, else a refusal.
-pub fn unjudged_answer(agent: HookAgent, presence: Presence, event: &str, why: &str) -> HookAnswer {
+pub fn unjudged_answer(
+    agent: HookAgent,
+    presence: AttendanceMode,
+    event: &str,
+    why: &str,
+) -> HookAnswer {
     let sentence = format!("tos guard could not judge this call: {why}");
     match presence {
-        Presence::Person if matches!(agent, HookAgent::Claude | HookAgent::Cursor) => {
+        AttendanceMode::Person if matches!(agent, HookAgent::Claude | HookAgent::Cursor) => {
             said(agent, event, Decision::Ask, &sentence, None)
         }
-        Presence::Person | Presence::Nobody(_) => HookAnswer {
+        AttendanceMode::Person | AttendanceMode::Nobody(_) => HookAnswer {
             stdout: String::new(),
             stderr: format!("{sentence}\n"),
             code: REFUSED,
@@ -190,10 +195,10 @@ mod tests {
     #[test]
     fn a_call_that_cannot_be_judged_does_not_run_by_itself() {
         for agent in HookAgent::ALL {
-            let alone = unjudged_answer(agent, Presence::Nobody("x"), "", "broken");
+            let alone = unjudged_answer(agent, AttendanceMode::Nobody("x"), "", "broken");
             assert_eq!((alone.code, alone.stdout.as_str()), (2, ""), "{agent:?}");
             assert!(alone.stderr.contains("broken"));
-            let beside = unjudged_answer(agent, Presence::Person, "", "broken");
+            let beside = unjudged_answer(agent, AttendanceMode::Person, "", "broken");
             assert!(
                 beside.code == 2 || beside.stdout.contains("\"ask\""),
                 "{agent:?}: {beside:?}"

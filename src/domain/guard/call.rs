@@ -57,7 +57,7 @@ impl HookAgent {
 
 /// Whether a question reaches somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Presence {
+pub enum AttendanceMode {
     /// The program can show a question to a person.
     Person,
     /// It cannot; with the reason, as a part of a sentence.
@@ -91,7 +91,7 @@ pub struct ToolCall {
     /// The session, as the program names it.
     pub session: String,
     /// Whether a question reaches somebody.
-    pub presence: Presence,
+    pub presence: AttendanceMode,
 }
 
 impl ToolCall {

@@ -99,7 +99,7 @@ impl<'a> CheckpointSelection<'a> {
     }
 
     /// Returns whether something below a folder may have to be held.
-    pub fn may_want_below(&self, folder: &str, state: GitFileStatus) -> bool {
+    pub fn may_include_below(&self, folder: &str, state: GitFileStatus) -> bool {
         self.wants(folder, state)
             || self.losses.iter().any(|loss| match loss {
                 DataLoss::Removed(glob) | DataLoss::Overwritten(glob) => {
@@ -134,7 +134,7 @@ impl<'a> CheckpointSelection<'a> {
     }
 
     /// Returns whether folders would be lost as such.
-    pub fn wants_folders(&self) -> bool {
+    pub fn includes_folders(&self) -> bool {
         self.losses
             .iter()
             .any(|loss| matches!(loss, DataLoss::Removed(_) | DataLoss::Untracked { .. }))
@@ -158,7 +158,7 @@ impl<'a> CheckpointSelection<'a> {
 
     /// Returns the files that are written over by their own names, and are nothing that comes again by itself: of these an ignored
     /// one is held, too, for nobody else has it.
-    pub fn written_by_name(&self) -> impl Iterator<Item = &'a str> {
+    pub fn overwritten_files(&self) -> impl Iterator<Item = &'a str> {
         self.losses.iter().filter_map(|loss| match loss {
             DataLoss::Overwritten(path) if is_written_by_hand(path) => Some(path.as_str()),
             DataLoss::Overwritten(_)
@@ -318,14 +318,14 @@ pub struct CheckpointCause {
 
 /// A branch or tag as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptReference {
+pub struct SavedGitReference {
     /// Its whole name.
     pub name: String,
     /// The object it named.
     pub at: String,
 }
 
-impl KeptReference {
+impl SavedGitReference {
     fn shown(&self) -> String {
         for (prefix, kind) in [("refs/heads/", "branch"), ("refs/tags/", "tag")] {
             if let Some(name) = self.name.strip_prefix(prefix) {
@@ -346,10 +346,10 @@ pub struct CheckpointRecord {
     pub head: Option<String>,
     /// Branches and tags, where they were in danger.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub references: Vec<KeptReference>,
+    pub references: Vec<SavedGitReference>,
     /// Stashes, the newest first; the name is what they say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub stashes: Vec<KeptReference>,
+    pub stashes: Vec<SavedGitReference>,
 }
 
 /// A checkpoint as it is listed.
@@ -458,7 +458,7 @@ mod tests {
         assert!(selection.wants("a.txt", GitFileStatus::Changed));
         assert!(!selection.wants("a.txt", GitFileStatus::Ignored));
         assert!(!selection.wants("notes2/x", GitFileStatus::Untracked));
-        assert!(selection.may_want_below("src", GitFileStatus::Untracked));
+        assert!(selection.may_include_below("src", GitFileStatus::Untracked));
         assert!(selection.literal_paths().is_empty());
         assert_eq!(
             CheckpointSelection::new(&losses[..1]).literal_paths(),

@@ -51,7 +51,7 @@ pub fn insert(text: &mut String, pieces: &mut Vec<InsertedText>, at: usize, new:
 
 /// Returns the text without the pieces that came into it; `None` where they are not all there any more. A text that was
 /// edited elsewhere keeps its edits.
-pub fn without_pieces(text: &str, pieces: &[InsertedText]) -> Option<String> {
+pub fn remove_inserted_pieces(text: &str, pieces: &[InsertedText]) -> Option<String> {
     if pieces.is_empty() {
         return None;
     }
@@ -97,13 +97,19 @@ mod tests {
         insert(&mut text, &mut pieces, 21, "0");
         assert_eq!(text, "{\"a\":1<first>,\"b\":[x,0y,z]}");
         assert_eq!(pieces.len(), 2, "{pieces:?}");
-        assert_eq!(without_pieces(&text, &pieces).as_deref(), Some(before));
+        assert_eq!(
+            remove_inserted_pieces(&text, &pieces).as_deref(),
+            Some(before)
+        );
         let edited = text.replace("\"a\":1", "\"longer\":100");
         assert_eq!(
-            without_pieces(&edited, &pieces).as_deref(),
+            remove_inserted_pieces(&edited, &pieces).as_deref(),
             Some("{\"longer\":100,\"b\":[]}")
         );
-        assert_eq!(without_pieces(&text.replace('y', "?"), &pieces), None);
-        assert_eq!(without_pieces("", &pieces), None);
+        assert_eq!(
+            remove_inserted_pieces(&text.replace('y', "?"), &pieces),
+            None
+        );
+        assert_eq!(remove_inserted_pieces("", &pieces), None);
     }
 }

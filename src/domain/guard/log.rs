@@ -49,7 +49,7 @@ pub struct LogEntry {
 
 impl LogEntry {
     /// Says whether a call was refused, asked about, or could not be judged.
-    pub fn was_held_back(&self) -> bool {
+    pub fn was_not_allowed(&self) -> bool {
         match self.kind.as_str() {
             "undone" => false,
             "judged" => self.decision != "allow",
@@ -139,7 +139,7 @@ mod tests {
             entry("judged", "deny", PROBE_SESSION),
             entry("undone", "", "a"),
         ];
-        let held: Vec<bool> = log.iter().map(LogEntry::was_held_back).collect();
+        let held: Vec<bool> = log.iter().map(LogEntry::was_not_allowed).collect();
         assert_eq!(held, [true, false, true, false]);
         let stats = GuardStats::of(&log);
         assert_eq!((stats.judged, stats.undone, stats.median_us), (2, 1, 5));

@@ -15,7 +15,7 @@ pub mod protected;
 mod wire;
 
 pub use answer::{HookAnswer, unjudged_answer};
-pub use call::{HookAgent, Presence, ToolAction, ToolCall};
+pub use call::{AttendanceMode, HookAgent, ToolAction, ToolCall};
 pub use patch::patched_files;
 pub use wire::{HookInputError, parse_tool_call};
 
@@ -55,18 +55,18 @@ impl GuardOutcome {
     }
 
     /// Returns what follows where this person, or nobody, can be asked.
-    pub fn decision_for(&self, presence: Presence) -> Decision {
+    pub fn decision_for(&self, presence: AttendanceMode) -> Decision {
         match (self.decision, presence) {
             _ if self.observe => Decision::Allow,
-            (Decision::Ask, Presence::Nobody(_)) => Decision::Deny,
+            (Decision::Ask, AttendanceMode::Nobody(_)) => Decision::Deny,
             (decision, _) => decision,
         }
     }
 
     /// Returns the sentence for whoever reads the answer.
-    pub fn sentence(&self, presence: Presence) -> String {
+    pub fn sentence(&self, presence: AttendanceMode) -> String {
         let alone = match (self.decision, presence) {
-            (Decision::Ask, Presence::Nobody(why)) => format!("; {why}, so it is refused"),
+            (Decision::Ask, AttendanceMode::Nobody(why)) => format!("; {why}, so it is refused"),
             _ => String::new(),
         };
         let reason = self.reason.replace(", and nobody can be asked", "");

@@ -42,7 +42,7 @@ pub enum TrackedState {
 }
 
 /// What can be asked about a project.
-pub trait ProjectView {
+pub trait ProjectInspector {
     /// Returns the files to protect that are there, from the root.
     fn protected_files(&self) -> Vec<String>;
 
@@ -81,12 +81,12 @@ pub trait ProjectView {
 
 /// A project in which git has been told of a file meanwhile, or to forget it.
 struct Later<'a> {
-    now: &'a dyn ProjectView,
+    now: &'a dyn ProjectInspector,
     file: &'a str,
     state: TrackedState,
 }
 
-impl ProjectView for Later<'_> {
+impl ProjectInspector for Later<'_> {
     fn protected_files(&self) -> Vec<String> {
         self.now.protected_files()
     }
@@ -131,7 +131,7 @@ fn later_state(
     at: usize,
     file: &str,
     losses: &[DataLoss],
-    view: &dyn ProjectView,
+    view: &dyn ProjectInspector,
 ) -> Option<TrackedState> {
     let now = view.state(file);
     let mut later = now;
@@ -160,7 +160,7 @@ fn later_state(
 }
 
 /// Returns the first file that a tool would change under a second name.
-pub fn second_name_threat(path: &str, view: &dyn ProjectView) -> Option<Threat> {
+pub fn hard_link_threat(path: &str, view: &dyn ProjectInspector) -> Option<Threat> {
     let files = view.protected_files();
     let file = files.iter().find(|file| view.is_second_name(path, file))?;
     Some(Threat {
@@ -192,7 +192,7 @@ impl Threat {
 }
 
 /// Returns the first file that something would take away.
-pub fn find_threat(losses: &[DataLoss], view: &dyn ProjectView) -> Option<Threat> {
+pub fn find_threat(losses: &[DataLoss], view: &dyn ProjectInspector) -> Option<Threat> {
     let relevant = |loss: &&DataLoss| {
         matches!(
             loss,
@@ -240,7 +240,7 @@ pub fn find_threat(losses: &[DataLoss], view: &dyn ProjectView) -> Option<Threat
     })
 }
 
-fn threatens(loss: &DataLoss, file: &str, all: &[DataLoss], view: &dyn ProjectView) -> bool {
+fn threatens(loss: &DataLoss, file: &str, all: &[DataLoss], view: &dyn ProjectInspector) -> bool {
     match loss {
         DataLoss::Removed(glob) => covers(glob, file),
         // Who fills a folder is looked at by what it is filled with.
@@ -343,7 +343,7 @@ fn is_cleaned(
     change: &WorktreeChange,
     state: TrackedState,
     file: &str,
-    view: &dyn ProjectView,
+    view: &dyn ProjectInspector,
 ) -> bool {
     let WorktreeChangeKind::Clean {
         folders,
@@ -373,7 +373,7 @@ fn is_cleaned(
 }
 
 /// Returns whether a command of git would take a file away or make it another.
-fn is_in_reach(change: &WorktreeChange, file: &str, view: &dyn ProjectView) -> bool {
+fn is_in_reach(change: &WorktreeChange, file: &str, view: &dyn ProjectInspector) -> bool {
     let state = view.state(file);
     match &change.kind {
         WorktreeChangeKind::Clean { .. } => is_cleaned(change, state, file, view),
@@ -419,7 +419,7 @@ fn replaces(
     otherwise: Option<&str>,
     needs_words: bool,
     file: &str,
-    view: &dyn ProjectView,
+    view: &dyn ProjectInspector,
 ) -> bool {
     let (states, others): (Vec<&String>, Vec<&String>) =
         words.iter().partition(|word| view.is_revision(word));
@@ -495,7 +495,7 @@ fn is_excluded(patterns: &[String], file: &str) -> bool {
 }
 
 /// Returns whether what fills a folder may bring along a file of this name.
-fn brings(fill: &BulkWrite, file: &str, view: &dyn ProjectView) -> bool {
+fn brings(fill: &BulkWrite, file: &str, view: &dyn ProjectInspector) -> bool {
     if !covers(&fill.into, file) || is_left_out(&fill.words, top_of(file)) {
         return false;
     }
@@ -602,7 +602,7 @@ mod tests {
         tracked_beside: bool,
     }
 
-    impl ProjectView for Project {
+    impl ProjectInspector for Project {
         fn protected_files(&self) -> Vec<String> {
             vec![
                 ".tos/guard.toml".to_owned(),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::domain::{
     command::{Command, CommandKind},
     guard::{
-        call::{HookAgent, Presence, ToolAction, ToolCall},
+        call::{AttendanceMode, HookAgent, ToolAction, ToolCall},
         patch,
     },
     policy::FileAccess,
@@ -68,23 +68,23 @@ pub fn parse_tool_call(agent: HookAgent, input: &[u8]) -> Result<ToolCall, HookI
 }
 
 /// Returns whether a question would reach somebody.
-fn presence(agent: HookAgent, event: &str, input: &Map<String, Value>) -> Presence {
+fn presence(agent: HookAgent, event: &str, input: &Map<String, Value>) -> AttendanceMode {
     let mode = text(input, &["permission_mode"]).unwrap_or("");
     match agent {
         // It takes no question from this event and runs the tool.
         HookAgent::Codex if event != "PermissionRequest" => {
-            Presence::Nobody("a hook of Codex cannot ask")
+            AttendanceMode::Nobody("a hook of Codex cannot ask")
         }
         HookAgent::Claude | HookAgent::Codex if SILENT_MODES.contains(&mode) => {
-            Presence::Nobody("nobody is asked in this permission mode")
+            AttendanceMode::Nobody("nobody is asked in this permission mode")
         }
-        HookAgent::Gemini => Presence::Nobody("a hook of Gemini cannot ask"),
-        HookAgent::Opencode => Presence::Nobody("a plugin of OpenCode cannot ask"),
+        HookAgent::Gemini => AttendanceMode::Nobody("a hook of Gemini cannot ask"),
+        HookAgent::Opencode => AttendanceMode::Nobody("a plugin of OpenCode cannot ask"),
         // What comes before a tool and not before a command may only be let pass or refused.
         HookAgent::Cursor if !["beforeShellExecution", "beforeMCPExecution"].contains(&event) => {
-            Presence::Nobody("Cursor does not ask about this event")
+            AttendanceMode::Nobody("Cursor does not ask about this event")
         }
-        HookAgent::Claude | HookAgent::Codex | HookAgent::Cursor => Presence::Person,
+        HookAgent::Claude | HookAgent::Codex | HookAgent::Cursor => AttendanceMode::Person,
     }
 }
 
@@ -537,10 +537,10 @@ mod tests {
             call(HookAgent::Claude, &text).unwrap().presence
         };
         for mode in ["default", "acceptEdits", "plan"] {
-            assert_eq!(claude(mode), Presence::Person, "{mode}");
+            assert_eq!(claude(mode), AttendanceMode::Person, "{mode}");
         }
         for mode in ["bypassPermissions", "dontAsk"] {
-            assert!(matches!(claude(mode), Presence::Nobody(_)), "{mode}");
+            assert!(matches!(claude(mode), AttendanceMode::Nobody(_)), "{mode}");
         }
         let codex = |event: &str| {
             let text = format!(
@@ -548,8 +548,8 @@ mod tests {
             );
             call(HookAgent::Codex, &text).unwrap().presence
         };
-        assert!(matches!(codex("PreToolUse"), Presence::Nobody(_)));
-        assert_eq!(codex("PermissionRequest"), Presence::Person);
+        assert!(matches!(codex("PreToolUse"), AttendanceMode::Nobody(_)));
+        assert_eq!(codex("PermissionRequest"), AttendanceMode::Person);
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub struct RunSettingsRecord {
     /// Where the job's result goes, relative to the root, with forward slashes.
     pub job_result: String,
     /// The external input of the job, if any.
-    pub payload: Option<PayloadRecord>,
+    pub payload: Option<JobInputRecord>,
     /// The models of the three roles, as `provider:model`.
     pub models: [String; 3],
     /// The configured `stop_on_deny`.
@@ -75,7 +75,7 @@ pub struct RunSettingsRecord {
 
 /// The external input of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PayloadRecord {
+pub struct JobInputRecord {
     /// The JSON object on one line, secrets redacted.
     pub json: String,
     /// The size of the file, in bytes.

@@ -153,7 +153,7 @@ fn result(step: &StepState, index: usize, fate: &CommandDisposition) -> String {
             .map_or_else(String::new, |verdict| verdict.reason.clone())
     };
     match fate {
-        CommandDisposition::Ended { end } => exit_words(&end.exit),
+        CommandDisposition::Ended { end } => exit_description(&end.exit),
         CommandDisposition::NotStarted { why } => format!("not started: {why}"),
         CommandDisposition::Unknown => "started before a crash, its end is unknown".to_owned(),
         CommandDisposition::Waiting if step.decision(index) == Decision::Allow => {
@@ -164,7 +164,7 @@ fn result(step: &StepState, index: usize, fate: &CommandDisposition) -> String {
 }
 
 /// Returns how a command ended, in a few words.
-pub fn exit_words(exit: &ExitStatus) -> String {
+pub fn exit_description(exit: &ExitStatus) -> String {
     match exit {
         ExitStatus::Code { code } => format!("exit {code}"),
         ExitStatus::Signal { signal } => format!("ended by signal {signal}"),

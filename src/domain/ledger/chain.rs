@@ -165,14 +165,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::ledger::RecordStamp;
+    use crate::domain::ledger::RecordMetadata;
 
     fn record(seq: u64, prev: &str) -> LedgerRecord {
         LedgerRecord {
             v: VERSION,
             seq,
             prev: prev.to_owned(),
-            stamp: RecordStamp {
+            stamp: RecordMetadata {
                 at: chrono::DateTime::parse_from_rfc3339("2026-03-10T22:00:00+09:00").unwrap(),
                 boottime_ms: 5,
                 boot_id: "b".into(),

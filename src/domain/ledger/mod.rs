@@ -15,7 +15,7 @@ pub const VERSION: u32 = 1;
 /// The circumstances a record is written under, its session among them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RecordStamp {
+pub struct RecordMetadata {
     /// When, with the local offset.
     pub at: Timestamp,
     /// Time since the machine started, sleep included.
@@ -46,7 +46,7 @@ pub struct LedgerRecord {
     /// The hash of the record before.
     pub prev: String,
     /// Circumstances.
-    pub stamp: RecordStamp,
+    pub stamp: RecordMetadata,
     /// What happened.
     pub entry: LedgerEntry,
 }
@@ -69,7 +69,7 @@ pub enum TaskOutcome {
 
 impl TaskOutcome {
     /// Returns whether the task reached a verdict.
-    pub const fn is_verdict(self) -> bool {
+    pub const fn is_conclusive(self) -> bool {
         matches!(self, Self::Success | Self::Failed)
     }
 

@@ -51,7 +51,7 @@ pub struct TimelineEntry {
 
 /// What is left of a try that was undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct KeptAttempt {
+pub struct PreservedAttempt {
     /// The task.
     pub task: String,
     /// The reference or the folder that holds it.
@@ -130,7 +130,7 @@ pub struct NightSummary {
     /// Checkpoints, returns, waits, limits, crashes.
     pub marks: Vec<TimelineEntry>,
     /// Where tries that were undone are kept, the newest last.
-    pub kept: Vec<KeptAttempt>,
+    pub kept: Vec<PreservedAttempt>,
     /// The commit it started from and the newest accepted one.
     pub base: Option<String>,
     /// The newest accepted commit.
@@ -210,7 +210,7 @@ impl NightSummary {
             LedgerEntry::Rollback { ok, task, kept, .. } => {
                 self.rollbacks.0 += 1;
                 self.rollbacks.1 += u32::from(!ok);
-                self.kept.extend(kept.iter().map(|place| KeptAttempt {
+                self.kept.extend(kept.iter().map(|place| PreservedAttempt {
                     task: task.clone(),
                     place: place.clone(),
                 }));
@@ -529,7 +529,7 @@ pub fn format_usd(micro_usd: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ledger::{RecordStamp, VERSION};
+    use crate::domain::ledger::{RecordMetadata, VERSION};
 
     fn record(seq: u64, session: &str, entry: LedgerEntry) -> LedgerRecord {
         let at = chrono::DateTime::parse_from_rfc3339("2026-11-20T22:00:00+01:00").unwrap();
@@ -537,7 +537,7 @@ mod tests {
             v: VERSION,
             seq,
             prev: String::new(),
-            stamp: RecordStamp {
+            stamp: RecordMetadata {
                 at: at + Duration::minutes(i64::try_from(seq).unwrap()),
                 boottime_ms: 0,
                 boot_id: "b".into(),

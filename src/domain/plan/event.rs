@@ -29,7 +29,7 @@ pub enum PlanEvent {
     /// The run exists; always the first line.
     Created(RunCreated),
     /// Somebody began to work on it.
-    Opened(RunOpened),
+    Opened(RunSessionStarted),
     /// An attempt begins.
     Started(AttemptStarted),
     /// An attempt is over.
@@ -90,7 +90,7 @@ pub struct PlanSource {
 
 /// Somebody began to work on the run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct RunOpened {
+pub struct RunSessionStarted {
     /// When.
     pub at: Millis,
     /// The process.

@@ -169,7 +169,7 @@ pub fn elapsed_micros(task: &TaskState, now: Millis) -> Option<u64> {
 }
 
 /// Returns the tasks that a word means: the one of that id, or all that a matrix has made of it.
-pub fn tasks_named(ids: &[String], word: &str) -> Vec<TaskIndex> {
+pub fn find_tasks(ids: &[String], word: &str) -> Vec<TaskIndex> {
     let numbered = || (0_u32..).zip(ids);
     if let Some((index, _)) = numbered().find(|(_, id)| *id == word) {
         return vec![index];
@@ -195,10 +195,10 @@ mod tests {
     #[test]
     fn a_name_means_a_task_or_a_matrix() {
         let ids = ["build-linux", "build-mac", "build", "buildings"].map(str::to_owned);
-        assert_eq!(tasks_named(&ids, "build"), [2]);
-        assert_eq!(tasks_named(&ids[..2], "build"), [0, 1]);
-        assert_eq!(tasks_named(&ids, "buil"), [0_u32; 0]);
-        assert_eq!(tasks_named(&ids[..2], "build-"), [0_u32; 0]);
+        assert_eq!(find_tasks(&ids, "build"), [2]);
+        assert_eq!(find_tasks(&ids[..2], "build"), [0, 1]);
+        assert_eq!(find_tasks(&ids, "buil"), [0_u32; 0]);
+        assert_eq!(find_tasks(&ids[..2], "build-"), [0_u32; 0]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::domain::{
         field::{PlanField, reject_unknown_fields},
         node::{PlanError, YamlNode, YamlValue},
         scope::VariableScope,
-        task::{CacheInputs, EnvPolicy, JobTask, PolicyMode, TaskExtras, TaskStdin},
+        task::{CacheInputs, EnvPolicy, JobTask, OptionalTaskSettings, PolicyMode, TaskStdin},
         when,
         when::WhenCondition,
         written::WrittenTask,
@@ -19,7 +19,7 @@ pub(super) fn extra(
     owner: &str,
     scope: &VariableScope<'_>,
     resources: &[(String, u32)],
-) -> Result<Option<Box<TaskExtras>>, PlanError> {
+) -> Result<Option<Box<OptionalTaskSettings>>, PlanError> {
     let field = |name| {
         let node = written.get(name).filter(|node| !node.is_null());
         node.map(|node| PlanField {
@@ -29,7 +29,7 @@ pub(super) fn extra(
             scope,
         })
     };
-    let extra = TaskExtras {
+    let extra = OptionalTaskSettings {
         env_file: field("env_file").map_or(Ok(Vec::new()), |field| field.one_or_more())?,
         stdin: field("stdin").map_or(Ok(TaskStdin::Empty), |field| stdin(&field))?,
         needs_files: field("needs_files").map_or(Ok(Vec::new()), |field| field.one_or_more())?,
@@ -48,7 +48,7 @@ pub(super) fn extra(
             .map(|field| field.seconds(true))
             .transpose()?,
     };
-    Ok((extra != TaskExtras::default()).then(|| Box::new(extra)))
+    Ok((extra != OptionalTaskSettings::default()).then(|| Box::new(extra)))
 }
 
 fn labels(field: &PlanField<'_>) -> Result<Vec<String>, PlanError> {

@@ -7,8 +7,8 @@ pub use crate::domain::plan::status::{StatusReason, TaskStatus};
 use crate::domain::{
     plan::{
         event::{
-            Artifact, AttemptEnded, AttemptStarted, Millis, PlanEvent, RunCreated, RunOpened,
-            TasksSettled,
+            Artifact, AttemptEnded, AttemptStarted, Millis, PlanEvent, RunCreated,
+            RunSessionStarted, TasksSettled,
         },
         task::TaskIndex,
     },
@@ -99,7 +99,7 @@ pub struct RunState {
     /// Its first event.
     pub created: RunCreated,
     /// The newest execution; `None` before the first.
-    pub opened: Option<RunOpened>,
+    pub opened: Option<RunSessionStarted>,
     /// How it stands.
     pub status: TaskStatus,
     /// When the last event happened.
@@ -224,7 +224,7 @@ impl RunState {
         }
     }
 
-    fn open(&mut self, opened: &RunOpened) {
+    fn open(&mut self, opened: &RunSessionStarted) {
         for index in &opened.again {
             if let Some(task) = self.tasks.get_mut(*index as usize) {
                 task.start_over();
@@ -242,7 +242,7 @@ impl RunState {
         if !opened.sources.is_empty() {
             self.created.sources.clone_from(&opened.sources);
         }
-        self.opened = Some(RunOpened {
+        self.opened = Some(RunSessionStarted {
             again: Vec::new(),
             sources: Vec::new(),
             ..opened.clone()
@@ -369,10 +369,10 @@ mod tests {
     #[test]
     fn attempts_are_counted_across_passages_and_results_are_not_carried_over() {
         let opened = |again: &[u32]| {
-            PlanEvent::Opened(RunOpened {
+            PlanEvent::Opened(RunSessionStarted {
                 at: 2,
                 again: again.to_vec(),
-                ..RunOpened::default()
+                ..RunSessionStarted::default()
             })
         };
         let started = |attempt| {

@@ -1,6 +1,6 @@
 //! A plan and its tasks as plain values: everything expanded, checked and in the order of the file.
 //!
-//! Plans of a hundred thousand tasks are normal, so what few tasks have lives behind one pointer ([`TaskExtras`]).
+//! Plans of a hundred thousand tasks are normal, so what few tasks have lives behind one pointer ([`OptionalTaskSettings`]).
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -91,7 +91,7 @@ pub struct PlanTask {
     /// Patterns of files to keep.
     pub outputs: Vec<String>,
     /// What few tasks have.
-    pub extra: Option<Box<TaskExtras>>,
+    pub extra: Option<Box<OptionalTaskSettings>>,
 }
 
 /// What a task does.
@@ -118,7 +118,7 @@ pub struct JobTask {
 
 /// What few tasks have.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct TaskExtras {
+pub struct OptionalTaskSettings {
     /// Files of `NAME=value` lines, read when the task starts.
     pub env_file: Vec<String>,
     /// What it reads from standard input.

@@ -39,7 +39,7 @@ pub fn split_words(text: &str) -> Result<Vec<String>, Error> {
 ///
 /// A redirection counts at the beginning of a word and a lone `&` at its end, because `foo>=1.0` and
 /// `?a=1&b=2` are ordinary arguments.
-pub fn shell_syntax(text: &str) -> Option<&'static str> {
+pub fn find_shell_syntax(text: &str) -> Option<&'static str> {
     let mut before = None;
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -143,7 +143,7 @@ mod tests {
             ("echo `date`", "`"),
             ("ls ~/x", "~"),
         ] {
-            assert_eq!(shell_syntax(text), Some(found), "{text}");
+            assert_eq!(find_shell_syntax(text), Some(found), "{text}");
         }
         for text in [
             "printf '&& | $HOME' \"; > ` $x\" \\; \\$HOME \\| 'it' 'x'",
@@ -152,7 +152,7 @@ mod tests {
             "awk '{print $1}' x=1 5 $1",
             "find . -exec rm {} \\;",
         ] {
-            assert_eq!(shell_syntax(text), None, "{text}");
+            assert_eq!(find_shell_syntax(text), None, "{text}");
         }
     }
 

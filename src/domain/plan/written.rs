@@ -46,7 +46,7 @@ impl<'a> WrittenTask<'a> {
 /// Splits a command that is written as one text, which no shell will see.
 pub(super) fn program_words(field: &PlanField<'_>) -> Result<Vec<String>, PlanError> {
     let text = field.any_text()?;
-    match words::shell_syntax(&text) {
+    match words::find_shell_syntax(&text) {
         None => words::split_words(&text).map_err(|error| field.fault(&error.to_string())),
         Some(part) => Err(field
             .fault(&format!("has `{part}`, which only a shell understands"))

@@ -86,7 +86,7 @@ impl PolicyVerdict {
     }
 
     /// Returns the verdict about a command in which nothing was found.
-    pub fn nothing_found() -> Self {
+    pub fn without_findings() -> Self {
         Self::allowed()
     }
 

@@ -13,18 +13,18 @@ use crate::domain::time::Timestamp;
 
 /// A cron expression that was understood and has at least one time to come.
 #[derive(Clone, PartialEq)]
-pub struct Expression {
+pub struct CronExpression {
     text: String,
     cron: Cron,
 }
 
-impl fmt::Debug for Expression {
+impl fmt::Debug for CronExpression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Expression").field(&self.text).finish()
+        f.debug_tuple("CronExpression").field(&self.text).finish()
     }
 }
 
-impl Expression {
+impl CronExpression {
     /// Reads one; the error is a sentence with what is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
         let fields = text.split_whitespace().count();

@@ -11,7 +11,7 @@ pub mod unit;
 use chrono_tz::{TZ_VARIANTS, Tz};
 use serde::{Deserialize, Serialize};
 
-pub use cron::Expression;
+pub use cron::CronExpression;
 pub use renewal::quota_renewal_time;
 
 use crate::domain::time::Timestamp;
@@ -54,7 +54,7 @@ pub struct Schedule {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Trigger {
     /// At the times of an expression.
-    Cron(Box<Expression>),
+    Cron(Box<CronExpression>),
     /// When the quota that stopped its last run is renewed.
     QuotaRenewed,
 }
@@ -129,13 +129,13 @@ impl Schedule {
 
 /// What is on record of one slot of a schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SlotRecord {
+pub struct ScheduledRunRecord {
     /// The slot it is for; for the first sight of a schedule, when it was seen.
     pub slot: Timestamp,
     /// When this was written.
     pub at: Timestamp,
     /// What became of it.
-    pub what: SlotEvent,
+    pub what: ScheduledRunEvent,
     /// How many further slots it stands for.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub missed: u32,
@@ -161,7 +161,7 @@ const fn is_zero(number: &u32) -> bool {
 /// What became of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum SlotEvent {
+pub enum ScheduledRunEvent {
     /// The schedule was seen for the first time; slots before are none of its own.
     Seen,
     /// Its run began.
@@ -209,7 +209,7 @@ const COUNTED: u32 = 1000;
 /// run is renewed, where it was stopped by one.
 pub fn due(
     schedule: &Schedule,
-    records: &[SlotRecord],
+    records: &[ScheduledRunRecord],
     now: Timestamp,
     renewal: Option<Timestamp>,
 ) -> DueAction {
@@ -221,8 +221,8 @@ pub fn due(
 
 fn due_by_time(
     schedule: &Schedule,
-    expression: &Expression,
-    records: &[SlotRecord],
+    expression: &CronExpression,
+    records: &[ScheduledRunRecord],
     now: Timestamp,
 ) -> DueAction {
     // The newest slot, not the newest record: a clock that was set back must not bring a slot back.
@@ -252,7 +252,11 @@ fn due_by_time(
     DueAction::Run { slot, missed }
 }
 
-fn due_by_quota(records: &[SlotRecord], now: Timestamp, renewal: Option<Timestamp>) -> DueAction {
+fn due_by_quota(
+    records: &[ScheduledRunRecord],
+    now: Timestamp,
+    renewal: Option<Timestamp>,
+) -> DueAction {
     let Some(renewal) = renewal else {
         return if records.is_empty() {
             DueAction::FirstSight
@@ -262,7 +266,7 @@ fn due_by_quota(records: &[SlotRecord], now: Timestamp, renewal: Option<Timestam
     };
     let is_handled = records
         .iter()
-        .any(|record| record.what != SlotEvent::Seen && record.slot >= renewal);
+        .any(|record| record.what != ScheduledRunEvent::Seen && record.slot >= renewal);
     if is_handled {
         return DueAction::NotYet { next: None };
     }

@@ -44,14 +44,14 @@ pub fn quota_renewal_time(records: &[LedgerRecord]) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ledger::{RecordStamp, SessionEnd, SessionStart};
+    use crate::domain::ledger::{RecordMetadata, SessionEnd, SessionStart};
 
     fn record(at: &str, entry: LedgerEntry) -> LedgerRecord {
         LedgerRecord {
             v: 1,
             seq: 1,
             prev: String::new(),
-            stamp: RecordStamp {
+            stamp: RecordMetadata {
                 at: Timestamp::parse_from_rfc3339(at).unwrap(),
                 boottime_ms: 0,
                 boot_id: String::new(),

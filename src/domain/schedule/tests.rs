@@ -14,7 +14,7 @@ fn at(text: &str) -> Timestamp {
 fn schedule(cron: &str, zone: Tz, missed: MissedPolicy) -> Schedule {
     Schedule {
         name: "s".to_owned(),
-        when: Trigger::Cron(Box::new(Expression::parse(cron).unwrap())),
+        when: Trigger::Cron(Box::new(CronExpression::parse(cron).unwrap())),
         zone,
         missed,
         target: ScheduleTarget::Plan("p.yaml".to_owned()),
@@ -22,8 +22,8 @@ fn schedule(cron: &str, zone: Tz, missed: MissedPolicy) -> Schedule {
     }
 }
 
-fn record(what: SlotEvent, slot: Timestamp) -> SlotRecord {
-    SlotRecord {
+fn record(what: ScheduledRunEvent, slot: Timestamp) -> ScheduledRunRecord {
+    ScheduledRunRecord {
         slot,
         at: slot,
         what,
@@ -34,8 +34,8 @@ fn record(what: SlotEvent, slot: Timestamp) -> SlotRecord {
     }
 }
 
-fn seen(text: &str) -> Vec<SlotRecord> {
-    vec![record(SlotEvent::Seen, at(text))]
+fn seen(text: &str) -> Vec<ScheduledRunRecord> {
+    vec![record(ScheduledRunEvent::Seen, at(text))]
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_slot_is_due_once_and_the_next_one_is_named() {
     let now = at("2026-11-29T02:00:07Z");
     let run = DueAction::Run { slot, missed: 0 };
     assert_eq!(due(&nightly, &records, now, None), run);
-    records.push(record(SlotEvent::Started, slot));
+    records.push(record(ScheduledRunEvent::Started, slot));
     let next = Some(at("2026-11-30T02:00:00Z"));
     assert_eq!(
         due(&nightly, &records, now, None),
@@ -116,7 +116,7 @@ fn a_renewed_quota_is_used_once() {
         missed: 0,
     };
     assert_eq!(due(&schedule, &records, now, Some(renewal)), run);
-    records.push(record(SlotEvent::Started, renewal));
+    records.push(record(ScheduledRunEvent::Started, renewal));
     assert_eq!(
         due(&schedule, &records, now, Some(renewal)),
         DueAction::NotYet { next: None }
@@ -131,7 +131,7 @@ fn a_renewed_quota_is_used_once() {
 #[test]
 fn the_clock_leaps_forward_and_the_fixed_time_comes_right_after_the_gap() {
     let zone = Tz::Europe__Brussels;
-    let expression = Expression::parse("30 2 * * *").unwrap();
+    let expression = CronExpression::parse("30 2 * * *").unwrap();
     let slots: Vec<String> = expression
         .after(at("2026-03-28T00:00:00+01:00"), zone)
         .take(3)
@@ -151,7 +151,7 @@ fn the_clock_leaps_forward_and_the_fixed_time_comes_right_after_the_gap() {
 fn the_clock_falls_back_and_the_fixed_time_comes_once_the_repeated_one_keeps_its_pace() {
     let zone = Tz::Europe__Brussels;
     let start = at("2026-10-25T01:00:00+02:00");
-    let fixed = Expression::parse("30 2 * * *").unwrap();
+    let fixed = CronExpression::parse("30 2 * * *").unwrap();
     let slots: Vec<String> = fixed
         .after(start, zone)
         .take(2)
@@ -161,7 +161,7 @@ fn the_clock_falls_back_and_the_fixed_time_comes_once_the_repeated_one_keeps_its
         slots,
         ["2026-10-25T02:30:00+02:00", "2026-10-26T02:30:00+01:00"]
     );
-    let paced = Expression::parse("*/30 * * * *").unwrap();
+    let paced = CronExpression::parse("*/30 * * * *").unwrap();
     let slots: Vec<Timestamp> = paced.after(start, zone).take(8).collect();
     for pair in slots.windows(2) {
         assert_eq!(pair[1] - pair[0], Duration::minutes(30), "{slots:?}");
@@ -179,11 +179,11 @@ fn what_is_no_expression_is_said_with_what_is_allowed() {
         ("", "has five fields"),
         ("@sometimes", "is no cron expression"),
     ] {
-        let error = Expression::parse(text).unwrap_err();
+        let error = CronExpression::parse(text).unwrap_err();
         assert!(error.contains(said), "{text}: {error}");
     }
-    assert!(Expression::parse("@daily").is_ok());
-    assert!(Expression::parse("*/5 9-17 * * mon-fri").is_ok());
+    assert!(CronExpression::parse("@daily").is_ok());
+    assert!(CronExpression::parse("*/5 9-17 * * mon-fri").is_ok());
 }
 
 const ZONES: [Tz; 8] = [
@@ -211,7 +211,7 @@ proptest! {
     #[test]
     fn a_fixed_time_comes_once_a_day_in_every_zone(zone in 0..ZONES.len(), hour in 0..24_u32, minute in 0..60_u32, year in 2005..2035_i32) {
         let zone = ZONES[zone];
-        let expression = Expression::parse(&format!("{minute} {hour} * * *")).unwrap();
+        let expression = CronExpression::parse(&format!("{minute} {hour} * * *")).unwrap();
         let start = Utc.with_ymd_and_hms(year, 1, 3, 0, 0, 0).unwrap().fixed_offset();
         let end = start + Duration::days(364);
         let mut days: BTreeMap<NaiveDate, u32> = BTreeMap::new();
@@ -247,7 +247,7 @@ proptest! {
         let missed = if never { MissedPolicy::Never } else { MissedPolicy::Once };
         let hourly = schedule("17 */3 * * *", ZONES[zone], missed);
         let mut now = Utc.with_ymd_and_hms(2026, month, 1, 0, 0, 0).unwrap().fixed_offset();
-        let mut records = vec![record(SlotEvent::Seen, now)];
+        let mut records = vec![record(ScheduledRunEvent::Seen, now)];
         let mut handled = Vec::new();
         for gap in gaps {
             now += Duration::seconds(gap);
@@ -257,12 +257,12 @@ proptest! {
                     if never {
                         prop_assert!((now - slot).num_seconds() <= MISSED_AFTER_SEC);
                     }
-                    records.push(record(SlotEvent::Started, slot));
+                    records.push(record(ScheduledRunEvent::Started, slot));
                     handled.push(slot);
                 }
                 DueAction::Skip { slot, .. } => {
                     prop_assert!(never && (now - slot).num_seconds() > MISSED_AFTER_SEC);
-                    records.push(record(SlotEvent::Missed, slot));
+                    records.push(record(ScheduledRunEvent::Missed, slot));
                     handled.push(slot);
                 }
                 DueAction::NotYet { next } => prop_assert!(next.is_some_and(|next| next > now)),

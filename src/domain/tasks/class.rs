@@ -10,7 +10,7 @@ use crate::domain::{
 
 /// Returns the class of a task where the change fits it, else `unclassified`. What a person still has to look at proves
 /// nothing about the class.
-pub fn verified_class(task: &AgentTask, changes: &[FileChange]) -> String {
+pub fn confirmed_class(task: &AgentTask, changes: &[FileChange]) -> String {
     let all: BTreeSet<ChangeCategory> = changes.iter().map(classify_change).collect();
     let looks = !paths_needing_review(&task.may_change_checks, changes).is_empty();
     let has = |what| all.contains(&what);

@@ -19,8 +19,8 @@ use crate::domain::{
 
 use crate::domain::agent::MAX_ARGUMENT;
 
-pub use crate::domain::agent::{Agent, AgentKind, TOS_IN_SANDBOX};
-pub use class::{acceptance_note, class_mismatch, verified_class};
+pub use crate::domain::agent::{Agent, AgentKind, TOS_PATH_IN_SANDBOX};
+pub use class::{acceptance_note, class_mismatch, confirmed_class};
 pub use list_report::ListReport;
 pub use progress::{RunProgress, records_of_run, revert_success, run_of_session};
 pub use prompt::{Feedback, last_line, prompt};
@@ -319,12 +319,12 @@ impl TaskList {
 
     /// Says that a prompt does not fit into a word of a program; what a second try adds is reckoned with.
     fn too_long(&self, task: &AgentTask) -> Option<String> {
-        let agent = self.agent_of(task);
+        let agent = self.agent_name_of_task(task);
         let words = || agent.args.iter().filter(|word| word.contains("{prompt}"));
         let longest = words().map(String::len).max()?;
         let bytes = prompt(task, None, None).len() + longest;
         let most = MAX_ARGUMENT - PROMPT_RESERVE;
-        (agent.takes_prompt_as_word() && bytes > most).then(|| {
+        (agent.passes_prompt_as_argument() && bytes > most).then(|| {
             format!(
                 "task `{}`: its prompt of {bytes} bytes does not fit into a word of the agent ({most} at most); use `{{prompt_file}}` in `args`",
                 task.id
@@ -335,7 +335,7 @@ impl TaskList {
     /// Makes it a list nobody has read: behind a proved wall or not at all, and only agents that tos knows,
     /// called as tos calls them. Otherwise says why that cannot be.
     pub fn restrict_untrusted(&mut self) -> Result<(), String> {
-        let mut own = self.tasks.iter().map(|task| self.agent_of(task));
+        let mut own = self.tasks.iter().map(|task| self.agent_name_of_task(task));
         if let Some(agent) = own.find(|agent| !agent.is_builtin_unmodified()) {
             return Err(format!(
                 "an enforced plan cannot choose how the agent `{}` is called; only an agent that tos knows by name, with `model` and \
@@ -382,7 +382,7 @@ impl TaskList {
     pub fn agents(&self) -> Vec<&Agent> {
         let mut agents: Vec<&Agent> = Vec::new();
         for task in &self.tasks {
-            let agent = self.agent_of(task);
+            let agent = self.agent_name_of_task(task);
             if !agents.contains(&agent) {
                 agents.push(agent);
             }
@@ -391,7 +391,7 @@ impl TaskList {
     }
 
     /// Returns the agent of a task.
-    pub fn agent_of<'a>(&'a self, task: &'a AgentTask) -> &'a Agent {
+    pub fn agent_name_of_task<'a>(&'a self, task: &'a AgentTask) -> &'a Agent {
         task.agent.as_ref().unwrap_or(&self.agent)
     }
 }

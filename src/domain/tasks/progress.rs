@@ -90,7 +90,7 @@ impl RunProgress {
             LedgerEntry::Task { end } => {
                 self.micro_usd += end.micro_usd.unwrap_or(0);
                 self.ends.retain(|known| known.task != end.task);
-                if end.outcome.is_verdict() {
+                if end.outcome.is_conclusive() {
                     self.ends.push(end.clone());
                 }
                 if end.outcome == TaskOutcome::Success {
@@ -135,7 +135,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        ledger::{RecordStamp, SessionEnd, SessionStart, VERSION},
+        ledger::{RecordMetadata, SessionEnd, SessionStart, VERSION},
         tasks::{QueueAction, TaskList, TaskQueue, TaskVerdict},
     };
 
@@ -160,7 +160,7 @@ mod tests {
             v: VERSION,
             seq: 0,
             prev: String::new(),
-            stamp: RecordStamp {
+            stamp: RecordMetadata {
                 at: chrono::DateTime::parse_from_rfc3339("2026-11-20T22:00:00+01:00").unwrap(),
                 boottime_ms: 0,
                 boot_id: "b".into(),

@@ -470,19 +470,19 @@ pub(super) fn findings(
 }
 
 /// Returns whether a file judges changes: a test, a golden file, or what else decides.
-pub fn is_judging_file(path: &str) -> bool {
+pub fn is_verification_file(path: &str) -> bool {
     judging_file_kind(path).is_some() || is_test_path(path) || is_golden(path)
 }
 
 /// Returns the paths of a change whose state from before has to judge it: tests, golden files and whatever else decides,
 /// unless the rules let them change. A new file that a command names was asked for.
-pub fn paths_judged_at_base(rules: &ValidationRules, changes: &[FileChange]) -> Vec<String> {
+pub fn paths_pinned_to_base(rules: &ValidationRules, changes: &[FileChange]) -> Vec<String> {
     let asked = |change: &FileChange| {
         change.before.is_none() && is_mentioned(&change.path, &rules.commands)
     };
     let paths = changes
         .iter()
-        .filter(|change| is_judging_file(&change.path) && !asked(change))
+        .filter(|change| is_verification_file(&change.path) && !asked(change))
         .filter(|change| !is_listed(&change.path, &rules.may_change_checks));
     let paths: BTreeSet<String> = paths.map(|change| change.path.clone()).collect();
     paths.into_iter().collect()

@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 use facts::{Language, SyntaxFacts};
 pub use files::is_manifest_path;
 pub use judging_files::{
-    first_invalid_path, is_judging_file, is_listed, is_named_by_commands, paths_judged_at_base,
-    paths_needing_review,
+    first_invalid_path, is_listed, is_named_by_commands, is_verification_file,
+    paths_needing_review, paths_pinned_to_base,
 };
 pub use read_text::scan_text as facts_of_text;
 pub use substance::{ChangeCategory, classify_change};

@@ -1,6 +1,6 @@
 //! The words of the command line; the comments here are the help texts people read.
 //!
-//! The original's launcher spelled its options `-Mode`, `-SummaryFile` and so on; [`translate_launcher_options`] accepts
+//! The original's launcher spelled its options `-Mode`, `-SummaryFile` and so on; [`translate_legacy_options`] accepts
 //! those spellings, so that old notes and scripts keep working.
 
 use std::{ffi::OsString, path::PathBuf};
@@ -227,7 +227,7 @@ pub enum ColorChoice {
 /// Turns the spellings of the original's launcher (`-Mode run -SummaryFile x`) into ours.
 ///
 /// Only whole words that the launcher knew are changed, and only before a subcommand or `--`.
-pub fn translate_launcher_options(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+pub fn translate_legacy_options(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     const OLD: [(&str, &str); 6] = [
         ("-mode", "--mode"),
         ("-clean", "--clean"),
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn the_spellings_of_the_launcher_are_understood() {
         let words = ["tos", "-Mode", "RUN", "-SummaryFile", "x.json", "-Clean"].map(OsString::from);
-        let cli = Cli::try_parse_from(translate_launcher_options(words)).unwrap();
+        let cli = Cli::try_parse_from(translate_legacy_options(words)).unwrap();
         assert_eq!(cli.mode, Some(RunMode::Run));
         assert_eq!(cli.mode_args.summary_file, Some("x.json".into()));
         assert!(cli.mode_args.clean);

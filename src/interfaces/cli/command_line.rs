@@ -75,7 +75,7 @@ pub enum CliCommand {
     Plan(crate::interfaces::cli::commands::plan::PlanArgs),
     /// Run the release checklist of plans against this very program
     #[command(hide = true)]
-    DodCheck(crate::interfaces::cli::commands::plan::DodArgs),
+    DodCheck(crate::interfaces::cli::commands::plan::ReleaseChecklistArgs),
     /// Judge a change to code: dangerous code, muted tests, limits
     #[command(alias = "check")]
     JudgeChange(crate::interfaces::cli::commands::check::JudgeChangeArgs),

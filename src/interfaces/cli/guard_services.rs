@@ -9,7 +9,7 @@ use std::{
 use crate::{
     config::guard::GuardSettings,
     domain::{
-        guard::{HookAgent, NO_PROJECT, installed::InstallRecord, protected::ProjectView},
+        guard::{HookAgent, NO_PROJECT, installed::InstallRecord, protected::ProjectInspector},
         policy::{GitUse, PolicyContext},
         sandbox::{HiddenFolder, SandboxBackend},
     },
@@ -38,7 +38,7 @@ impl GuardedProject {
 
 /// How a hook ended that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TriedHook {
+pub struct HookTrialResult {
     /// Its status; `None` where a signal ended it.
     pub code: Option<i32>,
     /// What it printed.
@@ -88,7 +88,7 @@ pub trait GuardServiceFactory {
     fn agents_own_folders(&self) -> Vec<String>;
 
     /// Builds the view of a project that is asked about files to protect.
-    fn project_view(&self, place: &GuardedProject) -> Box<dyn ProjectView>;
+    fn project_view(&self, place: &GuardedProject) -> Box<dyn ProjectInspector>;
 
     /// Builds the checkpoints of the guard.
     fn guard_checkpoints(&self) -> Arc<dyn GuardCheckpoints>;
@@ -146,7 +146,12 @@ pub trait GuardServiceFactory {
     fn current_exe(&self) -> Result<PathBuf, CliError>;
 
     /// Runs a hook command with a call on its standard input.
-    fn try_hook(&self, command: &str, input: &str, folder: &Path) -> Result<TriedHook, String>;
+    fn try_hook(
+        &self,
+        command: &str,
+        input: &str,
+        folder: &Path,
+    ) -> Result<HookTrialResult, String>;
 
     /// Builds what one command runs with in a project; the whole output of a stream is at most so many bytes, and the
     /// repository is open to git where nothing else runs.

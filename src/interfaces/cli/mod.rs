@@ -43,7 +43,7 @@ pub fn asks_only_version(words: &[OsString]) -> bool {
 
 /// Parses the words; an error is already what a person has to see.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let words = args::translate_launcher_options(words);
+    let words = args::translate_legacy_options(words);
     let asks_help = |word: &OsString| word == "--help" || word == "-h" || word == "help";
     // Who will read the help need not wait for a parse that cannot have it.
     let plain = if words.iter().any(asks_help) {
@@ -107,7 +107,7 @@ pub fn run(cli: &Cli, services: &dyn ServiceFactory, printer: &Printer) -> CliEx
         return CliError::Usage(format!("`{option}` goes with `--mode` {modes}")).show(printer);
     }
     if let Some(file) = &mode_args.summary_file
-        && services.is_foreign_file(&cli.global, file)
+        && services.is_not_written_by_tos(&cli.global, file)
     {
         let why = format!(
             "--summary-file {}: something else than a summary lies there (or beside it, as `.txt`); name another file",

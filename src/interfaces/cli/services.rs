@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::{
     config::Settings,
     domain::{
-        checkpoint::TemplateFile,
+        checkpoint::RollbackTemplateFile,
         command::Command,
         job::{JobSetup, event::RunSettingsRecord},
         policy::PolicyContext,
@@ -131,7 +131,7 @@ pub trait ServiceFactory: TaskServiceFactory + CommandServiceFactory + GuardServ
     fn replay_notice(&self, settings: &Settings) -> Option<String>;
 
     /// Tells whether something is there that is no summary of a run and must not be replaced by one.
-    fn is_foreign_file(&self, global: &GlobalArgs, file: &Path) -> bool;
+    fn is_not_written_by_tos(&self, global: &GlobalArgs, file: &Path) -> bool;
 
     /// Writes rules that let this command pass from now on; returns where they stand.
     fn save_allow_rules(&self, settings: &Settings, command: &Command) -> Result<String, CliError>;
@@ -151,7 +151,7 @@ pub trait ServiceFactory: TaskServiceFactory + CommandServiceFactory + GuardServ
     fn read_root_file(&self, settings: &Settings, file: &std::path::Path) -> Option<Vec<u8>>;
 
     /// Returns the files of a root that a person fills in, with what `tos init` has put there.
-    fn placeholders(&self, settings: &Settings) -> Vec<TemplateFile>;
+    fn placeholders(&self, settings: &Settings) -> Vec<RollbackTemplateFile>;
 
     /// Lays out a new root; returns what was made and what was left alone, one line each.
     fn init(&self, directory: &std::path::Path, sample: bool) -> Result<Vec<String>, CliError>;

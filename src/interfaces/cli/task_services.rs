@@ -17,12 +17,12 @@ use crate::{
     },
     interfaces::{
         cli::{args::GlobalArgs, cluster_args::ClusterArgs, exit::CliError},
-        http::options::SecretMaker,
+        http::options::SecretGenerator,
     },
     ports::{
         agent_runners::AgentSandboxes,
         approvals::Approvals,
-        board::ServiceAccess,
+        board::ServiceBackend,
         board_store::{BoardMaintenance, BoardStore},
         branch_merges::BranchMerges,
         cluster::{ClusterMember, RunDispatcher},
@@ -186,7 +186,7 @@ pub trait TaskServiceFactory {
 }
 
 /// What the view of a running service is made of, beside what lies in its root.
-pub struct AccessParts {
+pub struct ServiceAccessParts {
     /// Its board.
     pub handle: BoardHandle,
     /// The gates.
@@ -204,7 +204,8 @@ pub struct AccessParts {
 }
 
 /// Makes the view of a running service.
-pub type AccessMaker = Box<dyn FnOnce(AccessParts) -> Arc<dyn ServiceAccess> + Send>;
+pub type ServiceAccessFactory =
+    Box<dyn FnOnce(ServiceAccessParts) -> Arc<dyn ServiceBackend> + Send>;
 
 /// Builds a model of the service's file.
 pub type ModelMaker = Box<dyn Fn(&ServiceModel) -> Result<Arc<dyn Model>, CliError>>;
@@ -226,15 +227,15 @@ pub struct BoardServices {
     /// A fresh secret for callers.
     pub token: String,
     /// Makes secrets for the page: codes and sessions.
-    pub fresh_secret: SecretMaker,
+    pub fresh_secret: SecretGenerator,
     /// Gives API and page their view of the running service.
-    pub access: AccessMaker,
+    pub access: ServiceAccessFactory,
     /// Builds the models that plan and review.
     pub model: ModelMaker,
     /// Knows what no question to a model may hold.
     pub redactor: Redactor,
     /// Writes a small file below the state folder, in one piece.
-    pub write_state: StateWriter,
+    pub write_state: StateFileWriter,
     /// Gives memory that nobody uses back to the system.
     pub give_back_memory: fn(),
 }
@@ -264,7 +265,7 @@ impl std::fmt::Debug for WorkerServices {
 pub type ContainerMaker = Box<dyn FnOnce(Arc<dyn AgentSandboxes>) -> Arc<dyn Containers>>;
 
 /// Writes a small file below a state folder, or says why it cannot.
-pub type StateWriter = Arc<dyn Fn(&str, &str) -> Result<(), String> + Send + Sync>;
+pub type StateFileWriter = Arc<dyn Fn(&str, &str) -> Result<(), String> + Send + Sync>;
 
 impl std::fmt::Debug for BoardServices {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

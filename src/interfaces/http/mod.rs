@@ -26,13 +26,13 @@ use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 
 pub use options::HttpOptions;
 
-use crate::ports::board::ServiceAccess;
+use crate::ports::board::ServiceBackend;
 
 use error::ApiError;
 use state::HttpState;
 
 /// Returns everything that the service answers.
-pub fn router(board: Arc<dyn ServiceAccess>, options: HttpOptions) -> Router {
+pub fn router(board: Arc<dyn ServiceBackend>, options: HttpOptions) -> Router {
     let service = HttpState::new(board, options);
     let (api, description) = api::router();
     let routes = api

@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 /// Makes a secret that nobody can guess, of 64 hexadecimal digits.
-pub type SecretMaker = Arc<dyn Fn() -> io::Result<String> + Send + Sync>;
+pub type SecretGenerator = Arc<dyn Fn() -> io::Result<String> + Send + Sync>;
 
 /// How the API and the page behave. Everything that guards them is on unless it is said otherwise.
 #[derive(Clone)]
@@ -15,7 +15,7 @@ pub struct HttpOptions {
     /// The connection is TLS: cookies go nowhere else.
     pub is_tls: bool,
     /// Makes one-time codes and sessions.
-    pub fresh_secret: SecretMaker,
+    pub fresh_secret: SecretGenerator,
     /// The longest body of a request, in bytes.
     pub body_limit: usize,
     /// How long a request may take, its body included.
@@ -36,7 +36,7 @@ pub struct HttpOptions {
 
 impl HttpOptions {
     /// Returns the usual options.
-    pub fn new(token: impl Into<String>, fresh_secret: SecretMaker) -> Self {
+    pub fn new(token: impl Into<String>, fresh_secret: SecretGenerator) -> Self {
         Self {
             token: token.into(),
             hosts: Vec::new(),

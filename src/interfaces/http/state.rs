@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     domain::board::{Board, BoardResponse, Input, Millis},
-    ports::board::ServiceAccess,
+    ports::board::ServiceBackend,
 };
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
 pub(super) struct HttpState(Arc<Inner>);
 
 pub(super) struct Inner {
-    pub(super) board: Arc<dyn ServiceAccess>,
+    pub(super) board: Arc<dyn ServiceBackend>,
     pub(super) options: HttpOptions,
     pub(super) credentials: Authenticator,
     /// For those who are signed in.
@@ -32,7 +32,7 @@ pub(super) struct Inner {
 }
 
 impl HttpState {
-    pub(super) fn new(board: Arc<dyn ServiceAccess>, options: HttpOptions) -> Self {
+    pub(super) fn new(board: Arc<dyn ServiceBackend>, options: HttpOptions) -> Self {
         let now = board.now();
         let per_second = f64::from(options.rate);
         Self(Arc::new(Inner {
@@ -49,7 +49,7 @@ impl HttpState {
         }))
     }
 
-    pub(super) fn board(&self) -> &Arc<dyn ServiceAccess> {
+    pub(super) fn board(&self) -> &Arc<dyn ServiceBackend> {
         &self.0.board
     }
 

@@ -31,7 +31,9 @@ use crate::{
         time::Timestamp,
     },
     ports::{BoxFuture, board::SubmitError},
-    services::tasks::{self, ListReport, SessionObserver, SessionPorts, SessionTerms, TaskSource},
+    services::tasks::{
+        self, ListReport, SessionObserver, SessionPorts, SessionSettings, TaskSource,
+    },
 };
 
 /// The kind of session of which a summary is kept.
@@ -241,7 +243,7 @@ async fn perform(
             ));
         }
     }
-    let terms = SessionTerms {
+    let terms = SessionSettings {
         session: if resume {
             format!("{}-{id}", context.instance)
         } else {
@@ -250,7 +252,7 @@ async fn perform(
         seconds: session.seconds_left(sessions.handle.now()),
         checkpoint_every: request.checkpoint_every,
         progress,
-        ..SessionTerms::new(
+        ..SessionSettings::new(
             &request.run,
             SessionStart {
                 pid: context.start.pid,
@@ -331,7 +333,7 @@ impl Observer {
 }
 
 impl SessionObserver for Observer {
-    fn may_start(&self, _task: &AgentTask) -> bool {
+    fn is_startable_program(&self, _task: &AgentTask) -> bool {
         // The board has asked whoever had to be asked.
         true
     }

@@ -371,7 +371,7 @@ impl SupervisorState {
                         return (Input::RenewRun { run, fence }, Piece::Run(run, log, done));
                     }
                 };
-                let name = board.agent_of(&task).to_owned();
+                let name = board.agent_name_of_task(&task).to_owned();
                 let mut task = task;
                 task.spec.agent = name;
                 let order = worker::WorkerRequest {
@@ -392,7 +392,7 @@ impl SupervisorState {
                 (Input::RenewRun { run, fence }, Piece::Run(run, log, done))
             }
             Work::Judge(judgement, _, fence) => {
-                let base = board.judge_base(task.id).map(str::to_owned);
+                let base = board.judge_base_commit(task.id).map(str::to_owned);
                 let task_id = task.id;
                 let name = judgement.to_string();
                 let case = JudgementRequest {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     domain::validate::CollectedChange,
-    ports::worktrees::{Error, SharedFiles, SharedPaths, TakenWork, Worktree, Worktrees},
+    ports::worktrees::{Error, MergedWork, SharedFiles, SharedPaths, Worktree, Worktrees},
 };
 
 /// Work trees that let people and the merge queue move branches.
@@ -84,7 +84,7 @@ impl Worktrees for RefTolerantWorktrees {
         self.0.resolve_ref(reference)
     }
 
-    fn fast_forward(&self, commit: &str, reference: &str, join: bool) -> Result<TakenWork, Error> {
+    fn fast_forward(&self, commit: &str, reference: &str, join: bool) -> Result<MergedWork, Error> {
         self.0.fast_forward(commit, reference, join)
     }
 

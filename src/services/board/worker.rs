@@ -14,7 +14,7 @@ use crate::{
         tasks::{AgentKind, AgentTask, OnFailure, RunProgress, StopReason, TaskList},
     },
     ports::approvals::Approvals,
-    services::tasks::{self, ListReport, SessionObserver, SessionPorts, SessionTerms},
+    services::tasks::{self, ListReport, SessionObserver, SessionPorts, SessionSettings},
 };
 
 /// How much longer than the board an agent waits for an answer, in seconds.
@@ -32,7 +32,7 @@ struct Listener {
 }
 
 impl SessionObserver for Listener {
-    fn may_start(&self, _task: &AgentTask) -> bool {
+    fn is_startable_program(&self, _task: &AgentTask) -> bool {
         // The board has asked whoever had to be asked.
         true
     }
@@ -120,14 +120,14 @@ pub(super) async fn work(
         };
         "container".clone_into(&mut start.backend);
     }
-    let terms = SessionTerms {
+    let terms = SessionSettings {
         seconds: None,
         hands_quota_back: true,
         progress: RunProgress {
             base: Some(base.clone()),
             ..RunProgress::default()
         },
-        ..SessionTerms::new(&name, start)
+        ..SessionSettings::new(&name, start)
     };
     let tools = SessionPorts {
         worktrees: Arc::new(RefTolerantWorktrees(Arc::clone(&context.tools.worktrees))),

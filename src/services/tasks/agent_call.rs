@@ -19,7 +19,7 @@ use crate::{
     domain::{
         agent::{
             Agent, AgentEnd, AgentKind, AgentOutput, AgentOutputParser, Denial, SilenceCause,
-            classify, renewal_day,
+            classify, quota_reset_day,
         },
         model::TokenUsage,
         process::{CommandResult, ExitStatus},
@@ -175,7 +175,7 @@ impl SessionState<'_> {
         why: Option<&Feedback>,
         call: u32,
     ) -> Result<Option<TaskAttemptOutcome>, Error> {
-        let own = self.list.agent_of(task);
+        let own = self.list.agent_name_of_task(task);
         let agent = self
             .tools
             .runners
@@ -315,7 +315,7 @@ impl SessionState<'_> {
             match ended.with_refused_hosts(refused, &agent.required_hosts()) {
                 AgentEnd::Done => return None,
                 AgentEnd::LimitReached { seconds, reason } => {
-                    let when = renewal_day(seconds, now);
+                    let when = quota_reset_day(seconds, now);
                     let reason =
                         when.map_or_else(|| reason.clone(), |when| format!("{when} ({reason})"));
                     TaskAttemptOutcome::NoProvider(AgentEnd::LimitReached { seconds, reason })

@@ -12,7 +12,7 @@ use crate::{
         ledger::{LedgerEntry, TaskEnd, TaskOutcome, chain::sha256},
         process::ExitStatus,
         tasks::{
-            AgentTask, Feedback, TaskVerdict, acceptance_note, agent_end_verdict, verified_class,
+            AgentTask, Feedback, TaskVerdict, acceptance_note, agent_end_verdict, confirmed_class,
         },
         text::one_line,
         validate::{
@@ -147,7 +147,7 @@ impl SessionState<'_> {
         let changes = &seen.changes;
         let mut end =
             self.new_task_end(task, TaskOutcome::Success, &acceptance_note(task, changes));
-        end.class = verified_class(task, changes);
+        end.class = confirmed_class(task, changes);
         end.fingerprint = sha256(format!("{}\n{tree}", end.fingerprint).as_bytes());
         end.attempts = attempt;
         end.files = u32::try_from(changes.len()).unwrap_or(u32::MAX);

@@ -14,7 +14,7 @@ use crate::{
         process::{CommandResult, ExitStatus},
         tasks::{AgentTask, Feedback, class_mismatch},
         text::one_line,
-        validate::{ChangeCategory, CollectedChange, classify_change, paths_judged_at_base},
+        validate::{ChangeCategory, CollectedChange, classify_change, paths_pinned_to_base},
     },
     ports::worktrees::Worktree,
 };
@@ -85,7 +85,7 @@ impl SessionState<'_> {
             return Vec::new();
         }
         let mut paths =
-            paths_judged_at_base(&self.list.validation_rules(task, false), &seen.changes);
+            paths_pinned_to_base(&self.list.validation_rules(task, false), &seen.changes);
         // The other work tree does not hold them, which is all that has to be done about them.
         paths.extend(seen.ignored.clone());
         paths
@@ -98,7 +98,7 @@ impl SessionState<'_> {
         place: &Worktree,
         call: u32,
     ) -> Result<Option<TaskAttemptOutcome>, Error> {
-        let agent = self.list.agent_of(task).clone();
+        let agent = self.list.agent_name_of_task(task).clone();
         let homes = self
             .tools
             .runners

@@ -91,7 +91,7 @@ pub struct SessionPorts {
 
 /// The terms of one session.
 #[derive(Debug, Clone)]
-pub struct SessionTerms {
+pub struct SessionSettings {
     /// The run's id: accepted work lies under `refs/tos/runs/<run>`.
     pub run: String,
     /// The session's id; a run that was interrupted has several sessions.
@@ -108,7 +108,7 @@ pub struct SessionTerms {
     pub hands_quota_back: bool,
 }
 
-impl SessionTerms {
+impl SessionSettings {
     /// Returns the terms of a run's first session, which may take as long as it wants.
     pub fn new(run: &str, start: SessionStart) -> Self {
         Self {
@@ -126,7 +126,7 @@ impl SessionTerms {
 /// What a watcher sees, and where a person says go.
 pub trait SessionObserver: Sync {
     /// Asks whether a task may start.
-    fn may_start(&self, task: &AgentTask) -> bool;
+    fn is_startable_program(&self, task: &AgentTask) -> bool;
 
     /// Tells one line.
     fn line(&self, text: &str);
@@ -179,7 +179,7 @@ pub enum Error {
 pub(super) struct SessionState<'a> {
     pub(super) list: &'a TaskList,
     pub(super) tools: &'a SessionPorts,
-    pub(super) terms: &'a SessionTerms,
+    pub(super) terms: &'a SessionSettings,
     pub(super) watcher: &'a dyn SessionObserver,
     pub(super) stop: watch::Receiver<u8>,
     /// What may not change.
@@ -209,7 +209,7 @@ pub(super) struct SessionState<'a> {
 pub async fn run(
     list: &TaskList,
     tools: &SessionPorts,
-    terms: &SessionTerms,
+    terms: &SessionSettings,
     watcher: &dyn SessionObserver,
     stop: watch::Receiver<u8>,
 ) -> Result<ListReport, Error> {
@@ -221,7 +221,7 @@ pub async fn run(
 pub async fn run_from_source(
     list: &TaskList,
     tools: &SessionPorts,
-    terms: &SessionTerms,
+    terms: &SessionSettings,
     watcher: &dyn SessionObserver,
     stop: watch::Receiver<u8>,
     order: &mut dyn TaskSource,
@@ -310,7 +310,7 @@ impl SessionState<'_> {
             let Some(task) = self.list.tasks.get(place) else {
                 break StopReason::QueueEmpty;
             };
-            if !self.watcher.may_start(task) {
+            if !self.watcher.is_startable_program(task) {
                 queue.stop(StopReason::Operator);
                 continue;
             }

@@ -193,7 +193,7 @@ impl Found<'_> {
 
     /// Finds the folders that would be lost, empty ones too: git knows only files.
     fn folders_by_disk(&mut self, folder: &str, tracked: &BTreeSet<Vec<u8>>) -> Result<()> {
-        if !self.selection.wants_folders() {
+        if !self.selection.includes_folders() {
             return Ok(());
         }
         let place = self.root.join(folder);
@@ -232,7 +232,7 @@ impl Found<'_> {
             }
             // Git cleans folders in those it has something in, too.
             let is_cleaned = self.selection.cleans(&below, GitFileStatus::Untracked);
-            if is_cleaned || self.selection.may_want_below(&below, state) {
+            if is_cleaned || self.selection.may_include_below(&below, state) {
                 self.folders_by_disk(&below, tracked)?;
             }
         }
@@ -278,7 +278,7 @@ impl Found<'_> {
     /// Finds ignored files that are written over by their own names, where they are no more than a person writes.
     fn written_over(&mut self, git: &Repository) -> Result<()> {
         let selection = self.selection;
-        for path in selection.written_by_name() {
+        for path in selection.overwritten_files() {
             let place = self.root.join(path);
             let is_small = place
                 .symlink_metadata()
@@ -338,7 +338,7 @@ impl Found<'_> {
             }
             return Ok(());
         };
-        if self.selection.may_want_below(folder, state)
+        if self.selection.may_include_below(folder, state)
             && !(state == GitFileStatus::Ignored && is_rebuildable(folder))
         {
             self.by_disk(folder, state)?;
@@ -412,7 +412,7 @@ impl Found<'_> {
                     let path = entry.strip_prefix(self.root).unwrap_or(&entry);
                     self.take(path.as_os_str().as_bytes())?;
                 }
-            } else if self.selection.may_want_below(&below, state) && !is_rebuildable(&below) {
+            } else if self.selection.may_include_below(&below, state) && !is_rebuildable(&below) {
                 if self.selection.removes_folder(&below)
                     && let Ok(data) = entry.symlink_metadata()
                 {

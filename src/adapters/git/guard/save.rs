@@ -19,7 +19,7 @@ use crate::{
     domain::{
         guard::checkpoint::{
             CheckpointCause, CheckpointRecord, CheckpointSelection, GuardCheckpoint,
-            GuardCheckpointRequest, KeptReference,
+            GuardCheckpointRequest, SavedGitReference,
         },
         policy::LostReferences,
     },
@@ -149,7 +149,7 @@ fn staged(git: &Repository) -> Option<ObjectId> {
 fn references(
     git: &Repository,
     lost: &[&LostReferences],
-) -> Result<(Vec<KeptReference>, Vec<KeptReference>)> {
+) -> Result<(Vec<SavedGitReference>, Vec<SavedGitReference>)> {
     let reading = || "could not list branches and tags".to_owned();
     let mut kept = Vec::new();
     for reference in git.references().doing(reading)? {
@@ -163,7 +163,7 @@ fn references(
             Some(names) => names.iter().any(|lost| lost == name),
         });
         if let Some(at) = reference.target().filter(|_| is_lost) {
-            kept.push(KeptReference {
+            kept.push(SavedGitReference {
                 name: name.to_owned(),
                 at: at.to_string(),
             });
@@ -176,7 +176,7 @@ fn references(
     {
         for entry in log.iter() {
             let said = entry.message().ok().flatten().unwrap_or("stash");
-            stashes.push(KeptReference {
+            stashes.push(SavedGitReference {
                 name: said.to_owned(),
                 at: entry.id_new().to_string(),
             });

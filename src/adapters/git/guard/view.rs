@@ -14,7 +14,7 @@ use git2::{ObjectType, Oid, Repository};
 use crate::domain::{
     guard::{
         hook::PLUGIN_MARK,
-        protected::{AGENT_SETTINGS_FILES, ProjectView, TrackedState},
+        protected::{AGENT_SETTINGS_FILES, ProjectInspector, TrackedState},
     },
     state_folder::TOS_FOLDER,
 };
@@ -78,7 +78,7 @@ fn revparse<'a>(git: &'a Repository, word: &str) -> Option<git2::Object<'a>> {
     found.ok()?.peel(ObjectType::Commit).ok()
 }
 
-impl ProjectView for DiskProjectView {
+impl ProjectInspector for DiskProjectView {
     fn protected_files(&self) -> Vec<String> {
         let mut found = Vec::new();
         let mut folders = Vec::new();

@@ -41,7 +41,7 @@ pub(in crate::adapters::git) fn blocking_newly_ignored(
     let tree = tree.doing(|| format!("could not read tree {goal}"))?;
     doomed.retain(|path| has_room(&tree, path));
     let rules = tempfile::tempdir().doing(|| "could not make a temporary directory".to_owned())?;
-    blocking_lay_out(home, &tree, &doomed, rules.path())?;
+    blocking_copy_out(home, &tree, &doomed, rules.path())?;
     let name = |path: &Vec<u8>| UntrackedEntry {
         path: path.clone(),
         is_directory: false,
@@ -88,7 +88,7 @@ fn above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Writes the ignore rules of a tree that concern these paths into a directory of their own.
-fn blocking_lay_out(
+fn blocking_copy_out(
     home: &WorktreeRepository,
     tree: &Tree<'_>,
     paths: &BTreeSet<Vec<u8>>,

@@ -6,13 +6,13 @@
 use super::worktrees::GitWorktrees;
 use crate::ports::{
     branch_merges::{BranchMerges, MergeResult},
-    worktrees::{Error, TakenWork},
+    worktrees::{Error, MergedWork},
 };
 
 type Done<T> = Result<T, Error>;
 
 impl GitWorktrees {
-    pub(super) fn taken_over(&self, commit: &str, reference: &str, join: bool) -> Done<TakenWork> {
+    pub(super) fn taken_over(&self, commit: &str, reference: &str, join: bool) -> Done<MergedWork> {
         let branch = self.current_branch().map_err(|error| Error(error.0))?;
         let names = self.uncommitted()?;
         if !names.is_empty() {
@@ -24,7 +24,7 @@ impl GitWorktrees {
         if self.is_ancestor(commit, "HEAD")? {
             return Err(Error(format!("{branch} has this work already")));
         }
-        let mut taken = TakenWork {
+        let mut taken = MergedWork {
             branch,
             commit: commit.to_owned(),
             joined: None,
@@ -37,7 +37,7 @@ impl GitWorktrees {
     }
 
     /// Joins work with a branch that has moved since, as objects only.
-    fn join(&self, taken: &mut TakenWork, reference: &str, may: bool) -> Done<()> {
+    fn join(&self, taken: &mut MergedWork, reference: &str, may: bool) -> Done<()> {
         let branch = &taken.branch;
         let run = reference.rsplit('/').next().unwrap_or_default();
         if !may {

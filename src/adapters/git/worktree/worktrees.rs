@@ -29,7 +29,7 @@ use crate::{
         checkpoint::CheckpointError, ledger::chain::sha256, state_folder::TOS_FOLDER,
         validate::CollectedChange,
     },
-    ports::worktrees::{Error, SharedFiles, SharedPaths, TakenWork, Worktree, Worktrees},
+    ports::worktrees::{Error, MergedWork, SharedFiles, SharedPaths, Worktree, Worktrees},
 };
 
 /// What git keeps of all work trees is changed by one at a time in this program.
@@ -448,7 +448,12 @@ impl Worktrees for GitWorktrees {
             .ok()
     }
 
-    fn fast_forward(&self, commit: &str, reference: &str, join: bool) -> WorktreeResult<TakenWork> {
+    fn fast_forward(
+        &self,
+        commit: &str,
+        reference: &str,
+        join: bool,
+    ) -> WorktreeResult<MergedWork> {
         self.taken_over(commit, reference, join)
     }
 

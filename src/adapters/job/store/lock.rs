@@ -42,7 +42,7 @@ impl StoreLock {
             let made = if folder.is_dir() {
                 Ok(())
             } else {
-                state_folder::create_records(folder)
+                state_folder::create_record_folder(folder)
             };
             made.map_err(|error| trouble(&error))?;
         }

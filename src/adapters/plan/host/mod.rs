@@ -173,7 +173,7 @@ impl<'plan> LocalTaskHost<'plan> {
     ) -> io::Result<Self> {
         if guard.is_some() {
             // What is not there cannot be protected: a task could make its own past.
-            state_folder::create_records(&setting.home.join("cache"))?;
+            state_folder::create_record_folder(&setting.home.join("cache"))?;
         }
         let (children, child_writer) = UnixStream::pair()?;
         let (stops, stop_writer) = UnixStream::pair()?;

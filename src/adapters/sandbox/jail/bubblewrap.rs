@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::super::spec::{
-    FolderAccess, INNER_PROXY, JAIL_WORD, KEPT_IN_RUN, SandboxSpec, TOS_IN_SANDBOX,
+    FolderAccess, INNER_PROXY, JAILER_ARG, KEPT_IN_RUN, SandboxSpec, TOS_PATH_IN_SANDBOX,
 };
 use crate::{
     adapters::process::find_program,
@@ -75,7 +75,7 @@ pub(super) fn arguments(spec: &SandboxSpec, file: &str) -> Vec<OsString> {
             list.mount("--ro-bind", Path::new("/dev/null"), path);
         }
     }
-    list.mount("--ro-bind", &spec.program, Path::new(TOS_IN_SANDBOX));
+    list.mount("--ro-bind", &spec.program, Path::new(TOS_PATH_IN_SANDBOX));
     if let Some(proxy) = &spec.proxy {
         list.mount("--ro-bind", proxy, Path::new(INNER_PROXY));
     }
@@ -94,7 +94,7 @@ pub(super) fn arguments(spec: &SandboxSpec, file: &str) -> Vec<OsString> {
     // Devices are written through, and nothing can be put beside them.
     list.words(&["--remount-ro", "/dev"]);
     list.path("--chdir", &spec.directory);
-    list.words(&["--", TOS_IN_SANDBOX, JAIL_WORD, "inner", file]);
+    list.words(&["--", TOS_PATH_IN_SANDBOX, JAILER_ARG, "inner", file]);
     list.0
 }
 

@@ -19,7 +19,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use super::{
     super::{
         proxy_request::{LONGEST_HEAD, PATIENCE, ProxyRequest, TUNNEL_OPEN, closing_response},
-        spec::{JAIL_WORD, PROXY_PORT, TOS_IN_SANDBOX},
+        spec::{JAILER_ARG, PROXY_PORT, TOS_PATH_IN_SANDBOX},
     },
     shared::JailError,
 };
@@ -71,8 +71,8 @@ fn switch_on(index: i32) -> Vec<u8> {
 
 /// The stage `start-port`: starts a process that nobody waits for, and returns when the port is open.
 pub(super) fn start_port_process(socket: &str) -> Result<ExitCode, JailError> {
-    let mut started = Command::new(TOS_IN_SANDBOX)
-        .args([JAIL_WORD, "port", socket])
+    let mut started = Command::new(TOS_PATH_IN_SANDBOX)
+        .args([JAILER_ARG, "port", socket])
         .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

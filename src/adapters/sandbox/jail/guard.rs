@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    super::spec::{JAIL_WORD, SandboxSpec},
+    super::spec::{JAILER_ARG, SandboxSpec},
     shared::{JAIL_FAILED, JailError, exit_like, hold_lifeline, leave, say},
 };
 use crate::adapters::process::end_descendants;
@@ -28,7 +28,7 @@ pub(super) fn guard(
     let temporary = own.as_ref().map_or(lasting, |own| Some(own.path()));
     let temporary = temporary.unwrap_or(Path::new("/tmp")).to_owned();
     let mut child = Command::new(&spec.program)
-        .args([JAIL_WORD, "inner", file])
+        .args([JAILER_ARG, "inner", file])
         .args(behind)
         .env("TMPDIR", &temporary)
         .current_dir(&spec.directory)

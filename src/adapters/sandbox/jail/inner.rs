@@ -24,7 +24,7 @@ use rustix::{
 
 use super::{
     super::spec::{
-        INNER_PROXY, JAIL_WORD, PROXY_PORT, ResourceLimits, SandboxSpec, TOS_IN_SANDBOX,
+        INNER_PROXY, JAILER_ARG, PROXY_PORT, ResourceLimits, SandboxSpec, TOS_PATH_IN_SANDBOX,
     },
     landlock,
     seccomp::{self, FilterRequest},
@@ -161,8 +161,8 @@ fn opened(path: &Path, is_pipe: bool) -> Result<OwnedFd, JailError> {
 }
 
 fn start_port() -> Result<(), JailError> {
-    let opened = Command::new(TOS_IN_SANDBOX)
-        .args([JAIL_WORD, "start-port", INNER_PROXY])
+    let opened = Command::new(TOS_PATH_IN_SANDBOX)
+        .args([JAILER_ARG, "start-port", INNER_PROXY])
         .env_clear()
         .stdin(Stdio::null())
         .status()?;

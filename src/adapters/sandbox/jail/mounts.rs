@@ -21,7 +21,7 @@ use rustix::{
 };
 
 use super::{
-    super::spec::{FolderAccess, INNER_PROXY, KEPT_IN_RUN, SandboxSpec, TOS_IN_SANDBOX},
+    super::spec::{FolderAccess, INNER_PROXY, KEPT_IN_RUN, SandboxSpec, TOS_PATH_IN_SANDBOX},
     shared::JailError,
 };
 use crate::domain::sandbox::{ConfinementLevel, NetworkAccess, RepositoryAccess};
@@ -60,7 +60,7 @@ pub(super) fn build(spec: &SandboxSpec) -> Result<(), JailError> {
     for path in &spec.hidden {
         hide(path)?;
     }
-    bind(&spec.program, Path::new(TOS_IN_SANDBOX), true)?;
+    bind(&spec.program, Path::new(TOS_PATH_IN_SANDBOX), true)?;
     if let Some(proxy) = &spec.proxy {
         bind(proxy, Path::new(INNER_PROXY), true)?;
     }

@@ -14,7 +14,7 @@ use std::{
 use super::{
     super::{
         options::Options,
-        spec::{JAIL_WORD, SandboxSpec},
+        spec::{JAILER_ARG, SandboxSpec},
         taken_away, view,
     },
     bubblewrap, cgroup, process_limit, spec_file,
@@ -92,7 +92,7 @@ pub(in super::super) fn confine(
 }
 
 fn words(words: &[&str]) -> Vec<OsString> {
-    std::iter::once(JAIL_WORD)
+    std::iter::once(JAILER_ARG)
         .chain(words.iter().copied())
         .map(OsString::from)
         .collect()

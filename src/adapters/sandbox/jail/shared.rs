@@ -16,7 +16,7 @@ use rustix::{
     process::Pid,
 };
 
-use super::super::spec::{JAIL_WORD, SandboxSpec};
+use super::super::spec::{JAILER_ARG, SandboxSpec};
 
 /// What a jailer says when it could not even try.
 pub(in super::super) const JAIL_FAILED: u8 = 125;
@@ -65,7 +65,7 @@ pub(super) fn own_stage<'a>(
     let [program, jail, stage, _, behind @ ..] = words else {
         return None;
     };
-    let is_own = program == spec.program.as_os_str() && jail == JAIL_WORD;
+    let is_own = program == spec.program.as_os_str() && jail == JAILER_ARG;
     is_own.then(|| Some((stage.to_str()?, behind))).flatten()
 }
 

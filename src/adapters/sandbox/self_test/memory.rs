@@ -108,7 +108,7 @@ fn recalled(place: &Path) -> Option<SelfTestCache> {
 
 fn remember(place: &Path, memory: &SelfTestCache) -> io::Result<()> {
     let folder = place.parent().unwrap_or(Path::new("/"));
-    state_folder::create_records(folder)?;
+    state_folder::create_record_folder(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     serde_json::to_writer(&mut file, memory)?;
     file.persist(place)?;

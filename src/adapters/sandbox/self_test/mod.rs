@@ -29,7 +29,7 @@ use super::{
     jail::{confine, find_bubblewrap, is_counted_from_outside},
     options::Options,
     proxy::HttpProxy,
-    spec::{JAIL_WORD, ResourceLimits, TOS_IN_SANDBOX},
+    spec::{JAILER_ARG, ResourceLimits, TOS_PATH_IN_SANDBOX},
 };
 use crate::{
     adapters::process::{LocalCommandRunner, Options as RunnerOptions},
@@ -138,7 +138,7 @@ impl SelfTestSetup {
         let has_git = create_fixture(folder.path(), &options.path)?;
         let listeners = SelfTestListeners::open(&unique(&folder))?;
         let stranger = Command::new(&options.program)
-            .args([JAIL_WORD, "stay"])
+            .args([JAILER_ARG, "stay"])
             .arg(folder.path().join("locks/stranger"))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -275,7 +275,7 @@ impl SelfTestSetup {
             command: Proposed {
                 kind: CommandKind::Exec,
                 code: String::new(),
-                argv: ["/proc/self/exe", JAIL_WORD, stage, word]
+                argv: ["/proc/self/exe", JAILER_ARG, stage, word]
                     .map(str::to_owned)
                     .into(),
             },
@@ -375,7 +375,7 @@ impl SelfTestSetup {
         let launch = ProcessSpec {
             program: self.options.program.clone(),
             name: "tos".into(),
-            arguments: [JAIL_WORD, "linger"]
+            arguments: [JAILER_ARG, "linger"]
                 .map(OsString::from)
                 .into_iter()
                 .chain([path.into()])
@@ -397,7 +397,7 @@ impl SelfTestSetup {
                 .map_err(|error| error.to_string())?;
         }
         let mut stand_in = Command::new(&self.options.program)
-            .args([JAIL_WORD, "stand-in"])
+            .args([JAILER_ARG, "stand-in"])
             .arg(&launch.directory)
             .arg(&launch.program)
             .args(&launch.arguments)
@@ -497,7 +497,9 @@ fn confine_self(
     launch: ProcessSpec,
 ) -> Result<ProcessSpec, SpawnError> {
     let program = match backend {
-        SandboxBackend::Bubblewrap | SandboxBackend::Namespaces => PathBuf::from(TOS_IN_SANDBOX),
+        SandboxBackend::Bubblewrap | SandboxBackend::Namespaces => {
+            PathBuf::from(TOS_PATH_IN_SANDBOX)
+        }
         SandboxBackend::Landlock | SandboxBackend::None => launch.program.clone(),
     };
     confine(options, backend, proxy, ProcessSpec { program, ..launch })

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{
     jail::JailError,
-    spec::{JAIL_WORD, PROXY_PORT, ResourceLimits},
+    spec::{JAILER_ARG, PROXY_PORT, ResourceLimits},
 };
 use crate::domain::{
     sandbox::{CapabilityProof, ConfinementLevel, SandboxCapability},
@@ -447,7 +447,7 @@ fn isolated(asked: &ProbeSetup) -> CapabilityProof {
 fn is_stopped(folder: &Path, bytes: u64) -> Result<bool, JailError> {
     let path = folder.join("fill");
     let status = Command::new(std::env::current_exe()?)
-        .args([JAIL_WORD, "fill", &format!("{bytes}:{}", path.display())])
+        .args([JAILER_ARG, "fill", &format!("{bytes}:{}", path.display())])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()?;
@@ -560,7 +560,7 @@ fn processes(asked: &ProbeSetup) -> CapabilityProof {
 fn stay_behind(asked: &ProbeSetup) -> CapabilityProof {
     let start = || -> Result<bool, JailError> {
         let mut child = Command::new(std::env::current_exe()?)
-            .args([JAIL_WORD, "linger"])
+            .args([JAILER_ARG, "linger"])
             .arg(&asked.lock)
             .env_clear()
             .stdin(Stdio::null())

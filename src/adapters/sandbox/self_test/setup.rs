@@ -84,7 +84,7 @@ pub(super) fn is_of_the_moment(error: &io::Error) -> bool {
 /// Makes the folder of one trial: among the state of tos, and where nobody may write that, among what is temporary.
 pub(super) fn trial_folder(state: &Path) -> io::Result<tempfile::TempDir> {
     let among_state = || {
-        state_folder::create_records(state)?;
+        state_folder::create_record_folder(state)?;
         let state = state.canonicalize()?;
         sweep(&state);
         tempfile::Builder::new().prefix("trial-").tempdir_in(state)

@@ -254,7 +254,7 @@ fn a_task_goes_from_the_queue_to_the_branch() {
     let id = bench.add(TaskSpec::default());
     assert_eq!(bench.task(id).status, TaskStatus::Running);
     bench.commit(id, "c1");
-    assert_eq!(bench.task(id).status_words(), "blocked (awaiting_judge)");
+    assert_eq!(bench.task(id).status_label(), "blocked (awaiting_judge)");
     bench.approve(id, "b", "m1");
     assert!(
         bench
@@ -298,7 +298,7 @@ fn retries_end_in_rework_and_rework_ends_with_a_person() {
     let mut rounds = 0;
     for number in 0.. {
         bench.fail(id, FailureKind::Test, &number.to_string());
-        if bench.task(id).resolver == Resolver::Person {
+        if bench.task(id).resolver == BlockResolver::Person {
             break;
         }
         rounds += 1;
@@ -327,7 +327,7 @@ fn the_calls_of_a_task_are_limited() {
     let id = bench.add(TaskSpec::default());
     for number in 0.. {
         bench.fail(id, FailureKind::Flaky, &number.to_string());
-        if bench.task(id).resolver == Resolver::Person {
+        if bench.task(id).resolver == BlockResolver::Person {
             break;
         }
         let at = bench.task(id).not_before.unwrap();
@@ -503,7 +503,7 @@ fn an_examination_that_fails_is_never_an_approval() {
             detail: "no answer".into(),
         },
     );
-    assert_eq!(bench.task(id).resolver, Resolver::Person);
+    assert_eq!(bench.task(id).resolver, BlockResolver::Person);
     assert!(bench.board.merges().next().is_none());
     bench.tell(Input::RequeueTask {
         task: id,
@@ -530,7 +530,7 @@ fn approvals_of_a_branch_form_a_chain() {
     // The second was tested without the first.
     bench.approve(two, "b", "m2");
     assert_eq!(bench.board.open_merges().count(), 1);
-    assert_eq!(bench.board.judge_base(two), Some("m1"));
+    assert_eq!(bench.board.judge_base_commit(two), Some("m1"));
     bench.approve(two, "m1", "m2");
     assert_eq!(bench.board.open_merges().count(), 2);
     bench.publish(one, MergeOutcome::BaseMoved { now: "x".into() });
@@ -552,7 +552,7 @@ fn a_dirty_checkout_is_waited_for() {
             },
         );
         let why = bench.board.why(id, bench.now).unwrap();
-        assert_eq!(why.sentences[0].resolver, Resolver::Person);
+        assert_eq!(why.sentences[0].resolver, BlockResolver::Person);
         assert!(why.sentences[0].remedy.contains("tos merge"));
         assert_eq!(why.sentences.len(), 1);
         bench.wait(30 * SECOND);
@@ -588,6 +588,6 @@ fn why_of_a_waiting_merge_names_the_processes_that_are_idle() {
         sentence.text.starts_with("dispatcher is ") && sentence.text.contains("merged")
     });
     let idle = idle.unwrap_or_else(|| panic!("{:?}", why.sentences));
-    assert_eq!(idle.resolver, Resolver::Person);
+    assert_eq!(idle.resolver, BlockResolver::Person);
     assert_eq!(idle.remedy, "tos proc start dispatcher");
 }

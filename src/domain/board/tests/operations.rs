@@ -412,7 +412,7 @@ fn a_link_is_waited_for_as_long_as_it_takes() {
         ..TaskSpec::default()
     });
     bench.wait(DAY);
-    assert_eq!(bench.task(id).status_words(), "blocked (issue_linking)");
+    assert_eq!(bench.task(id).status_label(), "blocked (issue_linking)");
     bench.tell(Input::LinkTask {
         task: id,
         ok: true,
@@ -467,7 +467,7 @@ fn a_failing_cycle_holds_new_starts_for_a_while() {
             .unwrap();
         bench.fail(running, FailureKind::Env, "");
     }
-    assert!(bench.board.active_hold().is_some());
+    assert!(bench.board.dispatch_hold().is_some());
     assert_eq!(bench.board.cycles().next().unwrap().trigger, "failure_rate");
     assert_eq!(bench.board.live_runs().count(), 0);
     bench.wait(30 * 60 * SECOND);

@@ -509,6 +509,6 @@ fn an_examination_without_budget_waits_for_it_and_asks_nobody() {
         },
     );
     let waits = bench.task(task);
-    assert_eq!(waits.resolver, Resolver::Judge);
+    assert_eq!(waits.resolver, BlockResolver::Judge);
     assert_eq!(waits.not_before, Some((bench.now / HOUR + 1) * HOUR));
 }

@@ -51,7 +51,7 @@ fn the_refusal_of_the_gate_document_names_what_is_open_and_what_to_do() {
             .map(String::from)
             .to_vec(),
     };
-    let refusal = may_start(&book.report(), &ask).unwrap_err();
+    let refusal = is_startable_program(&book.report(), &ask).unwrap_err();
     assert_eq!(
         refusal.why,
         "autonomy level 1 allows no unattended run. Open: failure-drills 2/4"

@@ -16,14 +16,17 @@ fn an_override_permits_and_opens_no_gate_and_ends() {
             .map(String::from)
             .to_vec(),
     };
-    let may = |book: &Book| may_start(&book.report(), &ask).is_ok();
+    let may = |book: &Book| is_startable_program(&book.report(), &ask).is_ok();
     let book = Book::default().add(wish("2026-03-14T10:00:00+09:00"));
     assert!(may(&book) && !is_ready(&book));
     let bare = StartRequest {
         capabilities: vec![],
         ..ask.clone()
     };
-    assert!(may_start(&book.report(), &bare).is_err(), "walls stay");
+    assert!(
+        is_startable_program(&book.report(), &bare).is_err(),
+        "walls stay"
+    );
     let over = Book::default().add(wish("2026-03-14T08:59:00+09:00"));
     assert!(!may(&over));
     let taken_back = book.add(wish("2026-03-14T09:00:00+09:00"));
@@ -45,13 +48,13 @@ fn an_empty_ledger_stands_at_the_bottom_and_permits_nothing() {
         capabilities: isolation,
     };
     assert!(
-        may_start(&report, &ask)
+        is_startable_program(&report, &ask)
             .unwrap_err()
             .why
             .starts_with("autonomy level 1 allows no unattended run. Open: successes 0/5")
     );
     assert_eq!(
-        may_start(
+        is_startable_program(
             &report,
             &StartRequest {
                 unattended: false,
@@ -76,19 +79,21 @@ fn an_unattended_session_must_fit_into_what_the_phase_allows() {
             .collect(),
     };
     assert_eq!(
-        may_start(&report, &ask(3600, "retry_then_stop", &["kill_tree"])),
+        is_startable_program(&report, &ask(3600, "retry_then_stop", &["kill_tree"])),
         Ok(())
     );
-    assert!(may_start(&report, &ask(3601, "stop", &["kill_tree"])).is_err());
+    assert!(is_startable_program(&report, &ask(3601, "stop", &["kill_tree"])).is_err());
     assert!(
-        may_start(
+        is_startable_program(
             &report,
             &ask(60, "retry_then_skip_dependents", &["kill_tree"])
         )
         .is_err()
     );
     assert_eq!(
-        may_start(&report, &ask(60, "stop", &[])).unwrap_err().why,
+        is_startable_program(&report, &ask(60, "stop", &[]))
+            .unwrap_err()
+            .why,
         "autonomy level 2a needs a confinement with kill_tree"
     );
 }

@@ -11,8 +11,8 @@ mod seen;
 use super::*;
 use crate::domain::{
     ledger::{
-        LedgerEntry, LedgerRecord, PhaseTransition, RecordStamp, SessionEnd, SessionStart, TaskEnd,
-        TaskOutcome,
+        LedgerEntry, LedgerRecord, PhaseTransition, RecordMetadata, SessionEnd, SessionStart,
+        TaskEnd, TaskOutcome,
     },
     time::Timestamp,
 };
@@ -56,7 +56,7 @@ impl Book {
             v: 1,
             seq,
             prev: String::new(),
-            stamp: RecordStamp {
+            stamp: RecordMetadata {
                 at: self.at.unwrap_or_else(|| at("2026-03-09T23:00:00+09:00")),
                 boottime_ms: 0,
                 boot_id: String::new(),

@@ -128,12 +128,12 @@ proptest! {
             unattended: true, seconds: 60, on_failure: "stop".into(),
             capabilities: ["worktree", "env_min", "home_redirect", "kill_tree"].map(String::from).to_vec(),
         };
-        let allowed = may_start(&before.report(), &ask).is_ok();
+        let allowed = is_startable_program(&before.report(), &ask).is_ok();
         // The gate from 2a to 2b asks for hours without a person, not for hours without a limit: a session that a limit
         // ended is one that was under control. The gates behind it count limits.
         let counts = !second || !matches!(&breach, LedgerEntry::SessionEnd { end } if end.limit_breach > 0);
         let after = before.add(breach);
         prop_assert!(ready || !counts || !is_ready(&after));
-        prop_assert!(allowed || may_start(&after.report(), &ask).is_err());
+        prop_assert!(allowed || is_startable_program(&after.report(), &ask).is_err());
     }
 }

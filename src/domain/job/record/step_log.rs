@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::current_and_previous_sprint;
 use crate::domain::{
     job::{
-        history::exit_words,
+        history::exit_description,
         outcome::StepOutcome,
         proposal,
         state::{CommandDisposition, JobLoopState, StepState},
@@ -295,7 +295,7 @@ fn ended(kind: &str, code_text: &str, allow_reason: &str, end: &CommandResult) -
         "stdout": end.stdout.text(),
         "stderr": end.stderr.text(),
         "timeout": timeout,
-        "end": exit_words(&end.exit),
+        "end": exit_description(&end.exit),
         "elapsed_ms": end.elapsed_ms,
         "stdout_file": end.stdout.file,
         "stderr_file": end.stderr.file,
@@ -304,7 +304,7 @@ fn ended(kind: &str, code_text: &str, allow_reason: &str, end: &CommandResult) -
         "leftover_processes_ended": end.leftovers,
     });
     if let (true, Some(map)) = (timeout, value.as_object_mut()) {
-        map.insert("error".into(), exit_words(&end.exit).into());
+        map.insert("error".into(), exit_description(&end.exit).into());
     }
     value
 }

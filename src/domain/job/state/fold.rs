@@ -6,7 +6,7 @@
 )]
 
 use super::{
-    CommandDisposition, CompletionRecord, JobLoopState, JobState, ParkedWait, RepeatedSteps,
+    CommandDisposition, CompletionRecord, JobLoopState, JobState, PendingWait, RepeatedSteps,
     RoleTurn, StepEnd, StepOverview, StepStage, StepState, step::role_index,
 };
 use crate::domain::{
@@ -83,7 +83,7 @@ impl JobLoopState {
     }
 
     fn parked(&mut self, since: Timestamp, until: Timestamp, reason: &str) {
-        self.parked = Some(ParkedWait {
+        self.parked = Some(PendingWait {
             since,
             until,
             reason: reason.to_owned(),

@@ -41,7 +41,7 @@ pub struct JobLoopState {
     /// The job under way.
     pub job: Option<JobState>,
     /// A wait that has to be observed.
-    pub parked: Option<ParkedWait>,
+    pub parked: Option<PendingWait>,
     /// The loop size for which completion was recorded, and where.
     pub complete: Option<CompletionRecord>,
     /// How the last step or run ended.
@@ -63,7 +63,7 @@ pub struct JobLoopState {
 
 /// A wait that has to be observed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ParkedWait {
+pub struct PendingWait {
     /// When it was decided; an earlier clock means that the clock was set back.
     pub since: Timestamp,
     /// When it is over.

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{
     domain::{
         gates,
-        gates::{ObservationInputs, TrackStatus},
+        gates::{GateTrackStatus, ObservationInputs},
         job::event::RunLogEvent,
         ledger::{LedgerEntry, PhaseTransition},
     },
@@ -315,10 +315,10 @@ fn promote(
 
 /// Returns the track whose gate leads to the wanted phase; autonomy where none is named.
 fn choose<'a>(
-    tracks: &'a [TrackStatus],
+    tracks: &'a [GateTrackStatus],
     wanted: Option<&str>,
-) -> Result<&'a TrackStatus, CliError> {
-    let leads = |standing: &&TrackStatus| match wanted {
+) -> Result<&'a GateTrackStatus, CliError> {
+    let leads = |standing: &&GateTrackStatus| match wanted {
         None => standing.track == gates::AUTONOMY_TRACK,
         Some(wanted) => standing.gate.as_ref().is_some_and(|gate| gate.to == wanted),
     };
@@ -338,7 +338,7 @@ fn demote(
 ) -> Result<CliExit, CliError> {
     let report = gate_services.report();
     let tracks = gate_services.loaded.gates.tracks();
-    let fits = |standing: &&TrackStatus| {
+    let fits = |standing: &&GateTrackStatus| {
         let track = tracks.iter().find(|track| track.name == standing.track);
         wanted.map_or(standing.track == gates::AUTONOMY_TRACK, |wanted| {
             track.is_some_and(|track| track.phases.iter().any(|phase| phase == wanted))

@@ -25,8 +25,8 @@ use crate::{
     domain::{
         command::{Command, CommandKind},
         guard::{
-            GuardOutcome, HookAgent, Presence, ToolAction, ToolCall, checkpoint::CheckpointCause,
-            log::LogEntry,
+            AttendanceMode, GuardOutcome, HookAgent, ToolAction, ToolCall,
+            checkpoint::CheckpointCause, log::LogEntry,
         },
         policy::{DataLoss, Decision, GitUse, Policy, PolicyContext},
         process::SpawnError,
@@ -127,9 +127,9 @@ fn judge_and_run(
         .exec(global, &place, most, git)
         .map_err(|error| without_wall(error, args.as_shell))?;
     let presence = if services.is_attended() && !global.json {
-        Presence::Person
+        AttendanceMode::Person
     } else {
-        Presence::Nobody("nobody can be asked")
+        AttendanceMode::Nobody("nobody can be asked")
     };
     let subject = services.redact(&command.text());
     let outcome = judged(
@@ -376,7 +376,7 @@ fn judged(
     args: &ExecArgs,
     (command, subject): (&Command, &str),
     (place, settings): (&GuardedProject, &GuardSettings),
-    presence: Presence,
+    presence: AttendanceMode,
     is_proved: bool,
     services: &dyn ServiceFactory,
 ) -> Result<GuardOutcome, CliError> {

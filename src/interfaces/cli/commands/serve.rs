@@ -34,13 +34,13 @@ use crate::{
             gate_services::GateServices,
             services,
             services::ServiceFactory,
-            task_services::{AccessParts, StateWriter, TaskServices},
+            task_services::{ServiceAccessParts, StateFileWriter, TaskServices},
         },
         http,
         report::Printer,
     },
     ports::{
-        BoxFuture, board::ServiceAccess, board_store::BoardStore, clock::Clock,
+        BoxFuture, board::ServiceBackend, board_store::BoardStore, clock::Clock,
         containers::Containers, process_logs::ProcessLogs,
     },
     services::{
@@ -99,7 +99,7 @@ pub fn main(
     });
     write_address(address, &board_services.token, global, services)?;
     announce(address, outer.as_ref(), &config.settings, printer)?;
-    let access = (board_services.access)(AccessParts {
+    let access = (board_services.access)(ServiceAccessParts {
         handle: handle.clone(),
         gates: gate_services.loaded,
         ledger: gate_services.ledger,
@@ -190,7 +190,7 @@ fn write_address(
 /// A service that is about to run.
 struct Serving {
     handle: BoardHandle,
-    access: Arc<dyn ServiceAccess>,
+    access: Arc<dyn ServiceBackend>,
     listeners: Vec<ApiListener>,
     settings: BoardSettings,
     printer: Printer,
@@ -249,7 +249,7 @@ async fn give_back(memory: fn()) {
 /// Returns what keeps the summaries of nights. They can be made again at any time, so a failure is told and stops nothing.
 fn keeper(
     gate_services: &GateServices,
-    write: StateWriter,
+    write: StateFileWriter,
     logs: &Arc<dyn ProcessLogs>,
 ) -> Arc<dyn Fn(&str) + Send + Sync> {
     let (ledger, logs) = (Arc::clone(&gate_services.ledger), Arc::clone(logs));
@@ -362,7 +362,7 @@ struct ApiListener {
 /// Starts to answer requests, until the other end of `over` is dropped.
 fn api(
     listener: ApiListener,
-    access: &Arc<dyn ServiceAccess>,
+    access: &Arc<dyn ServiceBackend>,
     over: &watch::Receiver<()>,
 ) -> Result<JoinHandle<std::io::Result<()>>, String> {
     let ApiListener {

@@ -27,7 +27,7 @@ pub(super) fn brain(
                     .seconds
                     .unwrap_or(ServiceModel::DEFAULT_TIMEOUT_SECONDS),
             ),
-            asks: wanted.asks.unwrap_or(ServiceModel::DEFAULT_ASKS),
+            asks: wanted.asks.unwrap_or(ServiceModel::DEFAULT_ATTEMPTS),
         })
     };
     let planner = &config.planner;
@@ -42,7 +42,7 @@ pub(super) fn brain(
                     .clone(),
             ),
             deadline: Duration::from_secs(planner.seconds.unwrap_or(AGENT_SECONDS)),
-            asks: planner.asks.unwrap_or(ServiceModel::DEFAULT_ASKS),
+            asks: planner.asks.unwrap_or(ServiceModel::DEFAULT_ATTEMPTS),
         },
         (None, None) => PlannerKind::Checklist,
     };

@@ -5,7 +5,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use crate::{
     domain::{
         board::{
-            BlockReason, Event, EventKind, JudgeEvent, Resolver, SessionEvent, SystemEvent,
+            BlockReason, BlockResolver, Event, EventKind, JudgeEvent, SessionEvent, SystemEvent,
             TaskEvent, Verdict,
         },
         text::one_line,
@@ -95,7 +95,7 @@ fn line_of(event: &Event) -> Option<String> {
             resolver,
             ..
         }) => {
-            let who = if *resolver == Resolver::Person {
+            let who = if *resolver == BlockResolver::Person {
                 "needs you"
             } else {
                 "needs rework"

@@ -25,7 +25,7 @@ use crate::{
     ports::clock::Clock,
     services::{
         tasks,
-        tasks::{ListReport, SessionTerms},
+        tasks::{ListReport, SessionSettings},
     },
 };
 
@@ -98,7 +98,7 @@ pub(super) struct ListRun<'a> {
     /// The list.
     pub(super) list: &'a TaskList,
     /// The terms.
-    pub(super) terms: &'a SessionTerms,
+    pub(super) terms: &'a SessionSettings,
     /// `night` or `tasks`.
     pub(super) kind: &'a str,
     /// A person at this terminal says go for each task.

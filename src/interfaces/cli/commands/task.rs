@@ -34,7 +34,7 @@ use crate::{
     ports::agent_runners::ConfinementFacts,
     services::{
         tasks,
-        tasks::{ListReport, SessionTerms},
+        tasks::{ListReport, SessionSettings},
     },
 };
 
@@ -214,7 +214,7 @@ pub(super) fn run(
         on_failure: list.on_failure.as_str().to_owned(),
         capabilities: confined.capabilities.clone(),
     };
-    gates::may_start(&report, &ask).map_err(CliError::Refused)?;
+    gates::is_startable_program(&report, &ask).map_err(CliError::Refused)?;
     if !attended {
         only_as_a_night(&report)?;
     }
@@ -224,10 +224,10 @@ pub(super) fn run(
         overridden: report.overridden.is_some(),
         ..session_start(&gate_services, &task_services, list, confined)
     };
-    let terms = SessionTerms {
+    let terms = SessionSettings {
         seconds: (!attended || time.is_some()).then_some(seconds),
         checkpoint_every: report.permission.checkpoint_every,
-        ..SessionTerms::new(&task_services.run, start)
+        ..SessionSettings::new(&task_services.run, start)
     };
     let work = ListRun {
         list,

@@ -25,7 +25,7 @@ impl TaskScreen {
 }
 
 impl SessionObserver for TaskScreen {
-    fn may_start(&self, task: &AgentTask) -> bool {
+    fn is_startable_program(&self, task: &AgentTask) -> bool {
         if !self.asks {
             return true;
         }

@@ -21,7 +21,7 @@ use utoipa::IntoParams;
 
 use crate::{
     interfaces::http::{error::ApiError, extract::ApiQuery, state::HttpState},
-    ports::board::{EventFeed, FeedNews, SequencedEvent, ServiceAccess},
+    ports::board::{EventFeed, FeedUpdate, SequencedEvent, ServiceBackend},
 };
 
 use super::wire::time;
@@ -40,7 +40,7 @@ pub(super) struct EventQuery {
 
 /// Where a follower is.
 struct Follower {
-    board: Arc<dyn ServiceAccess>,
+    board: Arc<dyn ServiceBackend>,
     feed: Box<dyn EventFeed>,
     /// The last event it was told.
     last: u64,
@@ -146,12 +146,12 @@ async fn next(mut follower: Follower) -> Option<(Result<SseEvent, Infallible>, F
             continue;
         }
         match follower.feed.next().await {
-            FeedNews::Event(notice) if notice.seq == follower.last + 1 => {
+            FeedUpdate::Event(notice) if notice.seq == follower.last + 1 => {
                 follower.ready.push(*notice);
             }
-            FeedNews::Event(notice) => follower.behind = notice.seq > follower.last,
-            FeedNews::Missed => follower.behind = true,
-            FeedNews::End => return None,
+            FeedUpdate::Event(notice) => follower.behind = notice.seq > follower.last,
+            FeedUpdate::Missed => follower.behind = true,
+            FeedUpdate::End => return None,
         }
     }
 }

@@ -249,7 +249,7 @@ fn further(out: &mut Metrics<'_>, board: &Board, now: Millis) {
         "whether processes are kept running",
         armed,
     );
-    let held = u64::from(board.active_hold().is_some());
+    let held = u64::from(board.dispatch_hold().is_some());
     out.one("tos_held", "gauge", "whether nothing new is started", held);
     let oldest = board
         .tasks()

@@ -44,7 +44,7 @@ pub(super) struct HoldView {
 #[utoipa::path(get, path = "/system/hold", tag = "system", responses((status = 200, body = HoldView)))]
 pub(super) async fn held(State(service): State<HttpState>) -> Json<HoldView> {
     let board = service.snapshot();
-    let hold = board.active_hold();
+    let hold = board.dispatch_hold();
     Json(HoldView {
         held: hold.is_some(),
         detail: hold.map(|hold| hold.detail.clone()),

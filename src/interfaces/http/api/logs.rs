@@ -11,7 +11,7 @@ use crate::{
         extract::{ApiPath, ApiQuery},
         state::HttpState,
     },
-    ports::board::{BoardError, LogPiece, LogSource},
+    ports::board::{BoardError, LogChunk, LogSource},
 };
 
 use super::{agents::parse_agent_name, wire::time};
@@ -137,7 +137,7 @@ pub(super) async fn of_source(
     let read = service.board().log(source, query.offset, READ).await;
     let piece = match read {
         // A process that never said anything has no log yet.
-        Err(BoardError::NotFound(_)) => LogPiece::default(),
+        Err(BoardError::NotFound(_)) => LogChunk::default(),
         other => other?,
     };
     let log = if query.offset.is_some() {

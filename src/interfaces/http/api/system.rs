@@ -386,7 +386,7 @@ async fn ended(service: &HttpState, name: ProcessName) {
             .process(name)
             .is_some_and(|process| process.status.is_live())
     };
-    while is_live(service) && feed.next().await != crate::ports::board::FeedNews::End {}
+    while is_live(service) && feed.next().await != crate::ports::board::FeedUpdate::End {}
 }
 
 /// Stops a process, waits for its end, and starts it again; a task it works on goes back to the queue.

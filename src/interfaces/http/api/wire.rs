@@ -173,7 +173,7 @@ impl TaskView {
             task: needed.task.0,
             on_fail: needed.on_fail,
         };
-        let lesson = |lesson: &crate::domain::board::Lesson| LessonView {
+        let lesson = |lesson: &crate::domain::board::RetryFeedback| LessonView {
             run: lesson.run.map(|id| id.0),
             from: lesson.from.clone(),
             reasons: lesson.reasons.clone(),
@@ -263,7 +263,7 @@ pub(in crate::interfaces::http) struct WhyView {
 
 impl WhyView {
     pub(in crate::interfaces::http) fn all(why: Why) -> Vec<Self> {
-        let view = |sentence: crate::domain::board::WhySentence| Self {
+        let view = |sentence: crate::domain::board::ExplanationSentence| Self {
             resolver: word(&sentence.resolver),
             at: sentence.at.map(time),
             text: sentence.text,

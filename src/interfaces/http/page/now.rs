@@ -9,7 +9,8 @@ use maud::{Markup, html};
 
 use crate::{
     domain::board::{
-        BlockReason, Board, PlanStatus, ProcessStatus, RequirementPlan, Resolver, Task, TaskStatus,
+        BlockReason, BlockResolver, Board, PlanStatus, ProcessStatus, RequirementPlan, Task,
+        TaskStatus,
     },
     interfaces::{
         http::{security::guard::session_cookie, state::HttpState},
@@ -98,7 +99,7 @@ fn controls(view: &PageContext, board: &Board) -> Markup {
         .iter()
         .any(|process| process.status.is_live());
     html! {
-        @if let Some(hold) = board.active_hold() {
+        @if let Some(hold) = board.dispatch_hold() {
             p.note {
                 (view.t("Nothing new is started:")) " " (text(&hold.detail)) " (" (text(&hold.by)) ")"
                 @if let Some(until) = hold.until { ", " (view.until(until)) }
@@ -108,7 +109,7 @@ fn controls(view: &PageContext, board: &Board) -> Markup {
         div.row {
             @if live { (button("/ui/stop-all", view.t("Stop all"), "bad")) }
             (button("/ui/start-all", view.t("Start everything"), "ok"))
-            @if board.active_hold().is_some() { (button("/ui/resume", view.t("Resume"), "ok")) }
+            @if board.dispatch_hold().is_some() { (button("/ui/resume", view.t("Resume"), "ok")) }
             @else { (button("/ui/hold", view.t("Hold"), "")) }
         }
     }
@@ -123,7 +124,7 @@ fn needs(view: &PageContext, board: &Board) -> Markup {
         let why = board.why(task.id, view.now).ok();
         let first = why.and_then(|why| why.sentences.into_iter().next());
         let is_asked = asked.iter().any(|approval| approval.task == task.id);
-        !is_asked && first.is_some_and(|first| first.resolver == Resolver::Person)
+        !is_asked && first.is_some_and(|first| first.resolver == BlockResolver::Person)
     };
     let open = board.tasks().rev().filter(|task| !task.status.is_final());
     let waiting: Vec<&Task> = open.take(LOOKED_AT).filter(waits).take(SHOWN + 1).collect();

@@ -12,7 +12,7 @@ use crate::{
         http::{error::ApiError, state::HttpState},
         report::page::text,
     },
-    ports::board::{PastKind, PastWork},
+    ports::board::{HistoryEntry, HistoryKind},
 };
 
 use super::{
@@ -32,7 +32,7 @@ pub(super) async fn nights(
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
     let view = PageContext::of(&service, &headers, &uri);
-    let entries = service.board().past(PastKind::Nights).await?;
+    let entries = service.board().past(HistoryKind::Nights).await?;
     let open: Vec<_> = board.open_sessions().collect();
     // What is under way is shown as it is, not as the ledger has it so far.
     let is_open = |run: &str| open.iter().any(|session| session.spec.run == run);
@@ -57,14 +57,14 @@ pub(super) async fn gates(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Html<String>, ApiError> {
-    shown(&service, &headers, &uri, PastKind::Gates, "Gates").await
+    shown(&service, &headers, &uri, HistoryKind::Gates, "Gates").await
 }
 
 async fn shown(
     service: &HttpState,
     headers: &HeaderMap,
     uri: &Uri,
-    kind: PastKind,
+    kind: HistoryKind,
     title: &'static str,
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
@@ -80,7 +80,7 @@ async fn shown(
 }
 
 /// One thing of the past.
-pub(super) fn entry(view: &PageContext, work: &PastWork, is_alone: bool) -> Markup {
+pub(super) fn entry(view: &PageContext, work: &HistoryEntry, is_alone: bool) -> Markup {
     let title = html! { (text(&work.id)) @if !work.title.is_empty() { " " (text(&work.title)) } };
     html! {
         article.card {

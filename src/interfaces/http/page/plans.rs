@@ -15,7 +15,7 @@ use crate::{
         http::{error::ApiError, state::HttpState},
         report::page::{badge, text},
     },
-    ports::board::PastKind,
+    ports::board::HistoryKind,
 };
 
 use super::{
@@ -36,7 +36,7 @@ pub(super) async fn show(
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
     let view = PageContext::of(&service, &headers, &uri);
-    let runs = service.board().past(PastKind::PlanRuns).await?;
+    let runs = service.board().past(HistoryKind::PlanRuns).await?;
     let body = html! {
         section id="plans" data-live aria-labelledby="requirements" {
             h2 id="requirements" { (view.t("Requirements")) }

@@ -97,7 +97,7 @@ fn row(view: &PageContext, board: &Board, process: &Process) -> Markup {
         ProcessStatus::Idle | ProcessStatus::Completed | ProcessStatus::Stopped => "SKIPPED",
     };
     // The planner is started with its requirement, on a page of its own.
-    let may_start = process.name != ProcessName::Planner;
+    let is_startable_program = process.name != ProcessName::Planner;
     html! {
         tr {
             th scope="row" { a href={ "/ui/logs?source=" (name) } { (name) } }
@@ -108,7 +108,7 @@ fn row(view: &PageContext, board: &Board, process: &Process) -> Markup {
                             button.bad data-key={ "stop " (name) } aria-label={ (view.t("Stop")) " " (name) } { (view.t("Stop")) }
                         }
                     }
-                } @else if may_start {
+                } @else if is_startable_program {
                     form method="post" action={ "/ui/processes/" (name) "/start" } {
                         button.ok data-key={ "start " (name) } aria-label={ (view.t("Start")) " " (name) } { (view.t("Start")) }
                     }

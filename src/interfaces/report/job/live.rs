@@ -11,7 +11,7 @@ use crate::{
         command::Command,
         job::{
             event::{EventKind, RunLogEvent},
-            history::exit_words,
+            history::exit_description,
             outcome::StepOutcome,
             state::{JobLoopState, StepState},
         },
@@ -149,7 +149,7 @@ impl LiveJobView {
         };
         self.say(&format!(
             "        {} {}",
-            self.printer.paint(tone, &exit_words(exit)),
+            self.printer.paint(tone, &exit_description(exit)),
             self.printer.paint(TextStyle::Faint, &text)
         ));
     }

@@ -5,7 +5,7 @@ use crate::{
         command::Command,
         job::{
             event::{EventKind, RunLogEvent},
-            history::exit_words,
+            history::exit_description,
             outcome::{JobRunOutcome, StepOutcome, shown_reason},
             record::{RecordFiles, VerifyReport, display_job_index, step_file, strip_phase_name},
             state::{CommandDisposition, JobLoopState},
@@ -105,7 +105,7 @@ impl EventReporter for ProgressReporter {
             EventKind::Judged { commands, verdicts } => self.judged(number, commands, verdicts),
             EventKind::CommandEnded { index, end } => {
                 let index = index + 1;
-                let how = exit_words(&end.exit);
+                let how = exit_description(&end.exit);
                 self.printer
                     .progress(&format!("step {number}: command {index}: {how}"));
             }

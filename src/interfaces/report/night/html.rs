@@ -10,7 +10,7 @@ use crate::{
         time::duration_words,
     },
     interfaces::report::{
-        night::{count_lines, headline, time_and_cost_lines},
+        night::{counter_lines, headline, time_and_cost_lines},
         page,
         page::{TimelineBar, badge, table, text, timeline_row},
     },
@@ -48,7 +48,7 @@ fn cost(micro_usd: Option<u64>) -> String {
 
 fn head(summary: &NightSummary) -> Markup {
     let counts = &summary.counts;
-    let counted = count_lines(summary);
+    let counted = counter_lines(summary);
     let figures = [
         (
             format!("{} of {}", counts.success, summary.task_count()),

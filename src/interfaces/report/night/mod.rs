@@ -17,7 +17,7 @@ pub fn text(summary: &NightSummary) -> String {
         format!("{} ({}): {}", summary.run, summary.list, headline(summary)),
         format!("  {}", time_and_cost_lines(summary).join(", ")),
     ];
-    let counted = count_lines(summary);
+    let counted = counter_lines(summary);
     if !counted.is_empty() {
         lines.push(format!("  {}", counted.join(", ")));
     }
@@ -80,7 +80,7 @@ pub fn time_and_cost_lines(summary: &NightSummary) -> Vec<String> {
 }
 
 /// Returns everything that was counted and is not nothing.
-pub fn count_lines(summary: &NightSummary) -> Vec<String> {
+pub fn counter_lines(summary: &NightSummary) -> Vec<String> {
     let counts = &summary.counts;
     let number = |count: usize, word: &str| (count > 0).then(|| format!("{count} {word}"));
     let several = |count: u32, one: &str, many: &str| {

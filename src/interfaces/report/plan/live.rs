@@ -242,7 +242,7 @@ mod tests {
     use super::*;
     use crate::domain::plan::{
         PlanTask,
-        event::{AttemptEnded, AttemptStarted, PlanEvent, RunCreated, RunOpened},
+        event::{AttemptEnded, AttemptStarted, PlanEvent, RunCreated, RunSessionStarted},
         task::TaskAction,
     };
 
@@ -255,10 +255,10 @@ mod tests {
             tasks,
             ..RunCreated::default()
         });
-        state.apply(&PlanEvent::Opened(RunOpened {
+        state.apply(&PlanEvent::Opened(RunSessionStarted {
             at: 0,
             max_parallel: 2,
-            ..RunOpened::default()
+            ..RunSessionStarted::default()
         }));
         state
     }

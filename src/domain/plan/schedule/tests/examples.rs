@@ -105,9 +105,9 @@ fn cancel_settles_what_waits_and_what_runs_ends_canceled_whatever_its_code() {
 #[test]
 fn priority_goes_first_and_plan_order_second() {
     let mut plan = plan(&[&[], &[], &[]]);
-    plan.tasks[2].extra = Some(Box::new(TaskExtras {
+    plan.tasks[2].extra = Some(Box::new(OptionalTaskSettings {
         priority: 5,
-        ..TaskExtras::default()
+        ..OptionalTaskSettings::default()
     }));
     assert_eq!(started(&mut fresh(&plan, 3, false)), [2, 0, 1]);
 }
@@ -117,9 +117,9 @@ fn a_resource_is_never_overdrawn_and_nobody_overtakes_in_its_queue() {
     let mut plan = plan(&[&[], &[], &[], &[]]);
     plan.resources = vec![("db".to_owned(), 2)];
     for (index, amount) in [1, 2, 1].into_iter().enumerate() {
-        plan.tasks[index].extra = Some(Box::new(TaskExtras {
+        plan.tasks[index].extra = Some(Box::new(OptionalTaskSettings {
             resources: vec![(0, amount)],
-            ..TaskExtras::default()
+            ..OptionalTaskSettings::default()
         }));
     }
     let mut schedule = fresh(&plan, 4, false);
@@ -140,16 +140,16 @@ fn a_resource_is_never_overdrawn_and_nobody_overtakes_in_its_queue() {
 fn a_condition_decides_instead_of_success_and_its_skips_are_harmless() {
     let mut plan = plan(&[&[], &[0], &[0], &[2]]);
     let when = |text| {
-        Some(Box::new(TaskExtras {
+        Some(Box::new(OptionalTaskSettings {
             when: Some(WhenCondition::parse(text).unwrap()),
-            ..TaskExtras::default()
+            ..OptionalTaskSettings::default()
         }))
     };
     plan.tasks[1].extra = when("failed('t0')");
     plan.tasks[2].extra = when("succeeded('t0')");
-    plan.tasks[0].extra = Some(Box::new(TaskExtras {
+    plan.tasks[0].extra = Some(Box::new(OptionalTaskSettings {
         allow_failure: true,
-        ..TaskExtras::default()
+        ..OptionalTaskSettings::default()
     }));
     let mut schedule = fresh(&plan, 4, false);
     assert_eq!(started(&mut schedule), [0]);
@@ -179,8 +179,8 @@ fn handlers_run_after_a_failure_only() {
     }
 }
 
-fn extras(change: impl FnOnce(&mut TaskExtras)) -> Box<TaskExtras> {
-    let mut extras = TaskExtras::default();
+fn extras(change: impl FnOnce(&mut OptionalTaskSettings)) -> Box<OptionalTaskSettings> {
+    let mut extras = OptionalTaskSettings::default();
     change(&mut extras);
     Box::new(extras)
 }

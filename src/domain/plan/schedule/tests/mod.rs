@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::plan::{
-    task::{TaskAction, TaskExtras},
+    task::{OptionalTaskSettings, TaskAction},
     when::WhenCondition,
 };
 
@@ -124,7 +124,7 @@ fn stories() -> impl Strategy<Value = Story> {
                     up.sort_unstable();
                     up.dedup();
                     let (kind, priority, resource) = kinds[id];
-                    let extra = TaskExtras {
+                    let extra = OptionalTaskSettings {
                         priority,
                         allow_failure: kind == 1,
                         when: match kind {
@@ -137,7 +137,7 @@ fn stories() -> impl Strategy<Value = Story> {
                         } else {
                             vec![(0, resource)]
                         },
-                        ..TaskExtras::default()
+                        ..OptionalTaskSettings::default()
                     };
                     PlanTask {
                         retries: retries[id],
@@ -195,7 +195,7 @@ fn passage(
     for turn in 0..10_000 {
         record(&mut schedule, states, &story.plan, &graph);
         while let Some(task) = schedule.next(now) {
-            may_start(story, states, &graph, task);
+            is_startable_program(story, states, &graph, task);
             states[task as usize].status = TaskStatus::Running;
             states[task as usize].attempts += 1;
             running.push(task);
@@ -247,7 +247,7 @@ fn is_good(plan: &Plan, states: &[TaskState], task: u32) -> bool {
         || (status == TaskStatus::Failed && plan.tasks[task as usize].allow_failure())
 }
 
-fn may_start(story: &Story, states: &[TaskState], graph: &PlanGraph, task: u32) {
+fn is_startable_program(story: &Story, states: &[TaskState], graph: &PlanGraph, task: u32) {
     assert!(
         !states[task as usize].status.is_over(),
         "t{task} started again after its end"

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{
     domain::{
         guard::{
-            GuardOutcome, HookAgent, HookAnswer, Presence, ToolAction, ToolCall, answer,
+            AttendanceMode, GuardOutcome, HookAgent, HookAnswer, ToolAction, ToolCall, answer,
             checkpoint::CheckpointCause, log::LogEntry, parse_tool_call,
         },
         policy::Decision,
@@ -23,7 +23,7 @@ pub fn answer_hook(
     input: &[u8],
     observe: bool,
     services: &dyn GuardServiceFactory,
-    seen: &dyn Fn(Presence, &str),
+    seen: &dyn Fn(AttendanceMode, &str),
 ) -> Result<HookAnswer, String> {
     let call = parse_tool_call(agent, input).map_err(|error| error.to_string())?;
     seen(call.presence, &call.event);

@@ -9,7 +9,7 @@ use crate::{
     config::guard::GuardSettings,
     domain::{
         guard::{
-            HookAgent, Presence, ToolAction, ToolCall,
+            AttendanceMode, HookAgent, ToolAction, ToolCall,
             checkpoint::CheckpointCause,
             log::{GuardStats, LogEntry, PROBE_SESSION},
         },
@@ -45,9 +45,9 @@ pub(super) fn explain(
     let world = services.guard_context(&place, &settings);
     let losses = Policy::losses(&command, &world);
     let presence = if args.unattended {
-        Presence::Nobody("nobody can be asked")
+        AttendanceMode::Nobody("nobody can be asked")
     } else {
-        Presence::Person
+        AttendanceMode::Person
     };
     let call = ToolCall {
         agent: HookAgent::Claude,
@@ -169,7 +169,7 @@ pub(super) fn log(
 ) -> CliExit {
     let mut entries = entries(args.all, folder, services);
     if args.blocked {
-        entries.retain(LogEntry::was_held_back);
+        entries.retain(LogEntry::was_not_allowed);
     }
     let shown = &entries[entries.len().saturating_sub(args.last)..];
     for entry in shown {

@@ -10,7 +10,7 @@ use crate::{
     config::{
         agent_hooks,
         guard::GuardSettings,
-        settings_dialect::{hooks_disabled_reason, unreadable_reason},
+        settings_dialect::{hooks_disabled_reason, ignored_hooks_reason},
     },
     domain::guard::{
         HookAgent,
@@ -192,7 +192,7 @@ fn status_of(
     let off = if agent == HookAgent::Opencode {
         None
     } else {
-        unreadable_reason(&text, agent).or_else(|| switched_off(agent, place, services))
+        ignored_hooks_reason(&text, agent).or_else(|| switched_off(agent, place, services))
     };
     match off {
         Some(why) => {

@@ -33,7 +33,7 @@ use crate::{
         report::Printer,
     },
     ports::agent_runners::ConfinementFacts,
-    services::tasks::SessionTerms,
+    services::tasks::SessionSettings,
 };
 
 /// How long a refusal waits until people were told of it.
@@ -149,7 +149,7 @@ pub(super) fn run_night(
         on_failure: night.list.on_failure.as_str().to_owned(),
         capabilities: confined.capabilities.clone(),
     };
-    gates::may_start(&report, &ask).map_err(CliError::Refused)?;
+    gates::is_startable_program(&report, &ask).map_err(CliError::Refused)?;
     if !healthy(
         &night.list,
         task_services,
@@ -176,12 +176,12 @@ pub(super) fn run_night(
     };
     // The end was meant from the moment of asking; the checks have taken a part of the time.
     let checked = task_services.tools.clock.boottime().saturating_sub(asked);
-    let terms = SessionTerms {
+    let terms = SessionSettings {
         session: task_services.run.clone(),
         seconds: seconds.map(|seconds| seconds.saturating_sub(checked.as_secs())),
         checkpoint_every: report.permission.checkpoint_every,
         progress: night.progress.clone(),
-        ..SessionTerms::new(&run, start)
+        ..SessionSettings::new(&run, start)
     };
     printer.note(&format!("night {run}: {} tasks", night.list.tasks.len()));
     let work = ListRun {

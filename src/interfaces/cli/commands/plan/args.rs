@@ -45,7 +45,7 @@ pub enum Verb {
 
 /// Where runs are kept.
 #[derive(Debug, Clone, Args)]
-pub struct HomeArgs {
+pub struct RunsFolderArgs {
     /// Where runs are kept [default: `.orch` where it exists, else `.tos`].
     #[arg(long = "runs-dir", alias = "home", value_name = "DIR")]
     pub home: Option<PathBuf>,
@@ -53,7 +53,7 @@ pub struct HomeArgs {
 
 /// How fast, and what a failure means.
 #[derive(Debug, Clone, Args)]
-pub struct PaceArgs {
+pub struct ConcurrencyArgs {
     /// At most this many tasks at once [default: the plan's `max_parallel`, else 4, or 64 with `--nats`].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_parallel: Option<u32>,
@@ -85,10 +85,10 @@ pub struct RunArgs {
     pub plan: PathBuf,
     /// Home.
     #[command(flatten)]
-    pub home: HomeArgs,
+    pub home: RunsFolderArgs,
     /// Pace.
     #[command(flatten)]
-    pub pace: PaceArgs,
+    pub pace: ConcurrencyArgs,
     /// Other machines.
     #[command(flatten)]
     pub cluster: ClusterArgs,
@@ -150,7 +150,7 @@ pub struct GraphArgs {
 pub struct ListArgs {
     /// Home.
     #[command(flatten)]
-    pub home: HomeArgs,
+    pub home: RunsFolderArgs,
 }
 
 /// A run.
@@ -161,7 +161,7 @@ pub struct RunName {
     pub run: String,
     /// Home.
     #[command(flatten)]
-    pub home: HomeArgs,
+    pub home: RunsFolderArgs,
 }
 
 /// `tos plan status`.
@@ -203,7 +203,7 @@ pub struct ResumeArgs {
     pub name: RunName,
     /// Pace.
     #[command(flatten)]
-    pub pace: PaceArgs,
+    pub pace: ConcurrencyArgs,
     /// Other machines.
     #[command(flatten)]
     pub cluster: ClusterArgs,
@@ -226,7 +226,7 @@ pub struct RetryArgs {
     pub name: RunName,
     /// Pace.
     #[command(flatten)]
-    pub pace: PaceArgs,
+    pub pace: ConcurrencyArgs,
     /// Other machines.
     #[command(flatten)]
     pub cluster: ClusterArgs,
@@ -254,7 +254,7 @@ pub struct ReportArgs {
 pub struct GcArgs {
     /// Home.
     #[command(flatten)]
-    pub home: HomeArgs,
+    pub home: RunsFolderArgs,
     /// Keep this many of the newest runs.
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub keep: usize,
@@ -268,7 +268,7 @@ pub struct GcArgs {
 
 /// `tos dod-check`: run the release checklist against this very program.
 #[derive(Debug, Clone, Args)]
-pub struct DodArgs {
+pub struct ReleaseChecklistArgs {
     /// Where its runs are kept [default: `.orch` where it exists, else `.tos`].
     #[arg(long, value_name = "DIR")]
     pub home: Option<PathBuf>,

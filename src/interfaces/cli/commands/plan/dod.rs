@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::args::DodArgs;
+use super::args::ReleaseChecklistArgs;
 use crate::{
     interfaces::{
         cli::{args::GlobalArgs, exit::CliExit, services::ServiceFactory},
@@ -27,7 +27,7 @@ type Verdict<T> = Result<T, String>;
 
 /// Runs the checklist.
 pub fn main(
-    args: &DodArgs,
+    args: &ReleaseChecklistArgs,
     _global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,

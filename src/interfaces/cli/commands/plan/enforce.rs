@@ -186,7 +186,7 @@ fn job_fault(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::plan::task::TaskExtras;
+    use crate::domain::plan::task::OptionalTaskSettings;
 
     #[test]
     fn what_surrounds_a_command_is_spelled_out() {
@@ -209,9 +209,9 @@ mod tests {
                 .map(|(k, v)| (k.to_owned(), v.to_owned()))
                 .into(),
         );
-        task.extra = Some(Box::new(TaskExtras {
+        task.extra = Some(Box::new(OptionalTaskSettings {
             stdin: TaskStdin::Text("x\nEND".to_owned()),
-            ..TaskExtras::default()
+            ..OptionalTaskSettings::default()
         }));
         let wanted =
             "cd -- 'sub dir' || exit\nexport A='1'\n'cat' 'it'\\''s' <<'END_'\nx\nEND\nEND_\n";

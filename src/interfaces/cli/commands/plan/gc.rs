@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use super::{PlanCliError, PlanCommands, args::GcArgs};
 use crate::{
     interfaces::cli::exit::CliExit,
-    ports::plan_store::{CacheSweep, SweptCache},
+    ports::plan_store::{CacheCleanup, CacheCleanupResult},
 };
 
 const DAY: i64 = 24 * 3600 * 1000;
@@ -75,11 +75,11 @@ fn sweep(
     home: &Path,
     runs: &BTreeSet<String>,
     busy: &BTreeSet<String>,
-) -> SweptCache {
+) -> CacheCleanupResult {
     let now = context.clock.now().timestamp_millis();
     let swept = context.plan_store.sweep_cache(
         home,
-        &CacheSweep {
+        &CacheCleanup {
             runs,
             busy,
             unused_since: now - i64::from(args.cache_days) * DAY,

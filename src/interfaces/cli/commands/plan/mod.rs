@@ -29,7 +29,7 @@ mod watch;
 
 use std::io;
 
-pub use args::{DodArgs, PlanArgs, Verb};
+pub use args::{PlanArgs, ReleaseChecklistArgs, Verb};
 pub use dod::main as dod_main;
 
 use crate::{
@@ -121,7 +121,7 @@ fn doubt(context: PlanCommands<'_>, plan: &Plan) {
 
 /// Returns the tasks that a word on the command line means.
 fn named(ids: &[String], word: &str) -> Result<Vec<TaskIndex>, PlanCliError> {
-    let found = explain::tasks_named(ids, word);
+    let found = explain::find_tasks(ids, word);
     if !found.is_empty() {
         return Ok(found);
     }

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     PlanCliError, PlanCommands, agents,
-    args::{PaceArgs, ResumeArgs, RetryArgs, RunArgs},
+    args::{ConcurrencyArgs, ResumeArgs, RetryArgs, RunArgs},
     doubt, edited, enforce,
     enforce::EnforcedPolicy,
     event_lines, exit, floor, telling, watch,
@@ -134,7 +134,7 @@ fn dry_run(plan: &Plan, context: PlanCommands<'_>) -> Result<CliExit, PlanCliErr
     Ok(CliExit::Success)
 }
 
-fn passage(pace: &PaceArgs, cluster: &ClusterArgs, plan: &Plan) -> PlanRunRequest {
+fn passage(pace: &ConcurrencyArgs, cluster: &ClusterArgs, plan: &Plan) -> PlanRunRequest {
     // What is not bounded by this machine is bounded by the slots of the others.
     let usual = if cluster.url.is_some() { ELSEWHERE } else { 4 };
     PlanRunRequest {
@@ -302,7 +302,7 @@ fn cluster_words(cluster: &ClusterArgs) -> impl Iterator<Item = String> {
     options.flat_map(|(name, value)| [name.to_owned(), value])
 }
 
-fn pace_words(pace: &PaceArgs) -> Vec<String> {
+fn pace_words(pace: &ConcurrencyArgs) -> Vec<String> {
     let mut words = Vec::new();
     if let Some(count) = pace.max_parallel {
         words.extend(["--max-parallel".to_owned(), count.to_string()]);

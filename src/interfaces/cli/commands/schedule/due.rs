@@ -8,7 +8,7 @@ use super::{ScheduleCommands, edit::first_seen_record, trouble};
 use crate::{
     domain::{
         notify::{Notification, NotificationEvent},
-        schedule::{DueAction, Schedule, SlotEvent, SlotRecord, due},
+        schedule::{DueAction, Schedule, ScheduledRunEvent, ScheduledRunRecord, due},
         time::Timestamp,
     },
     interfaces::cli::{
@@ -21,8 +21,8 @@ use crate::{
 /// How long the end of a run waits for notifications that nobody has tried to deliver yet.
 const SETTLE: Duration = Duration::from_secs(5);
 
-fn record(what: SlotEvent, slot: Timestamp, at: Timestamp) -> SlotRecord {
-    SlotRecord {
+fn record(what: ScheduledRunEvent, slot: Timestamp, at: Timestamp) -> ScheduledRunRecord {
+    ScheduledRunRecord {
         at,
         what,
         ..first_seen_record(slot)
@@ -57,9 +57,9 @@ pub(super) fn run_due(
                 continue;
             }
             DueAction::Skip { slot, missed } => {
-                let record = SlotRecord {
+                let record = ScheduledRunRecord {
                     missed,
-                    ..record(SlotEvent::Missed, slot, now)
+                    ..record(ScheduledRunEvent::Missed, slot, now)
                 };
                 append(task_services, schedule, &record)?;
                 "left out: nobody was there in time".to_owned()
@@ -104,7 +104,7 @@ pub(super) fn run_due(
 fn append(
     task_services: &ScheduleCommands<'_>,
     schedule: &Schedule,
-    record: &SlotRecord,
+    record: &ScheduledRunRecord,
 ) -> Result<(), CliError> {
     task_services
         .store
@@ -131,10 +131,10 @@ fn begin(
     match task_services.store.lock_run(&schedule.name) {
         Ok(free) => drop(free),
         Err(Error::Busy(holder)) => {
-            let skipped = SlotRecord {
+            let skipped = ScheduledRunRecord {
                 missed,
                 why: holder.clone(),
-                ..record(SlotEvent::Overlap, slot, now)
+                ..record(ScheduledRunEvent::Overlap, slot, now)
             };
             append(task_services, schedule, &skipped)?;
             return Ok(Begun::Overlap(holder));
@@ -142,9 +142,9 @@ fn begin(
         Err(error) => return Err(trouble(error)),
     }
     // Before the start: whatever happens then, this slot is not started twice.
-    let begun = SlotRecord {
+    let begun = ScheduledRunRecord {
         missed,
-        ..record(SlotEvent::Started, slot, now)
+        ..record(ScheduledRunEvent::Started, slot, now)
     };
     append(task_services, schedule, &begun)?;
     if wait {
@@ -200,9 +200,9 @@ fn carry_out(
     let _lock = match task_services.store.lock_run(name) {
         Ok(lock) => lock,
         Err(Error::Busy(holder)) => {
-            let skipped = SlotRecord {
+            let skipped = ScheduledRunRecord {
                 why: holder.clone(),
-                ..record(SlotEvent::Overlap, slot, task_services.now())
+                ..record(ScheduledRunEvent::Overlap, slot, task_services.now())
             };
             append(task_services, schedule, &skipped)?;
             return Err(CliError::NotDone(format!(
@@ -218,9 +218,9 @@ fn carry_out(
             return Err(trouble(error));
         }
     };
-    let begun = SlotRecord {
+    let begun = ScheduledRunRecord {
         log: Some(log.clone()),
-        ..record(SlotEvent::Started, slot, task_services.now())
+        ..record(ScheduledRunEvent::Started, slot, task_services.now())
     };
     append(task_services, schedule, &begun)?;
     let code = match task_services.store.run(&schedule.command_args(), &log) {
@@ -230,10 +230,10 @@ fn carry_out(
             return Err(trouble(error));
         }
     };
-    let ended = SlotRecord {
+    let ended = ScheduledRunRecord {
         exit_code: Some(code),
         log: Some(log.clone()),
-        ..record(SlotEvent::Ended, slot, task_services.now())
+        ..record(ScheduledRunEvent::Ended, slot, task_services.now())
     };
     append(task_services, schedule, &ended)?;
     if code != 0 {
@@ -253,9 +253,9 @@ fn failed(
     slot: Timestamp,
     why: &str,
 ) -> Result<(), CliError> {
-    let record = SlotRecord {
+    let record = ScheduledRunRecord {
         why: why.to_owned(),
-        ..record(SlotEvent::Failed, slot, task_services.now())
+        ..record(ScheduledRunEvent::Failed, slot, task_services.now())
     };
     append(task_services, schedule, &record)?;
     tell(task_services, schedule, slot, why);

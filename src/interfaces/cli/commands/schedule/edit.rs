@@ -7,7 +7,8 @@ use super::{ScheduleCommands, trouble, unknown};
 use crate::{
     config::{schedules, schedules::FILE},
     domain::schedule::{
-        Expression, MissedPolicy, Schedule, ScheduleTarget, SlotEvent, SlotRecord, Trigger,
+        CronExpression, MissedPolicy, Schedule, ScheduleTarget, ScheduledRunEvent,
+        ScheduledRunRecord, Trigger,
     },
     interfaces::cli::exit::{CliError, CliExit},
 };
@@ -61,7 +62,7 @@ impl AddArgs {
 fn wanted(args: &AddArgs, task_services: &ScheduleCommands<'_>) -> Result<Schedule, CliError> {
     let when = match &args.cron {
         Some(text) => {
-            let expression = Expression::parse(text);
+            let expression = CronExpression::parse(text);
             Trigger::Cron(Box::new(
                 expression.map_err(|why| CliError::Usage(format!("--cron: {why}")))?,
             ))
@@ -154,11 +155,11 @@ pub(super) fn add(
 }
 
 /// The record of the first sight of a schedule.
-pub(super) fn first_seen_record(now: crate::domain::time::Timestamp) -> SlotRecord {
-    SlotRecord {
+pub(super) fn first_seen_record(now: crate::domain::time::Timestamp) -> ScheduledRunRecord {
+    ScheduledRunRecord {
         slot: now,
         at: now,
-        what: SlotEvent::Seen,
+        what: ScheduledRunEvent::Seen,
         missed: 0,
         exit_code: None,
         log: None,

@@ -7,7 +7,7 @@ use crate::{
     domain::{
         ledger::chain::sha256,
         schedule::{
-            Schedule, SlotEvent, SlotRecord, Trigger, unit,
+            Schedule, ScheduledRunEvent, ScheduledRunRecord, Trigger, unit,
             unit::{SystemScheduler, UnitCommand},
         },
         time::Timestamp,
@@ -57,39 +57,39 @@ fn when_text(schedule: &Schedule) -> String {
 fn outcome(
     task_services: &ScheduleCommands<'_>,
     schedule: &Schedule,
-    records: &[SlotRecord],
+    records: &[ScheduledRunRecord],
     at: usize,
 ) -> String {
     let Some(record) = records.get(at) else {
         return "-".to_owned();
     };
     match record.what {
-        SlotEvent::Seen => "never run".to_owned(),
-        SlotEvent::Started => {
+        ScheduledRunEvent::Seen => "never run".to_owned(),
+        ScheduledRunEvent::Started => {
             let is_newest = records
                 .iter()
                 .skip(at + 1)
-                .all(|later| later.what != SlotEvent::Started);
+                .all(|later| later.what != ScheduledRunEvent::Started);
             if is_newest && task_services.store.is_running(&schedule.name) {
                 "running".to_owned()
             } else {
                 "started, and died before its end".to_owned()
             }
         }
-        SlotEvent::Ended => match record.exit_code {
+        ScheduledRunEvent::Ended => match record.exit_code {
             Some(0) => "succeeded".to_owned(),
             Some(code) => format!("exit code {code}"),
             None => "ended".to_owned(),
         },
-        SlotEvent::Failed => format!("could not begin: {}", record.why),
-        SlotEvent::Overlap => "skipped: the run before was still going".to_owned(),
-        SlotEvent::Missed => "left out: nobody was there in time".to_owned(),
+        ScheduledRunEvent::Failed => format!("could not begin: {}", record.why),
+        ScheduledRunEvent::Overlap => "skipped: the run before was still going".to_owned(),
+        ScheduledRunEvent::Missed => "left out: nobody was there in time".to_owned(),
     }
 }
 
 /// The newest record of each slot, oldest slot first, as places in `records`.
-fn newest(records: &[SlotRecord]) -> Vec<usize> {
-    let is_newest = |at: usize, record: &SlotRecord| {
+fn newest(records: &[ScheduledRunRecord]) -> Vec<usize> {
+    let is_newest = |at: usize, record: &ScheduledRunRecord| {
         let mut later = records.iter().skip(at + 1);
         !later.any(|other| other.slot == record.slot)
     };
@@ -102,7 +102,7 @@ fn newest(records: &[SlotRecord]) -> Vec<usize> {
 fn document(
     task_services: &ScheduleCommands<'_>,
     schedule: &Schedule,
-    records: &[SlotRecord],
+    records: &[ScheduledRunRecord],
     now: Timestamp,
 ) -> Value {
     let next = upcoming(task_services, schedule, now, 1).pop();
@@ -173,7 +173,7 @@ pub(super) fn show(name: &str, task_services: &ScheduleCommands<'_>) -> Result<C
         .filter(|at| {
             records
                 .get(*at)
-                .is_some_and(|one| one.what != SlotEvent::Seen)
+                .is_some_and(|one| one.what != ScheduledRunEvent::Seen)
         })
         .collect();
     for at in places.iter().rev().take(SHOWN) {

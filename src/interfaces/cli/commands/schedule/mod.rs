@@ -10,7 +10,7 @@ use crate::{
     config::{schedules, schedules::FILE},
     domain::{
         schedule::{
-            Schedule, ScheduleTarget, SlotRecord, Trigger, quota_renewal_time,
+            Schedule, ScheduleTarget, ScheduledRunRecord, Trigger, quota_renewal_time,
             unit::SystemScheduler,
         },
         time::Timestamp,
@@ -162,7 +162,7 @@ impl ScheduleCommands<'_> {
         found.ok_or_else(|| unknown(name, &all))
     }
 
-    fn records(&self, name: &str) -> Result<Vec<SlotRecord>, CliError> {
+    fn records(&self, name: &str) -> Result<Vec<ScheduledRunRecord>, CliError> {
         self.store.records(name).map_err(trouble)
     }
 
