@@ -152,16 +152,28 @@ impl NatsPlanOrders {
 }
 
 impl PlanTaskQueue for NatsPlanOrders {
-    fn ask(&self, wait: Duration) -> BoxFuture<'_, Result<Option<Box<dyn TakenPlanTask>>, Error>> {
+    fn ask<'a>(
+        &'a self,
+        wait: Duration,
+        enough: BoxFuture<'a, ()>,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn TakenPlanTask>>, Error>> {
         Box::pin(async move {
             if self.controls.borrow().drains(&self.card.name) {
                 let mut controls = self.controls.clone();
-                drop(tokio::time::timeout(wait, controls.changed()).await);
+                tokio::select! {
+                    _ = tokio::time::timeout(wait, controls.changed()) => {}
+                    () = enough => {}
+                }
                 return Ok(None);
             }
             let consumers = self.consumers().await.map_err(Error)?;
             let last = self.last.load(Ordering::Relaxed);
-            let found = first_message(&consumers, last, wait).await.map_err(Error)?;
+            // Nothing is claimed yet: what comes too late goes to another worker.
+            let found = tokio::select! {
+                biased;
+                found = first_message(&consumers, last, wait) => found.map_err(Error)?,
+                () = enough => None,
+            };
             let Some((index, message)) = found else {
                 return Ok(None);
             };
