@@ -152,10 +152,7 @@ impl Streams {
     pub(super) async fn view(&self) -> Result<ClusterView, String> {
         let info = self.work.get_info().await;
         let messages = info.map_err(|error| error.to_string())?.state.messages;
-        let mut view = ClusterView {
-            workers: self.presence.workers().await?,
-            ..ClusterView::default()
-        };
+        let mut view = self.presence.look().await?;
         let mut consumers = self.work.consumers();
         while let Some(consumer) = consumers.next().await {
             let consumer = consumer.map_err(|error| error.to_string())?;
