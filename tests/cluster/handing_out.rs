@@ -19,8 +19,8 @@ use tos::{
 
 use crate::{nats::NatsServer, place::Place, repository::git};
 
-/// More than the client lets be under way at a time.
-const ORDERS: u64 = 6_000;
+/// Enough that the server goes away in the middle.
+const ORDERS: u64 = 1_000;
 
 /// Nobody ever says that something has to end.
 struct Never;
