@@ -19,8 +19,8 @@ use tos::{
 
 use crate::{nats::NatsServer, place::Place, repository::git};
 
-/// Enough that the server goes away in the middle.
-const ORDERS: u64 = 1_000;
+/// More than the client lets be under way at a time, so that the server goes away in the middle.
+const ORDERS: u64 = 6_000;
 
 /// Nobody ever says that something has to end.
 struct Never;
@@ -97,7 +97,9 @@ fn orders_whose_answers_were_lost_are_in_the_queue_once() {
     let runtime = runtime.unwrap();
     let url = server.url.clone();
     runtime.block_on(async {
-        let queue = jetstream::new(async_nats::connect(&url).await.unwrap());
+        let mut queue = jetstream::new(async_nats::connect(&url).await.unwrap());
+        // What is asked while the server is away is never answered.
+        queue.set_timeout(Duration::from_millis(500));
         let waiting: Vec<_> = (1..=ORDERS)
             .map(|fence| {
                 let order = WorkOrder {
@@ -108,7 +110,8 @@ fn orders_whose_answers_were_lost_are_in_the_queue_once() {
                 tokio::spawn(runs.run(order, Box::new(Never), Box::new(|_| ())))
             })
             .collect();
-        queued(&queue, 100).await;
+        let before = queued(&queue, 100).await;
+        assert!(before < ORDERS, "all of them are there already");
         server.restart();
         assert_eq!(queued(&queue, ORDERS).await, ORDERS);
         // Nobody was told that an order of its own is lost.

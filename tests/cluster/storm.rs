@@ -86,7 +86,9 @@ impl Servers {
         let client = async_nats::ConnectOptions::new().retry_on_initial_connect();
         let urls: Vec<String> = self.url().split(',').map(str::to_owned).collect();
         let client = client.connect(urls).await.unwrap();
-        let stream = async_nats::jetstream::new(client);
+        let mut stream = async_nats::jetstream::new(client);
+        // Before they have chosen a leader they answer nothing at all.
+        stream.set_timeout(Duration::from_millis(500));
         for _ in 0..600 {
             let config = async_nats::jetstream::stream::Config {
                 name: "READY".to_owned(),
