@@ -249,28 +249,26 @@ impl Storm {
 
     /// Waits until every task is done.
     fn until_done(&mut self, tasks: &[u64]) {
-        let mut left = Vec::new();
+        // What is done stays done; the events are looked at in the end.
+        let mut left = tasks.to_vec();
+        let mut told = Vec::new();
         for _ in 0..3000 {
             self.allow();
-            left.clear();
-            for task in tasks {
+            told.clear();
+            left.retain(|task| {
                 let path = format!("/tasks/{task}");
                 let task = self.ask("GET", &path, &Value::Null);
-                if task["task"]["status"] != "done" {
-                    left.push(json!([
-                        task["task"]["id"],
-                        task["task"]["status"],
-                        task["why"]
-                    ]));
-                }
-            }
+                let found = &task["task"];
+                told.push(json!([found["id"], found["status"], task["why"]]));
+                found["status"] != "done"
+            });
             if left.is_empty() {
                 return;
             }
             self.revive();
             std::thread::sleep(Duration::from_millis(50));
         }
-        panic!("{left:?}: {}", self.said());
+        panic!("{left:?}: {told:?}: {}", self.said());
     }
 
     fn said(&self) -> String {

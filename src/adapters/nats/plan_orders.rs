@@ -26,7 +26,7 @@ use super::{
     controls::followed,
     orders::{first_message, give_back},
     plan_tasks::{PlanStreams, claim_key, project_name},
-    queue::consumer,
+    queue::{consumer, consumer_name},
 };
 use crate::{
     adapters::{
@@ -107,7 +107,7 @@ impl NatsPlanOrders {
         for lane in lanes {
             if !known.contains_key(&lane) {
                 let cluster = &self.streams.cluster;
-                let name = format!("form{PROTOCOL_VERSION}-{PLAN_LANE}-{lane}");
+                let name = consumer_name(PLAN_LANE, &lane);
                 let subject =
                     cluster.subject(&format!("work.{PROTOCOL_VERSION}.{PLAN_LANE}.{lane}.*.*"));
                 let made = consumer(&self.streams.work, &name, subject, cluster.lease).await?;
