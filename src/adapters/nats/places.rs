@@ -3,14 +3,18 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
     time::Duration,
 };
 
-use async_nats::jetstream::stream::Stream;
+use async_nats::jetstream::{
+    consumer::{FromConsumer as _, pull},
+    stream::Stream,
+};
 use futures_util::StreamExt as _;
 use tokio::{sync::watch, time::Instant};
 
-use super::presence::Presence;
+use super::{patience::patiently, presence::Presence};
 use crate::domain::cluster::QueuePlace;
 
 /// What is said of an order that servers lost.
@@ -48,6 +52,65 @@ impl OrderPlace {
             at,
         }
     }
+}
+
+/// Makes the consumers of a queue anew that passed orders over: where the copies of servers differ, a consumer may be ahead of all that will ever
+/// come, and nobody would get anything any more.
+pub(super) struct LaneRepair {
+    lease: Duration,
+    repaired: Mutex<BTreeMap<String, Instant>>,
+}
+
+impl LaneRepair {
+    /// What was made anew is left alone for a lease.
+    pub(super) fn every(lease: Duration) -> Self {
+        Self {
+            lease,
+            repaired: Mutex::default(),
+        }
+    }
+
+    /// Takes an order that nobody can begin any more out of the queue, and makes its consumer anew. Orders that others have come again and are left
+    /// alone, as their claims are taken.
+    pub(super) async fn repair(&self, queue: &Stream, order: &OrderPlace, subject: &str) {
+        if let Err(error) = queue.purge().filter(subject).await {
+            tracing::warn!("{subject}: {error}");
+        }
+        if self.is_due(order)
+            && let Err(why) = made_anew(queue, &order.consumer).await
+        {
+            tracing::warn!("{}: {why}", order.consumer);
+        }
+    }
+
+    fn is_due(&self, order: &OrderPlace) -> bool {
+        let now = Instant::now();
+        let Ok(mut repaired) = self.repaired.lock() else {
+            return false;
+        };
+        let last = repaired.get(&order.consumer);
+        let is_due = last.is_none_or(|last| now - *last > self.lease);
+        if is_due {
+            repaired.insert(order.consumer.clone(), now);
+        }
+        is_due
+    }
+}
+
+async fn made_anew(queue: &Stream, name: &str) -> Result<(), String> {
+    let known = queue.get_consumer::<pull::Config>(name).await;
+    let config = known.map_err(|error| error.to_string())?;
+    let config = config.cached_info().config.clone();
+    let config = pull::Config::try_from_consumer_config(config);
+    let config = config.map_err(|error| error.to_string())?;
+    tracing::warn!("{LOST}; {name} is made anew");
+    let gone = queue.delete_consumer(name).await;
+    gone.map_err(|error| error.to_string())?;
+    patiently(|| async {
+        let made = queue.create_consumer(config.clone()).await;
+        made.map(drop).map_err(|error| error.to_string())
+    })
+    .await
 }
 
 /// How far the consumers of a queue were at a moment.

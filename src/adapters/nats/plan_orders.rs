@@ -171,9 +171,14 @@ impl PlanTaskQueue for NatsPlanOrders {
             // Nothing is claimed yet: what comes too late goes to another worker.
             let found = tokio::select! {
                 biased;
-                found = first_message(&consumers, last, wait) => found.map_err(Error)?,
-                () = enough => None,
+                found = first_message(&consumers, last, wait) => found,
+                () = enough => Ok(None),
             };
+            if found.is_err() {
+                // A consumer may be gone; next time it is made where there is none.
+                self.lanes.lock().await.clear();
+            }
+            let found = found.map_err(Error)?;
             let Some((index, message)) = found else {
                 return Ok(None);
             };

@@ -25,7 +25,7 @@ use super::{
     connection::{NatsConnection, open_error},
     controls::ControlBucket,
     objects::RETENTION,
-    places::{self, OrderPlace, QueuePlaces},
+    places::{self, LaneRepair, OrderPlace, QueuePlaces},
     presence::Presence,
     publish::publish_under,
     queue::{self, ASK, work_stream},
@@ -182,6 +182,7 @@ struct Shared {
     opening: String,
     project: Option<ProjectState>,
     is_ending: AtomicBool,
+    repair: LaneRepair,
     book: Mutex<Book>,
 }
 
@@ -200,6 +201,7 @@ impl NatsPlanTasks {
             opening: inbox.rsplit('.').next().unwrap_or_default().to_owned(),
             project: blocking_take(workdir)?,
             is_ending: AtomicBool::new(false),
+            repair: LaneRepair::every(cluster.lease),
             book: Mutex::default(),
         });
         // Git works for this, and whoever runs a plan waits for every child of the process: so it is done before.
@@ -327,12 +329,7 @@ impl Shared {
         if let Some((key, labels)) = entry {
             self.streams.controls.put(&key, &labels).await?;
         }
-        let key = order.key();
-        let rest = format!(
-            "work.{PROTOCOL_VERSION}.{PLAN_LANE}.{lane}.{}.{key}",
-            order.run
-        );
-        let subject = self.streams.cluster.subject(&rest);
+        let (key, subject) = (order.key(), self.subject(order));
         let body = serde_json::to_vec(order).map_err(|error| error.to_string())?;
         // Somebody may have asked for the end meanwhile.
         if !self.book().away.contains_key(&key) {
@@ -345,6 +342,14 @@ impl Shared {
             away.place = Some(OrderPlace::now(consumer, number));
         }
         Ok(())
+    }
+
+    /// Returns the subject of an order.
+    fn subject(&self, order: &PlanOrder) -> String {
+        let (lane, _) = ClusterControls::lane_of(&order.requires);
+        let (run, key) = (&order.run, order.key());
+        let rest = format!("work.{PROTOCOL_VERSION}.{PLAN_LANE}.{lane}.{run}.{key}");
+        self.streams.cluster.subject(&rest)
     }
 
     /// Fails what servers lost before a worker had it, or after one did it. With its claim nobody ever begins it.
@@ -363,12 +368,28 @@ impl Shared {
         };
         for (order, is_result_lost) in lost {
             let why = match self.claim(&order).await {
-                Ok(true) => places::LOST,
+                Ok(true) => {
+                    self.repair(&order).await;
+                    places::LOST
+                }
                 _ if is_result_lost => places::LOST_RESULT,
                 _ => continue,
             };
             let end = RemoteExit::lost(why.to_owned());
             self.tell(PlanResult::to(&order, "", end));
+        }
+    }
+
+    /// Takes an order that is lost out of the queue, and mends that.
+    async fn repair(&self, order: &PlanOrder) {
+        let place = {
+            let mut book = self.book();
+            let away = book.away.get_mut(&order.key());
+            away.and_then(|away| away.place.take())
+        };
+        if let Some(place) = place {
+            let (queue, subject) = (&self.streams.work, self.subject(order));
+            self.repair.repair(queue, &place, &subject).await;
         }
     }
 

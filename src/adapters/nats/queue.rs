@@ -22,7 +22,7 @@ use super::{
     logs::LogStore,
     objects::CodeStore,
     patience::{patiently, subjects},
-    places::{Heard, LOOKED, LOST, LOST_RESULT, OrderPlace, listen},
+    places::{Heard, LOOKED, LOST, LOST_RESULT, LaneRepair, OrderPlace, listen},
     presence::Presence,
     publish::publish_under,
 };
@@ -98,6 +98,7 @@ pub(super) struct Streams {
     pub(super) work: Stream,
     results: Stream,
     pub(super) presence: Presence,
+    repair: LaneRepair,
     pub(super) code: CodeStore,
     pub(super) logs: LogStore,
     pub(super) controls: ControlBucket,
@@ -116,6 +117,7 @@ impl Streams {
             work: work_stream(cluster).await?,
             results: stream(cluster, "RESULTS", "result.*").await?,
             presence: Presence::open(cluster).await?,
+            repair: LaneRepair::every(cluster.lease),
             code: CodeStore::open(cluster, bundles).await?,
             cluster: Arc::clone(cluster),
         })
@@ -470,7 +472,7 @@ async fn result_of(
             }
             Some(line) = awaited.lines.recv() => lines(&line),
             Ok(()) = awaited.beats.changed() => {
-                if let Some(ended) = Box::pin(at_beat(streams, handed, &mut awaited, is_ending)).await {
+                if let Some(ended) = Box::pin(at_beat(streams, handed, &mut awaited, is_ending, lines)).await {
                     return ended;
                 }
             }
@@ -484,6 +486,7 @@ async fn at_beat(
     handed: &HandedOut,
     awaited: &mut Awaited,
     is_ending: bool,
+    lines: &LineSink,
 ) -> Option<Result<WorkResult, String>> {
     let (is_heard_of, is_lost) = {
         let heard = awaited.beats.borrow_and_update();
@@ -500,11 +503,12 @@ async fn at_beat(
     }
     // Where the server did not answer to that before, or lost the order before anybody had it.
     if (is_ending || is_lost) && is_taken_back(streams, handed).await {
-        return Some(if is_ending {
-            Ok(unclaimed_result(handed.run, handed.fence))
-        } else {
-            Err(LOST.to_owned())
-        });
+        if !is_ending {
+            lines(LOST);
+            let (queue, subject) = (&streams.work, &handed.subject);
+            streams.repair.repair(queue, &handed.place, subject).await;
+        }
+        return Some(Ok(unclaimed_result(handed.run, handed.fence)));
     }
     // Somebody had it and is done with it: then the result lies there before the order goes.
     awaited.unheard = if is_lost { awaited.unheard + 1 } else { 0 };
