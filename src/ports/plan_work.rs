@@ -81,8 +81,13 @@ pub struct TaskMade {
 
 /// Takes tasks from whoever runs a plan.
 pub trait PlanTaskQueue: Send + Sync {
-    /// Asks for an attempt that this worker may make, and waits for one about so long.
-    fn ask(&self, wait: Duration) -> BoxFuture<'_, Result<Option<Box<dyn TakenPlanTask>>, Error>>;
+    /// Asks for an attempt that this worker may make, and waits for one about so long, or until `enough` is over. It has to be waited for to its end:
+    /// an attempt that was taken and is dropped is lost.
+    fn ask<'a>(
+        &'a self,
+        wait: Duration,
+        enough: BoxFuture<'a, ()>,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn TakenPlanTask>>, Error>>;
 }
 
 /// An attempt that this worker alone makes.

@@ -63,8 +63,11 @@ pub async fn serve_plan_tasks(
                 return;
             }
         } else if asked.is_none() && running.len() < usize::from(slots) {
-            let queue = Arc::clone(&queue);
-            asked = Some(Box::pin(async move { queue.ask(ASK).await }));
+            let (queue, mut stop) = (Arc::clone(&queue), stop.clone());
+            asked = Some(Box::pin(async move {
+                let enough = async move { drop(stop.wait_for(|how| *how > 0).await) };
+                queue.ask(ASK, Box::pin(enough)).await
+            }));
         }
         tokio::select! {
             taken = answer(&mut asked) => {
@@ -134,5 +137,65 @@ fn nothing(end: RemoteExit) -> TaskMade {
     TaskMade {
         end,
         ..TaskMade::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::{domain::cluster::PlanOrder, ports::plan_work::PrintSink};
+
+    /// Has nothing for anybody, and says when it is asked.
+    struct Empty(watch::Sender<bool>);
+
+    impl PlanTaskQueue for Empty {
+        fn ask<'a>(
+            &'a self,
+            _wait: Duration,
+            enough: BoxFuture<'a, ()>,
+        ) -> BoxFuture<'a, Result<Option<Box<dyn TakenPlanTask>>, Error>> {
+            self.0.send_replace(true);
+            Box::pin(async move {
+                enough.await;
+                Ok(None)
+            })
+        }
+    }
+
+    struct Nothing;
+
+    impl TaskMaker for Nothing {
+        fn folder(&self, _key: &str) -> Result<PathBuf, Error> {
+            Err(Error("there is no place".to_owned()))
+        }
+
+        fn make<'a>(
+            &'a self,
+            _order: &'a PlanOrder,
+            _folder: &'a Path,
+            _workdir: &'a Path,
+            _stop: Box<dyn StopFeed>,
+            _printing: PrintSink,
+        ) -> BoxFuture<'a, TaskMade> {
+            Box::pin(async { TaskMade::default() })
+        }
+
+        fn clear(&self, _folder: &Path) {}
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_waits_for_work_ends_when_it_is_asked_to() {
+        let (sender, mut asked) = watch::channel(false);
+        let (stop, told) = watch::channel(0);
+        let queue = Arc::new(Empty(sender));
+        let drain = Duration::from_secs(3600);
+        let serving = serve_plan_tasks(queue, Arc::new(Nothing), 1, told, drain);
+        let stopping = async {
+            asked.wait_for(|asked| *asked).await.unwrap();
+            stop.send_replace(1);
+        };
+        tokio::join!(serving, stopping);
     }
 }

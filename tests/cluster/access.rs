@@ -193,6 +193,24 @@ fn borrowed(words: &[String]) -> Vec<&str> {
     words.iter().map(String::as_str).collect()
 }
 
+/// Tries to write what only a controller may write.
+async fn nothing_is_written(stream: &jetstream::Context) {
+    // What is forbidden is never answered: so all are waited for at once.
+    let subjects = [
+        "tos.test.log",
+        "tos.test.work.2.worker.any.99",
+        "$KV.TOS_test_LEADER.controller",
+        "$KV.TOS_test_CONTROL.drain.all",
+    ];
+    let answers =
+        futures_util::future::join_all(subjects.map(|subject| async move {
+            stream.publish(subject, "[]".into()).await.unwrap().await
+        }));
+    for (subject, answer) in subjects.into_iter().zip(answers.await) {
+        assert!(answer.is_err(), "{subject}");
+    }
+}
+
 #[tokio::test]
 async fn a_worker_with_a_file_of_its_own_does_its_work_over_tls_and_nothing_else() {
     let server = NatsServer::start_with("tls", |folder| guarded(folder));
@@ -246,15 +264,7 @@ async fn a_worker_with_a_file_of_its_own_does_its_work_over_tls_and_nothing_else
     let mut stream = jetstream::new(client);
     stream.set_timeout(Duration::from_secs(2));
     let log = stream.get_stream("TOS_test_LOG").await.unwrap();
-    for subject in [
-        "tos.test.log",
-        "tos.test.work.2.worker.any.99",
-        "$KV.TOS_test_LEADER.controller",
-        "$KV.TOS_test_CONTROL.drain.all",
-    ] {
-        let answer = stream.publish(subject, "[]".into()).await.unwrap().await;
-        assert!(answer.is_err(), "{subject}");
-    }
+    nothing_is_written(&stream).await;
     assert!(stream.delete_stream("TOS_test_LOG").await.is_err());
     let last = log.get_last_raw_message_by_subject("tos.test.log").await;
     assert_ne!(&last.unwrap().payload[..], b"[]");

@@ -1,6 +1,7 @@
-//! Very many orders at a time: each lies in the queue once, also where the server goes away in the middle and takes answers along.
+//! Very many orders at a time: each lies in the queue once, also where the server goes away in the middle and takes answers along. And orders that it
+//! had taken in and lost.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, process::Stdio, sync::Arc, time::Duration};
 
 use async_nats::jetstream;
 use tos::{
@@ -17,9 +18,15 @@ use tos::{
     },
 };
 
-use crate::{nats::NatsServer, place::Place, repository::git};
+use crate::{
+    Worker,
+    nats::NatsServer,
+    options,
+    place::{Place, Service},
+    repository::git,
+};
 
-/// More than the client lets be under way at a time.
+/// More than the client lets be under way at a time, so that the server goes away in the middle.
 const ORDERS: u64 = 6_000;
 
 /// Nobody ever says that something has to end.
@@ -97,7 +104,9 @@ fn orders_whose_answers_were_lost_are_in_the_queue_once() {
     let runtime = runtime.unwrap();
     let url = server.url.clone();
     runtime.block_on(async {
-        let queue = jetstream::new(async_nats::connect(&url).await.unwrap());
+        let mut queue = jetstream::new(async_nats::connect(&url).await.unwrap());
+        // What is asked while the server is away is never answered.
+        queue.set_timeout(Duration::from_millis(500));
         let waiting: Vec<_> = (1..=ORDERS)
             .map(|fence| {
                 let order = WorkOrder {
@@ -108,11 +117,55 @@ fn orders_whose_answers_were_lost_are_in_the_queue_once() {
                 tokio::spawn(runs.run(order, Box::new(Never), Box::new(|_| ())))
             })
             .collect();
-        queued(&queue, 100).await;
+        let before = queued(&queue, 100).await;
+        assert!(before < ORDERS, "all of them are there already");
         server.restart();
         assert_eq!(queued(&queue, ORDERS).await, ORDERS);
         // Nobody was told that an order of its own is lost.
         assert!(waiting.iter().all(|one| !one.is_finished()));
         waiting.iter().for_each(tokio::task::JoinHandle::abort);
     });
+}
+
+/// Takes everything out of the queue, as servers do that are killed and cannot read what they kept.
+async fn lose_orders(server: &NatsServer) {
+    let queue = jetstream::new(async_nats::connect(&server.url).await.unwrap());
+    queued(&queue, 1).await;
+    let stream = queue.get_stream("TOS_test_WORK").await.unwrap();
+    stream.purge().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_order_that_the_server_lost_is_given_out_under_a_new_number() {
+    let server = NatsServer::start();
+    let place = Place::new("FAILED_TASK_RETRY_COOLDOWN_MS = 10\n");
+    let service = Service::start_with_options(&place, &options(&server));
+    let task = service.add(serde_json::json!({ "title": "a note" }));
+    service.until(task, "running");
+    lose_orders(&server).await;
+    let _worker = Worker::start(&server, "desk");
+    service.until(task, "done");
+    let path = format!("/tasks/{task}");
+    let runs = service.ask("GET", &path, &serde_json::Value::Null)["runs"].take();
+    assert_eq!(runs.as_array().unwrap().len(), 2, "{runs}");
+    let logs = place.tos(&["proc", "logs"]);
+    assert!(logs.contains("servers lost the order"), "{logs}");
+}
+
+#[tokio::test]
+async fn a_task_of_a_plan_whose_order_the_server_lost_is_tried_again() {
+    let server = NatsServer::start();
+    let place = Place::new("");
+    let plan = "tasks:\n- {id: a, shell: \"true\", retries: 1, retry_backoff_sec: [0]}\n";
+    std::fs::write(place.top.join("plan.yaml"), plan).unwrap();
+    let words = [&["plan", "run", "plan.yaml"][..], &options(&server)].concat();
+    let mut runner = place.command(&words);
+    let runner = runner.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut runner = runner.spawn().unwrap();
+    lose_orders(&server).await;
+    let more = ["--roles", "none", "--plan-slots", "1"];
+    let _worker = Worker::start_with(&options(&server), "desk", &more, &[]);
+    assert!(runner.wait().unwrap().success());
+    let logs = place.tos(&["plan", "status", "latest", "--all"]);
+    assert!(logs.contains("SUCCESS"), "{logs}");
 }

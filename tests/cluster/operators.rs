@@ -1,5 +1,7 @@
 //! What an operator sees: logs of attempts, the workers on the page and in figures, and versions that do not fit.
 
+use std::fs;
+
 use async_nats::jetstream;
 use serde_json::{Value, json};
 
@@ -15,7 +17,7 @@ fn the_controller_has_the_log_of_an_attempt_and_shows_who_works() {
     let server = NatsServer::start();
     let place = Place::new("");
     let script = "echo \"the agent says so\"; printf 'x\\n' > note.txt\n";
-    std::fs::write(place.top.join("agent.sh"), script).unwrap();
+    fs::write(place.top.join("agent.sh"), script).unwrap();
     crate::repository::git(&place.top, &["commit", "-qam", "an agent that talks"]);
     let service = Service::start_with_options(&place, &options(&server));
     let _worker = Worker::start_with(&options(&server), "desk", &["--label", "gpu"], &[]);
@@ -47,11 +49,10 @@ fn the_controller_has_the_log_of_an_attempt_and_shows_who_works() {
 fn a_worker_that_was_killed_is_listed_as_lost_and_one_that_ended_is_not() {
     let server = NatsServer::start();
     let place = Place::new("");
-    let _service = Service::start_with_options(&place, &options(&server));
-    let (mut killed, ended) = (
-        Worker::start(&server, "killed"),
-        Worker::start(&server, "ended"),
-    );
+    let service = Service::start_with_options(&place, &options(&server));
+    let more = ["--plan-slots", "3"];
+    let mut killed = Worker::start_with(&options(&server), "killed", &more, &[]);
+    let ended = Worker::start(&server, "ended");
     let line = |name: &str| {
         let listed = place.tos(&[&["workers"][..], &options(&server)].concat());
         let line = listed.lines().find(|line| line.starts_with(name));
@@ -59,9 +60,31 @@ fn a_worker_that_was_killed_is_listed_as_lost_and_one_that_ended_is_not() {
     };
     Place::until_true(|| line("killed").contains("  there  "));
     Place::until_true(|| line("ended").contains("  there  "));
+    let figures = || page(&service, "/metrics");
+    Place::until_true(|| figures().contains("tos_worker_plan_slots 3"));
     drop(ended);
     killed.kill();
     Place::until_true(|| line("killed").contains("lost since "));
+    // Page, figures and plans go by the same rule, while the card of the worker is there.
+    let shown = page(&service, "/ui/processes");
+    assert!(
+        shown.contains("killed") && shown.contains(">lost<"),
+        "{shown}"
+    );
+    let counted = figures();
+    for none in ["tos_worker_slots 0", "tos_worker_plan_slots 0"] {
+        assert!(
+            counted.lines().any(|line| line == none),
+            "{none}: {counted}"
+        );
+    }
+    // A plan that ends without a worker.
+    let plan = "tasks:\n- {id: out, shell: \"true\", cwd: \"..\"}\n";
+    fs::write(place.top.join("plan.yaml"), plan).unwrap();
+    let words = [&["plan", "run", "plan.yaml"][..], &options(&server)].concat();
+    let (_, said) = place.run(&words);
+    assert!(said.contains("no worker makes tasks of plans"), "{said}");
+    assert!(line("killed").contains("lost since "));
     let told = line("ended");
     assert!(!told.contains("lost"), "{told}");
     let mut command = place.command(&[&["workers", "--json"][..], &options(&server)].concat());

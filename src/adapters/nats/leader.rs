@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use async_nats::jetstream::kv;
 use tokio::sync::watch;
 
-use super::{connection::NatsConnection, presence};
+use super::{connection::NatsConnection, patience::moment};
 use crate::domain::time::Timestamp;
 
 /// The key.
@@ -37,7 +37,7 @@ pub(super) async fn said_last(cluster: &NatsConnection) -> Option<Timestamp> {
     let name = cluster.stream_name("LEADER");
     let bucket = cluster.jetstream.get_key_value(&name).await.ok()?;
     let entry = bucket.entry(KEY).await.ok()??;
-    presence::moment(&entry)
+    moment(&entry)
 }
 
 /// Waits until this controller leads. Tells `following` once, with who leads, when somebody else does.

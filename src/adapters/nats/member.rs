@@ -141,13 +141,8 @@ impl ClusterMember for NatsMember {
 
     fn view(&self) -> Result<ClusterView, Error> {
         let seen = || {
-            self.cluster.block_on(async {
-                let streams = self.streams().await?;
-                let mut view = streams.view().await?;
-                let leading = leader::said_last(&self.cluster).await;
-                view.lost = streams.presence.lost(&view.workers, leading).await?;
-                Ok(view)
-            })
+            self.cluster
+                .block_on(async { self.streams().await?.view().await })
         };
         self.cluster.retry(seen).map_err(Error)
     }
@@ -187,14 +182,11 @@ impl PlanMember for NatsMember {
     }
 
     fn plan_slots(&self) -> Result<u64, Error> {
-        let cards = || {
+        let seen = || {
             self.cluster
-                .block_on(async { Presence::open(&self.cluster).await?.workers().await })
+                .block_on(async { Presence::open(&self.cluster).await?.look().await })
         };
-        let view = ClusterView {
-            workers: self.cluster.retry(cards).map_err(Error)?,
-            ..ClusterView::default()
-        };
+        let view = self.cluster.retry(seen).map_err(Error)?;
         Ok(view.plan_slots())
     }
 }

@@ -18,6 +18,7 @@ mod member;
 mod objects;
 mod orders;
 mod patience;
+mod places;
 mod plan_orders;
 mod plan_tasks;
 mod presence;

@@ -102,7 +102,12 @@ impl NatsOrderQueue {
     async fn message(&self, card: &WorkerInfo, wait: Duration) -> Result<Option<Message>, String> {
         let consumers = self.consumers(card).await?;
         let last = self.last.load(Ordering::Relaxed);
-        let found = first_message(&consumers, last, wait).await?;
+        let found = first_message(&consumers, last, wait).await;
+        if found.is_err() {
+            // A consumer may be gone; next time it is made where there is none.
+            self.lanes.lock().await.clear();
+        }
+        let found = found?;
         Ok(found.map(|(index, message)| {
             self.last.store(index, Ordering::Relaxed);
             message

@@ -6,11 +6,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use async_nats::jetstream::{
-    kv::Store,
+    kv::{Entry, Store},
     message::StreamMessage,
     stream::{LastRawMessageErrorKind, Stream},
 };
 use futures_util::StreamExt as _;
+
+use crate::domain::time::Timestamp;
 
 /// How often something is asked for.
 const ASKED: u32 = 8;
@@ -33,6 +35,15 @@ where
             answer => return answer,
         }
     }
+}
+
+/// Returns when the server took something in.
+pub(super) fn moment(entry: &Entry) -> Option<Timestamp> {
+    let (at, second) = (entry.created.unix_timestamp_nanos(), 1_000_000_000);
+    let seconds = i64::try_from(at.div_euclid(second)).ok()?;
+    let nanos = u32::try_from(at.rem_euclid(second)).ok()?;
+    let at = chrono::DateTime::from_timestamp(seconds, nanos)?;
+    Some(at.with_timezone(&chrono::Local).fixed_offset())
 }
 
 /// Returns the last message of a subject.

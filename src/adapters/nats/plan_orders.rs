@@ -26,7 +26,7 @@ use super::{
     controls::followed,
     orders::{first_message, give_back},
     plan_tasks::{PlanStreams, claim_key, project_name},
-    queue::consumer,
+    queue::{consumer, consumer_name},
 };
 use crate::{
     adapters::{
@@ -107,7 +107,7 @@ impl NatsPlanOrders {
         for lane in lanes {
             if !known.contains_key(&lane) {
                 let cluster = &self.streams.cluster;
-                let name = format!("form{PROTOCOL_VERSION}-{PLAN_LANE}-{lane}");
+                let name = consumer_name(PLAN_LANE, &lane);
                 let subject =
                     cluster.subject(&format!("work.{PROTOCOL_VERSION}.{PLAN_LANE}.{lane}.*.*"));
                 let made = consumer(&self.streams.work, &name, subject, cluster.lease).await?;
@@ -152,16 +152,33 @@ impl NatsPlanOrders {
 }
 
 impl PlanTaskQueue for NatsPlanOrders {
-    fn ask(&self, wait: Duration) -> BoxFuture<'_, Result<Option<Box<dyn TakenPlanTask>>, Error>> {
+    fn ask<'a>(
+        &'a self,
+        wait: Duration,
+        enough: BoxFuture<'a, ()>,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn TakenPlanTask>>, Error>> {
         Box::pin(async move {
             if self.controls.borrow().drains(&self.card.name) {
                 let mut controls = self.controls.clone();
-                drop(tokio::time::timeout(wait, controls.changed()).await);
+                tokio::select! {
+                    _ = tokio::time::timeout(wait, controls.changed()) => {}
+                    () = enough => {}
+                }
                 return Ok(None);
             }
             let consumers = self.consumers().await.map_err(Error)?;
             let last = self.last.load(Ordering::Relaxed);
-            let found = first_message(&consumers, last, wait).await.map_err(Error)?;
+            // Nothing is claimed yet: what comes too late goes to another worker.
+            let found = tokio::select! {
+                biased;
+                found = first_message(&consumers, last, wait) => found,
+                () = enough => Ok(None),
+            };
+            if found.is_err() {
+                // A consumer may be gone; next time it is made where there is none.
+                self.lanes.lock().await.clear();
+            }
+            let found = found.map_err(Error)?;
             let Some((index, message)) = found else {
                 return Ok(None);
             };

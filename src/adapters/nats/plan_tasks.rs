@@ -25,9 +25,10 @@ use super::{
     connection::{NatsConnection, open_error},
     controls::ControlBucket,
     objects::RETENTION,
+    places::{self, LaneRepair, OrderPlace, QueuePlaces},
     presence::Presence,
     publish::publish_under,
-    queue::{ASK, work_stream},
+    queue::{self, ASK, work_stream},
 };
 use crate::{
     adapters::{
@@ -38,8 +39,8 @@ use crate::{
         plan::safe_open,
     },
     domain::cluster::{
-        ClusterControls, Holder, PLAN_LANE, PROTOCOL_VERSION, PlanFile, PlanOrder, PlanResult,
-        PrintedPiece, RemoteExit,
+        ClusterControls, GRACE, Holder, PLAN_LANE, PROTOCOL_VERSION, PlanFile, PlanOrder,
+        PlanResult, PrintedPiece, RemoteExit,
     },
     ports::{
         cluster::Error,
@@ -93,7 +94,8 @@ impl PlanStreams {
         let body = serde_json::to_vec(result).map_err(|error| error.to_string())?;
         let subject = self.cluster.subject(&format!("planned.{}", result.run));
         let id = format!("planned.{}", result.key());
-        publish_under(&self.cluster.jetstream, &subject, &id, body).await
+        let sent = publish_under(&self.cluster.jetstream, &subject, &id, body).await;
+        sent.map(drop)
     }
 
     /// Returns the subject under which workers are told to stop what they do for a run.
@@ -155,6 +157,10 @@ pub(super) fn claim_key(order: &PlanOrder) -> String {
 struct Away {
     order: PlanOrder,
     holder: Holder,
+    /// Where it lies, once it does.
+    place: Option<OrderPlace>,
+    /// How often it was found that it is done with and nothing was heard of it.
+    unheard: u32,
 }
 
 #[derive(Default)]
@@ -176,6 +182,7 @@ struct Shared {
     opening: String,
     project: Option<ProjectSnapshot>,
     is_ending: AtomicBool,
+    repair: LaneRepair,
     book: Mutex<Book>,
 }
 
@@ -194,6 +201,7 @@ impl NatsPlanTasks {
             opening: inbox.rsplit('.').next().unwrap_or_default().to_owned(),
             project: blocking_snapshot(workdir)?,
             is_ending: AtomicBool::new(false),
+            repair: LaneRepair::every(cluster.lease),
             book: Mutex::default(),
         });
         // Git works for this, and whoever runs a plan waits for every child of the process: so it is done before.
@@ -321,18 +329,74 @@ impl Shared {
         if let Some((key, labels)) = entry {
             self.streams.controls.put(&key, &labels).await?;
         }
-        let key = order.key();
-        let rest = format!(
-            "work.{PROTOCOL_VERSION}.{PLAN_LANE}.{lane}.{}.{key}",
-            order.run
-        );
-        let subject = self.streams.cluster.subject(&rest);
+        let (key, subject) = (order.key(), self.subject(order));
         let body = serde_json::to_vec(order).map_err(|error| error.to_string())?;
         // Somebody may have asked for the end meanwhile.
         if !self.book().away.contains_key(&key) {
             return Ok(());
         }
-        publish_under(&self.streams.cluster.jetstream, &subject, &key, body).await
+        let jetstream = &self.streams.cluster.jetstream;
+        let number = publish_under(jetstream, &subject, &key, body).await?;
+        if let Some(away) = self.book().away.get_mut(&key) {
+            let consumer = queue::consumer_name(PLAN_LANE, &lane);
+            away.place = Some(OrderPlace::now(consumer, number));
+        }
+        Ok(())
+    }
+
+    /// Returns the subject of an order.
+    fn subject(&self, order: &PlanOrder) -> String {
+        let (lane, _) = ClusterControls::lane_of(&order.requires);
+        let (run, key) = (&order.run, order.key());
+        let rest = format!("work.{PROTOCOL_VERSION}.{PLAN_LANE}.{lane}.{run}.{key}");
+        self.streams.cluster.subject(&rest)
+    }
+
+    /// Fails what servers lost before a worker had it, or after one did it. With its claim nobody ever begins it.
+    async fn fail_lost(&self) {
+        let Ok(places) = QueuePlaces::look(&self.streams.work).await else {
+            return;
+        };
+        let lost: Vec<(PlanOrder, bool)> = {
+            let mut book = self.book();
+            let lost = book.away.values_mut().filter_map(|away| {
+                let is_lost = !away.holder.is_known() && places.has_lost(away.place.as_ref()?);
+                away.unheard = if is_lost { away.unheard + 1 } else { 0 };
+                is_lost.then(|| (away.order.clone(), away.unheard > GRACE))
+            });
+            lost.collect()
+        };
+        for (order, is_result_lost) in lost {
+            let why = match self.claim(&order).await {
+                Ok(true) => {
+                    self.repair(&order).await;
+                    places::LOST
+                }
+                _ if is_result_lost => places::LOST_RESULT,
+                _ => continue,
+            };
+            let end = RemoteExit::lost(why.to_owned());
+            self.tell(PlanResult::to(&order, "", end));
+        }
+    }
+
+    /// Takes an order that is lost out of the queue, and mends that.
+    async fn repair(&self, order: &PlanOrder) {
+        let place = {
+            let mut book = self.book();
+            let away = book.away.get_mut(&order.key());
+            away.and_then(|away| away.place.take())
+        };
+        if let Some(place) = place {
+            let (queue, subject) = (&self.streams.work, self.subject(order));
+            self.repair.repair(queue, &place, &subject).await;
+        }
+    }
+
+    /// Takes the claim of an order, so that nobody begins it.
+    async fn claim(&self, order: &PlanOrder) -> Result<bool, String> {
+        let own = format!("the runner {}", self.opening);
+        self.streams.presence.claim(&claim_key(order), &own).await
     }
 
     /// Takes back what nobody has begun.
@@ -341,10 +405,8 @@ impl Shared {
             let book = self.book();
             book.away.values().map(|away| away.order.clone()).collect()
         };
-        let own = format!("the runner {}", self.opening);
         for order in open {
-            let key = claim_key(&order);
-            if let Ok(true) = self.streams.presence.claim(&key, &own).await {
+            if let Ok(true) = self.claim(&order).await {
                 let end = RemoteExit {
                     code: Some(-15),
                     ..RemoteExit::default()
@@ -411,7 +473,7 @@ async fn take_results(consumer: PullConsumer, shared: std::sync::Weak<Shared>) {
 
 /// Looks which workers are heard of, for as long as the run goes on.
 async fn look(shared: std::sync::Weak<Shared>, beat: Duration) {
-    loop {
+    for beats in 1_u32.. {
         tokio::time::sleep(beat).await;
         let Some(shared) = shared.upgrade() else {
             return;
@@ -444,6 +506,9 @@ async fn look(shared: std::sync::Weak<Shared>, beat: Duration) {
                 shared.tell(PlanResult::to(&order, &name, end));
             }
         }
+        if beats % places::LOOKED == 0 {
+            shared.fail_lost().await;
+        }
         // A claim whose question was lost is asked for again.
         if shared.is_ending.load(Ordering::Relaxed) {
             shared.take_back().await;
@@ -473,6 +538,8 @@ impl RemoteTasks for NatsPlanTasks {
         let away = Away {
             order: order.clone(),
             holder: Holder::default(),
+            place: None,
+            unheard: 0,
         };
         shared.book().away.insert(order.key(), away);
         let cluster = Arc::clone(&shared.streams.cluster);

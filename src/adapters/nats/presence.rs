@@ -1,7 +1,8 @@
 //! Small values that end by themselves: which workers are there, and which leases they work under.
 //!
 //! Whoever asks often which workers are there follows what they say of themselves: then one question brings the names of all, and a card is
-//! read only where it was not heard lately. So a change that was not told is late, and never lost.
+//! read only where it was not heard lately. So a change that was not told is late, and never lost; and nobody is taken for lost before the server
+//! was asked.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,29 +16,24 @@ use tokio::time::Instant;
 
 use super::{
     connection::NatsConnection,
-    patience::{keys, last, patiently},
+    leader,
+    patience::{keys, last, moment, patiently},
 };
 use crate::domain::{
-    cluster::{WorkerInfo, lost_workers},
+    cluster::{ClusterView, WorkerInfo, lost_workers},
     time::Timestamp,
 };
 
 /// How long it is remembered that somebody began to work under a lease: longer than any order lies in the queue.
 const CLAIMED: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Returns when the server took something in.
-pub(super) fn moment(entry: &kv::Entry) -> Option<Timestamp> {
-    let (at, second) = (entry.created.unix_timestamp_nanos(), 1_000_000_000);
-    let seconds = i64::try_from(at.div_euclid(second)).ok()?;
-    let nanos = u32::try_from(at.rem_euclid(second)).ok()?;
-    let at = chrono::DateTime::from_timestamp(seconds, nanos)?;
-    Some(at.with_timezone(&chrono::Local).fixed_offset())
-}
-
 /// How long a card that was heard is taken for what the bucket holds: workers say what they say every ten seconds.
 const HEARD: Duration = Duration::from_secs(20);
 /// How many cards are read at a time.
 const AT_A_TIME: usize = 32;
+
+/// A key that is no number of a lease: whoever asks for the time writes it.
+const ASKING: &str = "asking";
 
 /// Cards by the name of their worker.
 type Cards = Arc<Mutex<BTreeMap<String, Card>>>;
@@ -45,6 +41,8 @@ type Cards = Arc<Mutex<BTreeMap<String, Card>>>;
 /// What a worker said of itself.
 struct Card {
     at: Instant,
+    /// When the server took it in.
+    said: Option<Timestamp>,
     revision: u64,
     body: Vec<u8>,
 }
@@ -80,8 +78,8 @@ impl Presence {
         put.map(drop).map_err(|error| error.to_string())
     }
 
-    /// Returns the workers that were heard of lately.
-    pub(super) async fn workers(&self) -> Result<Vec<WorkerInfo>, String> {
+    /// Returns which workers were heard of lately, and which of them are silent for too long.
+    pub(super) async fn look(&self) -> Result<ClusterView, String> {
         let names = keys(&self.workers).await?;
         if let Ok(mut cards) = self.cards.lock() {
             let there: BTreeSet<&str> = names.iter().map(String::as_str).collect();
@@ -89,41 +87,58 @@ impl Presence {
         }
         let cards = stream::iter(names).map(|name| self.card(name));
         let cards = cards.buffered(AT_A_TIME).filter_map(std::future::ready);
-        let mut cards: Vec<WorkerInfo> = cards.collect().await;
-        cards.sort_by(|left, right| left.name.cmp(&right.name));
-        Ok(cards)
+        let (mut workers, said): (Vec<WorkerInfo>, Vec<Option<Timestamp>>) = cards.unzip().await;
+        let names = workers.iter().map(|card| card.name.clone());
+        let heard = names.zip(said).filter_map(|(name, at)| Some((name, at?)));
+        let lost = self.lost(heard.collect()).await;
+        workers.sort_by(|left, right| left.name.cmp(&right.name));
+        Ok(ClusterView {
+            workers,
+            lost,
+            ..ClusterView::default()
+        })
     }
 
-    /// Returns which of these workers are silent for too long, and since when; `others` is a further moment of the server.
-    pub(super) async fn lost(
-        &self,
-        workers: &[WorkerInfo],
-        others: Option<Timestamp>,
-    ) -> Result<BTreeMap<String, Timestamp>, String> {
-        let mut heard = BTreeMap::new();
-        for card in workers {
-            let entry = self.workers.entry(&card.name).await;
-            if let Some(entry) = entry.map_err(|error| error.to_string())? {
-                heard.extend(moment(&entry).map(|at| (card.name.clone(), at)));
+    /// Returns which workers are silent for too long, and since when, by the clock of the server.
+    async fn lost(&self, mut heard: BTreeMap<String, Timestamp>) -> BTreeMap<String, Timestamp> {
+        let (now, lease) = (self.server_time().await, self.cluster.lease);
+        for name in lost_workers(&heard, now, lease).into_keys() {
+            // What was heard last may not be what was said last.
+            if let Some((_, Some(at))) = self.read(name.clone()).await {
+                heard.insert(name, at);
             }
         }
-        Ok(lost_workers(&heard, others, self.cluster.lease))
+        lost_workers(&heard, now, lease)
     }
 
-    /// Returns what a worker says of itself, unless that has ended.
-    async fn card(&self, name: String) -> Option<WorkerInfo> {
+    /// Returns a moment of the server that is as late as can be known: the last word of the controller that leads, or, where none leads, of this
+    /// process.
+    async fn server_time(&self) -> Option<Timestamp> {
+        if let Some(at) = leader::said_last(&self.cluster).await {
+            return Some(at);
+        }
+        self.beats.put(ASKING, "".into()).await.ok()?;
+        moment(&self.beats.entry(ASKING).await.ok()??)
+    }
+
+    /// Returns what a worker says of itself and when it did, unless that has ended.
+    async fn card(&self, name: String) -> Option<(WorkerInfo, Option<Timestamp>)> {
         let heard = self.cards.lock().ok().and_then(|cards| {
             let card = cards.get(&name)?;
-            (card.at.elapsed() < HEARD).then(|| read_card(&name, &card.body))
+            (card.at.elapsed() < HEARD).then(|| (read_card(&name, &card.body), card.said))
         });
         if heard.is_some() {
             return heard;
         }
+        self.read(name).await
+    }
+
+    async fn read(&self, name: String) -> Option<(WorkerInfo, Option<Timestamp>)> {
         let entry = self.workers.entry(&name).await.ok().flatten()?;
         if entry.operation != kv::Operation::Put {
             return None;
         }
-        let card = read_card(&name, &entry.value);
+        let card = (read_card(&name, &entry.value), moment(&entry));
         hear(&self.cards, entry);
         Some(card)
     }
@@ -214,6 +229,7 @@ fn hear(cards: &Mutex<BTreeMap<String, Card>>, entry: kv::Entry) {
     if entry.operation == kv::Operation::Put {
         let card = Card {
             at: Instant::now(),
+            said: moment(&entry),
             revision: entry.revision,
             body: entry.value.to_vec(),
         };

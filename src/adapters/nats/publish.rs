@@ -47,16 +47,16 @@ pub(super) async fn publish(
     }
 }
 
-/// Publishes a message of a queue under an id of its own.
+/// Publishes a message of a queue under an id of its own; returns its number there.
 pub(super) async fn publish_under(
     jetstream: &Context,
     subject: &str,
     id: &str,
     body: Vec<u8>,
-) -> Result<(), String> {
+) -> Result<u64, String> {
     let message = PublishMessage::build().message_id(id).payload(body.into());
     let sent = publish(jetstream, subject, message).await;
-    sent.map(drop)
+    sent.map(|answer| answer.sequence)
         .map_err(|error| format!("{subject}: {error}"))
 }
 

@@ -22,6 +22,7 @@ use super::{
     logs::LogStore,
     objects::CodeStore,
     patience::{patiently, subjects},
+    places::{Heard, LOOKED, LOST, LOST_RESULT, LaneRepair, OrderPlace, listen},
     presence::Presence,
     publish::publish_under,
 };
@@ -29,7 +30,9 @@ use crate::{
     adapters::git::bundle::GitBundles,
     domain::{
         board::{Fence, RunId, RunOutcome, Spend},
-        cluster::{ClusterControls, ClusterView, Holder, PROTOCOL_VERSION, WorkOrder, WorkResult},
+        cluster::{
+            ClusterControls, ClusterView, GRACE, Holder, PROTOCOL_VERSION, WorkOrder, WorkResult,
+        },
     },
     ports::{
         BoxFuture,
@@ -46,8 +49,7 @@ const RESULTS: usize = 256;
 /// How much room is made for an order before it is written; more is made where it is needed.
 const USUAL_BYTES: usize = 4096;
 
-/// Which orders somebody works on who was heard of lately, told anew at each beat.
-type Beats = watch::Receiver<BTreeSet<String>>;
+type Beats = watch::Receiver<Heard>;
 type Waiting = Arc<Mutex<Results>>;
 
 /// Who waits for which result, by the number of its lease.
@@ -96,6 +98,7 @@ pub(super) struct Streams {
     pub(super) work: Stream,
     results: Stream,
     pub(super) presence: Presence,
+    repair: LaneRepair,
     pub(super) code: CodeStore,
     pub(super) logs: LogStore,
     pub(super) controls: ControlBucket,
@@ -114,6 +117,7 @@ impl Streams {
             work: work_stream(cluster).await?,
             results: stream(cluster, "RESULTS", "result.*").await?,
             presence: Presence::open(cluster).await?,
+            repair: LaneRepair::every(cluster.lease),
             code: CodeStore::open(cluster, bundles).await?,
             cluster: Arc::clone(cluster),
         })
@@ -131,6 +135,7 @@ impl Streams {
             body,
         )
         .await
+        .map(drop)
     }
 
     /// Returns the subject of an order.
@@ -143,7 +148,7 @@ impl Streams {
     /// Returns the durable consumer of a role's lane.
     pub(super) async fn lane(&self, role: &str, lane: &str) -> Result<PullConsumer, String> {
         let rest = format!("work.{PROTOCOL_VERSION}.{role}.{lane}.*");
-        let name = format!("form{PROTOCOL_VERSION}-{role}-{lane}");
+        let name = consumer_name(role, lane);
         let subject = self.cluster.subject(&rest);
         consumer(&self.work, &name, subject, self.cluster.lease).await
     }
@@ -152,10 +157,7 @@ impl Streams {
     pub(super) async fn view(&self) -> Result<ClusterView, String> {
         let info = self.work.get_info().await;
         let messages = info.map_err(|error| error.to_string())?.state.messages;
-        let mut view = ClusterView {
-            workers: self.presence.workers().await?,
-            ..ClusterView::default()
-        };
+        let mut view = self.presence.look().await?;
         let mut consumers = self.work.consumers();
         while let Some(consumer) = consumers.next().await {
             let consumer = consumer.map_err(|error| error.to_string())?;
@@ -184,6 +186,11 @@ async fn stream(cluster: &NatsConnection, what: &str, subjects: &str) -> Result<
     };
     let opened = cluster.stream(config).await;
     opened.map_err(|error| open_error(&format!("the queue {what}"), &error))
+}
+
+/// Returns the name of the consumer that gives the orders of a lane to workers of a role.
+pub(super) fn consumer_name(role: &str, lane: &str) -> String {
+    format!("form{PROTOCOL_VERSION}-{role}-{lane}")
 }
 
 /// Opens a durable consumer, and makes it where there is none.
@@ -239,13 +246,13 @@ impl NatsDispatcher {
         let said = cluster.block_on(said).map_err(|error| error.to_string())?;
         drop(cluster.spawn(look_on(said, Arc::clone(&waiting))));
         drop(cluster.spawn(take_results(results, Arc::clone(&waiting))));
-        let (sender, beats) = watch::channel(BTreeSet::new());
-        let presence = streams.presence.clone();
+        let (sender, beats) = watch::channel(Heard::default());
+        let (presence, work) = (streams.presence.clone(), streams.work.clone());
         let beat = cluster.heartbeat_interval();
         drop(cluster.spawn(async move {
             // It ends when nobody wants to know of beats any more.
             tokio::select! {
-                () = listen(&presence, beat, sender) => {}
+                () = listen(&presence, &work, beat, sender) => {}
                 () = presence.follow_cards() => {}
             }
         }));
@@ -282,21 +289,6 @@ async fn inherited(streams: &Streams) -> Result<BTreeSet<u64>, String> {
         .filter_map(|subject| subject.strip_prefix(&before));
     let numbers = beating.iter().map(String::as_str).chain(reported);
     Ok(numbers.filter_map(|number| number.parse().ok()).collect())
-}
-
-/// Asks at each beat which orders somebody works on: one question for all of them, however many there are.
-async fn listen(presence: &Presence, beat: Duration, told: watch::Sender<BTreeSet<String>>) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(beat) => {}
-            () = told.closed() => return,
-        }
-        match presence.beating().await {
-            Ok(beating) => drop(told.send_replace(beating)),
-            // Nobody knows; it is asked again.
-            Err(why) => tracing::warn!("{why}"),
-        }
-    }
 }
 
 async fn take_results(consumer: PullConsumer, waiting: Waiting) {
@@ -352,6 +344,7 @@ impl RunDispatcher for NatsDispatcher {
                 result,
                 beats,
                 holder: Holder::of_somebody(is_inherited),
+                unheard: 0,
                 lines: said,
             };
             // What it takes to hand an order out goes when that is done; very many may wait.
@@ -408,6 +401,8 @@ struct Awaited {
     result: oneshot::Receiver<WorkResult>,
     beats: Beats,
     holder: Holder,
+    /// At how many beats the order was done with and nothing was heard of it.
+    unheard: u32,
     lines: mpsc::UnboundedReceiver<String>,
 }
 
@@ -420,6 +415,7 @@ struct HandedOut {
     /// Who takes it back.
     owner: String,
     subject: String,
+    place: OrderPlace,
     log_folder: Option<String>,
 }
 
@@ -435,8 +431,10 @@ async fn hand_out(streams: &Streams, order: WorkOrder) -> Result<HandedOut, Stri
     let subject = streams.subject_of(&order, &lane);
     let mut body = Vec::with_capacity(USUAL_BYTES);
     serde_json::to_writer(&mut body, &order).map_err(|error| error.to_string())?;
-    publish_under(&streams.cluster.jetstream, &subject, &order.id(), body).await?;
+    let number = publish_under(&streams.cluster.jetstream, &subject, &order.id(), body).await?;
+    let consumer = consumer_name(order.role().as_str(), &lane);
     Ok(HandedOut {
+        place: OrderPlace::now(consumer, number),
         run: order.run,
         fence: order.fence,
         key: order.fence.0.to_string(),
@@ -474,22 +472,48 @@ async fn result_of(
             }
             Some(line) = awaited.lines.recv() => lines(&line),
             Ok(()) = awaited.beats.changed() => {
-                let is_heard_of = awaited.beats.borrow_and_update().contains(&handed.key);
-                let holder = &mut awaited.holder;
-                let seen = gone(&streams.presence, &handed.key, holder, is_heard_of);
-                if let Some(name) = Box::pin(seen).await {
-                    return Err(format!("the worker {name} is gone"));
-                }
-                // Where the server did not answer to that before.
-                if is_ending
-                    && !holder.is_known()
-                    && Box::pin(is_taken_back(streams, handed)).await
-                {
-                    return Ok(unclaimed_result(handed.run, handed.fence));
+                if let Some(ended) = Box::pin(at_beat(streams, handed, &mut awaited, is_ending, lines)).await {
+                    return ended;
                 }
             }
         }
     }
+}
+
+/// Takes in what is heard at a beat; returns what comes of an order where that is known by it.
+async fn at_beat(
+    streams: &Streams,
+    handed: &HandedOut,
+    awaited: &mut Awaited,
+    is_ending: bool,
+    lines: &LineSink,
+) -> Option<Result<WorkResult, String>> {
+    let (is_heard_of, is_lost) = {
+        let heard = awaited.beats.borrow_and_update();
+        let is_heard_of = heard.beating.contains(&handed.key);
+        (is_heard_of, heard.places.has_lost(&handed.place))
+    };
+    let holder = &mut awaited.holder;
+    let seen = gone(&streams.presence, &handed.key, holder, is_heard_of);
+    if let Some(name) = seen.await {
+        return Some(Err(format!("the worker {name} is gone")));
+    }
+    if holder.is_known() {
+        return None;
+    }
+    // Where the server did not answer to that before, or lost the order before anybody had it.
+    if (is_ending || is_lost) && is_taken_back(streams, handed).await {
+        if !is_ending {
+            lines(LOST);
+            let (queue, subject) = (&streams.work, &handed.subject);
+            streams.repair.repair(queue, &handed.place, subject).await;
+        }
+        return Some(Ok(unclaimed_result(handed.run, handed.fence)));
+    }
+    // Somebody had it and is done with it: then the result lies there before the order goes.
+    awaited.unheard = if is_lost { awaited.unheard + 1 } else { 0 };
+    let is_result_lost = awaited.unheard > GRACE * LOOKED;
+    is_result_lost.then(|| Err(LOST_RESULT.to_owned()))
 }
 
 /// Returns whether nobody works on an order and nobody ever will: whoever holds its claim works on it, and that is us.

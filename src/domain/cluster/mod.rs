@@ -23,8 +23,8 @@ pub use plan_work::{
 };
 pub use printed::{PrintedPiece, ShownText, cut_text};
 pub use protocol::{
-    ANNOUNCED, Delivery, GRACE, Holder, Refused, announce_interval, batch_id, delivered,
-    lost_workers, refused,
+    ANNOUNCED, Delivery, GRACE, Holder, QueuePlace, Refused, announce_interval, batch_id,
+    delivered, lost_workers, refused,
 };
 
 use super::{

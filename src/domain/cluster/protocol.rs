@@ -68,6 +68,28 @@ impl Holder {
     }
 }
 
+/// Where a queue of orders stands, as its server says. Numbers are those of messages in the order in which they came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueuePlace {
+    /// The last message that came.
+    pub last: u64,
+    /// The last message that was given to a worker or passed over.
+    pub passed: u64,
+    /// No message up to this one is waited for any more.
+    pub done: u64,
+    /// How many messages workers have.
+    pub held: u64,
+}
+
+impl QueuePlace {
+    /// Returns whether a message that came and that nobody has taken will be given to nobody: servers that are killed lose some that they had
+    /// acknowledged, or cannot read them any more and pass them over.
+    pub const fn has_lost(&self, number: u64) -> bool {
+        let is_passed = self.passed >= number && self.held == 0;
+        self.last < number || self.done >= number || is_passed
+    }
+}
+
 /// What a worker does with an order that the queue gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
@@ -150,6 +172,25 @@ mod tests {
         assert_eq!(lost(&alone, None, 30), Vec::new());
         assert_eq!(lost(&alone, Some(at(126)), 30), a());
         assert_eq!(lost(&alone, Some(at(90)), 30), Vec::new());
+    }
+
+    #[test]
+    fn an_order_that_a_queue_passed_over_is_lost_and_one_that_waits_or_is_held_is_not() {
+        let place = QueuePlace {
+            last: 9,
+            passed: 7,
+            done: 4,
+            held: 2,
+        };
+        assert!(place.has_lost(10) && place.has_lost(4) && place.has_lost(1));
+        // Somebody may have what was passed; what comes behind it waits.
+        assert!(
+            [5, 7, 8, 9]
+                .into_iter()
+                .all(|number| !place.has_lost(number))
+        );
+        let idle = QueuePlace { held: 0, ..place };
+        assert!(idle.has_lost(5) && idle.has_lost(7) && !idle.has_lost(8));
     }
 
     #[test]

@@ -35,8 +35,8 @@ use crate::{
 /// How long a worker rests after the server did not answer.
 const REST: Duration = Duration::from_secs(2);
 
-/// How long one question for work waits where one board alone is served.
-const ASK: Duration = Duration::from_secs(20);
+/// How long one question for work waits where one board alone is served. One that a server took along when it died is asked again soon after that.
+const ASK: Duration = Duration::from_secs(5);
 /// How long it waits where several boards are asked in turn.
 const SHORT: Duration = Duration::from_secs(1);
 
