@@ -26,7 +26,7 @@ use std::{
 use tos::{
     adapters::{board::SqliteBoard, clock::SystemClock},
     domain::board::{
-        Board, Controller, Event, Input, JudgementId, KeptCommit, MergeId, MergeOutcome, RunId,
+        AttemptCommit, Board, Controller, Event, Input, JudgementId, MergeId, MergeOutcome, RunId,
         RunOutcome, TaskSpec, Verdict,
     },
     ports::board_store::{BoardBatch, BoardStore},
@@ -183,7 +183,7 @@ impl Filler {
         }
         let name = |number: u64| format!("{:040x}", u128::from(number) * 0x9E37_79B9_7F4A_7C15);
         let (base, hash) = (name(number), name(number + 1));
-        let kept = KeptCommit {
+        let kept = AttemptCommit {
             commit: hash.clone(),
             reference: format!("refs/tos/attempts/board/{number}/{}", run.0),
             base: base.clone(),

@@ -55,7 +55,7 @@ use crate::{
     },
     ports::{
         board_store::BoardStore, clock::Clock, cluster::ClusterMember, drill_site::DrillSites,
-        event_sink::EventSink, ledger::Ledger, notifier::Notifier, plan_work::PlanMember,
+        event_sink::EventSink, ledger::Ledger, notifier::Notifier, plan_work::PlanClusterClient,
         schedules::Schedules, worktrees::Worktrees as _,
     },
     services::tasks::{self, SessionPorts},
@@ -487,7 +487,7 @@ impl TaskServiceFactory for AppContext {
         global: &GlobalArgs,
         options: &ClusterArgs,
         name: &str,
-    ) -> Result<Arc<dyn PlanMember>, CliError> {
+    ) -> Result<Arc<dyn PlanClusterClient>, CliError> {
         Ok(Arc::new(service::member(self, global, options, name)?))
     }
 

@@ -8,7 +8,7 @@ use crate::{
         container::{self, LocalContainers},
         files,
         job::approvals::DenyAllApprovals,
-        plan::LocalTaskMaker,
+        plan::LocalTaskExecutor,
     },
     app::context::AppContext,
     domain::state_folder::tos_path,
@@ -29,7 +29,7 @@ pub(super) fn worker_services(context: &AppContext, global: &GlobalArgs) -> Work
         containers: container_maker(context, root.clone()),
         task_maker: Box::new(move |more| {
             let words = [vec!["--root".to_owned(), root.display().to_string()], more].concat();
-            Arc::new(LocalTaskMaker::new(&root, words))
+            Arc::new(LocalTaskExecutor::new(&root, words))
         }),
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use crate::domain::{
     board::Fence,
-    cluster::{ClusterControls, ClusterView, WorkOrder, WorkResult, WorkerInfo},
+    cluster::{ClusterView, WorkOrder, WorkResult, WorkerInfo, WorkerInstructions},
 };
 
 use super::{BoxFuture, board_store::BoardStore};
@@ -99,11 +99,11 @@ pub trait ClusterMember: Send + Sync {
     fn view(&self) -> Result<ClusterView, Error>;
 
     /// Lets a worker, or everybody, take nothing new, or take work again; returns what holds then. Blocks.
-    fn drain(&self, worker: Option<&str>, is_on: bool) -> Result<ClusterControls, Error>;
+    fn drain(&self, worker: Option<&str>, is_on: bool) -> Result<WorkerInstructions, Error>;
 }
 
 /// An order that this worker alone works on.
-pub trait TakenOrder: Send {
+pub trait ClaimedOrder: Send {
     /// The order.
     fn order(&self) -> &WorkOrder;
 
@@ -120,7 +120,7 @@ pub trait TakenOrder: Send {
 /// Takes work from a controller.
 pub trait OrderQueue: Send + Sync {
     /// Asks for an order that this worker may do, and waits for one about so long. Its base commit is here when this returns.
-    fn poll(&self, wait: Duration) -> BoxFuture<'_, Result<Option<Box<dyn TakenOrder>>, Error>>;
+    fn poll(&self, wait: Duration) -> BoxFuture<'_, Result<Option<Box<dyn ClaimedOrder>>, Error>>;
 
     /// Tells the controller what this worker says of itself.
     fn announce(&self, card: WorkerInfo) -> BoxFuture<'_, Result<(), Error>>;

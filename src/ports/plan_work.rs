@@ -11,11 +11,11 @@ use super::{
     cluster::{Error, StopFeed},
 };
 use crate::domain::cluster::{
-    PlanFile, PlanOrder, PlanResult, PrintedPiece, RemoteExit, WorkerInfo,
+    PlanFile, PlanTaskRequest, PlanTaskResult, PrintedPiece, RemoteExit, WorkerInfo,
 };
 
 /// This process on a cluster, where it runs plans or makes tasks of them.
-pub trait PlanMember: Send + Sync {
+pub trait PlanClusterClient: Send + Sync {
     /// Opens the queue for the tasks of a run, which work in `workdir`. Blocks.
     fn plan_tasks(&self, run: &str, workdir: &Path) -> Result<Arc<dyn RemoteTasks>, Error>;
 
@@ -32,7 +32,7 @@ pub enum PlanNews {
     /// What one prints while it is made. Some of it may be lost on the way.
     Printed(PrintedPiece),
     /// What came of one.
-    Ended(Box<PlanResult>),
+    Ended(Box<PlanTaskResult>),
 }
 
 /// Is told what is heard of attempts elsewhere. It must not block.
@@ -48,7 +48,7 @@ pub trait RemoteTasks: Send + Sync {
 
     /// Hands an attempt out and returns at once. The run, its opening and the project are put in here; `sources` says where the files
     /// of the order lie, in the same sequence.
-    fn hand_out(&self, order: PlanOrder, sources: Vec<PathBuf>);
+    fn hand_out(&self, order: PlanTaskRequest, sources: Vec<PathBuf>);
 
     /// Ends everything that was handed out: 1 = as it likes to end, 2 = at once.
     fn stop(&self, how: u8);
@@ -59,7 +59,7 @@ pub trait RemoteTasks: Send + Sync {
 
 /// Where a text lies that a task printed; a file that is not there is an empty text.
 #[derive(Debug, Clone, Default)]
-pub struct PrintedFile {
+pub struct TaskOutputFile {
     /// The file.
     pub path: PathBuf,
     /// How many bytes at its beginning are not the task's.
@@ -68,13 +68,13 @@ pub struct PrintedFile {
 
 /// What an attempt that was made here came to.
 #[derive(Debug, Clone, Default)]
-pub struct TaskMade {
+pub struct TaskExecutionResult {
     /// How it ended.
     pub end: RemoteExit,
     /// How long it took, in microseconds.
     pub us: u64,
     /// Where what it printed lies: output and errors.
-    pub printed: [PrintedFile; 2],
+    pub printed: [TaskOutputFile; 2],
     /// What it left: the path below its folder, and where it lies.
     pub files: Vec<(String, PathBuf)>,
 }
@@ -87,13 +87,13 @@ pub trait PlanTaskQueue: Send + Sync {
         &'a self,
         wait: Duration,
         enough: BoxFuture<'a, ()>,
-    ) -> BoxFuture<'a, Result<Option<Box<dyn TakenPlanTask>>, Error>>;
+    ) -> BoxFuture<'a, Result<Option<Box<dyn ClaimedPlanTask>>, Error>>;
 }
 
 /// An attempt that this worker alone makes.
-pub trait TakenPlanTask: Send + Sync {
+pub trait ClaimedPlanTask: Send + Sync {
     /// The order.
-    fn order(&self) -> &PlanOrder;
+    fn order(&self) -> &PlanTaskRequest;
 
     /// Returns what says when the work has to end.
     fn stop(&self) -> Box<dyn StopFeed>;
@@ -105,23 +105,23 @@ pub trait TakenPlanTask: Send + Sync {
     fn printing(&self) -> PrintSink;
 
     /// Reports what came of it; then nobody gets the order again.
-    fn finish(self: Box<Self>, made: TaskMade) -> BoxFuture<'static, Result<(), Error>>;
+    fn finish(self: Box<Self>, made: TaskExecutionResult) -> BoxFuture<'static, Result<(), Error>>;
 }
 
 /// Makes attempts on this machine.
-pub trait TaskMaker: Send + Sync {
+pub trait TaskExecutor: Send + Sync {
     /// Returns an empty folder for an attempt.
     fn folder(&self, key: &str) -> Result<PathBuf, Error>;
 
     /// Makes an attempt in a folder where everything is laid out. `printing` is given what it prints now and then, while it goes on.
     fn make<'a>(
         &'a self,
-        order: &'a PlanOrder,
+        order: &'a PlanTaskRequest,
         folder: &'a Path,
         workdir: &'a Path,
         stop: Box<dyn StopFeed>,
         printing: PrintSink,
-    ) -> BoxFuture<'a, TaskMade>;
+    ) -> BoxFuture<'a, TaskExecutionResult>;
 
     /// Takes a folder away with all that is in it.
     fn clear(&self, folder: &Path);

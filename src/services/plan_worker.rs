@@ -12,7 +12,7 @@ use crate::{
     ports::{
         BoxFuture,
         cluster::{Error, StopFeed},
-        plan_work::{PlanTaskQueue, TakenPlanTask, TaskMade, TaskMaker},
+        plan_work::{ClaimedPlanTask, PlanTaskQueue, TaskExecutionResult, TaskExecutor},
     },
 };
 
@@ -47,7 +47,7 @@ impl StopFeed for Either {
 /// stop.
 pub async fn serve_plan_tasks(
     queue: Arc<dyn PlanTaskQueue>,
-    maker: Arc<dyn TaskMaker>,
+    maker: Arc<dyn TaskExecutor>,
     slots: u16,
     mut stop: watch::Receiver<u8>,
     drain: Duration,
@@ -98,12 +98,12 @@ pub async fn serve_plan_tasks(
     }
 }
 
-type Asked = Question<Result<Option<Box<dyn TakenPlanTask>>, Error>>;
+type Asked = Question<Result<Option<Box<dyn ClaimedPlanTask>>, Error>>;
 
 /// Makes one attempt and reports it.
 async fn made(
-    maker: Arc<dyn TaskMaker>,
-    taken: Box<dyn TakenPlanTask>,
+    maker: Arc<dyn TaskExecutor>,
+    taken: Box<dyn ClaimedPlanTask>,
     ending: watch::Receiver<bool>,
 ) {
     let (id, key) = (taken.order().id.clone(), taken.order().key());
@@ -133,10 +133,10 @@ async fn made(
     }
 }
 
-fn nothing(end: RemoteExit) -> TaskMade {
-    TaskMade {
+fn nothing(end: RemoteExit) -> TaskExecutionResult {
+    TaskExecutionResult {
         end,
-        ..TaskMade::default()
+        ..TaskExecutionResult::default()
     }
 }
 
@@ -145,7 +145,7 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use super::*;
-    use crate::{domain::cluster::PlanOrder, ports::plan_work::PrintSink};
+    use crate::{domain::cluster::PlanTaskRequest, ports::plan_work::PrintSink};
 
     /// Has nothing for anybody, and says when it is asked.
     struct Empty(watch::Sender<bool>);
@@ -155,7 +155,7 @@ mod tests {
             &'a self,
             _wait: Duration,
             enough: BoxFuture<'a, ()>,
-        ) -> BoxFuture<'a, Result<Option<Box<dyn TakenPlanTask>>, Error>> {
+        ) -> BoxFuture<'a, Result<Option<Box<dyn ClaimedPlanTask>>, Error>> {
             self.0.send_replace(true);
             Box::pin(async move {
                 enough.await;
@@ -166,20 +166,20 @@ mod tests {
 
     struct Nothing;
 
-    impl TaskMaker for Nothing {
+    impl TaskExecutor for Nothing {
         fn folder(&self, _key: &str) -> Result<PathBuf, Error> {
             Err(Error("there is no place".to_owned()))
         }
 
         fn make<'a>(
             &'a self,
-            _order: &'a PlanOrder,
+            _order: &'a PlanTaskRequest,
             _folder: &'a Path,
             _workdir: &'a Path,
             _stop: Box<dyn StopFeed>,
             _printing: PrintSink,
-        ) -> BoxFuture<'a, TaskMade> {
-            Box::pin(async { TaskMade::default() })
+        ) -> BoxFuture<'a, TaskExecutionResult> {
+            Box::pin(async { TaskExecutionResult::default() })
         }
 
         fn clear(&self, _folder: &Path) {}

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tos::domain::{
     board::{
-        Board, BoardSettings, Controller as BoardController, Effect, EventKind, FailureKind, Fence,
-        Input, KeptCommit, MergeOutcome, ProcessName, RunOutcome, TaskEvent, TaskSpec, TaskStatus,
-        Verdict,
+        AttemptCommit, Board, BoardSettings, Controller as BoardController, Effect, EventKind,
+        FailureKind, Fence, Input, MergeOutcome, ProcessName, RunOutcome, TaskEvent, TaskSpec,
+        TaskStatus, Verdict,
     },
-    cluster::{Delivery, Holder, Refused, batch_id, delivered, refused},
+    cluster::{ClaimHolder, Delivery, Refused, batch_id, delivered, refused},
 };
 
 use crate::{
@@ -50,7 +50,7 @@ struct Lead {
     events: u64,
     revision: u64,
     renewed: Time,
-    waiting: BTreeMap<u64, (Order, Holder, Time)>,
+    waiting: BTreeMap<u64, (Order, ClaimHolder, Time)>,
     /// What a controller before this one had handed out, and results of that which came before anybody waited for them.
     inherited: BTreeSet<u64>,
     early: BTreeMap<u64, Outcome>,
@@ -676,7 +676,7 @@ impl World {
         if let Some(lead) = &mut self.controllers[index].lead {
             let is_inherited = lead.inherited.contains(&order.fence);
             self.adopted += u64::from(is_inherited);
-            let wait = (order.clone(), Holder::of_somebody(is_inherited), now);
+            let wait = (order.clone(), ClaimHolder::of_somebody(is_inherited), now);
             lead.waiting.insert(order.fence, wait);
         }
         if sent.is_err() {
@@ -937,7 +937,7 @@ impl World {
             RunOutcome::Stopped
         } else {
             RunOutcome::Committed {
-                kept: KeptCommit {
+                kept: AttemptCommit {
                     commit: format!("c{}", order.fence),
                     reference: String::new(),
                     base,

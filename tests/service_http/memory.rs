@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::broadcast;
 use tos::{
     domain::board::{
-        Board, BoardResponse, Controller, Effect, Event, Input, KEYS, KeptCommit, Millis,
+        AttemptCommit, Board, BoardResponse, Controller, Effect, Event, Input, KEYS, Millis,
         PlanProposal, ProcessExit, ProcessName, Refusal, RefusalCode, Run, RunId, RunOutcome,
         SessionInput, SessionItem, SessionSpec, TaskSpec, Verdict,
     },
@@ -124,7 +124,7 @@ impl Memory {
     /// Reports for the agent at work that it left a commit.
     pub(crate) fn commit(&self) -> RunId {
         let run = self.live_run();
-        let kept = KeptCommit {
+        let kept = AttemptCommit {
             commit: "c0ffee00".repeat(5),
             reference: format!("refs/tos/attempts/{}", run.id.0),
             base: "ba5e".repeat(10),

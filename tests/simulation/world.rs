@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tos::domain::board::{
-    AgentRole, ApprovalId, BlockResolver, Board, BoardSettings, Controller, Dependency, Effect,
-    Event, EventKind, FailureKind, Fence, Input, KeptCommit, Lane, MergeOutcome,
+    AgentRole, ApprovalId, AttemptCommit, BlockResolver, Board, BoardSettings, Controller,
+    Dependency, Effect, Event, EventKind, FailureKind, Fence, Input, Lane, MergeOutcome,
     OnDependencyCancelled, PlanId, PlanProposal, PlanStatus, ProcessExit, ProcessName,
     ProcessStatus, Risk, RunOutcome, SessionEffect, SessionId, SessionInput, SessionItem,
     SessionSpec, SessionTaskEnd, Spend, TaskEvent, TaskId, TaskSpec, TaskStatus, Verdict,
@@ -921,7 +921,7 @@ impl World {
         } else {
             0
         };
-        let kept = KeptCommit {
+        let kept = AttemptCommit {
             commit: format!("c{fence}"),
             reference: String::new(),
             base: self.tip.clone(),

@@ -10,7 +10,7 @@ use super::{
     connection::NatsConnection,
     patience::{keys, patiently},
 };
-use crate::domain::cluster::ClusterControls;
+use crate::domain::cluster::WorkerInstructions;
 
 /// How often the whole bucket is read although nobody told of a change.
 const LOOK: Duration = Duration::from_secs(20);
@@ -30,7 +30,7 @@ impl ControlBucket {
     }
 
     /// Reads everything.
-    pub(super) async fn read(&self) -> Result<ClusterControls, String> {
+    pub(super) async fn read(&self) -> Result<WorkerInstructions, String> {
         let mut entries = Vec::new();
         for key in keys(&self.bucket).await? {
             let value = self.bucket.get(&key).await;
@@ -39,7 +39,7 @@ impl ControlBucket {
             }
         }
         let entries = entries.iter();
-        Ok(ClusterControls::read(
+        Ok(WorkerInstructions::read(
             entries.map(|(key, value)| (key.as_str(), value.as_str())),
         ))
     }
@@ -65,7 +65,7 @@ impl ControlBucket {
     }
 
     /// Reads everything now and whenever something changes, for as long as somebody listens.
-    pub(super) async fn follow(self, told: watch::Sender<ClusterControls>) {
+    pub(super) async fn follow(self, told: watch::Sender<WorkerInstructions>) {
         loop {
             // First the watch, then the reading, so that no change falls between the two.
             let changes = self.bucket.watch_all().await;
@@ -101,8 +101,8 @@ impl ControlBucket {
 pub(super) fn followed(
     cluster: &Arc<NatsConnection>,
     bucket: ControlBucket,
-    now: ClusterControls,
-) -> watch::Receiver<ClusterControls> {
+    now: WorkerInstructions,
+) -> watch::Receiver<WorkerInstructions> {
     let (sender, controls) = watch::channel(now);
     drop(cluster.spawn(bucket.follow(sender)));
     controls

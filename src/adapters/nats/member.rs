@@ -23,7 +23,7 @@ use super::{
 use crate::{
     adapters::{board::SqliteBoard, git::bundle::GitBundles},
     domain::{
-        cluster::{ClusterControls, ClusterView, WorkerInfo},
+        cluster::{ClusterView, WorkerInfo, WorkerInstructions},
         redaction::Redactor,
     },
     ports::{
@@ -33,7 +33,7 @@ use crate::{
             BranchCommits, ClusterMember, Error, LeadershipGuard, LineSink, OrderQueue,
             RunDispatcher,
         },
-        plan_work::{PlanMember, PlanTaskQueue, RemoteTasks},
+        plan_work::{PlanClusterClient, PlanTaskQueue, RemoteTasks},
     },
 };
 
@@ -147,8 +147,8 @@ impl ClusterMember for NatsMember {
         self.cluster.retry(seen).map_err(Error)
     }
 
-    fn drain(&self, worker: Option<&str>, is_on: bool) -> Result<ClusterControls, Error> {
-        let key = ClusterControls::drain_key(worker);
+    fn drain(&self, worker: Option<&str>, is_on: bool) -> Result<WorkerInstructions, Error> {
+        let key = WorkerInstructions::drain_key(worker);
         let told = || async {
             let bucket = ControlBucket::open(&self.cluster).await?;
             if is_on {
@@ -159,7 +159,7 @@ impl ClusterMember for NatsMember {
             if worker.is_none() {
                 for name in bucket.read().await?.draining_workers() {
                     bucket
-                        .delete(&ClusterControls::drain_key(Some(name)))
+                        .delete(&WorkerInstructions::drain_key(Some(name)))
                         .await?;
                 }
             }
@@ -170,7 +170,7 @@ impl ClusterMember for NatsMember {
     }
 }
 
-impl PlanMember for NatsMember {
+impl PlanClusterClient for NatsMember {
     fn plan_tasks(&self, run: &str, workdir: &Path) -> Result<Arc<dyn RemoteTasks>, Error> {
         let tasks = NatsPlanTasks::open(&self.cluster, run, workdir).map_err(Error)?;
         Ok(Arc::new(tasks))

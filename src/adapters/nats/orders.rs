@@ -28,13 +28,13 @@ use crate::{
     domain::{
         board::{FailureKind, RunOutcome},
         cluster::{
-            self, ANNOUNCED, ClusterControls, Delivery, PROTOCOL_VERSION, WorkOrder, WorkResult,
-            WorkerInfo, announce_interval, round_robin,
+            self, ANNOUNCE_INTERVAL, Delivery, PROTOCOL_VERSION, WorkOrder, WorkResult, WorkerInfo,
+            WorkerInstructions, announce_interval, round_robin,
         },
     },
     ports::{
         BoxFuture,
-        cluster::{Error, LineSink, OrderQueue, StopFeed, TakenOrder},
+        cluster::{ClaimedOrder, Error, LineSink, OrderQueue, StopFeed},
     },
 };
 
@@ -50,7 +50,7 @@ pub(super) struct NatsOrderQueue {
     /// Which lane gave something last.
     last: AtomicUsize,
     card: Arc<Mutex<WorkerInfo>>,
-    controls: watch::Receiver<ClusterControls>,
+    controls: watch::Receiver<WorkerInstructions>,
 }
 
 impl NatsOrderQueue {
@@ -209,7 +209,7 @@ pub(super) async fn give_back(message: &Message, wait: Duration) {
 }
 
 /// Returns what a worker says of itself, as the board has it behave.
-fn card_now(card: &Mutex<WorkerInfo>, controls: &ClusterControls) -> WorkerInfo {
+fn card_now(card: &Mutex<WorkerInfo>, controls: &WorkerInstructions) -> WorkerInfo {
     let mut card = card.lock().map(|card| card.clone()).unwrap_or_default();
     card.draining |= controls.drains(&card.name);
     card
@@ -219,13 +219,13 @@ fn card_now(card: &Mutex<WorkerInfo>, controls: &ClusterControls) -> WorkerInfo 
 async fn told_of_controls(
     streams: Arc<Streams>,
     card: Arc<Mutex<WorkerInfo>>,
-    mut controls: watch::Receiver<ClusterControls>,
+    mut controls: watch::Receiver<WorkerInstructions>,
     notices: LineSink,
 ) {
     let (mut was_draining, mut was_told) = (false, None);
     // Whoever makes the orders says that the worker is there, too; with short leases that is not often enough.
     let beat = announce_interval(streams.cluster.lease);
-    let is_short = beat < ANNOUNCED;
+    let is_short = beat < ANNOUNCE_INTERVAL;
     let board = streams.cluster.board.clone();
     loop {
         let (own, skew) = {
@@ -280,7 +280,7 @@ fn failed(order: &WorkOrder, reason: String) -> WorkResult {
 }
 
 impl OrderQueue for NatsOrderQueue {
-    fn poll(&self, wait: Duration) -> BoxFuture<'_, Result<Option<Box<dyn TakenOrder>>, Error>> {
+    fn poll(&self, wait: Duration) -> BoxFuture<'_, Result<Option<Box<dyn ClaimedOrder>>, Error>> {
         Box::pin(async move {
             let card = self.card();
             if card.draining {
@@ -292,7 +292,7 @@ impl OrderQueue for NatsOrderQueue {
                 return Ok(None);
             };
             let taken = Box::pin(self.taken(message)).await.map_err(Error)?;
-            Ok(taken.map(|taken| Box::new(taken) as Box<dyn TakenOrder>))
+            Ok(taken.map(|taken| Box::new(taken) as Box<dyn ClaimedOrder>))
         })
     }
 
@@ -359,7 +359,7 @@ async fn tell(streams: Arc<Streams>, fence: u64, mut lines: mpsc::UnboundedRecei
     }
 }
 
-impl TakenOrder for Taken {
+impl ClaimedOrder for Taken {
     fn order(&self) -> &WorkOrder {
         &self.order
     }

@@ -35,8 +35,8 @@ use crate::{
     },
     domain::{
         cluster::{
-            ClusterControls, Delivery, PLAN_LANE, PROTOCOL_VERSION, PlanFile, PlanOrder,
-            PlanResult, PrintedPiece, PrintedText, RemoteExit, WorkerInfo, cut_text,
+            Delivery, PLAN_QUEUE_NAME, PROTOCOL_VERSION, PlanFile, PlanTaskRequest, PlanTaskResult,
+            PrintedPiece, RemoteExit, TaskOutputText, WorkerInfo, WorkerInstructions, cut_text,
         },
         ledger::chain::sha256,
         redaction::{Redactor, StreamRedactor},
@@ -44,7 +44,9 @@ use crate::{
     ports::{
         BoxFuture,
         cluster::{Error, StopFeed},
-        plan_work::{PlanTaskQueue, PrintSink, PrintedFile, TakenPlanTask, TaskMade},
+        plan_work::{
+            ClaimedPlanTask, PlanTaskQueue, PrintSink, TaskExecutionResult, TaskOutputFile,
+        },
     },
 };
 
@@ -62,7 +64,7 @@ pub(super) struct NatsPlanOrders {
     lanes: tokio::sync::Mutex<BTreeMap<String, PullConsumer>>,
     last: AtomicUsize,
     card: WorkerInfo,
-    controls: watch::Receiver<ClusterControls>,
+    controls: watch::Receiver<WorkerInstructions>,
 }
 
 /// Where projects are kept on this machine.
@@ -107,9 +109,10 @@ impl NatsPlanOrders {
         for lane in lanes {
             if !known.contains_key(&lane) {
                 let cluster = &self.streams.cluster;
-                let name = consumer_name(PLAN_LANE, &lane);
-                let subject =
-                    cluster.subject(&format!("work.{PROTOCOL_VERSION}.{PLAN_LANE}.{lane}.*.*"));
+                let name = consumer_name(PLAN_QUEUE_NAME, &lane);
+                let subject = cluster.subject(&format!(
+                    "work.{PROTOCOL_VERSION}.{PLAN_QUEUE_NAME}.{lane}.*.*"
+                ));
                 let made = consumer(&self.streams.work, &name, subject, cluster.lease).await?;
                 known.insert(lane.clone(), made);
             }
@@ -119,7 +122,7 @@ impl NatsPlanOrders {
     }
 
     async fn taken(&self, message: Message) -> Result<Option<Taken>, String> {
-        let order: PlanOrder = match serde_json::from_slice(&message.payload) {
+        let order: PlanTaskRequest = match serde_json::from_slice(&message.payload) {
             Ok(order) => order,
             Err(error) => {
                 tracing::warn!("an order of another version: {error}");
@@ -137,7 +140,7 @@ impl NatsPlanOrders {
             Delivery::Leave => return Ok(None),
             Delivery::ReportLost => {
                 let end = RemoteExit::lost("the worker that took it is gone".to_owned());
-                let result = PlanResult::to(&order, "", end);
+                let result = PlanTaskResult::to(&order, "", end);
                 self.streams.report(&result).await?;
                 drop(message.ack_with(AckKind::Term).await);
                 return Ok(None);
@@ -156,7 +159,7 @@ impl PlanTaskQueue for NatsPlanOrders {
         &'a self,
         wait: Duration,
         enough: BoxFuture<'a, ()>,
-    ) -> BoxFuture<'a, Result<Option<Box<dyn TakenPlanTask>>, Error>> {
+    ) -> BoxFuture<'a, Result<Option<Box<dyn ClaimedPlanTask>>, Error>> {
         Box::pin(async move {
             if self.controls.borrow().drains(&self.card.name) {
                 let mut controls = self.controls.clone();
@@ -184,7 +187,7 @@ impl PlanTaskQueue for NatsPlanOrders {
             };
             self.last.store(index, Ordering::Relaxed);
             let taken = Box::pin(self.taken(message)).await.map_err(Error)?;
-            Ok(taken.map(|taken| Box::new(taken) as Box<dyn TakenPlanTask>))
+            Ok(taken.map(|taken| Box::new(taken) as Box<dyn ClaimedPlanTask>))
         })
     }
 }
@@ -193,7 +196,7 @@ impl PlanTaskQueue for NatsPlanOrders {
 struct Taken {
     streams: PlanStreams,
     place: Place,
-    order: PlanOrder,
+    order: PlanTaskRequest,
     worker: String,
     claimed: ClaimedMessage,
 }
@@ -202,7 +205,7 @@ impl Taken {
     fn begin(
         streams: PlanStreams,
         place: Place,
-        order: PlanOrder,
+        order: PlanTaskRequest,
         message: Message,
         worker: String,
         stops: async_nats::Subscriber,
@@ -283,21 +286,21 @@ impl Taken {
         Ok(file)
     }
 
-    async fn printed(&self, printed: &PrintedFile) -> Result<PrintedText, String> {
+    async fn printed(&self, printed: &TaskOutputFile) -> Result<TaskOutputText, String> {
         // What is not there was never written.
         let bytes = end_of(printed).await.unwrap_or_default();
         let text = self.place.redactor.clean(&String::from_utf8_lossy(&bytes));
         if text.len() <= SHORT {
-            return Ok(PrintedText { text, file: None });
+            return Ok(TaskOutputText { text, file: None });
         }
         let file = self.put("", text.as_bytes(), false).await?;
-        Ok(PrintedText {
+        Ok(TaskOutputText {
             text: String::new(),
             file: Some(file),
         })
     }
 
-    async fn result(&self, made: TaskMade) -> Result<PlanResult, String> {
+    async fn result(&self, made: TaskExecutionResult) -> Result<PlanTaskResult, String> {
         let [out, err] = &made.printed;
         let printed = [self.printed(out).await?, self.printed(err).await?];
         let mut files = Vec::new();
@@ -308,17 +311,17 @@ impl Taken {
             let executable = std::os::unix::fs::PermissionsExt::mode(&mode) & 0o111 != 0;
             files.push(self.put(path, &body, executable).await?);
         }
-        Ok(PlanResult {
+        Ok(PlanTaskResult {
             us: made.us,
             printed,
             files,
-            ..PlanResult::to(&self.order, &self.worker, made.end)
+            ..PlanTaskResult::to(&self.order, &self.worker, made.end)
         })
     }
 }
 
 /// Reads what a task printed; of more than goes to its runner, the end.
-async fn end_of(printed: &PrintedFile) -> std::io::Result<Vec<u8>> {
+async fn end_of(printed: &TaskOutputFile) -> std::io::Result<Vec<u8>> {
     let mut file = tokio::fs::File::open(&printed.path).await?;
     let length = file.metadata().await?.len();
     let from = printed.skip.max(length.saturating_sub(MOST));
@@ -380,8 +383,8 @@ fn how_to_stop(text: &str, own: &str) -> Option<u8> {
     }
 }
 
-impl TakenPlanTask for Taken {
-    fn order(&self) -> &PlanOrder {
+impl ClaimedPlanTask for Taken {
+    fn order(&self) -> &PlanTaskRequest {
         &self.order
     }
 
@@ -412,11 +415,11 @@ impl TakenPlanTask for Taken {
         Box::new(move |side, bytes| drop(sender.send((side, bytes.to_vec()))))
     }
 
-    fn finish(self: Box<Self>, made: TaskMade) -> BoxFuture<'static, Result<(), Error>> {
+    fn finish(self: Box<Self>, made: TaskExecutionResult) -> BoxFuture<'static, Result<(), Error>> {
         Box::pin(async move {
             let result = self.result(made).await.unwrap_or_else(|why| {
                 let end = RemoteExit::lost(format!("what it left could not be sent: {why}"));
-                PlanResult::to(&self.order, &self.worker, end)
+                PlanTaskResult::to(&self.order, &self.worker, end)
             });
             let reported = self.streams.report(&result).await;
             reported.map_err(Error)?;
@@ -427,17 +430,17 @@ impl TakenPlanTask for Taken {
 
 #[cfg(test)]
 mod tests {
-    use super::{PrintedFile, end_of, how_to_stop};
+    use super::{TaskOutputFile, end_of, how_to_stop};
 
     #[tokio::test]
     async fn what_a_task_printed_is_read_behind_what_is_not_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.log");
         std::fs::write(&path, "header\nhello\n").unwrap();
-        let printed = PrintedFile { path, skip: 7 };
+        let printed = TaskOutputFile { path, skip: 7 };
         assert_eq!(end_of(&printed).await.unwrap(), b"hello\n");
         let path = folder.path().join("none");
-        assert!(end_of(&PrintedFile { path, skip: 0 }).await.is_err());
+        assert!(end_of(&TaskOutputFile { path, skip: 0 }).await.is_err());
     }
 
     #[test]

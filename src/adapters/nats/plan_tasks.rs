@@ -39,8 +39,8 @@ use crate::{
         plan::safe_open,
     },
     domain::cluster::{
-        ClusterControls, GRACE, Holder, PLAN_LANE, PROTOCOL_VERSION, PlanFile, PlanOrder,
-        PlanResult, PrintedPiece, RemoteExit,
+        ClaimHolder, GRACE, PLAN_QUEUE_NAME, PROTOCOL_VERSION, PlanFile, PlanTaskRequest,
+        PlanTaskResult, PrintedPiece, RemoteExit, WorkerInstructions,
     },
     ports::{
         cluster::Error,
@@ -90,7 +90,7 @@ impl PlanStreams {
     }
 
     /// Reports what came of an order.
-    pub(super) async fn report(&self, result: &PlanResult) -> Result<(), String> {
+    pub(super) async fn report(&self, result: &PlanTaskResult) -> Result<(), String> {
         let body = serde_json::to_vec(result).map_err(|error| error.to_string())?;
         let subject = self.cluster.subject(&format!("planned.{}", result.run));
         let id = format!("planned.{}", result.key());
@@ -149,14 +149,14 @@ pub(super) fn project_name(commit: &str) -> String {
 }
 
 /// Returns the key under which an order is claimed.
-pub(super) fn claim_key(order: &PlanOrder) -> String {
+pub(super) fn claim_key(order: &PlanTaskRequest) -> String {
     format!("plan.{}", order.key())
 }
 
 /// An order that nothing is known of yet.
 struct Away {
-    order: PlanOrder,
-    holder: Holder,
+    order: PlanTaskRequest,
+    holder: ClaimHolder,
     /// Where it lies, once it does.
     place: Option<OrderPlace>,
     /// How often it was found that it is done with and nothing was heard of it.
@@ -265,7 +265,7 @@ impl Shared {
 
     /// Takes what waits out of the queue.
     async fn empty_queue(&self) {
-        let rest = format!("work.{PROTOCOL_VERSION}.{PLAN_LANE}.*.{}.*", self.run);
+        let rest = format!("work.{PROTOCOL_VERSION}.{PLAN_QUEUE_NAME}.*.{}.*", self.run);
         let filter = self.streams.cluster.subject(&rest);
         if let Err(error) = self.streams.work.purge().filter(filter).await {
             tracing::warn!("{}: {error}", self.run);
@@ -287,7 +287,7 @@ impl Shared {
     }
 
     /// Says what came of an order, unless that was said already.
-    fn tell(&self, result: PlanResult) {
+    fn tell(&self, result: PlanTaskResult) {
         let mut book = self.book();
         if book.away.remove(&result.key()).is_some()
             && let Some(told) = &book.told
@@ -315,7 +315,7 @@ impl Shared {
         self.streams.files.put(&name, "", &body).await
     }
 
-    async fn send(&self, order: &PlanOrder, sources: &[PathBuf]) -> Result<(), String> {
+    async fn send(&self, order: &PlanTaskRequest, sources: &[PathBuf]) -> Result<(), String> {
         for (file, source) in order.files.iter().zip(sources) {
             if self.book().kept.contains(&file.sha256) {
                 continue;
@@ -325,7 +325,7 @@ impl Shared {
             self.streams.keep(&file.sha256, &body).await?;
             self.book().kept.insert(file.sha256.clone());
         }
-        let (lane, entry) = ClusterControls::lane_of(&order.requires);
+        let (lane, entry) = WorkerInstructions::lane_of(&order.requires);
         if let Some((key, labels)) = entry {
             self.streams.controls.put(&key, &labels).await?;
         }
@@ -338,17 +338,17 @@ impl Shared {
         let jetstream = &self.streams.cluster.jetstream;
         let number = publish_under(jetstream, &subject, &key, body).await?;
         if let Some(away) = self.book().away.get_mut(&key) {
-            let consumer = queue::consumer_name(PLAN_LANE, &lane);
+            let consumer = queue::consumer_name(PLAN_QUEUE_NAME, &lane);
             away.place = Some(OrderPlace::now(consumer, number));
         }
         Ok(())
     }
 
     /// Returns the subject of an order.
-    fn subject(&self, order: &PlanOrder) -> String {
-        let (lane, _) = ClusterControls::lane_of(&order.requires);
+    fn subject(&self, order: &PlanTaskRequest) -> String {
+        let (lane, _) = WorkerInstructions::lane_of(&order.requires);
         let (run, key) = (&order.run, order.key());
-        let rest = format!("work.{PROTOCOL_VERSION}.{PLAN_LANE}.{lane}.{run}.{key}");
+        let rest = format!("work.{PROTOCOL_VERSION}.{PLAN_QUEUE_NAME}.{lane}.{run}.{key}");
         self.streams.cluster.subject(&rest)
     }
 
@@ -357,7 +357,7 @@ impl Shared {
         let Ok(places) = QueuePlaces::look(&self.streams.work).await else {
             return;
         };
-        let lost: Vec<(PlanOrder, bool)> = {
+        let lost: Vec<(PlanTaskRequest, bool)> = {
             let mut book = self.book();
             let lost = book.away.values_mut().filter_map(|away| {
                 let is_lost = !away.holder.is_known() && places.has_lost(away.place.as_ref()?);
@@ -376,12 +376,12 @@ impl Shared {
                 _ => continue,
             };
             let end = RemoteExit::lost(why.to_owned());
-            self.tell(PlanResult::to(&order, "", end));
+            self.tell(PlanTaskResult::to(&order, "", end));
         }
     }
 
     /// Takes an order that is lost out of the queue, and mends that.
-    async fn repair(&self, order: &PlanOrder) {
+    async fn repair(&self, order: &PlanTaskRequest) {
         let place = {
             let mut book = self.book();
             let away = book.away.get_mut(&order.key());
@@ -394,14 +394,14 @@ impl Shared {
     }
 
     /// Takes the claim of an order, so that nobody begins it.
-    async fn claim(&self, order: &PlanOrder) -> Result<bool, String> {
+    async fn claim(&self, order: &PlanTaskRequest) -> Result<bool, String> {
         let own = format!("the runner {}", self.opening);
         self.streams.presence.claim(&claim_key(order), &own).await
     }
 
     /// Takes back what nobody has begun.
     async fn take_back(&self) {
-        let open: Vec<PlanOrder> = {
+        let open: Vec<PlanTaskRequest> = {
             let book = self.book();
             book.away.values().map(|away| away.order.clone()).collect()
         };
@@ -411,7 +411,7 @@ impl Shared {
                     code: Some(-15),
                     ..RemoteExit::default()
                 };
-                self.tell(PlanResult::to(&order, "", end));
+                self.tell(PlanTaskResult::to(&order, "", end));
             }
         }
     }
@@ -449,7 +449,7 @@ async fn take_results(consumer: PullConsumer, shared: std::sync::Weak<Shared>) {
             let Some(shared) = shared.upgrade() else {
                 return;
             };
-            match serde_json::from_slice::<PlanResult>(&message.payload) {
+            match serde_json::from_slice::<PlanTaskResult>(&message.payload) {
                 Ok(result) if result.opening == shared.opening => {
                     shared.tell(result);
                 }
@@ -503,7 +503,7 @@ async fn look(shared: std::sync::Weak<Shared>, beat: Duration) {
             };
             if let Some((name, order)) = gone {
                 let end = RemoteExit::lost(format!("the worker {name} is gone"));
-                shared.tell(PlanResult::to(&order, &name, end));
+                shared.tell(PlanTaskResult::to(&order, &name, end));
             }
         }
         if beats % places::LOOKED == 0 {
@@ -521,10 +521,10 @@ impl RemoteTasks for NatsPlanTasks {
         self.shared.book().told = Some(told);
     }
 
-    fn hand_out(&self, order: PlanOrder, sources: Vec<PathBuf>) {
+    fn hand_out(&self, order: PlanTaskRequest, sources: Vec<PathBuf>) {
         let shared = Arc::clone(&self.shared);
         let project = shared.project.clone();
-        let order = PlanOrder {
+        let order = PlanTaskRequest {
             protocol: PROTOCOL_VERSION,
             run: shared.run.clone(),
             opening: shared.opening.clone(),
@@ -537,7 +537,7 @@ impl RemoteTasks for NatsPlanTasks {
         };
         let away = Away {
             order: order.clone(),
-            holder: Holder::default(),
+            holder: ClaimHolder::default(),
             place: None,
             unheard: 0,
         };
@@ -546,7 +546,7 @@ impl RemoteTasks for NatsPlanTasks {
         drop(cluster.spawn(async move {
             if let Err(why) = shared.send(&order, &sources).await {
                 let end = RemoteExit::lost(format!("it could not be handed out: {why}"));
-                shared.tell(PlanResult::to(&order, "", end));
+                shared.tell(PlanTaskResult::to(&order, "", end));
             }
         }));
     }

@@ -31,7 +31,8 @@ use crate::{
     domain::{
         board::{Fence, RunId, RunOutcome, Spend},
         cluster::{
-            ClusterControls, ClusterView, GRACE, Holder, PROTOCOL_VERSION, WorkOrder, WorkResult,
+            ClaimHolder, ClusterView, GRACE, PROTOCOL_VERSION, WorkOrder, WorkResult,
+            WorkerInstructions,
         },
     },
     ports::{
@@ -227,7 +228,7 @@ impl NatsDispatcher {
         cluster: &Arc<NatsConnection>,
         streams: Arc<Streams>,
     ) -> Result<Self, String> {
-        let (key, form) = ClusterControls::protocol_entry(PROTOCOL_VERSION);
+        let (key, form) = WorkerInstructions::protocol_entry(PROTOCOL_VERSION);
         cluster.block_on(streams.controls.put(&key, &form))?;
         // Before anything is taken in, so that nothing of it counts as late.
         let inherited = cluster.block_on(inherited(&streams))?;
@@ -343,7 +344,7 @@ impl RunDispatcher for NatsDispatcher {
             let awaited = Awaited {
                 result,
                 beats,
-                holder: Holder::of_somebody(is_inherited),
+                holder: ClaimHolder::of_somebody(is_inherited),
                 unheard: 0,
                 lines: said,
             };
@@ -400,7 +401,7 @@ impl RunDispatcher for NatsDispatcher {
 struct Awaited {
     result: oneshot::Receiver<WorkResult>,
     beats: Beats,
-    holder: Holder,
+    holder: ClaimHolder,
     /// At how many beats the order was done with and nothing was heard of it.
     unheard: u32,
     lines: mpsc::UnboundedReceiver<String>,
@@ -424,7 +425,7 @@ async fn hand_out(streams: &Streams, order: WorkOrder) -> Result<HandedOut, Stri
     if !streams.code.is_latest(&order.base).await {
         Box::pin(streams.code.publish(&order.base)).await?;
     }
-    let (lane, entry) = ClusterControls::lane_of(&order.task.spec.requires);
+    let (lane, entry) = WorkerInstructions::lane_of(&order.task.spec.requires);
     if let Some((key, labels)) = entry {
         Box::pin(streams.controls.put(&key, &labels)).await?;
     }
@@ -526,7 +527,7 @@ async fn is_taken_back(streams: &Streams, handed: &HandedOut) -> bool {
 async fn gone(
     presence: &Presence,
     key: &str,
-    holder: &mut Holder,
+    holder: &mut ClaimHolder,
     is_heard_of: bool,
 ) -> Option<String> {
     let is_known = holder.is_known();

@@ -20,4 +20,4 @@ mod yaml;
 
 pub use loader::{expanded_copy, load_bytes};
 pub use plan_store::LocalPlanStore;
-pub use task_maker::LocalTaskMaker;
+pub use task_maker::LocalTaskExecutor;

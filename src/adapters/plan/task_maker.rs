@@ -19,7 +19,7 @@ use crate::{
         state_folder,
     },
     domain::{
-        cluster::{PlanOrder, RemoteExit, path_below},
+        cluster::{PlanTaskRequest, RemoteExit, path_below},
         plan::event::{AttemptEnded, PlanEvent},
         state_folder::tos_path,
     },
@@ -27,7 +27,7 @@ use crate::{
         BoxFuture,
         cluster::{Error, StopFeed},
         plan_store::{LogStream, PlanStore as _, RunDir},
-        plan_work::{PrintSink, PrintedFile, TaskMade, TaskMaker},
+        plan_work::{PrintSink, TaskExecutionResult, TaskExecutor, TaskOutputFile},
     },
 };
 
@@ -42,13 +42,13 @@ const SAID: usize = 2000;
 
 /// Makes tasks below the state folder of a root.
 #[derive(Debug)]
-pub struct LocalTaskMaker {
+pub struct LocalTaskExecutor {
     root: PathBuf,
     place: PathBuf,
     words: Vec<String>,
 }
 
-impl LocalTaskMaker {
+impl LocalTaskExecutor {
     /// Lays the place out, and ends what was left there. `words` go to each child, `--enforce` for example.
     pub fn new(root: &Path, words: Vec<String>) -> Self {
         let place = root.join(tos_path!("plan-work"));
@@ -64,12 +64,12 @@ impl LocalTaskMaker {
 
     async fn run(
         &self,
-        order: &PlanOrder,
+        order: &PlanTaskRequest,
         folder: &Path,
         workdir: &Path,
         mut stop: Box<dyn StopFeed>,
         printing: &PrintSink,
-    ) -> Result<TaskMade, String> {
+    ) -> Result<TaskExecutionResult, String> {
         let (plan, home) = (folder.join("plan.yaml"), folder.join("home"));
         let told = |error: std::io::Error| format!("{}: {error}", folder.display());
         fs::write(&plan, &order.plan).map_err(told)?;
@@ -145,7 +145,11 @@ fn end(pid: Option<Pid>, how: u8, told: &mut u8) {
 }
 
 /// Reads what came of the only task of a run.
-fn made(order: &PlanOrder, folder: &Path, home: &Path) -> Result<TaskMade, String> {
+fn made(
+    order: &PlanTaskRequest,
+    folder: &Path,
+    home: &Path,
+) -> Result<TaskExecutionResult, String> {
     let Ok(run) = LocalPlanStore.open(home, "latest") else {
         return Err(format!("tos did not run it: {}", said(folder)));
     };
@@ -161,15 +165,15 @@ fn made(order: &PlanOrder, folder: &Path, home: &Path) -> Result<TaskMade, Strin
     });
     // Without an end it was never begun: somebody asked for the end first.
     let Some(ended) = ended else {
-        return Ok(TaskMade {
+        return Ok(TaskExecutionResult {
             end: RemoteExit {
                 code: Some(-15),
                 ..RemoteExit::default()
             },
-            ..TaskMade::default()
+            ..TaskExecutionResult::default()
         });
     };
-    Ok(TaskMade {
+    Ok(TaskExecutionResult {
         end: RemoteExit::of(&ended),
         us: ended.us,
         printed: ["out", "err"].map(|side| printed(run.as_ref(), &order.id, side)),
@@ -190,10 +194,10 @@ fn left(run: &dyn RunDir, id: &str, ended: &AttemptEnded) -> Vec<(String, PathBu
 }
 
 /// Returns where what the task printed lies: behind the line that the log of each attempt begins with.
-fn printed(run: &dyn RunDir, id: &str, side: &str) -> PrintedFile {
+fn printed(run: &dyn RunDir, id: &str, side: &str) -> TaskOutputFile {
     let path = run.path().join("logs").join(format!("{id}.{side}.log"));
     let skip = header_length(&path);
-    PrintedFile { path, skip }
+    TaskOutputFile { path, skip }
 }
 
 /// Returns how long the line is that the log of an attempt begins with; 0 where there is none.
@@ -227,7 +231,7 @@ fn end_left(folder: &Path) {
     drop(fs::remove_dir_all(folder));
 }
 
-impl TaskMaker for LocalTaskMaker {
+impl TaskExecutor for LocalTaskExecutor {
     fn folder(&self, key: &str) -> Result<PathBuf, Error> {
         let folder = self.place.join(key);
         let told = |error: std::io::Error| Error(format!("{}: {error}", folder.display()));
@@ -239,17 +243,17 @@ impl TaskMaker for LocalTaskMaker {
 
     fn make<'a>(
         &'a self,
-        order: &'a PlanOrder,
+        order: &'a PlanTaskRequest,
         folder: &'a Path,
         workdir: &'a Path,
         stop: Box<dyn StopFeed>,
         printing: PrintSink,
-    ) -> BoxFuture<'a, TaskMade> {
+    ) -> BoxFuture<'a, TaskExecutionResult> {
         Box::pin(async move {
             let made = self.run(order, folder, workdir, stop, &printing).await;
-            made.unwrap_or_else(|why| TaskMade {
+            made.unwrap_or_else(|why| TaskExecutionResult {
                 end: RemoteExit::not_begun(why),
-                ..TaskMade::default()
+                ..TaskExecutionResult::default()
             })
         })
     }

@@ -16,7 +16,7 @@ use super::{
     run::RunStatus,
     session::SessionEvent,
     settings::BoardSettings,
-    task::{BlockReason, BlockResolver, FailureKind, KeptCommit, RetryFeedback, TaskSpec},
+    task::{AttemptCommit, BlockReason, BlockResolver, FailureKind, RetryFeedback, TaskSpec},
     workers::WorkerCapabilities,
 };
 
@@ -256,7 +256,7 @@ pub enum RunEvent {
         /// What kind of failure.
         failure: Option<FailureKind>,
         /// What it left.
-        kept: Option<KeptCommit>,
+        kept: Option<AttemptCommit>,
         /// Where its log lies.
         log: String,
     },

@@ -103,8 +103,8 @@ pub use settings::{BoardSettings, RepoMode};
 pub use shared_map::{CowMap, CowSet, Iter};
 pub use state::{BoardGlobals, Entity, EntityKey};
 pub use task::{
-    BlockReason, BlockResolver, Dependency, FailureKind, KeptCommit, Lane, OnDependencyCancelled,
-    RetryFeedback, Risk, Task, TaskCounters, TaskSpec, TaskStatus,
+    AttemptCommit, BlockReason, BlockResolver, Dependency, FailureKind, Lane,
+    OnDependencyCancelled, RetryFeedback, Risk, Task, TaskCounters, TaskSpec, TaskStatus,
 };
 pub use why::{Countdown, ExplanationSentence, Why};
 pub use workers::{WorkerCapabilities, check_labels};

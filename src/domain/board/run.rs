@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     budget::Spend,
     ids::{AgentId, AgentRole, Fence, Millis, RunId, TaskId},
-    task::{FailureKind, KeptCommit},
+    task::{AttemptCommit, FailureKind},
 };
 
 /// How a run ended, or that it has not.
@@ -72,7 +72,7 @@ pub struct Run {
     /// The kind of failure.
     pub failure: Option<FailureKind>,
     /// What it left.
-    pub kept: Option<KeptCommit>,
+    pub kept: Option<AttemptCommit>,
     /// What it used up.
     pub spent: Spend,
     /// Where its log lies, below the root.
@@ -94,7 +94,7 @@ pub enum RunOutcome {
     /// A commit waits for the judge.
     Committed {
         /// Where.
-        kept: KeptCommit,
+        kept: AttemptCommit,
     },
     /// The agent changed nothing, and the checks pass.
     NoChange {

@@ -305,7 +305,7 @@ pub struct RetryFeedback {
 /// The work of an attempt, kept under a reference of tos.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct KeptCommit {
+pub struct AttemptCommit {
     /// The commit; empty = the agent found nothing to change.
     pub commit: String,
     /// The reference that holds it.
@@ -373,7 +373,7 @@ pub struct Task {
     /// The run at work, or the last one.
     pub run: Option<RunId>,
     /// The work that waits for a verdict or was merged.
-    pub kept: Option<KeptCommit>,
+    pub kept: Option<AttemptCommit>,
     /// The examination under way, or the last one.
     pub judgement: Option<JudgementId>,
     /// Its place in the merge queue.

@@ -3,7 +3,7 @@
 use super::{
     BlockReason, BlockResolver, Board, Draft, Effect, FailureKind, Fence, Millis, Refusal,
     RefusalCode, RequeueCause, RetryFeedback, Run, RunEvent, RunId, RunOutcome, RunStatus, Spend,
-    SystemEvent, Task, TaskEvent, run::Lease, task::KeptCommit,
+    SystemEvent, Task, TaskEvent, run::Lease, task::AttemptCommit,
 };
 
 impl Board {
@@ -84,7 +84,7 @@ impl Board {
                 ));
             }
             RunOutcome::NoChange { evidence, base } => {
-                let kept = KeptCommit {
+                let kept = AttemptCommit {
                     commit: String::new(),
                     reference: String::new(),
                     base: base.clone(),
@@ -353,7 +353,7 @@ pub(super) fn ended(
     status: RunStatus,
     error: &str,
     failure: Option<FailureKind>,
-    kept: Option<KeptCommit>,
+    kept: Option<AttemptCommit>,
     log: &str,
 ) -> RunEvent {
     RunEvent::Finished {

@@ -19,14 +19,14 @@ const ANY: &str = "any";
 
 /// What a board says to its workers, as keys and values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ClusterControls {
+pub struct WorkerInstructions {
     everybody: bool,
     drained: BTreeSet<String>,
     form: Option<u32>,
     lanes: BTreeMap<String, Vec<String>>,
 }
 
-impl ClusterControls {
+impl WorkerInstructions {
     /// Reads keys and their values; what is not known is for others.
     pub fn read<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut controls = Self::default();

@@ -15,16 +15,16 @@ mod plan_work;
 mod printed;
 mod protocol;
 
-pub use demand::{ClusterControls, round_robin};
+pub use demand::{WorkerInstructions, round_robin};
 pub use log_files::{LogBundle, is_plain_name};
 pub use plan_work::{
-    PLAN_LANE, PlanFile, PlanOrder, PlanResult, PrintedText, RemoteExit, alone, everything_before,
-    path_below,
+    PLAN_QUEUE_NAME, PlanFile, PlanTaskRequest, PlanTaskResult, RemoteExit, TaskOutputText,
+    all_dependencies, alone, path_below,
 };
 pub use printed::{PrintedPiece, ShownText, cut_text};
 pub use protocol::{
-    ANNOUNCED, Delivery, GRACE, Holder, QueuePlace, Refused, announce_interval, batch_id,
-    delivered, lost_workers, refused,
+    ANNOUNCE_INTERVAL, ClaimHolder, Delivery, GRACE, QueuePlace, Refused, announce_interval,
+    batch_id, delivered, lost_workers, refused,
 };
 
 use super::{

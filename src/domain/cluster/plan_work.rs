@@ -14,7 +14,7 @@ use crate::domain::plan::{
 };
 
 /// What is said in the place of a role in the subjects of such orders.
-pub const PLAN_LANE: &str = "plan";
+pub const PLAN_QUEUE_NAME: &str = "plan";
 
 /// A file that a task finds or leaves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub struct PlanFile {
 /// One attempt of one task, to be made somewhere else.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PlanOrder {
+pub struct PlanTaskRequest {
     /// The form of this order.
     pub protocol: u32,
     /// The run.
@@ -60,7 +60,7 @@ pub struct PlanOrder {
     pub requires: Vec<String>,
 }
 
-impl PlanOrder {
+impl PlanTaskRequest {
     /// Returns what names this attempt and no other.
     pub fn key(&self) -> String {
         key(&self.opening, self.task, self.attempt)
@@ -131,7 +131,7 @@ impl RemoteExit {
 /// What came of an order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PlanResult {
+pub struct PlanTaskResult {
     /// The run.
     pub run: String,
     /// Which opening of it handed the order out.
@@ -147,7 +147,7 @@ pub struct PlanResult {
     /// How long it took, in microseconds.
     pub us: u64,
     /// What it printed: output and errors. Where that is much, the text is empty and the file holds it.
-    pub printed: [PrintedText; 2],
+    pub printed: [TaskOutputText; 2],
     /// What it left.
     pub files: Vec<PlanFile>,
 }
@@ -155,16 +155,16 @@ pub struct PlanResult {
 /// What a task printed into one of its streams.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PrintedText {
+pub struct TaskOutputText {
     /// The text, where it is short.
     pub text: String,
     /// The file with the text, where it is long.
     pub file: Option<PlanFile>,
 }
 
-impl PlanResult {
+impl PlanTaskResult {
     /// Returns what comes of an order, before anything is known of it.
-    pub fn to(order: &PlanOrder, worker: &str, end: RemoteExit) -> Self {
+    pub fn to(order: &PlanTaskRequest, worker: &str, end: RemoteExit) -> Self {
         Self {
             run: order.run.clone(),
             opening: order.opening.clone(),
@@ -227,7 +227,7 @@ pub fn alone(plan: &Plan, task: &PlanTask) -> Result<Plan, String> {
 }
 
 /// Returns the tasks that a task depends on, those further up too, each once.
-pub fn everything_before(plan: &Plan, task: u32) -> Vec<u32> {
+pub fn all_dependencies(plan: &Plan, task: u32) -> Vec<u32> {
     let (mut found, mut open) = (std::collections::BTreeSet::new(), vec![task]);
     while let Some(next) = open.pop() {
         for up in plan.task(next).map_or(&[][..], |task| &task.depends_on) {
@@ -287,7 +287,7 @@ mod tests {
         assert_eq!(only.timeout_sec, Some(3.0));
         let extra = only.extra.as_ref().unwrap();
         assert_eq!((extra.cache.as_ref(), extra.needs_files.len()), (None, 1));
-        assert_eq!(everything_before(&plan, 2), [0, 1]);
+        assert_eq!(all_dependencies(&plan, 2), [0, 1]);
     }
 
     #[test]

@@ -9,11 +9,11 @@ use crate::domain::time::Timestamp;
 pub const GRACE: u32 = 2;
 
 /// How often a worker says at least that it is there.
-pub const ANNOUNCED: Duration = Duration::from_secs(10);
+pub const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Returns how often a worker says that it is there, where leases last so long.
 pub fn announce_interval(lease: Duration) -> Duration {
-    ANNOUNCED.min(lease / 3)
+    ANNOUNCE_INTERVAL.min(lease / 3)
 }
 
 /// Returns which workers are lost, and since when: those that were silent for so long that they missed more than [`GRACE`] words. All
@@ -34,12 +34,12 @@ pub fn lost_workers(
 
 /// Who works under a key, as far as is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Holder {
+pub struct ClaimHolder {
     name: Option<String>,
     missed: u32,
 }
 
-impl Holder {
+impl ClaimHolder {
     /// Returns what is known at the start: nothing, or that somebody has it whose name was not heard yet.
     pub fn of_somebody(is_known: bool) -> Self {
         Self {
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn whoever_was_heard_of_and_then_misses_several_beats_is_gone() {
-        let mut holder = Holder::default();
+        let mut holder = ClaimHolder::default();
         assert_eq!((holder.seen(None), holder.is_known()), (None, false));
         assert_eq!(holder.seen(Some("a".to_owned())), None);
         assert_eq!(holder.seen(Some(String::new())), None);

@@ -167,22 +167,22 @@ fn a_lost_worker_is_shown_and_counts_for_nothing() {
 
 #[test]
 fn a_board_tells_its_workers_what_they_have_to_know() {
-    let (lane, entry) = ClusterControls::lane_of(&["gpu".to_owned(), "arm".to_owned()]);
+    let (lane, entry) = WorkerInstructions::lane_of(&["gpu".to_owned(), "arm".to_owned()]);
     let (key, value) = entry.unwrap();
     assert_eq!(value, "arm gpu");
     assert_eq!(
-        ClusterControls::lane_of(&["arm".to_owned(), "gpu".to_owned(), "gpu".to_owned()]).0,
+        WorkerInstructions::lane_of(&["arm".to_owned(), "gpu".to_owned(), "gpu".to_owned()]).0,
         lane,
         "the order of labels does not matter"
     );
-    let one = ClusterControls::drain_key(Some("desk"));
+    let one = WorkerInstructions::drain_key(Some("desk"));
     let entries = [
         (key.as_str(), value.as_str()),
         (one.as_str(), ""),
         ("form", "3"),
         ("later", "x"),
     ];
-    let controls = ClusterControls::read(entries);
+    let controls = WorkerInstructions::read(entries);
     assert!(controls.drains("desk") && !controls.drains("other"));
     let labels = ["gpu".to_owned(), "arm".to_owned(), "more".to_owned()];
     assert!(controls.lanes(&labels).contains(&lane));
@@ -190,9 +190,9 @@ fn a_board_tells_its_workers_what_they_have_to_know() {
     assert!(controls.version_skew(2).unwrap().contains("newer"));
     assert!(controls.version_skew(4).unwrap().contains("older"));
     assert_eq!(controls.version_skew(3), None);
-    assert_eq!(ClusterControls::default().version_skew(3), None);
-    let all = ClusterControls::drain_key(None);
-    let everybody = ClusterControls::read([(all.as_str(), "")]);
+    assert_eq!(WorkerInstructions::default().version_skew(3), None);
+    let all = WorkerInstructions::drain_key(None);
+    let everybody = WorkerInstructions::read([(all.as_str(), "")]);
     assert!(everybody.drains("other") && everybody.drains_everybody());
 }
 

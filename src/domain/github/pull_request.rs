@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::issue::cut;
-use crate::domain::board::{GithubRepository, KeptCommit, Task};
+use crate::domain::board::{AttemptCommit, GithubRepository, Task};
 
 /// How much of a goal stands in a pull request, in bytes.
 const TEXT: usize = 16 * 1024;
@@ -70,7 +70,7 @@ pub struct NewPullRequest {
 /// Returns the pull request for the accepted work of a task.
 pub fn pull_request_for(
     task: &Task,
-    kept: &KeptCommit,
+    kept: &AttemptCommit,
     base: &str,
     at: &GithubRepository,
 ) -> NewPullRequest {
@@ -143,7 +143,7 @@ mod tests {
             board.apply(event);
         }
         let task = board.tasks().next().unwrap();
-        let kept = KeptCommit {
+        let kept = AttemptCommit {
             commit: "0123456789abcdef".to_owned(),
             reference: String::new(),
             base: String::new(),

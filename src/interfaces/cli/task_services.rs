@@ -32,7 +32,7 @@ use crate::{
         ledger::Ledger,
         model::Model,
         notifier::{NotificationSink, Notifier},
-        plan_work::{PlanMember, TaskMaker},
+        plan_work::{PlanClusterClient, TaskExecutor},
         process_logs::ProcessLogs,
         schedules::Schedules,
     },
@@ -40,7 +40,7 @@ use crate::{
 };
 
 /// A worker on a cluster: what takes orders of a board, and what takes tasks of plans.
-pub type WorkerMembership = (Arc<dyn ClusterMember>, Arc<dyn PlanMember>);
+pub type WorkerMembership = (Arc<dyn ClusterMember>, Arc<dyn PlanClusterClient>);
 
 /// Builds what gates need.
 pub trait TaskServiceFactory {
@@ -153,7 +153,7 @@ pub trait TaskServiceFactory {
         global: &GlobalArgs,
         options: &ClusterArgs,
         name: &str,
-    ) -> Result<Arc<dyn PlanMember>, CliError>;
+    ) -> Result<Arc<dyn PlanClusterClient>, CliError>;
 
     /// Returns the name of the folder that is the root.
     fn folder_name(&self, global: &GlobalArgs) -> String;
@@ -249,11 +249,11 @@ pub struct WorkerServices {
     /// Makes containers, given what prepares homes and logins.
     pub containers: ContainerMaker,
     /// Makes single tasks of plans, given further words for each.
-    pub task_maker: TaskMakerMaker,
+    pub task_maker: TaskExecutorFactory,
 }
 
 /// Builds what makes single tasks of plans.
-pub type TaskMakerMaker = Box<dyn FnOnce(Vec<String>) -> Arc<dyn TaskMaker>>;
+pub type TaskExecutorFactory = Box<dyn FnOnce(Vec<String>) -> Arc<dyn TaskExecutor>>;
 
 impl std::fmt::Debug for WorkerServices {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::{
         board::{
-            BoardSettings, GithubRepository, Input, KeptCommit, MergeId, MergeOutcome,
+            AttemptCommit, BoardSettings, GithubRepository, Input, MergeId, MergeOutcome,
             MergeQueueEntry, Millis, PullRequestOutcome, PullRequestRef, RefusalCode, RepoMode,
             Task,
         },
@@ -418,7 +418,7 @@ pub(super) async fn propose(
     let board = handle.snapshot();
     let settings = board.settings();
     let task = board.task(entry.task)?;
-    let kept: &KeptCommit = task.kept.as_ref().filter(|kept| !kept.commit.is_empty())?;
+    let kept: &AttemptCommit = task.kept.as_ref().filter(|kept| !kept.commit.is_empty())?;
     if settings.repo_mode == RepoMode::LocalGit {
         return None;
     }

@@ -17,14 +17,14 @@ use tokio::{sync::watch, task::JoinSet};
 use super::{AttemptServices, threads::spawn_thread, worker};
 use crate::{
     domain::{
-        cluster::{ANNOUNCED, WorkOrder, WorkResult, WorkerInfo, round_robin},
+        cluster::{ANNOUNCE_INTERVAL, WorkOrder, WorkResult, WorkerInfo, round_robin},
         ledger::{
             LedgerEntry,
             chain::{ChainAnchor, VerifiedLedger},
         },
     },
     ports::{
-        cluster::{Error, LineSink, OrderQueue, TakenOrder},
+        cluster::{ClaimedOrder, Error, LineSink, OrderQueue},
         ledger::{Error as LedgerError, Ledger},
         process_logs::ProcessLogs,
     },
@@ -121,7 +121,7 @@ struct Boards {
 
 impl Boards {
     /// Waits for the next order of any board: first whatever lies there, then a while at each.
-    async fn next(&self) -> Result<Box<dyn TakenOrder>, Error> {
+    async fn next(&self) -> Result<Box<dyn ClaimedOrder>, Error> {
         let count = self.queues.len();
         let wait = if count == 1 { ASK } else { SHORT };
         loop {
@@ -224,13 +224,13 @@ pub async fn serve_orders(
                 }
             }
             () = ending.deadline() => {}
-            () = tokio::time::sleep(ANNOUNCED) => {}
+            () = tokio::time::sleep(ANNOUNCE_INTERVAL) => {}
         }
     }
 }
 
 /// A question for work under way.
-type Asked = Question<Result<Box<dyn TakenOrder>, Error>>;
+type Asked = Question<Result<Box<dyn ClaimedOrder>, Error>>;
 
 /// Returns what an order is worked on with: what it brings, and what this machine has.
 fn context_of(
@@ -262,7 +262,7 @@ fn context_of(
 /// Makes one attempt and reports it. When the worker may wait no longer, the attempt is ended.
 async fn made(
     own: Arc<AttemptServices>,
-    taken: Box<dyn TakenOrder>,
+    taken: Box<dyn ClaimedOrder>,
     worker: String,
     mut ending: watch::Receiver<bool>,
 ) {

@@ -8,7 +8,7 @@ use super::{AttemptServices, ServicePorts, watched_worktrees::RefTolerantWorktre
 use crate::{
     domain::{
         board::{
-            AgentRole, FailureKind, KeptCommit, RunId, RunOutcome, Spend, Task, attempt_prompt,
+            AgentRole, AttemptCommit, FailureKind, RunId, RunOutcome, Spend, Task, attempt_prompt,
         },
         ledger::{TaskEnd, TaskOutcome},
         tasks::{AgentKind, AgentTask, OnFailure, RunProgress, StopReason, TaskList},
@@ -232,7 +232,7 @@ fn told(
             let reference = format!("refs/tos/attempts/board/{}/{run}", task.id);
             match context.tools.worktrees.update_ref(&reference, &commit) {
                 Ok(()) => RunOutcome::Committed {
-                    kept: KeptCommit {
+                    kept: AttemptCommit {
                         commit,
                         reference,
                         base,

@@ -47,7 +47,7 @@ use crate::{
         signals, state_folder,
     },
     domain::{
-        cluster::{PlanResult, PrintedPiece},
+        cluster::{PlanTaskResult, PrintedPiece},
         plan::{Plan, PlanTask, TaskIndex, event::Millis},
     },
     ports::{
@@ -153,9 +153,9 @@ enum AttemptNews {
     /// What an attempt elsewhere prints.
     Printed(PrintedPiece),
     /// What came of an attempt elsewhere.
-    Came(Box<PlanResult>),
+    Came(Box<PlanTaskResult>),
     /// The same, with everything that it left.
-    Brought(Box<PlanResult>),
+    Brought(Box<PlanTaskResult>),
     Weighed {
         pid: i32,
         serial: u64,

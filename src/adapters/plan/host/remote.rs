@@ -17,8 +17,8 @@ use crate::{
     adapters::plan::{outputs, plan_copy, safe_open, slots::LogPlace},
     domain::{
         cluster::{
-            PlanFile, PlanOrder, PlanResult, PrintedPiece, RemoteExit, ShownText, alone,
-            everything_before, path_below,
+            PlanFile, PlanTaskRequest, PlanTaskResult, PrintedPiece, RemoteExit, ShownText,
+            all_dependencies, alone, path_below,
         },
         plan::{PlanTask, TaskIndex, event::Artifact, state::RunState, state::StatusReason},
     },
@@ -116,14 +116,14 @@ impl LocalTaskHost<'_> {
         remote: &RemoteSide,
         order: AttemptId,
         task: &PlanTask,
-    ) -> Result<(PlanOrder, Vec<PathBuf>), String> {
+    ) -> Result<(PlanTaskRequest, Vec<PathBuf>), String> {
         let mut text = Vec::new();
         plan_copy::write(&alone(self.plan, task)?, &mut text).map_err(|error| error.to_string())?;
         let (mut files, mut sources) = (Vec::new(), Vec::new());
         let before = if remote.left.is_empty() {
             Vec::new()
         } else {
-            everything_before(self.plan, order.task)
+            all_dependencies(self.plan, order.task)
         };
         for up in before {
             let (Some(maker), Some(left)) = (self.plan.task(up), remote.left.get(&up)) else {
@@ -147,7 +147,7 @@ impl LocalTaskHost<'_> {
                 sources.push(source);
             }
         }
-        let work = PlanOrder {
+        let work = PlanTaskRequest {
             task: order.task,
             id: task.id.to_string(),
             cwd: task
@@ -164,13 +164,13 @@ impl LocalTaskHost<'_> {
                 .as_ref()
                 .map(|extra| extra.needs_labels.clone())
                 .unwrap_or_default(),
-            ..PlanOrder::default()
+            ..PlanTaskRequest::default()
         };
         Ok((work, sources))
     }
 
     /// Takes in what came of an attempt: first what it left is brought here, which may take a while.
-    pub(super) fn came(&mut self, result: PlanResult) {
+    pub(super) fn came(&mut self, result: PlanTaskResult) {
         let Some(remote) = &mut self.remote else {
             return;
         };
@@ -192,7 +192,7 @@ impl LocalTaskHost<'_> {
             let brought = bring(tasks.as_ref(), &result, &cwd, &texts, reach);
             let result = match brought {
                 Ok(()) => result,
-                Err(why) => PlanResult {
+                Err(why) => PlanTaskResult {
                     end: RemoteExit::lost(format!("what it left did not come here: {why}")),
                     ..result
                 },
@@ -202,7 +202,7 @@ impl LocalTaskHost<'_> {
     }
 
     /// Ends an attempt that was made elsewhere; everything it left is here.
-    pub(super) fn brought(&mut self, result: PlanResult) {
+    pub(super) fn brought(&mut self, result: PlanTaskResult) {
         let away = self
             .remote
             .as_mut()
@@ -280,7 +280,7 @@ impl LocalTaskHost<'_> {
     }
 
     /// Puts what an attempt printed into its logs, in the place of what was shown of it. Where nothing came, what was shown stays.
-    fn log_printed(&mut self, order: AttemptId, task: &PlanTask, result: &PlanResult) {
+    fn log_printed(&mut self, order: AttemptId, task: &PlanTask, result: &PlanTaskResult) {
         let known = self
             .remote
             .as_mut()
@@ -358,7 +358,7 @@ fn is_executable(path: &Path) -> bool {
 /// Brings everything here that an attempt left: long texts beside the logs, outputs into its folder.
 fn bring(
     tasks: &dyn RemoteTasks,
-    result: &PlanResult,
+    result: &PlanTaskResult,
     cwd: &Path,
     texts: &[PathBuf; 2],
     reach: Option<&FileAccessRules>,

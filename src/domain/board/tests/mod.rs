@@ -219,8 +219,8 @@ impl Bench {
     }
 }
 
-fn kept(commit: &str) -> KeptCommit {
-    KeptCommit {
+fn kept(commit: &str) -> AttemptCommit {
+    AttemptCommit {
         commit: commit.into(),
         reference: format!("refs/tos/attempts/{commit}"),
         base: "b".into(),

@@ -33,7 +33,7 @@ use crate::{
     },
     ports::{
         plan_store::{Error, RunDir},
-        plan_work::PlanMember,
+        plan_work::PlanClusterClient,
     },
     services::{plan, plan::PlanRunRequest},
 };
@@ -380,7 +380,7 @@ fn connected(
     context: PlanCommands<'_>,
     plan: &Plan,
     cluster: &ClusterArgs,
-) -> Result<Option<Arc<dyn PlanMember>>, PlanCliError> {
+) -> Result<Option<Arc<dyn PlanClusterClient>>, PlanCliError> {
     if cluster.url.is_none() {
         let needs = |task: &PlanTask| {
             task.extra
@@ -412,7 +412,7 @@ fn connected(
 struct Making {
     enforced: EnforcedPolicy,
     /// The cluster whose workers make them; `None` = they are made here.
-    cluster: Option<Arc<dyn PlanMember>>,
+    cluster: Option<Arc<dyn PlanClusterClient>>,
 }
 
 fn finish(
