@@ -143,7 +143,9 @@ pub(super) fn program(shell: &mut ShellInterpreter<'_, '_>, name: &str, args: &[
                 || starts("setowner")
                 || starts("reset")
                 || starts("inheritance")
-                || starts("remove");
+                || starts("remove")
+                || starts("restore")
+                || name == "cacls" && has(&["/g", "/e", "/p", "/r", "/d", "/s"]);
             if changes {
                 shell.reading.does(
                     EffectKind::Privilege,

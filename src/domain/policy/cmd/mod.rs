@@ -140,7 +140,13 @@ fn command(shell: &mut ShellInterpreter<'_, '_>, raw: &str, input: &str) -> Stri
         );
         return UNKNOWN.to_string();
     }
-    let text = redirects(shell, text);
+    // What stands in the body of these is redirected there.
+    let first = text.split([' ', '(']).next().unwrap_or("").to_lowercase();
+    let text = if ["for", "if"].contains(&first.as_str()) {
+        text.to_owned()
+    } else {
+        redirects(shell, text)
+    };
     let words = words(&text);
     let Some((first, rest)) = words.split_first() else {
         return String::new();
@@ -180,6 +186,11 @@ fn redirects(shell: &mut ShellInterpreter<'_, '_>, text: &str) -> String {
         }
         if c == '>' && !file.starts_with('&') && !file.is_empty() {
             shell.reading.act(&["redirection".to_owned()]);
+            let says = kept.trim().to_lowercase();
+            if ["", "type nul", "break", "rem", "cd.", "copy nul", "echo."].contains(&says.as_str())
+            {
+                shell.empties(&path(&file));
+            }
             shell.writes(&path(&file));
         }
     }
@@ -296,6 +307,13 @@ fn run_named(
                 files.first()
             };
             if let Some(target) = target {
+                if name == "copy"
+                    && files
+                        .first()
+                        .is_some_and(|file| file.eq_ignore_ascii_case("nul"))
+                {
+                    shell.empties(&path(target));
+                }
                 shell.writes(&path(target));
             }
         }

@@ -3,7 +3,13 @@
 use crate::domain::policy::{
     cmd,
     partial_text::{NAME, UNKNOWN, is_vague, stripped},
-    powershell::{Arg, Reader, given::ParsedArguments, names, run},
+    powershell::{
+        Arg, Reader,
+        given::ParsedArguments,
+        names,
+        objects::{ends_own, listed, made, own_process},
+        run,
+    },
     programs::leads_here,
     rule::EffectKind,
     windows,
@@ -131,7 +137,12 @@ impl Reader<'_, '_, '_> {
             | "move-itemproperty"
             | "copy-itemproperty"
             | "clear-itemproperty"
-            | "export-alias" => self.changes(command, &given, input),
+            | "export-alias" => {
+                self.changes(command, &given, input);
+                if command == "new-item" || command == "mkdir" {
+                    return made(&given);
+                }
+            }
             "invoke-expression" => self.evaluates(&given, input),
             "invoke-command"
             | "start-job"
@@ -147,7 +158,13 @@ impl Reader<'_, '_, '_> {
             | "foreach" => {
                 return self.blocks(command, &given, input);
             }
-            "start-process" => self.starts(&given),
+            "start-process" => {
+                self.starts(&given);
+                if given.has("passthru", 2) {
+                    return own_process();
+                }
+            }
+            "stop-process" if ends_own(&given, input) => {}
             "invoke-item" => self.invokes_item(&given),
             "invoke-webrequest"
             | "invoke-restmethod"
@@ -292,6 +309,9 @@ impl Reader<'_, '_, '_> {
             } else {
                 path(&target)
             };
+            if command == "clear-content" {
+                self.shell.empties(&name);
+            }
             self.shell.deletes(&name);
         }
     }
@@ -400,6 +420,9 @@ impl Reader<'_, '_, '_> {
                 self.shell.bind(&target, &path(&to));
             }
             let is_behind = command == "add-content";
+            if ["set-content", "out-file"].contains(&command) && contents.trim().is_empty() {
+                self.shell.empties(&target);
+            }
             if is_behind {
                 self.shell.appends(&target);
             } else {
@@ -563,32 +586,4 @@ fn shown(name: &str, args: &[Arg]) -> Vec<String> {
         }
     }
     words
-}
-
-fn listed(given: &ParsedArguments) -> String {
-    let folders = given.all(&["path", "literalpath"]);
-    let filter = given
-        .values("filter")
-        .into_iter()
-        .chain(given.values("include"))
-        .next()
-        .filter(|filter| filter != "*");
-    let name = filter.map_or_else(
-        || NAME.to_string(),
-        |filter| format!("{NAME}/{}", path(&filter)),
-    );
-    if folders.is_empty() {
-        return name;
-    }
-    folders
-        .iter()
-        .map(|folder| {
-            if folder.contains(['*', NAME]) {
-                path(folder)
-            } else {
-                format!("{}/{name}", path(folder))
-            }
-        })
-        .collect::<Vec<_>>()
-        .join("\n")
 }

@@ -23,9 +23,9 @@ impl ParsedArguments {
                 Arg::Block(code) => given.blocks.push(code),
                 Arg::Name(name, Some(value)) => given
                     .named
-                    .push((name.trim_start_matches('-').to_owned(), vec![value])),
+                    .push((name.trim_start_matches('-').to_lowercase(), vec![value])),
                 Arg::Name(name, None) => {
-                    let bare = name.trim_start_matches('-').to_owned();
+                    let bare = name.trim_start_matches('-').to_lowercase();
                     let value = if names::is_switch(&bare) {
                         None
                     } else {

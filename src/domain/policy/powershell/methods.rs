@@ -4,7 +4,7 @@ use crate::domain::policy::{
     cmd,
     interpretation::CommandEffect,
     partial_text::{NAME, UNKNOWN},
-    powershell::{Reader, decoded, fold::character, run},
+    powershell::{Reader, decoded, fold::character, objects::own_process, run},
     programs,
     rule::EffectKind,
     windows,
@@ -169,6 +169,12 @@ impl Reader<'_, '_, '_> {
             || member == "encrypt")
             && let Some(target) = first
         {
+            let has_nothing = args.get(1).is_some_and(String::is_empty) || args.len() == 1;
+            if has_nothing
+                && (member.starts_with("write") || member == "create" || member == "createtext")
+            {
+                self.shell.empties(&target);
+            }
             self.shell.writes(&target);
         }
     }
@@ -243,6 +249,10 @@ impl Reader<'_, '_, '_> {
     ) -> Vec<String> {
         let lower = member.to_lowercase();
         let text = value.concat();
+        // Whatever is asked of a process of one's own, and that it ends.
+        if text == own_process() {
+            return value.to_vec();
+        }
         let Some(args) = args else {
             return match lower.as_str() {
                 "fullname" | "path" | "name" | "definition" | "pspath" | "value" | "tostring"

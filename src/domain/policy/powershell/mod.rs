@@ -13,6 +13,7 @@ mod handed_out;
 mod machine;
 mod methods;
 mod names;
+mod objects;
 
 use crate::domain::policy::{
     partial_text::{TextScanner, UNKNOWN},
@@ -160,7 +161,7 @@ struct Reader<'s, 'r, 'w> {
 enum Arg {
     /// A value, or several.
     Values(Vec<String>),
-    /// A parameter name in lower case, and the value glued to it.
+    /// A parameter name as written, for programs that tell `-d` from `-D`, and the value glued to it.
     Name(String, Option<String>),
     /// A script block, as text.
     Block(String),
@@ -286,7 +287,9 @@ impl Reader<'_, '_, '_> {
                 continue;
             }
             if scan.peek() == Some('>') {
-                self.redirection(scan);
+                if let (Some(file), true) = (self.redirection(scan), text.trim().is_empty()) {
+                    self.shell.empties(&file);
+                }
                 skip_blank(scan, false);
             }
             let _ = scan.eat(";")
@@ -379,10 +382,10 @@ impl Reader<'_, '_, '_> {
             match c {
                 '|' | ';' | '\n' | '\r' | ')' | '}' => return found,
                 '&' => return found,
-                '>' | '<' => self.redirection(scan),
+                '>' | '<' => drop(self.redirection(scan)),
                 '0'..='9' | '*' if scan.rest().chars().nth(1) == Some('>') => {
                     scan.bump();
-                    self.redirection(scan);
+                    drop(self.redirection(scan));
                 }
                 ',' => {
                     scan.bump();
@@ -421,8 +424,7 @@ impl Reader<'_, '_, '_> {
     fn parameter_name(&mut self, scan: &mut TextScanner<'_>) -> Arg {
         let word = scan
             .take_while(|c| c.is_alphanumeric() || "-_`?".contains(c))
-            .replace('`', "")
-            .to_lowercase();
+            .replace('`', "");
         if scan.eat(":") {
             skip_blank(scan, false);
             let value = self.operand(scan).concat();
@@ -432,17 +434,20 @@ impl Reader<'_, '_, '_> {
         Arg::Name(format!("{word}{glued}"), None)
     }
 
-    fn redirection(&mut self, scan: &mut TextScanner<'_>) {
-        let write = scan.take_while(|c| c == '>' || c == '<').starts_with('>');
+    /// Reads a redirection and returns the file that gets a new content.
+    fn redirection(&mut self, scan: &mut TextScanner<'_>) -> Option<String> {
+        let signs = scan.take_while(|c| c == '>' || c == '<');
         if scan.eat("&") {
             scan.bump();
-            return;
+            return None;
         }
         skip_blank(scan, false);
-        let file = self.operand(scan).concat();
-        if write && !file.is_empty() {
-            self.shell.writes(&super::windows::path(&file));
+        let file = super::windows::path(&self.operand(scan).concat());
+        if file.is_empty() || !signs.starts_with('>') {
+            return None;
         }
+        self.shell.writes(&file);
+        (signs == ">").then_some(file)
     }
 
     /// Reads an argument or the right side of an operator.

@@ -5,8 +5,10 @@
 //! not understood.
 
 use crate::domain::policy::{
-    partial_text::UNKNOWN,
-    programs::{Language, base_name, is_in, is_question, picks, scan_file, table, vague_code},
+    partial_text::{UNKNOWN, is_vague},
+    programs::{
+        Language, base_name, is_in, is_question, picks, scan_code, scan_file, table, vague_code,
+    },
     resolved_path::ResolvedPath,
     shell::ShellInterpreter,
 };
@@ -122,7 +124,20 @@ otfinfo perldoc pod2text pod2man pod2html diffoscope most rainbow ccze grcat nca
 tabulate termgraph asciigraph gnomon jtbl llvm-bcanalyzer llvm-undname llvm-cat eu-readelf eu-nm eu-size eu-strings lddtree
 checksec scanelf oggz-info ogginfo webpinfo pngcheck jpeginfo gifinfo tiffinfo tiffdump
  zipgrep sqldiff sqlite3_analyzer
+lsb_release sw_vers sar pidstat dstat atop blkid lsipc lslocks lsmem lslogins lsfd acpi sestatus getenforce glxinfo eglinfo vulkaninfo
+clinfo locate plocate mlocate systemd-detect-virt systemd-cgls systemd-cgtop xdpyinfo infocmp toe lsscsi lspcmcia lsinitramfs modinfo
+vm_stat ioreg mdfind mdls slabtop smem dircolors turbostat systool vainfo nproc arch getconf prtstat procinfo lsclocks
 ";
+/// Programs that show what there is with these words, and change it with others; `-` alone is no word at all.
+const ASKING: &str = "
+udevadm:info coredumpctl:list coredumpctl:info systemd-analyze:- systemd-analyze:blame systemd-analyze:time systemd-analyze:critical-chain
+systemd-analyze:verify resolvectl:status resolvectl:- nmcli:- nmcli:device nmcli:general rfkill:- rfkill:list zramctl:- arp:-a arp:-n
+upower:-d upower:-e pkgutil:--pkgs xcode-select:-p xcode-select:--print-path networkctl:- networkctl:status networkctl:list
+cpupower:frequency-info mokutil:--sb-state iw:dev wmctrl:-l aplay:-l arecord:-l scutil:--dns tuned-adm:active gsettings:get
+gsettings:list-keys dconf:read
+";
+/// Settings that hold the path of a program or plugin which a tool starts.
+const STARTS: &str = "script-shell rustc rustc-wrapper rustc-workspace-wrapper linker runner loader plugin node-options";
 /// Programs that change the files they are given, without being told to.
 const EDITORS: &str = "
 black isort rustfmt nbstripout pyupgrade stylua scalafmt optipng jpegoptim exiftool strip sort-package-json swiftformat dos2unix pint
@@ -154,17 +169,41 @@ pub(super) fn is_described(name: &str) -> bool {
     !bare.is_empty() && (known(bare) || known(unversioned))
 }
 
+/// Returns whether a program shows what there is, told by its first word.
+fn only_asks(name: &str, args: &[String]) -> bool {
+    let word = args.first().map_or("-", String::as_str);
+    let changes = [
+        "set",
+        "connect",
+        "disconnect",
+        "delete",
+        "up",
+        "down",
+        "modify",
+        "add",
+    ];
+    is_in(ASKING, &format!("{name}:{word}"))
+        && !args.iter().any(|arg| changes.contains(&arg.as_str()))
+}
+
 impl ShellInterpreter<'_, '_> {
     /// Looks at a program that is not in the table.
     pub(super) fn untabled(&mut self, word: &str, name: &str, args: &[String]) {
         let own = self.is_of_the_project(word);
+        if own && self.bound_program(word).is_some() {
+            self.runs_text(word);
+        }
         if own && self.has_written(word) {
             self.reading.opaque(format!(
                 "the program `{name}`, which the command itself made"
             ));
         } else if name.trim().is_empty() {
             self.reading.opaque("a program without a name".to_owned());
-        } else if !(own || is_described(name) || is_question(args) && !args.is_empty()) {
+        } else if !(own
+            || is_described(name)
+            || only_asks(name, args)
+            || is_question(args) && !args.is_empty())
+        {
             self.reading
                 .opaque(format!("the program `{name}`, which is not described"));
         }
@@ -188,10 +227,30 @@ impl ShellInterpreter<'_, '_> {
         self.runs_project();
     }
 
+    /// Records that an interpreter is given what is no code of its language by its ending: a text, or a copy of one.
+    pub(super) fn runs_text(&mut self, file: &str) {
+        const TEXTS: &str = "txt md markdown rst adoc json csv tsv log html htm css yaml yml toml xml lock pdf png jpg jpeg gif svg ico dat bak
+            orig rej patch diff";
+        // A name alone is looked for among programs.
+        let path = if file.contains('/') {
+            file.to_owned()
+        } else {
+            format!("./{file}")
+        };
+        let source = self.bound_program(&path).unwrap_or_else(|| file.to_owned());
+        let ending = base_name(&source)
+            .rsplit_once('.')
+            .map_or("", |(_, ending)| ending);
+        if is_in(TEXTS, &ending.to_lowercase()) {
+            self.reading
+                .opaque(format!("the file {source}, which is no code by its name"));
+        }
+    }
+
     /// Records a file that is run, or loaded by what runs, when nobody can say what it does: the command itself made it, or it lies
     /// neither in the project, nor at home, nor where the machine keeps its programs.
     pub(in crate::domain::policy) fn runs_file(&mut self, file: &str) {
-        if self.has_written(file) {
+        if self.has_written(file) || self.was_unpacked(file) {
             self.reading
                 .opaque(format!("the file {file}, which the command itself made"));
         } else {
@@ -364,7 +423,39 @@ impl ShellInterpreter<'_, '_> {
             .map(|line| line.trim_start_matches(['-', ' ', '\t']));
         let values: Vec<String> = quoted.chain(plain).chain(bare).map(str::to_owned).collect();
         for value in values {
+            let value = value.replace("{homedir}", "~").replace("{env:HOME}", "~");
             self.told_text(name, value.trim());
+        }
+        if let Some((_, path)) = text.split_once("yarnPath:") {
+            self.runs_file(
+                path.lines()
+                    .next()
+                    .unwrap_or("")
+                    .trim_matches([' ', '"', '\'']),
+            );
+        }
+        for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
+            let is_plugin = |pair: &[&str]| {
+                pair.first() == Some(&"-p")
+                    && !pair.get(1).is_some_and(|plugin| plugin.starts_with("no:"))
+            };
+            let words: Vec<&str> = value
+                .split(|c: char| c.is_whitespace() || "\"'[],".contains(c))
+                .filter(|word| !word.is_empty())
+                .collect();
+            if is_in(STARTS, key.trim()) && value.contains('/') {
+                self.runs_file(value.trim_matches([' ', '"', '\'']));
+            }
+            match key.trim() {
+                "init-hook" => {
+                    scan_code(self, Language::Python, value.trim_matches([' ', '"', '\'']));
+                }
+                "addopts" if words.windows(2).any(is_plugin) => {
+                    self.reading
+                        .opaque(format!("{name}, which loads a plugin by name"));
+                }
+                _ => {}
+            }
         }
     }
 
@@ -380,12 +471,20 @@ impl ShellInterpreter<'_, '_> {
                 place.shown()
             ));
         }
+        if self.was_unpacked(".") {
+            self.reading
+                .opaque("what was unpacked here and is none of the project".to_owned());
+        }
         let files: Vec<(String, String)> = self
             .written_files()
             .filter(|(path, _)| !path.starts_with("/dev/"))
             .collect();
         for (path, text) in files {
             let name = base_name(&path);
+            // Files that were changed where they lie, of which only a pattern is known, are the project's.
+            if is_vague(name) && text.chars().all(|c| c == UNKNOWN) {
+                continue;
+            }
             // A script that runs a tool of the project is read once.
             if self.reading.is_inside(name) {
                 continue;
@@ -405,13 +504,19 @@ impl ShellInterpreter<'_, '_> {
                     continue;
                 }
                 "yml" | "yaml" | "toml" | "json" | "ini" | "cfg" | "justfile" | "Justfile"
-                | "Procfile" => {
+                | "Procfile" | "pylintrc" | "flake8" | "coveragerc" | "npmrc" => {
                     self.commands_in_settings(&text, name);
                     continue;
                 }
+                "Rprofile" => Language::R,
+                "pryrc" | "irbrc" => Language::Ruby,
                 _ => continue,
             };
-            scan_file(self, language, &text);
+            // What it runs may run what it is in.
+            if self.reading.enter(name) {
+                scan_file(self, language, &text);
+                self.reading.leave();
+            }
         }
     }
 }

@@ -118,6 +118,7 @@ impl ShellInterpreter<'_, '_> {
         self.environment_in_code(code);
         self.secrets_in_code(code);
         let plain = without_blanks(code);
+        self.empties_in_code(&plain);
         if grows_forever(&plain) || collects_forever(&plain) || fills_memory(&plain) {
             let text = "code that takes more and more without end";
             self.reading.does(EffectKind::System, text);

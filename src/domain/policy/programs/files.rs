@@ -139,6 +139,9 @@ impl ShellInterpreter<'_, '_> {
         let Some(target) = target else {
             return;
         };
+        if sources == ["/dev/null"] {
+            self.empties(&target);
+        }
         self.writes(&target);
         if options.has(&["r", "R", "a", "recursive", "archive"]) {
             self.blurs_below(&target);
@@ -228,6 +231,9 @@ impl ShellInterpreter<'_, '_> {
         self.needs_space("dd", args);
         for arg in args {
             if let Some(file) = arg.strip_prefix("of=") {
+                if args.iter().any(|arg| arg == "if=/dev/null") {
+                    self.empties(file);
+                }
                 self.writes(file);
             } else if let Some(file) = arg.strip_prefix("if=") {
                 self.reads(file);
@@ -242,6 +248,9 @@ impl ShellInterpreter<'_, '_> {
             if append {
                 self.appends(file);
             } else {
+                if stdin.is_empty() {
+                    self.empties(file);
+                }
                 self.makes(file);
             }
             self.remember(file, stdin, append);
@@ -316,6 +325,7 @@ impl ShellInterpreter<'_, '_> {
                 .is_some_and(|size| size.starts_with(['0', '-', '<']));
         for file in &options.rest {
             if empties {
+                self.empties(file);
                 self.deletes(file);
                 self.changes(file);
                 let is_all = options.value("s").or_else(|| options.value("size")) == Some("0");

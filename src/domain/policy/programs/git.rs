@@ -3,7 +3,7 @@
 use crate::domain::policy::{
     partial_text::UNKNOWN,
     programs::{
-        Options, base_name,
+        Options,
         git_files::replaces_files,
         is_in,
         losses::git_loses,
@@ -162,6 +162,9 @@ impl ShellInterpreter<'_, '_> {
         if let Some(why) = loses {
             self.loses_in_git(why);
         }
+        if verb == "push" {
+            self.git_push_keys(args);
+        }
         match verb {
             "grep" | "diff" if lists_names(args) => {
                 self.git_pager(args);
@@ -189,7 +192,9 @@ impl ShellInterpreter<'_, '_> {
             }
             "rm" => self.git_remove(args),
             "mv" => self.git_move(args),
-            "add" | "commit" | "status" => {}
+            "add" | "stage" => self.git_add(args),
+            "update-index" if args.iter().any(|arg| arg == "--add") => self.git_add(args),
+            "commit" | "status" => {}
             "apply"
                 if args.iter().any(|arg| {
                     arg == "-R" || super::super::partial_text::is_long(arg, "reverse")
@@ -276,21 +281,6 @@ impl ShellInterpreter<'_, '_> {
             .chain(args.iter().cloned())
             .collect();
         self.accepted_options("git", &words);
-    }
-
-    /// Looks at `git mv`, which writes over what is there only where it is told to.
-    fn git_move(&mut self, args: &[String]) {
-        let options = Options::parse(args, "", &[]);
-        if options.has(&["n", "dry-run"]) {
-            return;
-        }
-        if let Some((target, sources)) = options.rest.split_last() {
-            self.writes(target);
-            for source in sources {
-                let name = base_name(source);
-                self.writes(&format!("{}/{name}", target.trim_end_matches('/')));
-            }
-        }
     }
 
     /// Looks at `git checkout-index`, which can put files somewhere else.

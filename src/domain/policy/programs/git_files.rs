@@ -2,7 +2,7 @@
 
 use crate::domain::policy::{
     patch_paths::{PatchStrip, patch_paths, strip_of},
-    programs::{Options, is_in, is_stream},
+    programs::{Options, base_name, is_in, is_stream},
     shell::ShellInterpreter,
 };
 
@@ -22,6 +22,26 @@ impl ShellInterpreter<'_, '_> {
             }
             for folder in folders {
                 self.edits(&format!("{folder}/{path}"));
+            }
+        }
+    }
+
+    /// Looks at `git mv`, which writes over what is there only where it is told to.
+    pub(super) fn git_move(&mut self, args: &[String]) {
+        let options = Options::parse(args, "", &[]);
+        if options.has(&["n", "dry-run"]) {
+            return;
+        }
+        if let Some((target, sources)) = options.rest.split_last() {
+            if !options.has(&["f", "force"]) {
+                for source in sources {
+                    self.changes(source);
+                }
+            }
+            self.writes(target);
+            for source in sources {
+                let name = base_name(source);
+                self.writes(&format!("{}/{name}", target.trim_end_matches('/')));
             }
         }
     }

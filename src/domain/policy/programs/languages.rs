@@ -48,7 +48,24 @@ impl ShellInterpreter<'_, '_> {
         if matches!(language, Language::Perl | Language::Ruby)
             && args.iter().any(|arg| edits_in_place(arg))
         {
+            // What prints no line back leaves none.
+            let keeps = |code: &str| {
+                !matches!(
+                    code.trim(),
+                    "" | "$_=\"\"" | "$_=''" | "undef $_" | "$_ = ''"
+                )
+            };
+            let prints = args
+                .iter()
+                .any(|arg| arg.starts_with('-') && arg.contains('p'))
+                || options
+                    .values(codes)
+                    .any(|code| code.contains("print") || code.contains("puts"));
+            let is_empty = !prints || options.values(codes).any(|code| !keeps(code));
             for file in &options.rest {
+                if is_empty {
+                    self.empties(file);
+                }
                 self.edits(file);
             }
         }
@@ -81,6 +98,14 @@ impl ShellInterpreter<'_, '_> {
         match file {
             Some(file) if !is_stream(file) || self.remembered(file).is_some() => {
                 self.reads(&file.clone());
+                let installs = ["install", "develop", "upload", "register", "bdist_wininst"];
+                let verb = options.rest.get(1).map_or("", String::as_str);
+                if file.ends_with("setup.py") && installs.contains(&verb) {
+                    self.reading.does(
+                        EffectKind::PackageInstall,
+                        format!("setup.py {verb} changes the installed packages or sends them"),
+                    );
+                }
                 if let Some(code) = self.remembered(file) {
                     vague_code(self, &code, name);
                     scan_code(self, language, &code);
@@ -94,15 +119,8 @@ impl ShellInterpreter<'_, '_> {
                         "{name} reads a file that is only known at run time"
                     ));
                 } else {
-                    let installs = ["install", "develop", "upload", "register", "bdist_wininst"];
-                    let verb = options.rest.get(1).map_or("", String::as_str);
-                    if file.ends_with("setup.py") && installs.contains(&verb) {
-                        self.reading.does(
-                            EffectKind::PackageInstall,
-                            format!("setup.py {verb} changes the installed packages or sends them"),
-                        );
-                    }
                     self.runs_file(&file.clone());
+                    self.runs_text(&file.clone());
                     self.runs_project();
                 }
             }
@@ -270,6 +288,7 @@ impl ShellInterpreter<'_, '_> {
             return;
         }
         self.edited_tasks(module, &options.rest);
+        self.edited_builds(module, &options.rest);
         self.module_of_python(module, options);
     }
 

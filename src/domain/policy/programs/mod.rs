@@ -7,6 +7,7 @@ mod accepted;
 mod agents;
 mod argument_paths;
 mod arguments;
+mod build_files;
 mod cloud;
 mod code;
 mod code_elsewhere;
@@ -17,6 +18,7 @@ pub(in crate::domain::policy) mod environment;
 mod files;
 mod foreign;
 mod git;
+mod git_added;
 mod git_files;
 mod git_settings;
 mod install;
@@ -260,7 +262,12 @@ impl ShellInterpreter<'_, '_> {
             self.reading.does(EffectKind::System, why);
         }
         self.edited_tasks(&name, args);
+        self.edited_builds(&name, args);
         self.code_elsewhere(&name, args);
+        if self.declared_packages(&name, args) {
+            self.environment_words(&name, args);
+            return UNKNOWN.to_string();
+        }
         let Some(family) = table::family(&name) else {
             self.option_effects(&name, args);
             self.accepted_options(&name, args);
@@ -353,7 +360,7 @@ impl ShellInterpreter<'_, '_> {
             }
             ProgramFamily::Shell => self.shell_program(name, args, stdin),
             ProgramFamily::Language(language) => self.language(language, name, args, &stdin),
-            ProgramFamily::Print => self.printer(name, args, &stdin),
+            ProgramFamily::Print => self.printed(name, args, &stdin),
             ProgramFamily::Files => self.file_program(name, args, &stdin),
             ProgramFamily::Transfer => self.transfer(name, args, &stdin),
             ProgramFamily::Git => self.git(args, stdin),

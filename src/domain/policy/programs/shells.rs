@@ -1,8 +1,9 @@
 //! Programs that read shell text, and those that build commands from names: `sh`, `xargs`, `find`, `parallel`.
 
 use crate::domain::policy::{
-    partial_text::{ANY_CHAR, NAME, SET, UNKNOWN, base_name, has_option, is_vague},
+    partial_text::{ANY_CHAR, NAME, SET, UNKNOWN, base_name, has_option, is_in, is_vague},
     programs::{Options, is_stream, vague_code},
+    rule::EffectKind,
     shell::{ShellInterpreter, ansi_text},
 };
 
@@ -105,6 +106,7 @@ impl ShellInterpreter<'_, '_> {
             return self.aside(|shell| shell.run_text(&stdin, name, String::new()));
         }
         self.runs_file(file);
+        self.runs_text(file);
         if file.contains(UNKNOWN) {
             self.reading.opaque(format!(
                 "{name} reads a file that is only known at run time"
@@ -254,24 +256,35 @@ impl ShellInterpreter<'_, '_> {
             .filter(|arg| !["-H", "-L", "-P"].contains(arg))
             .collect();
         let starts = if starts.is_empty() { vec!["."] } else { starts };
-        let names = found_names(tests);
-        let found: Vec<String> = starts
-            .iter()
-            .flat_map(|start| {
-                let each = names.iter();
-                each.map(|name| found_path(start, name.as_deref(), tests))
-            })
-            .collect();
-        for path in &found {
-            self.find_actions(tests, path);
+        let mut at = 0;
+        while at < tests.len() {
+            at += self.find_action(&starts, tests, at);
         }
+        let is_told = |word: &String| word.starts_with("-print") || word == "-ls";
+        let told = tests.iter().position(is_told).unwrap_or(tests.len());
+        let found = found_by(&starts, tests, told);
         found.iter().map(|path| format!("{path}\n")).collect()
     }
 
-    fn find_actions(&mut self, tests: &[String], path: &str) {
-        let mut rest = tests;
-        while let Some((test, tail)) = rest.split_first() {
-            rest = tail;
+    /// Looks at one word of `find`: what stands behind an action does not narrow down what it is done to. Returns how many words
+    /// belong to it.
+    fn find_action(&mut self, starts: &[&str], tests: &[String], at: usize) -> usize {
+        let Some((test, tail)) = tests.get(at..).and_then(<[String]>::split_first) else {
+            return 1;
+        };
+        if !is_find_action(test) {
+            return 1;
+        }
+        let mut taken = 1;
+        let limits = |word: &String| is_in(LIMITS, word);
+        let branch = tail.iter().take_while(|word| !is_in("-o -or ,", word));
+        if test == "-delete" && branch.clone().any(limits) {
+            self.reading.does(
+                EffectKind::GitDestructive,
+                "find removes before it looks at what stands behind, which throws changes away",
+            );
+        }
+        for path in &found_by(starts, tests, at) {
             match test.as_str() {
                 "-delete" => self.deletes(path),
                 "-fprint" | "-fprint0" | "-fls" | "-fprintf" => {
@@ -284,8 +297,8 @@ impl ShellInterpreter<'_, '_> {
                         .iter()
                         .position(|word| word == ";" || word == "+")
                         .unwrap_or(tail.len());
-                    let (command, after) = tail.split_at(end);
-                    rest = after;
+                    let (command, _) = tail.split_at(end);
+                    taken = end + 1;
                     let words = command
                         .iter()
                         .map(|word| word.replace("{}", path))
@@ -295,6 +308,7 @@ impl ShellInterpreter<'_, '_> {
                 _ => {}
             }
         }
+        taken
     }
 
     fn fd(&mut self, args: &[String]) -> String {
@@ -308,7 +322,12 @@ impl ShellInterpreter<'_, '_> {
             || NAME.to_string(),
             |folder| folder.trim_end_matches('/').to_owned(),
         );
-        let path = format!("{start}/{NAME}x");
+        let ending = Options::parse(looked, "etEdSjg", &["extension"]);
+        let ending = ending.value("e").or_else(|| ending.value("extension"));
+        let path = match ending {
+            Some(ending) => format!("{start}/{NAME}.{ending}"),
+            None => format!("{start}/{NAME}x"),
+        };
         if let Some(command) = at.and_then(|at| args.get(at + 1..)) {
             let mut words: Vec<String> = command
                 .iter()
@@ -378,6 +397,21 @@ fn items(input: &str, lines: bool) -> Vec<String> {
         .map(|word| ansi_text(&word.replace(['\'', '"'], "")))
         .take(256)
         .collect()
+}
+
+/// Tests of `find` that narrow down what is found.
+const LIMITS: &str = "-name -iname -path -ipath -wholename -regex -iregex -type -newer -mtime -mmin -atime -ctime -size -empty -user -group
+    -perm -not !";
+
+/// Returns what `find` comes upon at one of its words: the tests up to there say what.
+fn found_by(starts: &[&str], tests: &[String], at: usize) -> Vec<String> {
+    let before = tests.get(..=at).unwrap_or(tests);
+    let names = found_names(before);
+    let paths = starts.iter().flat_map(|start| {
+        let each = names.iter();
+        each.map(|name| found_path(start, name.as_deref(), tests))
+    });
+    paths.collect()
 }
 
 /// Returns the names of what `find` looks for, one for each of its alternatives; what is not descended into is not found.

@@ -1,7 +1,7 @@
 //! `sed` and `awk`: little languages that can run and write.
 
 use crate::domain::policy::{
-    partial_text::{TextScanner, UNKNOWN},
+    partial_text::{TextScanner, UNKNOWN, is_in},
     programs::{Language, Options, is_stream, scan_code, vague_code},
     rule::EffectKind,
     shell::ShellInterpreter,
@@ -41,6 +41,12 @@ impl ShellInterpreter<'_, '_> {
         }
         for file in &rest {
             if in_place {
+                if scripts
+                    .iter()
+                    .any(|script| is_in("d 1,$d 1~1d D Q 1Q //d", script.trim()))
+                {
+                    self.empties(file);
+                }
                 self.edits(file);
             } else {
                 self.reads(file);

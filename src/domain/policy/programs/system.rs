@@ -62,7 +62,14 @@ impl ShellInterpreter<'_, '_> {
         if args.iter().any(|arg| arg == "--version" || arg == "--help") {
             return UNKNOWN.to_string();
         }
+        let asks = matches!(
+            (name, args.first().map(String::as_str)),
+            ("diskutil", Some("list" | "info"))
+                | ("csrutil", Some("status"))
+                | ("spctl", Some("--status"))
+        );
         match name {
+            _ if asks => {}
             "crontab" => self.crontab(args),
             "at" | "batch" | "incrontab" | "fcrontab" => self.later(name, args, stdin),
             "systemctl" | "service" | "launchctl" | "loginctl" | "initctl" => {
@@ -70,11 +77,12 @@ impl ShellInterpreter<'_, '_> {
             }
             "kill" | "pkill" | "killall" | "xkill" => self.kill(name, args),
             "ip" | "ifconfig" | "route" | "sysctl" | "hostnamectl" | "timedatectl"
-            | "localectl" | "dmesg" | "journalctl" | "mount" | "swapon" | "zfs" | "zpool"
-            | "btrfs" | "fdisk" | "parted" | "dmsetup" | "iptables" | "nft" | "ufw"
-            | "efibootmgr" | "auditctl" | "semanage" => {
+            | "localectl" | "dmesg" | "mount" | "swapon" | "zfs" | "zpool" | "btrfs" | "fdisk"
+            | "parted" | "dmsetup" | "iptables" | "nft" | "ufw" | "efibootmgr" | "auditctl"
+            | "semanage" => {
                 self.maybe_asking(name, args);
             }
+            "journalctl" => self.journal(args),
             "gpg" | "ssh-add" | "wall" | "security" | "defaults" | "tmutil" => {
                 self.keys(name, args);
             }
@@ -201,6 +209,24 @@ impl ShellInterpreter<'_, '_> {
         }
     }
 
+    /// Looks at the journal of the machine, which options shorten or write anew.
+    fn journal(&mut self, args: &[String]) {
+        const CHANGES: [&str; 7] = [
+            "--vacuum",
+            "--rotate",
+            "--flush",
+            "--relinquish",
+            "--setup",
+            "--update",
+            "--smart",
+        ];
+        let changes = |arg: &String| CHANGES.iter().any(|start| arg.starts_with(start));
+        if args.iter().any(changes) {
+            let why = "journalctl changes the machine";
+            self.reading.does(EffectKind::System, why);
+        }
+    }
+
     /// Programs that both ask and change.
     fn maybe_asking(&mut self, name: &str, args: &[String]) {
         let changing = [
@@ -247,7 +273,9 @@ impl ShellInterpreter<'_, '_> {
             "netns",
             "-a",
         ];
-        let words: Vec<&str> = args.iter().map(String::as_str).collect();
+        // Of the kernel's settings this shows all.
+        let all = |word: &&str| name != "sysctl" || !["-a", "--all", "-n"].contains(word);
+        let words: Vec<&str> = args.iter().map(String::as_str).filter(all).collect();
         let sets = name == "sysctl" && words.iter().any(|word| word.contains('='));
         let devices = ["mount", "swapon", "fdisk", "parted", "dmsetup"].contains(&name)
             && words.iter().any(|word| !word.starts_with('-'))

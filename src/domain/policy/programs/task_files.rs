@@ -1,9 +1,13 @@
 //! Files that say what a task runner runs, and that the command itself changed.
 
 use crate::domain::policy::{
-    partial_text::{NAME, base_name, is_in, is_mark},
-    programs::{install::leading_options, is_question},
-    shell::{ShellInterpreter, wild_fits},
+    partial_text::{NAME, base_name, is_in},
+    programs::{
+        build_files::{is_build_file, is_one_of, tells_to_run},
+        install::leading_options,
+        is_question,
+    },
+    shell::ShellInterpreter,
 };
 
 /// Runners, and the files from which they take what they run.
@@ -46,30 +50,86 @@ licenses validate fmt lint tree metadata clean
 /// Words with which a runner only says what it would run.
 const LISTS: &str = "--list -l --list-all --summary -T list listenvs --listenvs";
 
-/// Returns whether a file, or a pattern of the shell, is one of these.
-fn is_one_of(files: &str, path: &str) -> bool {
-    let name = base_name(path);
-    let pattern: String = name
-        .chars()
-        .map(|c| if c == NAME { '*' } else { c })
-        .collect();
-    // A name of which nothing is known is one among many.
-    let says = pattern.chars().any(|c| c != '*' && !is_mark(c));
-    files.split_whitespace().any(|file| {
-        let ends = file
-            .strip_prefix('*')
-            .is_some_and(|end| name.ends_with(end));
-        file == name || ends || says && pattern.contains('*') && wild_fits(&pattern, file)
-    })
+/// Returns whether `sed` only puts numbers and options in place of others.
+fn puts_in_numbers(words: &[String]) -> bool {
+    let Some((program, rest)) = words.split_first() else {
+        return false;
+    };
+    let mut scripts = 0;
+    for word in rest.iter().filter(|word| !word.starts_with('-')) {
+        if let Some((from, to)) = substitute(word) {
+            scripts += 1;
+            let plain = |c: char| c.is_alphanumeric() || "._-=:+~^\"', ".contains(c);
+            // What stood there before may stay.
+            let is_tame = |part: &str| {
+                from.split_whitespace().any(|own| own == part)
+                    || part.starts_with('-')
+                    || is_number(part)
+            };
+            if !to.chars().all(plain) || !to.split_whitespace().all(is_tame) {
+                return false;
+            }
+        } else if word.contains([' ', '{', ';', '\\']) {
+            return false;
+        }
+    }
+    let by_file = rest
+        .iter()
+        .any(|word| word.starts_with("-f") || word.starts_with("--file"));
+    is_in("sed gsed", base_name(program)) && scripts > 0 && !by_file
+}
+
+/// Returns whether a word is a number or a version, with signs around it.
+fn is_number(word: &str) -> bool {
+    let bare = word.trim_start_matches(|c: char| "\"'^~=:v+".contains(c));
+    bare.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// Returns what a single `s` of sed looks for, and what it puts in.
+fn substitute(script: &str) -> Option<(&str, &str)> {
+    let body = script.trim_start_matches(|c: char| c.is_ascii_digit() || ",$ ".contains(c));
+    let body = body.strip_prefix('s')?;
+    let first = body.chars().next();
+    let sign = first.filter(|c| !c.is_alphanumeric() && *c != '.' && *c != '-')?;
+    let mut parts = body.get(sign.len_utf8()..)?.split(sign);
+    let (from, to, flags) = (parts.next()?, parts.next()?, parts.next()?);
+    let ends = parts.next().is_none() && flags.chars().all(|c| "gIip0123456789".contains(c));
+    ends.then_some((from, to))
 }
 
 impl ShellInterpreter<'_, '_> {
     /// Records that a file is changed where it lies: what a runner would take from it is not known any more.
     pub(super) fn edits(&mut self, word: &str) {
+        let act = self.reading.acts.last();
+        let words = act.map_or(&[][..], |act| act.words.as_slice());
+        if is_build_file(word) {
+            let mut text = words.join(" ");
+            if word.ends_with("wrapper.properties") && text.contains("//") {
+                "curl".clone_into(&mut text);
+            }
+            self.edits_with(word, &text);
+            return;
+        }
         if RUNNERS.iter().any(|(_, files)| is_one_of(files, word)) {
+            // A pattern names more than these.
+            if !base_name(word).contains(NAME) && !self.has_written(word) && puts_in_numbers(words)
+            {
+                self.changes(word);
+                return;
+            }
             self.forget(word);
         }
         self.writes(word);
+    }
+
+    /// Records that a file of a build is changed where it lies, by a text that says what is put in.
+    pub(super) fn edits_with(&mut self, word: &str, text: &str) {
+        if tells_to_run(text) || self.has_written(word) {
+            self.forget(word);
+            self.writes(word);
+        } else {
+            self.changes(word);
+        }
     }
 
     /// Looks at a runner of tasks: the command itself may have changed what it is told to run.

@@ -85,7 +85,7 @@ impl ShellInterpreter<'_, '_> {
                 .does(EffectKind::Network, "tar writes to another machine");
         }
         if options.has(&["x", "extract", "get"]) {
-            self.writes_below(folder.unwrap_or("."));
+            self.unpacks_into(archive, folder.unwrap_or("."));
             return;
         }
         if options.has(&["c", "create", "r", "append", "u", "update"]) {
@@ -107,6 +107,7 @@ impl ShellInterpreter<'_, '_> {
             self.writes(archive);
         }
         if removes {
+            self.packs_away(archive);
             self.aside(|shell| {
                 if let Some(folder) = folder {
                     shell.go_to(folder);
@@ -143,10 +144,12 @@ impl ShellInterpreter<'_, '_> {
                 .iter()
                 .any(|arg| arg.starts_with('-') && !arg.starts_with("--") && arg.contains('m'));
         let mut files = args.iter().filter(|arg| !arg.starts_with('-'));
-        if let Some(archive) = files.next() {
+        let archive = files.next();
+        if let Some(archive) = archive {
             self.writes(&archive.clone());
         }
         if moves {
+            self.packs_away(archive.map(String::as_str));
             for file in files {
                 self.deletes(&file.clone());
             }
@@ -165,6 +168,7 @@ impl ShellInterpreter<'_, '_> {
                 .iter()
                 .any(|arg| arg == "-sdel" || arg == "-df" || arg == "d" || arg == "m")
             {
+                self.packs_away(args.get(1).map(String::as_str));
                 for file in args.iter().filter(|arg| !arg.starts_with('-')).skip(2) {
                     self.deletes(file);
                 }
@@ -186,7 +190,8 @@ impl ShellInterpreter<'_, '_> {
             .or_else(|| options.value("d"))
             .unwrap_or(".")
             .to_owned();
-        self.writes_below(&folder);
+        let words = options.rest.iter().find(|word| word.contains('.'));
+        self.unpacks_into(words.map(String::as_str), &folder);
     }
 
     fn rsync(&mut self, args: &[String]) {

@@ -11,6 +11,7 @@ mod arithmetic;
 mod braces;
 mod builtins;
 mod documents;
+mod emptied;
 mod endless;
 mod expand;
 mod parameter;

@@ -51,6 +51,9 @@ impl ShellInterpreter<'_, '_> {
         }
         match &streams.file {
             Some((file, append)) => {
+                if printed.is_empty() && !append {
+                    self.empties(file);
+                }
                 self.remember(file, &printed, *append);
                 String::new()
             }
@@ -93,8 +96,11 @@ impl ShellInterpreter<'_, '_> {
             ast::IoFileRedirectTarget::ProcessSubstitution(substitution, shell) => {
                 if matches!(substitution, ast::ProcessSubstitutionKind::Read) {
                     streams.stdin = self.aside(|inner| inner.list_with(&shell.list, unknown()));
-                } else {
+                } else if fd.is_none_or(|fd| fd == 1) {
                     streams.sinks.push(shell.clone());
+                } else {
+                    // What is written to it later is not followed.
+                    drop(self.aside(|inner| inner.list_with(&shell.list, unknown())));
                 }
             }
             ast::IoFileRedirectTarget::Filename(word)

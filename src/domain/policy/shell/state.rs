@@ -42,6 +42,12 @@ pub(in crate::domain::policy) struct ShellState {
     pub(in crate::domain::policy) git_aliases: BTreeMap<String, String>,
     /// Remotes of git that the command itself added.
     pub(in crate::domain::policy) git_remotes: BTreeSet<String>,
+    /// Archives that hold the only copy of what the command itself packed.
+    pub(super) packed: BTreeSet<String>,
+    /// Folders of the project that the command itself filled from an archive that is none of the project's.
+    pub(super) filled: BTreeSet<String>,
+    /// Whether the command itself gave a file that holds keys to git.
+    pub(in crate::domain::policy) has_added_keys: bool,
     /// Names that were bound to a program by hand.
     pub(super) bound: BTreeMap<String, String>,
     /// Links the command itself made: what is written to one goes to the other.
@@ -93,6 +99,9 @@ impl ShellState {
             made: BTreeSet::new(),
             git_aliases: BTreeMap::new(),
             git_remotes: BTreeSet::new(),
+            packed: BTreeSet::new(),
+            filled: BTreeSet::new(),
+            has_added_keys: false,
             bound: BTreeMap::new(),
             links: BTreeMap::new(),
             conditions: 0,
@@ -311,6 +320,7 @@ impl<'r, 'w> ShellInterpreter<'r, 'w> {
     pub(in crate::domain::policy) fn deletes(&mut self, word: &str) {
         // An unknown text below a folder may climb out of it; a name cannot.
         let climbs = word.contains(UNKNOWN);
+        self.loses_packed(word);
         for place in self.entries(word) {
             let is_known = !matches!(place, ResolvedPath::Unknown(_));
             let place = if climbs && is_known {
@@ -352,6 +362,11 @@ impl<'r, 'w> ShellInterpreter<'r, 'w> {
         self.state.variables.contains_key(name)
     }
 
+    /// Returns whether the command itself gave a variable of such a name a value.
+    pub(in crate::domain::policy) fn has_set(&self, is_meant: impl Fn(&str) -> bool) -> bool {
+        self.state.variables.keys().any(|name| is_meant(name))
+    }
+
     /// Sets what `$0`, `$1` and so on mean.
     pub(in crate::domain::policy) fn set_arguments(&mut self, zero: &str, args: &[String]) {
         zero.clone_into(&mut self.state.zero);
@@ -373,6 +388,9 @@ impl<'r, 'w> ShellInterpreter<'r, 'w> {
         let files = std::mem::replace(&mut self.state, kept);
         self.state.files = files.files;
         self.state.made = files.made;
+        self.state.packed = files.packed;
+        self.state.filled = files.filled;
+        self.state.has_added_keys = files.has_added_keys;
         (self.choice, self.choices) = (choice, choices);
         result
     }

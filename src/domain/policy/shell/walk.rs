@@ -154,6 +154,7 @@ impl ShellInterpreter<'_, '_> {
     }
 
     fn pipeline(&mut self, pipeline: &ast::Pipeline, stdin: &str) -> String {
+        self.empties_its_input(&pipeline.seq);
         if let [only] = pipeline.seq.as_slice() {
             return self.command(only, stdin.to_owned());
         }
@@ -233,7 +234,8 @@ impl ShellInterpreter<'_, '_> {
                 printed
             }
             ast::CompoundCommand::Coprocess(process) => {
-                self.aside(|inner| inner.command(&process.body, stdin.to_owned()))
+                // Anybody may write to it later.
+                self.aside(|inner| inner.command(&process.body, unknown()))
             }
         }
     }
@@ -457,7 +459,10 @@ impl ShellInterpreter<'_, '_> {
             let input = std::mem::take(&mut streams.stdin);
             let file = streams.file.as_ref();
             self.fills(&words, file.map_or("/dev/null", |(file, _)| file));
-            self.with_assignments(&assigned, |shell| shell.dispatch(words, input))
+            let stays = words == ["exec"];
+            let printed = self.with_assignments(&assigned, |shell| shell.dispatch(words, input));
+            // What comes later goes there, too.
+            if stays { unknown() } else { printed }
         };
         self.deliver(&streams, printed)
     }
@@ -471,12 +476,24 @@ impl ShellInterpreter<'_, '_> {
         if assigned.is_empty() {
             return inner(self);
         }
-        let kept = self.state.variables.clone();
+        let names = assigned.iter().map(|assignment| match &assignment.name {
+            ast::AssignmentName::VariableName(name)
+            | ast::AssignmentName::ArrayElementName(name, _) => name.clone(),
+        });
+        // What a builtin sets besides, as in `IFS= read line`, stays.
+        let kept: Vec<_> = names
+            .map(|name| (self.state.variables.get(&name).cloned(), name))
+            .collect();
         for assignment in assigned {
             self.assignment(assignment);
         }
         let printed = inner(self);
-        self.state.variables = kept;
+        for (before, name) in kept {
+            match before {
+                Some(before) => drop(self.state.variables.insert(name, before)),
+                None => drop(self.state.variables.remove(&name)),
+            }
+        }
         printed
     }
 

@@ -180,6 +180,36 @@ impl ShellInterpreter<'_, '_> {
         self.writes(folder);
     }
 
+    /// Records that a folder is filled from an archive.
+    pub(in crate::domain::policy) fn unpacks_into(&mut self, archive: Option<&str>, folder: &str) {
+        let is_foreign = |place: &ResolvedPath| {
+            matches!(
+                place,
+                ResolvedPath::Scratch(_) | ResolvedPath::Outside(_) | ResolvedPath::Home(_)
+            )
+        };
+        let foreign = archive.is_some_and(|archive| {
+            !self.has_written(archive) && self.resolve_all(archive).iter().any(is_foreign)
+        });
+        if foreign && !self.resolve_all(folder).iter().any(is_foreign) {
+            let path = resolved_path::absolute(folder, self.folder());
+            self.state.filled.extend(path);
+        }
+        self.writes_below(folder);
+    }
+
+    /// Returns whether a path may have come out of such an archive.
+    pub(in crate::domain::policy) fn was_unpacked(&self, word: &str) -> bool {
+        if self.state.filled.is_empty() {
+            return false;
+        }
+        let path = resolved_path::absolute(word, self.folder()).unwrap_or_default();
+        self.state.filled.iter().any(|folder| {
+            let rest = path.strip_prefix(folder.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
+
     /// Remembers the files of a folder that the command itself wrote under another folder, too.
     pub(in crate::domain::policy) fn carries_below(&mut self, source: &str, target: &str) {
         let folder = self.folder();
@@ -268,6 +298,16 @@ impl ShellInterpreter<'_, '_> {
             return !inside || self.state.made.contains(source);
         }
         self.state.made.contains(&path)
+    }
+
+    /// Returns whether the command itself wrote nothing so far.
+    pub(in crate::domain::policy) fn wrote_nothing(&self) -> bool {
+        self.state.files.is_empty() && self.state.made.is_empty()
+    }
+
+    /// Returns whether the command itself gave a file of such a path a content.
+    pub(in crate::domain::policy) fn has_made(&self, is_meant: impl Fn(&str) -> bool) -> bool {
+        self.state.made.iter().any(|path| is_meant(path))
     }
 
     /// Returns the files whose content the command itself wrote, and what they say.

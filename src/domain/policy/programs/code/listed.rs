@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::policy::{partial_text::NAME, programs::code::lex::Token};
+use crate::domain::policy::{
+    partial_text::NAME,
+    programs::{build_files::is_build_file, code::lex::Token},
+    shell::ShellInterpreter,
+};
 
 /// Takes the method of a variable that holds one constant apart.
 pub(super) fn method_of<'v, 'n>(
@@ -72,5 +76,37 @@ fn listing(tokens: &[Token]) -> Option<String> {
             Some(format!("{}/{NAME}", folder.trim_end_matches('/')))
         }
         _ => None,
+    }
+}
+
+/// Records that code writes a file. What it puts in place of a part of a build file is looked at, all else counts as written anew.
+pub(super) fn written(shell: &mut ShellInterpreter<'_, '_>, path: &str, tokens: &[Token]) {
+    const DECODES: [&str; 6] = ["b64", "decode", "fromhex", "chr", "zlib", "atob"];
+    let says = |word: &str, marks: &[&str]| marks.iter().any(|mark| word.contains(mark));
+    let named = |marks: &[&str]| {
+        let mut words = tokens.iter();
+        words.any(|token| matches!(token, Token::Word(word) if says(word, marks)))
+    };
+    let has = |mark: &str| {
+        tokens.iter().any(|token| match token {
+            Token::Word(text) | Token::Text(text) => text.contains(mark),
+            Token::Command(_) | Token::Sign(_) | Token::End => false,
+        })
+    };
+    let is_description = path == "package.json" || path == "./package.json";
+    let rewrites =
+        named(&["json.dump", "JSON.stringify"]) && named(&["json.load", "JSON.parse", "require"]);
+    if is_description && rewrites && !has("script") && !named(&DECODES) && !shell.has_written(path)
+    {
+        shell.changes(path);
+    } else if is_build_file(path) && named(&[".replace", "re.sub"]) && !named(&DECODES) {
+        let texts = tokens.iter().filter_map(|token| match token {
+            Token::Text(text) => Some(text.as_str()),
+            Token::Word(_) | Token::Command(_) | Token::Sign(_) | Token::End => None,
+        });
+        let text: Vec<&str> = texts.collect();
+        shell.edits_with(path, &text.join(" "));
+    } else {
+        shell.writes(path);
     }
 }

@@ -425,7 +425,7 @@ impl Scanner<'_, '_, '_> {
 
     fn writes(&mut self, args: &[Option<String>]) {
         if let Some(Some(path)) = args.first() {
-            self.shell.writes(path);
+            listed::written(self.shell, path, self.tokens);
             return;
         }
         // The path is somewhere else in the code: every absolute one may be it.
