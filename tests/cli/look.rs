@@ -121,7 +121,7 @@ fn a_policy_explains_itself() {
     "#);
     insta::assert_snapshot!(machine.run(&["policy", "test"]), @r#"
     --- stdout
-    4 examples of the configuration and 26 of the preset hold
+    4 examples of the configuration and 30 of the preset hold
     --- exit 0
     "#);
     let line = |command: &str, intent: &str| {

@@ -83,7 +83,7 @@ fn committed(repository: &Repository, tree: &str) -> Result<String, git2::Error>
 
 /// Lays a commit of the repository `top` out in the empty folder `into`, as a repository of its own: whatever happens in there, `top` is
 /// not touched. Without a commit it is just a repository.
-pub fn blocking_copy_out(top: &Path, commit: &str, into: &Path) -> Result<(), String> {
+pub fn blocking_check_out_into(top: &Path, commit: &str, into: &Path) -> Result<(), String> {
     let told = |error: &dyn std::fmt::Display| format!("{}: {error}", into.display());
     let laid = || -> Result<(), git2::Error> {
         let mut plain = RepositoryInitOptions::new();
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(taken.folder, "part");
         assert_eq!(blocking_snapshot(&part).unwrap(), Some(taken.clone()));
         assert!(!from.path().join(".git/index").exists());
-        blocking_copy_out(&taken.top, &taken.commit, to.path()).unwrap();
+        blocking_check_out_into(&taken.top, &taken.commit, to.path()).unwrap();
         assert_eq!(fs::read_to_string(to.path().join("part/a")).unwrap(), "1");
         assert!(!to.path().join("secret").exists() && !to.path().join(".tos").exists());
         fs::write(from.path().join("part/a"), "2").unwrap();

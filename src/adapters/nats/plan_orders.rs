@@ -30,13 +30,13 @@ use super::{
 };
 use crate::{
     adapters::{
-        git::{bundle::GitBundles, project::blocking_copy_out},
+        git::{bundle::GitBundles, project::blocking_check_out_into},
         plan::safe_open,
     },
     domain::{
         cluster::{
             Delivery, PLAN_QUEUE_NAME, PROTOCOL_VERSION, PlanFile, PlanTaskRequest, PlanTaskResult,
-            PrintedPiece, RemoteExit, TaskOutputText, WorkerInfo, WorkerInstructions, cut_text,
+            PrintedPiece, RemoteExit, TaskOutputText, WorkerInfo, WorkerInstructions, split_text,
         },
         ledger::chain::sha256,
         redaction::{Redactor, StreamRedactor},
@@ -258,7 +258,8 @@ impl Taken {
         }
         let (root, commit) = (self.place.root.clone(), self.order.project.clone());
         let into = folder.to_owned();
-        let laid = tokio::task::spawn_blocking(move || blocking_copy_out(&root, &commit, &into));
+        let laid =
+            tokio::task::spawn_blocking(move || blocking_check_out_into(&root, &commit, &into));
         laid.await.map_err(|error| error.to_string())??;
         let workdir = folder.join(&self.order.folder);
         for made in [workdir.clone(), workdir.join(&self.order.cwd)] {
@@ -345,7 +346,7 @@ async fn show(
             continue;
         };
         let clean = stream.push(&bytes);
-        for text in cut_text(&String::from_utf8_lossy(&clean), PIECE) {
+        for text in split_text(&String::from_utf8_lossy(&clean), PIECE) {
             let piece = PrintedPiece {
                 side,
                 from: *from,

@@ -21,7 +21,7 @@ pub use plan_work::{
     PLAN_QUEUE_NAME, PlanFile, PlanTaskRequest, PlanTaskResult, RemoteExit, TaskOutputText,
     all_dependencies, alone, path_below,
 };
-pub use printed::{PrintedPiece, ShownText, cut_text};
+pub use printed::{PrintedPiece, ShownText, split_text};
 pub use protocol::{
     ANNOUNCE_INTERVAL, ClaimHolder, Delivery, GRACE, QueuePlace, Refused, announce_interval,
     batch_id, delivered, lost_workers, refused,

@@ -48,7 +48,7 @@ impl ShownText {
 }
 
 /// Cuts a text into pieces of `most` bytes or a little less; no letter is cut.
-pub fn cut_text(text: &str, most: usize) -> Vec<&str> {
+pub fn split_text(text: &str, most: usize) -> Vec<&str> {
     let (mut pieces, mut rest) = (Vec::new(), text);
     while !rest.is_empty() {
         let fits = |at: &usize| rest.is_char_boundary(*at);
@@ -87,11 +87,11 @@ mod tests {
 
     #[test]
     fn a_text_is_cut_between_letters() {
-        assert_eq!(cut_text("", 4), Vec::<&str>::new());
-        assert_eq!(cut_text("abcdef", 4), ["abcd", "ef"]);
-        assert_eq!(cut_text("abcd", 4), ["abcd"]);
-        assert_eq!(cut_text("aéé", 2), ["a", "é", "é"]);
+        assert_eq!(split_text("", 4), Vec::<&str>::new());
+        assert_eq!(split_text("abcdef", 4), ["abcd", "ef"]);
+        assert_eq!(split_text("abcd", 4), ["abcd"]);
+        assert_eq!(split_text("aéé", 2), ["a", "é", "é"]);
         // One letter that is longer than a piece stays whole.
-        assert_eq!(cut_text("é", 1), ["é"]);
+        assert_eq!(split_text("é", 1), ["é"]);
     }
 }

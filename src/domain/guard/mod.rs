@@ -43,7 +43,7 @@ pub struct GuardOutcome {
 
 impl GuardOutcome {
     /// Returns the outcome where nothing is to be said.
-    pub fn passed() -> Self {
+    pub fn without_remark() -> Self {
         Self {
             decision: Decision::Allow,
             reason: "no rule forbids it".to_owned(),

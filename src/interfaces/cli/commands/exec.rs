@@ -97,7 +97,7 @@ pub fn not_begun(
     let (exit, why) = (error.exit(), error.to_string());
     printer.error(&why, &[], None);
     let report = ExecReport {
-        outcome: &GuardOutcome::passed(),
+        outcome: &GuardOutcome::without_remark(),
         micros: services.elapsed_micros(),
         most: 0,
         wall: None,
