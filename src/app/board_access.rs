@@ -30,6 +30,7 @@ use crate::{
         plan::state::TaskStatus,
         redaction::Redactor,
         state_folder::{TOS_FOLDER, tos_path},
+        text::char_from,
     },
     interfaces::report::night,
     ports::{
@@ -114,13 +115,6 @@ impl EventFeed for Feed {
     }
 }
 
-/// Returns the first place from `at` on where a letter begins, or the end.
-fn boundary(text: &str, at: usize) -> usize {
-    (at..text.len())
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or(text.len())
-}
-
 /// Returns a piece of a text from an offset on, or its end, cut at whole letters.
 fn piece_of(text: &str, offset: Option<u64>, limit: u64) -> LogChunk {
     let total = text.len();
@@ -128,8 +122,8 @@ fn piece_of(text: &str, offset: Option<u64>, limit: u64) -> LogChunk {
     let begin = offset.map_or(total.saturating_sub(limit), |offset| {
         usize::try_from(offset).unwrap_or(usize::MAX).min(total)
     });
-    let begin = boundary(text, begin);
-    let end = boundary(text, begin.saturating_add(limit).min(total));
+    let begin = char_from(text, begin);
+    let end = char_from(text, begin.saturating_add(limit).min(total));
     LogChunk {
         text: text.get(begin..end).unwrap_or_default().to_owned(),
         offset: begin as u64,
@@ -206,7 +200,7 @@ impl ServiceBoard {
             .map_err(unavailable)?;
         let mut diff = self.redactor.clean(&diff);
         if diff.len() > LARGEST_DIFF {
-            diff.truncate(boundary(&diff, LARGEST_DIFF));
+            diff.truncate(char_from(&diff, LARGEST_DIFF));
             diff.push_str("\n(the rest is left out)\n");
         }
         Ok(diff)

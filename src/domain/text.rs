@@ -1,5 +1,5 @@
-//! Making texts fit for people: cut by characters, never inside one, always with a mark; and without anything that
-//! commands the terminal instead of being read.
+//! Making texts fit for people: cut by characters, with a mark, or to a size in bytes, and never inside a character; and without
+//! anything that commands the terminal instead of being read.
 
 use std::borrow::Cow;
 
@@ -19,6 +19,27 @@ pub fn tail(text: &str, max: usize) -> String {
     }
     let kept: String = text.chars().skip(length - max).collect();
     format!("...{kept}")
+}
+
+/// Returns the first place from byte `at` on where a character begins, or the end.
+pub fn char_from(text: &str, at: usize) -> usize {
+    (at..text.len())
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(text.len())
+}
+
+/// Returns the beginning of a text: `most` bytes, or a little less where that would cut a character.
+pub fn first_bytes(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
+}
+
+/// Returns the end of a text: `most` bytes, or a little less where that would cut a character.
+pub fn last_bytes(text: &str, most: usize) -> &str {
+    let from = char_from(text, text.len().saturating_sub(most));
+    text.get(from..).unwrap_or_default()
 }
 
 /// Returns text in which nothing moves the cursor, changes colours or turns the direction of reading: such characters are
@@ -117,6 +138,21 @@ mod tests {
         assert_eq!(head("あいう", 3, "..."), "あいう");
         assert_eq!(tail("あいう", 2), "...いう");
         assert_eq!(tail("あいう", 3), "あいう");
+    }
+
+    #[test]
+    fn cuts_to_a_size_keep_characters_whole() {
+        assert_eq!(first_bytes("aéé", 2), "a");
+        assert_eq!(first_bytes("aéé", 3), "aé");
+        assert_eq!(first_bytes("é", 1), "");
+        assert_eq!(first_bytes("é", 9), "é");
+        assert_eq!(last_bytes("éab", 3), "ab");
+        assert_eq!(last_bytes("éab", 4), "éab");
+        assert_eq!(last_bytes("éab", 9), "éab");
+        assert_eq!(last_bytes("é", 0), "");
+        assert_eq!(char_from("aé", 2), 3);
+        assert_eq!(char_from("aé", 1), 1);
+        assert_eq!(char_from("aé", 9), 3);
     }
 
     #[test]

@@ -7,7 +7,10 @@
 use serde_json::Value;
 
 use super::AgentKind;
-use crate::domain::model::TokenUsage;
+use crate::domain::{
+    model::TokenUsage,
+    text::{char_from, first_bytes},
+};
 
 /// How many complaints are kept; the last ones say most.
 const COMPLAINTS: usize = 8;
@@ -128,8 +131,8 @@ impl AgentOutputParser {
         reply.push_str(line);
         reply.push('\n');
         if reply.len() > 2 * TEXT {
-            let cut = (reply.len() - TEXT..=reply.len()).find(|at| reply.is_char_boundary(*at));
-            reply.drain(..cut.unwrap_or(0));
+            let from = char_from(reply, reply.len() - TEXT);
+            reply.drain(..from);
         }
         let told = line
             .trim_start()
@@ -504,10 +507,7 @@ fn list<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item = &'v Value> 
 }
 
 pub(super) fn bounded(text: &str) -> String {
-    let end = (0..=text.len().min(TEXT))
-        .rev()
-        .find(|at| text.is_char_boundary(*at));
-    text.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
+    first_bytes(text, TEXT).to_owned()
 }
 
 #[expect(

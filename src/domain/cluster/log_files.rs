@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::text::last_bytes;
+
 /// How much of one file travels, in bytes.
 const FILE: usize = 2 * 1024 * 1024;
 /// How much of all of them together.
@@ -61,11 +63,7 @@ fn end_of(text: String, most: usize) -> String {
     if text.len() <= most {
         return text;
     }
-    let mut from = text.len() - most;
-    while !text.is_char_boundary(from) {
-        from += 1;
-    }
-    let end = text.get(from..).unwrap_or_default();
+    let end = last_bytes(&text, most);
     let end = end.split_once('\n').map_or(end, |(_, lines)| lines);
     format!(
         "(the first {} bytes stayed on the worker's machine)\n{end}",

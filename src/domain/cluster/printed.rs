@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::text::first_bytes;
+
 /// A piece of what an attempt prints.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,9 +53,11 @@ impl ShownText {
 pub fn split_text(text: &str, most: usize) -> Vec<&str> {
     let (mut pieces, mut rest) = (Vec::new(), text);
     while !rest.is_empty() {
-        let fits = |at: &usize| rest.is_char_boundary(*at);
-        let end = (1..=most.min(rest.len())).rev().find(fits);
-        let (piece, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        let end = match first_bytes(rest, most).len() {
+            0 => rest.len(),
+            end => end,
+        };
+        let (piece, behind) = rest.split_at(end);
         pieces.push(piece);
         rest = behind;
     }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::domain::{
     board::{AgentRole, Input, Task, TaskSpec, TaskStatus},
-    text::one_line,
+    text::{first_bytes, one_line},
 };
 
 /// How long the title of a task is at most, in bytes.
@@ -107,14 +107,14 @@ fn spec_of(issue: &Issue) -> TaskSpec {
         names.any(|label| label.name.eq_ignore_ascii_case(name))
     };
     let words: Vec<&str> = issue.title.split_whitespace().collect();
-    let title = cut(one_line(&words.join(" ")).as_ref(), TITLE);
+    let title = first_bytes(one_line(&words.join(" ")).as_ref(), TITLE).to_owned();
     let title = if title.is_empty() {
         format!("issue #{}", issue.number)
     } else {
         title
     };
     let body = issue.body.as_deref().unwrap_or_default().replace('\r', "");
-    let goal = format!("{title}\n\n{}", cut(body.trim(), TEXT));
+    let goal = format!("{title}\n\n{}", first_bytes(body.trim(), TEXT));
     TaskSpec {
         goal: goal.trim_end().to_owned(),
         title,
@@ -129,15 +129,6 @@ fn spec_of(issue: &Issue) -> TaskSpec {
         source: BY.to_owned(),
         ..TaskSpec::default()
     }
-}
-
-/// Returns the beginning of a text, cut at a whole letter.
-pub(super) fn cut(text: &str, most: usize) -> String {
-    let mut end = most.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

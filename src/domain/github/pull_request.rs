@@ -2,8 +2,10 @@
 
 use serde::Deserialize;
 
-use super::issue::cut;
-use crate::domain::board::{AttemptCommit, GithubRepository, Task};
+use crate::domain::{
+    board::{AttemptCommit, GithubRepository, Task},
+    text::first_bytes,
+};
 
 /// How much of a goal stands in a pull request, in bytes.
 const TEXT: usize = 16 * 1024;
@@ -75,11 +77,11 @@ pub fn pull_request_for(
     at: &GithubRepository,
 ) -> NewPullRequest {
     let short: String = kept.commit.chars().take(12).collect();
-    let goal = cut(task.spec.goal.trim(), TEXT);
+    let goal = first_bytes(task.spec.goal.trim(), TEXT);
     let mut body = if goal.is_empty() {
         task.spec.title.clone()
     } else {
-        goal
+        goal.to_owned()
     };
     if let Some(number) = at.issue_number(&task.spec.link) {
         body = format!("{body}\n\nCloses #{number}");

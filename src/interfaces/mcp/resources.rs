@@ -3,6 +3,7 @@
 use rmcp::model::{Resource, ResourceTemplate};
 
 use super::{commands::McpState, plans::named};
+use crate::domain::text::last_bytes;
 
 /// How much of a file is handed out, in bytes; the end of it says most.
 const MOST: usize = 256 * 1024;
@@ -137,8 +138,6 @@ impl McpState {
 
     fn file(&self, path: &std::path::Path) -> Option<String> {
         let text = self.services.tos.read(path)?;
-        let from = text.len().saturating_sub(MOST);
-        let from = (from..=text.len()).find(|at| text.is_char_boundary(*at))?;
-        Some(text.get(from..)?.to_owned())
+        Some(last_bytes(&text, MOST).to_owned())
     }
 }

@@ -24,7 +24,7 @@ use crate::{
         model::TokenUsage,
         process::{CommandResult, ExitStatus},
         tasks::{AgentTask, Feedback, prompt},
-        text::{escape_control_chars, head},
+        text::{char_from, escape_control_chars, head},
     },
     ports::{
         clock::Clock,
@@ -153,9 +153,8 @@ impl LineObserver for AgentListener {
                 text.push_str(line);
                 text.push('\n');
                 if text.len() > 2 * STDERR {
-                    let from = text.len() - STDERR;
-                    let cut = (from..=text.len()).find(|at| text.is_char_boundary(*at));
-                    text.drain(..cut.unwrap_or(0));
+                    let from = char_from(&text, text.len() - STDERR);
+                    text.drain(..from);
                 }
             }
         }
