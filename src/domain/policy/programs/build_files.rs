@@ -271,6 +271,10 @@ impl ShellInterpreter<'_, '_> {
             self.generators();
         }
         let rows = BUILDS.iter().filter(|(names, ..)| is_in(names, name));
+        let rows: Vec<_> = rows.collect();
+        if rows.is_empty() {
+            return;
+        }
         let unread = self.unread_files();
         let written: Vec<(String, String)> = self.written_files().collect();
         for (_, files, follow) in rows {

@@ -12,7 +12,7 @@ const FILES: &str = ".env .netrc .pgpass .htpasswd .git-credentials .vault-token
     id_ed25519 secrets.yml secrets.yaml secrets.json secrets.toml service-account.json serviceaccount.json master.key
     terraform.tfstate terraform.tfvars wp-config.php";
 /// Endings of such files.
-const ENDINGS: &str = "pem key p12 pfx jks keystore kdbx ppk asc-none tfstate";
+const ENDINGS: &str = "pem key p12 pfx jks keystore kdbx ppk tfstate";
 /// Endings of examples without a value.
 const EXAMPLES: &str = "example sample template tpl dist defaults test ci schema md vault";
 

@@ -36,10 +36,10 @@ swift | package:resolve package:update
 ";
 /// Options of theirs that say nothing about what comes in or from where.
 const TAME: &str = "-q --quiet -n --no-interaction --no-ansi --prefer-dist --no-progress --no-dev --dev --optimize-autoloader -o --no-scripts
-    --no-root --sync --sync-none --all-extras --all-groups --all-packages --no-install-project --frozen --locked --locked-mode
+    --no-root --sync --all-extras --all-groups --all-packages --no-install-project --frozen --locked --locked-mode
     --use-lock-file --no-color --no-plugins --deployment --local --prefer-local --no-cache --ansi --verbose -v --check --no-editable
     --no-self --prod --compile --no-suggest --ignore-platform-reqs --classmap-authoritative -a --no-autoloader --deploy -x --only-root
-    --no-directory --repo-update-none --nologo --no-dependencies --no-example --enforce-lockfile --offline --jobs --retry --group
+    --no-directory --nologo --no-dependencies --no-example --enforce-lockfile --offline --jobs --retry --group
     --only --with --without --extra --verbosity -j --parallel --frozen-lockfile";
 /// Beginnings of variables that tell these managers what to install and from where.
 const SETTINGS: [&str; 14] = [
@@ -52,36 +52,27 @@ const VALUES: &str = "--jobs --retry --group --only --with --without --extra --v
 impl ShellInterpreter<'_, '_> {
     /// Returns whether the command itself wrote what says which packages are installed, and from where.
     pub(super) fn changed_lock(&self) -> bool {
-        const FILES: [&str; 38] = [
+        const FILES: [&str; 29] = [
             "Gemfile",
-            "Gemfile.lock",
             "gems.rb",
-            "gems.locked",
             "composer.json",
-            "composer.lock",
             "mix.exs",
-            "mix.lock",
-            "packages.lock.json",
             "Directory.Packages.props",
             "nuget.config",
             "NuGet.Config",
-            "poetry.lock",
             "Pipfile",
-            "Pipfile.lock",
-            "pdm.lock",
             "go.mod",
-            "go.sum",
             "Podfile",
-            "Podfile.lock",
             "pubspec.yaml",
             "pixi.toml",
+            "rebar.config",
+            "Package.swift",
             "package-lock.json",
             "npm-shrinkwrap.json",
             "yarn.lock",
             "pnpm-lock.yaml",
             "bun.lock",
             "bun.lockb",
-            "uv.lock",
             "Cargo.lock",
             "package.json",
             "pyproject.toml",
@@ -93,7 +84,9 @@ impl ShellInterpreter<'_, '_> {
             "uv.toml",
         ];
         let of_dotnet = |path: &str| path.ends_with("proj") || path.ends_with("props");
-        FILES.iter().any(|file| self.has_written(file)) || self.has_made(of_dotnet)
+        let locks = rows(DECLARED).flat_map(|(_, _, locks)| locks.split_ascii_whitespace());
+        let mut files = FILES.into_iter().chain(locks);
+        files.any(|file| self.has_written(file)) || self.has_made(of_dotnet)
     }
 
     /// Looks at a manager that installs what the project declares; returns whether that is all there is to say.
@@ -102,10 +95,6 @@ impl ShellInterpreter<'_, '_> {
         let one = verb.first().copied().unwrap_or("");
         let both = verb.join(":");
         let is_verb = |verbs: &str| is_in(verbs, one) || is_in(verbs, &both);
-        let rows = |table: &'static str| {
-            let rows = table.lines().map(|line| line.split('|').map(str::trim));
-            rows.filter_map(|mut row| Some((row.next()?, row.next()?, row.next().unwrap_or(""))))
-        };
         let is_row = |(names, verbs, _): &(&str, &str, &str)| is_in(names, name) && is_verb(verbs);
         if let Some((_, verbs, locks)) = rows(DECLARED).find(is_row) {
             let behind = if is_in(verbs, one) { 1 } else { 2 };
@@ -140,6 +129,12 @@ impl ShellInterpreter<'_, '_> {
         let mut files = files.split_whitespace();
         files.any(|file| eyes.is_there(&Path::new(folder).join(file)))
     }
+}
+
+/// Reads a table: names, verbs, and files where it has any.
+fn rows(table: &'static str) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    let rows = table.lines().map(|line| line.split('|').map(str::trim));
+    rows.filter_map(|mut row| Some((row.next()?, row.next()?, row.next().unwrap_or(""))))
 }
 
 /// Returns whether these words leave what comes in and from where to the lock file.
@@ -248,6 +243,11 @@ mod tests {
             "poetry.lock",
             "Pipfile.lock",
             "go.sum",
+            "Podfile.lock",
+            "pubspec.lock",
+            "pixi.lock",
+            "rebar.lock",
+            "Package.resolved",
         ];
         for code in [
             "bundle install --quiet",
@@ -260,6 +260,11 @@ mod tests {
             "poetry install --no-root --with dev",
             "pipenv sync --dev",
             "go mod download",
+            "pod install",
+            "dart pub get",
+            "pixi install",
+            "rebar3 get-deps",
+            "swift package resolve",
         ] {
             assert_eq!(decision(code, ALL), Decision::Allow, "{code}");
             assert_ne!(decision(code, &[]), Decision::Allow, "{code}");
@@ -275,6 +280,12 @@ mod tests {
             "dotnet restore --source http://r.example",
             "echo x > Gemfile; bundle install",
             "echo x > uv.lock && uv sync",
+            "echo x > pubspec.lock && dart pub get",
+            "echo x > pixi.lock && pixi install",
+            "echo x > rebar.lock && rebar3 get-deps",
+            "echo x > Package.resolved && swift package resolve",
+            "echo x > Package.swift && swift package resolve",
+            "echo x > rebar.config && rebar3 get-deps",
             "BUNDLE_GEMFILE=/tmp/Gemfile bundle install",
         ] {
             assert_ne!(decision(code, ALL), Decision::Allow, "{code}");

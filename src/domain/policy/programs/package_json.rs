@@ -2,6 +2,11 @@
 
 use crate::domain::policy::{partial_text::is_in, programs::Options, shell::ShellInterpreter};
 
+/// Returns whether a word names the project's own description.
+pub(super) fn is_description(word: &str) -> bool {
+    word == "package.json" || word == "./package.json"
+}
+
 impl ShellInterpreter<'_, '_> {
     /// Looks at scripts that are written into the description of a package.
     pub(super) fn scripts_set(&mut self, name: &str, rest: &[String]) {
@@ -42,9 +47,9 @@ impl ShellInterpreter<'_, '_> {
         let tells = [
             "scripts", "input", "env", "ENV", "@", "import", "include", "$",
         ];
-        let is_own = file == "package.json" || file == "./package.json";
-        let keeps =
-            is_own && !self.has_written(file) && !tells.iter().any(|word| filter.contains(word));
+        let keeps = is_description(file)
+            && !self.has_written(file)
+            && !tells.iter().any(|word| filter.contains(word));
         (keeps && !filter.starts_with('-')).then(|| "{\"scripts\":{}}\n".to_owned())
     }
 

@@ -103,11 +103,10 @@ impl ShellInterpreter<'_, '_> {
         let act = self.reading.acts.last();
         let words = act.map_or(&[][..], |act| act.words.as_slice());
         if is_build_file(word) {
-            let mut text = words.join(" ");
-            if word.ends_with("wrapper.properties") && text.contains("//") {
-                "curl".clone_into(&mut text);
-            }
-            self.edits_with(word, &text);
+            let text = words.join(" ");
+            // A wrapper runs what it fetches.
+            let fetches = word.ends_with("wrapper.properties") && text.contains("//");
+            self.edits_build(word, fetches || tells_to_run(&text));
             return;
         }
         if RUNNERS.iter().any(|(_, files)| is_one_of(files, word)) {
@@ -122,9 +121,9 @@ impl ShellInterpreter<'_, '_> {
         self.writes(word);
     }
 
-    /// Records that a file of a build is changed where it lies, by a text that says what is put in.
-    pub(super) fn edits_with(&mut self, word: &str, text: &str) {
-        if tells_to_run(text) || self.has_written(word) {
+    /// Records that a file of a build is changed where it lies; `runs`: what is put in would make the build run something.
+    pub(super) fn edits_build(&mut self, word: &str, runs: bool) {
+        if runs || self.has_written(word) {
             self.forget(word);
             self.writes(word);
         } else {

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::domain::policy::{
     partial_text::NAME,
-    programs::{build_files::is_build_file, code::lex::Token},
+    programs::{
+        build_files::{is_build_file, tells_to_run},
+        code::lex::Token,
+        package_json::is_description,
+    },
     shell::ShellInterpreter,
 };
 
@@ -93,10 +97,13 @@ pub(super) fn written(shell: &mut ShellInterpreter<'_, '_>, path: &str, tokens: 
             Token::Command(_) | Token::Sign(_) | Token::End => false,
         })
     };
-    let is_description = path == "package.json" || path == "./package.json";
     let rewrites =
         named(&["json.dump", "JSON.stringify"]) && named(&["json.load", "JSON.parse", "require"]);
-    if is_description && rewrites && !has("script") && !named(&DECODES) && !shell.has_written(path)
+    if is_description(path)
+        && rewrites
+        && !has("script")
+        && !named(&DECODES)
+        && !shell.has_written(path)
     {
         shell.changes(path);
     } else if is_build_file(path) && named(&[".replace", "re.sub"]) && !named(&DECODES) {
@@ -105,7 +112,7 @@ pub(super) fn written(shell: &mut ShellInterpreter<'_, '_>, path: &str, tokens: 
             Token::Word(_) | Token::Command(_) | Token::Sign(_) | Token::End => None,
         });
         let text: Vec<&str> = texts.collect();
-        shell.edits_with(path, &text.join(" "));
+        shell.edits_build(path, tells_to_run(&text.join(" ")));
     } else {
         shell.writes(path);
     }
