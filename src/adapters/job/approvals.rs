@@ -79,10 +79,7 @@ impl Approvals for TerminalApprovals {
         let command = command.clone();
         Box::pin(async move {
             if allowed.lock().is_ok_and(|allowed| allowed.contains(&text)) {
-                return ApprovalAnswer {
-                    yes: true,
-                    by: "the person at the terminal, earlier in this run".to_owned(),
-                };
+                return allowed_earlier();
             }
             let word = tokio::task::spawn_blocking(move || blocking_ask(&question)).await;
             let said = TerminalAnswer::read(&word.unwrap_or_default(), offer);
@@ -153,6 +150,14 @@ impl TerminalAnswer {
                 Err(why) => format!("{person}; the rule was not written: {why}"),
             },
         }
+    }
+}
+
+/// Returns the answer to what was allowed for the rest of the run.
+pub(super) fn allowed_earlier() -> ApprovalAnswer {
+    ApprovalAnswer {
+        yes: true,
+        by: "the person at the terminal, earlier in this run".to_owned(),
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::approvals::{FileApprovals, TerminalAnswer, question};
+use super::approvals::{FileApprovals, TerminalAnswer, allowed_earlier, question};
 use crate::{
     domain::{command::Command, text},
     ports::{
@@ -86,10 +86,7 @@ impl Approvals for SessionApprovals {
             .lock()
             .is_ok_and(|allowed| allowed.contains(&text));
         if is_allowed {
-            return Box::pin(std::future::ready(ApprovalAnswer {
-                yes: true,
-                by: "the person at the terminal, earlier in this run".to_owned(),
-            }));
+            return Box::pin(std::future::ready(allowed_earlier()));
         }
         let in_folder = self.files.ask(id, command, reason);
         Box::pin(async move {
