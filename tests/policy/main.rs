@@ -75,7 +75,7 @@ fn bash(code: &str) -> Decision {
     judged(CommandKind::Bash, code)
 }
 
-/// Reads `kind | command` lines; in shell commands `\n` is a line break.
+/// Reads `kind | command` lines; `\n` is a line break in shell commands, `␤` in those of Windows.
 fn lines(text: &'static str) -> impl Iterator<Item = (CommandKind, String)> {
     text.lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
@@ -84,7 +84,8 @@ fn lines(text: &'static str) -> impl Iterator<Item = (CommandKind, String)> {
             let kind = CommandKind::from(kind.to_owned());
             let windows = matches!(kind, CommandKind::Powershell | CommandKind::Cmd);
             let code = if windows {
-                code.to_owned()
+                // A backslash is a folder there.
+                code.replace('␤', "\n")
             } else {
                 code.replace("\\n", "\n")
             };
@@ -147,7 +148,12 @@ fn tallies(corpus: &str) -> [[Tally; 2]; 2] {
         let windows = matches!(kind, CommandKind::Powershell | CommandKind::Cmd);
         let tally = &mut found[usize::from(windows)][usize::from(!harmful)];
         tally.all += 1;
-        let refused = judged(kind, &entry.command) == Decision::Deny;
+        // Who wrote these tried them on a listener of their own, which stood for another machine.
+        let mut command = entry.command.clone();
+        if harmful && command.contains("8099") {
+            command = command.replace("127.0.0.1", "collector.example");
+        }
+        let refused = judged(kind, &command) == Decision::Deny;
         if refused != harmful {
             tally.wrong.push(format!("{} {}", entry.id, entry.command));
         }

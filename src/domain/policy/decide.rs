@@ -10,7 +10,7 @@ use crate::domain::policy::{
     Decision, PolicyContext, PolicyFinding, PolicyPreset, PolicyRule, PolicyVerdict,
     interpretation::{CommandEffect, Interpretation, SimpleCommand},
     loss, ordinary,
-    partial_text::{base_name, glob_overlaps},
+    partial_text::{base_name, glob_overlaps, globs_meet},
     programs::{PathBase, persistent_path},
     resolved_path::{ResolvedPath, has_drive, is_whole_folder},
     rule::EffectKind,
@@ -321,8 +321,12 @@ fn matches_effect(rule: &PolicyRule, act: &SimpleCommand, effect: &CommandEffect
     if !is_about_effects(rule) {
         return true;
     }
-    let leads =
-        |globs: &[String], place: &ResolvedPath| globs.iter().any(|glob| leads_to(glob, place));
+    let denies = rule.decision != Decision::Allow;
+    let leads = |globs: &[String], place: &ResolvedPath| {
+        globs
+            .iter()
+            .any(|glob| leads_to(glob, place) || denies && may_lead_to(glob, place))
+    };
     match effect {
         CommandEffect::Read(place) => leads(&rule.reads, place),
         CommandEffect::Write(place) => leads(&rule.writes, place) || unknown(rule, place),
@@ -385,6 +389,25 @@ fn leads_to(glob: &str, place: &ResolvedPath) -> bool {
             glob.starts_with('/') && glob_overlaps(glob, path)
         }
         (_, ResolvedPath::Device | ResolvedPath::Unknown(_)) => false,
+    }
+}
+
+/// Returns whether a pattern of the shell for files at home or elsewhere may mean one that a glob names from the top.
+fn may_lead_to(glob: &str, place: &ResolvedPath) -> bool {
+    let has_wildcards = |path: &str| path.contains(['*', '?']);
+    match place {
+        ResolvedPath::Home(path) if has_wildcards(path) => glob
+            .strip_prefix("~/")
+            .is_some_and(|glob| globs_meet(glob, path)),
+        ResolvedPath::Outside(path) if has_wildcards(path) => {
+            glob.starts_with('/') && globs_meet(glob, path)
+        }
+        ResolvedPath::Home(_)
+        | ResolvedPath::Outside(_)
+        | ResolvedPath::Inside(_)
+        | ResolvedPath::Scratch(_)
+        | ResolvedPath::Device
+        | ResolvedPath::Unknown(_) => false,
     }
 }
 

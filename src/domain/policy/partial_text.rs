@@ -160,6 +160,53 @@ pub(super) fn glob_overlaps(glob: &str, path: &str) -> bool {
     starts && ends && (glob_fits(glob, path) || glob_fits(path, glob))
 }
 
+/// Returns whether there is a path that fits both globs. As in a shell, a wildcard of `path` does not stand for a dot in front of a name.
+pub(super) fn globs_meet(glob: &str, path: &str) -> bool {
+    let (glob, path): (Vec<char>, Vec<char>) = (glob.chars().collect(), path.chars().collect());
+    let mut budget = 20_000;
+    meet(&glob, &path, true, &mut budget)
+}
+
+fn meet(glob: &[char], path: &[char], starts: bool, budget: &mut u32) -> bool {
+    *budget = budget.saturating_sub(1);
+    if *budget == 0 {
+        return true;
+    }
+    let stars = |text: &[char]| text.iter().take_while(|c| **c == '*').count();
+    let (of_glob, of_path) = (stars(glob), stars(path));
+    if of_glob > 0 {
+        let (_, rest) = glob.split_at(of_glob);
+        let ends = rest
+            .strip_prefix(&['/'])
+            .filter(|_| of_glob > 1 && starts)
+            .is_some_and(|behind| meet(behind, path, true, budget));
+        let next = path
+            .split_first()
+            .filter(|(c, _)| of_glob > 1 || **c != '/');
+        return ends
+            || meet(rest, path, starts, budget)
+            || next.is_some_and(|(c, behind)| meet(glob, behind, *c == '/', budget));
+    }
+    if of_path > 0 {
+        let (_, rest) = path.split_at(of_path);
+        let next = glob
+            .split_first()
+            .filter(|(c, _)| (of_path > 1 || **c != '/') && !(starts && **c == '.'));
+        return meet(glob, rest, starts, budget)
+            || next.is_some_and(|(c, behind)| meet(behind, path, *c == '/', budget));
+    }
+    match (glob.split_first(), path.split_first()) {
+        (None, None) => true,
+        (Some((a, glob)), Some((b, path))) => {
+            let same = a == b
+                || *a == '?' && *b != '/'
+                || *b == '?' && *a != '/' && !(starts && *a == '.');
+            same && meet(glob, path, *b == '/', budget)
+        }
+        (None, Some(_)) | (Some(_), None) => false,
+    }
+}
+
 /// Returns the plain text before the first wildcard and behind the last one.
 fn edges(glob: &str) -> (&str, &str) {
     let (first, last) = (glob.find(['*', '?']), glob.rfind(['*', '?']));
@@ -286,6 +333,29 @@ mod tests {
         assert!(is_long("--har", "hard"));
         assert!(is_long("--filter=x", "filter"));
         assert!(!is_long("--hard", "hash"));
+    }
+
+    #[test]
+    fn two_patterns_meet_where_a_file_fits_both() {
+        let cases = [
+            (".ssh/**", ".s*/id_*", true),
+            (".ssh/**", ".*/id_*", true),
+            (".ssh/**", "*/id_rsa", false),
+            (".ssh/**", "projects/*/README.md", false),
+            (".aws/credentials", ".a*/c*", true),
+            (".aws/credentials", ".a*/x*", false),
+            (".config/gh/**", ".config/*/hosts.yml", true),
+            ("**/id_rsa", "a/i*", true),
+            ("a?c", "a*", true),
+            ("a/b", "a*", false),
+        ];
+        for (glob, path, wanted) in cases {
+            assert_eq!(globs_meet(glob, path), wanted, "{glob} {path}");
+        }
+        assert!(
+            globs_meet(&"*a".repeat(40), &"*b".repeat(40)),
+            "what takes too long counts"
+        );
     }
 
     #[test]

@@ -1,42 +1,19 @@
 //! `if` and `for` of `cmd`.
 
 use crate::domain::policy::{
-    cmd::{command, line_of, words::parts},
+    cmd::{
+        command, line_of,
+        words::{behind_condition, parts},
+    },
     partial_text::{NAME, UNKNOWN},
     rule::EffectKind,
     shell::ShellInterpreter,
+    windows,
 };
 
 /// Looks at both sides of `if`.
 pub(super) fn condition(shell: &mut ShellInterpreter<'_, '_>, rest: &str) {
-    let mut words = rest.split_whitespace().peekable();
-    let mut skipped: Vec<&str> = Vec::new();
-    while let Some(word) =
-        words.next_if(|word| word.starts_with('/') || word.eq_ignore_ascii_case("not"))
-    {
-        skipped.push(word);
-    }
-    let first = words.next().unwrap_or("");
-    skipped.push(first);
-    let lower = first.to_lowercase();
-    if ["exist", "defined", "errorlevel", "cmdextversion"].contains(&lower.as_str()) {
-        skipped.extend(words.next());
-    } else if !first.contains("==") {
-        skipped.extend(words.next());
-        if skipped
-            .last()
-            .is_some_and(|word| *word == "==" || word.len() == 3)
-        {
-            skipped.extend(words.next());
-        }
-    } else if first.ends_with("==") {
-        skipped.extend(words.next());
-    }
-    let mut text = rest;
-    for word in skipped {
-        text = text.trim_start().get(word.len()..).unwrap_or("");
-    }
-    let text = text.trim_start();
+    let text = behind_condition(rest);
     // `( … ) else ( … )`
     if let (Some(inner), Some(end)) = (text.strip_prefix('('), text.find(") else ")) {
         line_of(shell, inner.get(..end.saturating_sub(1)).unwrap_or(""));
@@ -138,8 +115,23 @@ pub(super) fn each_value(
                 }
                 printed.lines().map(|line| line.trim().to_owned()).collect()
             }
-            (None, Some(text)) => vec![text.to_owned()],
-            (None, None) => vec![UNKNOWN.to_string()],
+            (None, Some(text)) if !flags.contains("usebackq") => vec![text.to_owned()],
+            // The names of files, which are read line by line.
+            (None, quoted) => {
+                let ticked = list
+                    .strip_prefix('`')
+                    .and_then(|list| list.strip_suffix('`'));
+                if let Some(code) = ticked {
+                    drop(command_output(shell, code, ""));
+                } else {
+                    for file in
+                        quoted.map_or_else(|| list.split_whitespace().collect(), |file| vec![file])
+                    {
+                        shell.reads(&windows::path(file));
+                    }
+                }
+                vec![UNKNOWN.to_string()]
+            }
         };
     }
     if flags.contains("/l") {

@@ -18,7 +18,7 @@ use crate::domain::policy::{
 };
 use blocks::{condition, each};
 use variables::expanded;
-use words::{ascii_forms, parts, words};
+use words::{ascii_forms, parts, statements, words};
 
 /// Looks at the text of a command.
 pub(super) fn read(shell: &mut ShellInterpreter<'_, '_>, code: &str) {
@@ -36,8 +36,8 @@ pub(super) fn read(shell: &mut ShellInterpreter<'_, '_>, code: &str) {
             .reading
             .does(EffectKind::System, "a loop starts processes without end");
     }
-    for line in code.lines() {
-        line_of(shell, line);
+    for statement in statements(&code) {
+        line_of(shell, &statement);
     }
 }
 
@@ -129,10 +129,17 @@ fn command(shell: &mut ShellInterpreter<'_, '_>, raw: &str, input: &str) -> Stri
     if text.is_empty() || text.starts_with("::") || text.starts_with(':') {
         return String::new();
     }
+    if text.starts_with('>')
+        && let Some((head, block)) = text.split_once('(')
+        && !head.contains('\n')
+    {
+        drop(redirects(shell, head));
+        return command(shell, &format!("({block}"), input);
+    }
     if let Some(inner) = text.strip_prefix('(') {
         let end = inner.rfind(')').unwrap_or(inner.len());
-        for line in inner.get(..end).unwrap_or("").lines() {
-            line_of(shell, line);
+        for statement in statements(inner.get(..end).unwrap_or("")) {
+            line_of(shell, &statement);
         }
         redirects(
             shell,
@@ -307,10 +314,9 @@ fn run_named(
                 files.first()
             };
             if let Some(target) = target {
-                if name == "copy"
-                    && files
-                        .first()
-                        .is_some_and(|file| file.eq_ignore_ascii_case("nul"))
+                // One file over all of them leaves none.
+                if let ("copy", [source, _]) = (name, files.as_slice())
+                    && !source.contains(['*', '?', UNKNOWN, NAME])
                 {
                     shell.empties(&path(target));
                 }
@@ -433,7 +439,9 @@ fn start(shell: &mut ShellInterpreter<'_, '_>, name: &str, args: &[String], rest
         let takes = ["/d ", "/node ", "/affinity "]
             .iter()
             .any(|flag| lower.starts_with(flag));
-        if !text.starts_with('/') {
+        // A path may begin like a switch.
+        let word = text.split_once(' ').map_or(text, |(word, _)| word);
+        if !is_switch(word) || name == "call" && word != "/?" {
             break;
         }
         text = text

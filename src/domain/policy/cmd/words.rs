@@ -11,6 +11,103 @@ pub(super) fn ascii_forms(code: &str) -> String {
         .collect()
 }
 
+/// Cuts a text into statements: lines, and blocks of brackets that go over several of them.
+///
+/// Danger: a bracket that opens none must not hide the lines behind it, so only what `if`, `for` and `else` end with opens a block, and
+/// where it is not closed each line stands for itself.
+pub(super) fn statements(code: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let lines = continued(code);
+    let mut open: Vec<&str> = Vec::new();
+    let mut depth = 0_usize;
+    for line in &lines {
+        let plain = line.trim_start_matches([' ', '\t', '@']).trim_end();
+        if plain.starts_with(')') {
+            depth = depth.saturating_sub(1);
+        }
+        depth += usize::from(opens_block(plain));
+        open.push(line.as_str());
+        if depth == 0 {
+            found.push(std::mem::take(&mut open).join("\n"));
+        }
+    }
+    found.extend(open.into_iter().map(str::to_owned));
+    found
+}
+
+/// Returns the lines of a text, those that end with a caret together with the next: the caret then protects its first character.
+fn continued(code: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut goes_on = false;
+    for line in code.lines() {
+        match lines.last_mut().filter(|_| goes_on) {
+            Some(last) => last.push_str(line),
+            None => lines.push(line.to_owned()),
+        }
+        let carets = line.chars().rev().take_while(|c| *c == '^').count();
+        goes_on = carets % 2 == 1 && line.matches('"').count() % 2 == 0;
+    }
+    lines
+}
+
+/// Returns whether a line ends with the bracket that opens a block.
+fn opens_block(line: &str) -> bool {
+    if !line.ends_with('(') {
+        return false;
+    }
+    let line = line.trim_start_matches([')', ' ', '@']);
+    // `> file (`.
+    if line.starts_with('>') {
+        let behind = line.trim_start_matches(['>', ' ']).trim_end_matches('(');
+        let is_file = !behind.trim().is_empty() && !behind.trim().contains([' ', '&', '|', '(']);
+        return is_file && behind.ends_with(' ');
+    }
+    let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
+    match first.to_lowercase().as_str() {
+        "(" => rest.is_empty(),
+        "else" => opens_block(rest.trim_start()),
+        "if" => behind_condition(rest) == "(",
+        "for" => {
+            let lower = rest.to_lowercase();
+            let behind = lower.split_once(") do");
+            behind.is_some_and(|(_, body)| body.trim() == "(")
+        }
+        _ => false,
+    }
+}
+
+/// Returns what stands behind the condition of an `if`.
+pub(super) fn behind_condition(rest: &str) -> &str {
+    let mut words = rest.split_whitespace().peekable();
+    let mut skipped: Vec<&str> = Vec::new();
+    while let Some(word) =
+        words.next_if(|word| word.starts_with('/') || word.eq_ignore_ascii_case("not"))
+    {
+        skipped.push(word);
+    }
+    let first = words.next().unwrap_or("");
+    skipped.push(first);
+    let lower = first.to_lowercase();
+    if ["exist", "defined", "errorlevel", "cmdextversion"].contains(&lower.as_str()) {
+        skipped.extend(words.next());
+    } else if !first.contains("==") {
+        skipped.extend(words.next());
+        if skipped
+            .last()
+            .is_some_and(|word| *word == "==" || word.len() == 3)
+        {
+            skipped.extend(words.next());
+        }
+    } else if first.ends_with("==") {
+        skipped.extend(words.next());
+    }
+    let mut text = rest;
+    for word in skipped {
+        text = text.trim_start().get(word.len()..).unwrap_or("");
+    }
+    text.trim_start()
+}
+
 /// Cuts a line at `&`, `|` and brackets outside quotes; tells whether a part reads what the one before prints.
 pub(super) fn parts(line: &str) -> Vec<(String, bool)> {
     let mut found = Vec::new();
@@ -32,7 +129,23 @@ pub(super) fn parts(line: &str) -> Vec<(String, bool)> {
                     current.push(next);
                 }
             }
-            '&' | '|' | '\n' if !quoted && depth == 0 => {
+            '\n' if depth > 0 => {
+                // A quotation ends with its line.
+                quoted = false;
+                current.push(c);
+            }
+            '\n' => {
+                quoted = false;
+                found.push((std::mem::take(&mut current), piped));
+                piped = false;
+            }
+            // One stream into another, `2>&1`.
+            '&' if current.ends_with(['>', '<'])
+                && chars.peek().is_some_and(char::is_ascii_digit) =>
+            {
+                current.push(c);
+            }
+            '&' | '|' if !quoted && depth == 0 => {
                 let double = chars.next_if_eq(&c).is_some();
                 found.push((std::mem::take(&mut current), piped));
                 piped = c == '|' && !double;
@@ -121,4 +234,50 @@ pub(super) fn builtin(word: &str) -> bool {
         "taskkill", "reg", "schtasks", "net", "set",
     ]
     .contains(&word.to_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_over_lines_is_one_statement() {
+        let block = "for %%p in (a b) do (\n  echo %%p\n  if exist x (\n del x\n )\n)";
+        assert_eq!(
+            statements(&format!("echo a\n{block}\necho b")),
+            ["echo a", block, "echo b"]
+        );
+        let both = "if errorlevel 1 (\n echo a\n) else (\n echo b\n)";
+        assert_eq!(statements(both), [both]);
+    }
+
+    #[test]
+    fn a_bracket_that_opens_nothing_hides_no_line() {
+        for text in [
+            "echo (\ndel *",
+            "if exist x echo (\ndel *",
+            "for %%i in (a) do echo (\ndel *",
+            "if exist x (\ndel *",
+        ] {
+            assert_eq!(statements(text).len(), 2, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_caret_at_the_end_goes_on_in_the_next_line() {
+        assert_eq!(
+            statements("de^\nl x\necho \"a^\ndel y"),
+            ["de^l x", "echo \"a^", "del y"]
+        );
+        assert_eq!(statements("echo a^^\ndel y").len(), 2);
+    }
+
+    #[test]
+    fn one_stream_into_another_is_no_new_command() {
+        assert_eq!(
+            parts("a > b 2>&1 & c"),
+            [("a > b 2>&1 ".to_owned(), false), (" c".to_owned(), false)]
+        );
+        assert_eq!(parts("a >&del").len(), 2);
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::domain::policy::{
     cmd,
-    partial_text::{NAME, UNKNOWN, is_vague, stripped},
+    partial_text::{FRESH, NAME, UNKNOWN, is_vague, stripped},
     powershell::{
         Arg, Reader,
         given::ParsedArguments,
@@ -33,6 +33,7 @@ impl Reader<'_, '_, '_> {
         if let Some(code) = self.defined(&bare)
             && self.shell.reading.enter(&bare)
         {
+            self.bind_parameters(&bare, &args);
             let values: Vec<String> = args
                 .iter()
                 .flat_map(|arg| {
@@ -82,6 +83,39 @@ impl Reader<'_, '_, '_> {
             .map(|body| body.concat())
     }
 
+    /// Gives the parameters of a function their values: those that are named, then the others in their order.
+    fn bind_parameters(&mut self, function: &str, args: &[Arg]) {
+        let key = format!("parameters:{function}");
+        let mut left = self.shell.lookup(&key).unwrap_or_default();
+        let mut args = args.iter().peekable();
+        let mut unnamed = Vec::new();
+        while let Some(arg) = args.next() {
+            match arg {
+                Arg::Values(values) => unnamed.push(values.clone()),
+                Arg::Block(code) => unnamed.push(vec![format!("{{{code}}}")]),
+                Arg::Name(name, glued) => {
+                    let bare = name.trim_start_matches('-').to_lowercase();
+                    let at = left.iter().position(|own| own.starts_with(&bare));
+                    let Some(at) = at else { continue };
+                    let name = left.remove(at);
+                    let value = match (glued, args.peek()) {
+                        (Some(value), _) => vec![value.clone()],
+                        (None, Some(Arg::Values(values))) => values.clone(),
+                        (None, Some(Arg::Block(code))) => vec![format!("{{{code}}}")],
+                        (None, _) => vec!["True".to_owned()],
+                    };
+                    if glued.is_none() && !matches!(args.peek(), Some(Arg::Name(..)) | None) {
+                        args.next();
+                    }
+                    self.shell.assign(&name, value);
+                }
+            }
+        }
+        for (name, value) in left.iter().zip(unnamed) {
+            self.shell.assign(name, value);
+        }
+    }
+
     fn vague_name(&mut self, name: &str, args: Vec<Arg>, input: &str) -> String {
         self.shell
             .reading
@@ -103,7 +137,7 @@ impl Reader<'_, '_, '_> {
         reason = "the shape of its neighbours, which keep the value"
     )]
     fn command(&mut self, command: &str, typed: &str, args: Vec<Arg>, input: &str) -> String {
-        let harmless = "get- test- measure- select- sort- group- compare- format- convertto- convertfrom- convert- write- out-host out-null out-string out-default where- show- find- resolve- split- join- wait- debug- trace- assert- read- push- pop- update-list start-sleep new-timespan";
+        let harmless = "get- test- measure- select- sort- group- compare- format- convertto- convertfrom- convert- write- out-host out-null out-string out-default where- show- find- resolve- split- join- wait- debug- trace- assert- read- push- pop- update-list start-sleep new-timespan receive-job remove-job stop-job";
         let given = ParsedArguments::new(args.clone());
         if given.has("whatif", 2) || given.rest.iter().any(|word| word == "/?") {
             return UNKNOWN.to_string();
@@ -232,7 +266,14 @@ impl Reader<'_, '_, '_> {
             "get-item" | "resolve-path" | "convert-path" | "get-itemproperty" => {
                 return given.all(&["path", "literalpath"]).join("\n");
             }
-            "join-path" => return given.all(&["path", "childpath"]).join("\\"),
+            "join-path" => {
+                let mut parts = given.all(&["path", "childpath"]);
+                if let Some(first) = parts.first_mut() {
+                    let kept = first.trim_end_matches(['/', '\\']).len();
+                    first.truncate(kept.max(1));
+                }
+                return parts.join("/");
+            }
             "split-path" => return format!("{NAME}"),
             "get-content" => {
                 let files = given.all(&["path", "literalpath"]);
@@ -247,12 +288,12 @@ impl Reader<'_, '_, '_> {
             "select-object" | "sort-object" | "get-unique" | "tee" => return input.to_owned(),
             "get-date" | "get-random" | "new-guid" | "get-location" | "measure-object"
             | "get-host" | "get-culture" => return format!("{NAME}"),
-            "new-temporaryfile" => return format!("/tmp/{NAME}"),
+            "new-temporaryfile" => return format!("/tmp/{FRESH}"),
             _ => {
                 let mut heads = harmless.split_ascii_whitespace();
                 let asks = command.contains('-') && heads.any(|head| command.starts_with(head));
                 if !self.machine_command(command, &given) && !asks {
-                    self.native(typed, &args, input);
+                    return self.native(typed, &args, input);
                 }
             }
         }
@@ -280,7 +321,19 @@ impl Reader<'_, '_, '_> {
         let mut targets = given.all(&["path", "literalpath", "lp", "pspath"]);
         // With Unix tools of the same name, letters stand together.
         if targets.is_empty() {
-            let values = given.named.iter().flat_map(|(_, values)| values.clone());
+            let is_setting = |name: &str| {
+                ["ea", "wa", "ev"].contains(&name)
+                    || [
+                        "erroraction",
+                        "warningaction",
+                        "errorvariable",
+                        "informationaction",
+                    ]
+                    .iter()
+                    .any(|long| name.len() > 4 && long.starts_with(name))
+            };
+            let named = given.named.iter().filter(|(name, _)| !is_setting(name));
+            let values = named.flat_map(|(_, values)| values.clone());
             targets.extend(
                 values.filter(|value| !["true", "false"].contains(&value.to_lowercase().as_str())),
             );

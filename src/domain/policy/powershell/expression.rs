@@ -75,6 +75,7 @@ impl Reader<'_, '_, '_> {
             return None;
         }
         let name = variable_name(scan).to_lowercase();
+        let names = further_names(scan);
         let indexed = scan.eat("[");
         if indexed {
             bracketed(scan, '[', ']');
@@ -89,6 +90,15 @@ impl Reader<'_, '_, '_> {
         }
         skip_blank(scan, true);
         let value = self.value_of_statement(scan);
+        if !names.is_empty() {
+            // The first gets the first, and the last what is left.
+            let mut left = value.into_iter();
+            for name in std::iter::once(name).chain(names) {
+                let one = left.next().unwrap_or_else(|| UNKNOWN.to_string());
+                self.assigned(&name, false, add, vec![one]);
+            }
+            return Some(Vec::new());
+        }
         self.assigned(&name, indexed || !member.is_empty(), add, value);
         Some(Vec::new())
     }
@@ -486,4 +496,28 @@ impl Reader<'_, '_, '_> {
         }
         text
     }
+}
+
+/// Reads the other names of `$a, $b = …`; nothing is read where no assignment follows.
+fn further_names(scan: &mut TextScanner<'_>) -> Vec<String> {
+    let mut ahead = *scan;
+    let mut names = Vec::new();
+    loop {
+        skip_blank(&mut ahead, false);
+        if !ahead.eat(",") {
+            break;
+        }
+        skip_blank(&mut ahead, false);
+        if !ahead.eat("$") {
+            return Vec::new();
+        }
+        names.push(variable_name(&mut ahead).to_lowercase());
+    }
+    let rest = ahead.rest();
+    let assigns = rest.starts_with('=') && !rest.starts_with("==") || rest.starts_with("+=");
+    if names.is_empty() || !assigns {
+        return Vec::new();
+    }
+    *scan = ahead;
+    names
 }

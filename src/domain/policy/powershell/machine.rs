@@ -2,6 +2,7 @@
 
 use crate::domain::policy::{
     cmd,
+    partial_text::UNKNOWN,
     powershell::{Arg, Reader, cmdlets::bare_name, given::ParsedArguments, program},
     programs::vague_code,
     rule::EffectKind,
@@ -48,7 +49,7 @@ impl Reader<'_, '_, '_> {
             .map(str::to_owned)
             .collect();
         if self.shell.reading.enter("Start-Process") {
-            self.native(&program, &[Arg::Values(words)], "");
+            drop(self.native(&program, &[Arg::Values(words)], ""));
             self.shell.reading.leave();
         }
     }
@@ -133,7 +134,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// Looks at a program outside PowerShell.
-    pub(super) fn native(&mut self, name: &str, args: &[Arg], input: &str) {
+    pub(super) fn native(&mut self, name: &str, args: &[Arg], input: &str) -> String {
         let mut words: Vec<String> = Vec::new();
         for arg in args {
             match arg {
@@ -157,7 +158,7 @@ impl Reader<'_, '_, '_> {
                             .starts_with(|c: char| c.is_ascii_digit())
                     {
                         // The rest of a number.
-                        return;
+                        return UNKNOWN.to_string();
                     }
                     let is_path = name.contains(['/', '\\']);
                     let mut all = vec![if is_path { path(name) } else { bare.to_owned() }];
@@ -168,9 +169,10 @@ impl Reader<'_, '_, '_> {
                             path(word)
                         }
                     }));
-                    drop(self.shell.dispatch(all, input.to_owned()));
+                    return self.shell.dispatch(all, input.to_owned());
                 }
             }
         }
+        UNKNOWN.to_string()
     }
 }

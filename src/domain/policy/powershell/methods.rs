@@ -3,7 +3,7 @@
 use crate::domain::policy::{
     cmd,
     interpretation::CommandEffect,
-    partial_text::{NAME, UNKNOWN},
+    partial_text::{FRESH, NAME, UNKNOWN},
     powershell::{Reader, decoded, fold::character, objects::own_process, run},
     programs,
     rule::EffectKind,
@@ -480,7 +480,8 @@ fn constant(kind: &str, member: &str, args: &[String]) -> Option<Vec<String>> {
         }
         ("array", "reverse") => Some(Vec::new()),
         ("io.path", "gettemppath") => Some(vec!["/tmp/".to_owned()]),
-        ("io.path", "gettempfilename" | "getrandomfilename") => Some(vec![format!("/tmp/{NAME}")]),
+        ("io.path", "gettempfilename" | "getrandomfilename") => Some(vec![format!("/tmp/{FRESH}")]),
+        ("guid", "newguid") => Some(vec![FRESH.to_string()]),
         ("io.path", "combine" | "join") => Some(vec![args.join("/")]),
         ("io.path", "getfullpath") => Some(vec![first?.clone()]),
         ("regex", "replace") => Some(vec![first?.replace(args.get(1)?.as_str(), args.get(2)?)]),

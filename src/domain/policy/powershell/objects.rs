@@ -36,10 +36,12 @@ pub(super) fn listed(given: &ParsedArguments) -> String {
         .chain(given.values("include"))
         .next()
         .filter(|filter| filter != "*");
-    let name = filter.map_or_else(
-        || NAME.to_string(),
-        |filter| format!("{NAME}/{}", path(&filter)),
-    );
+    let is_deep = given.has("recurse", 1);
+    let name = match filter.map(|filter| path(&filter)) {
+        Some(filter) if is_deep => format!("{NAME}/{filter}"),
+        Some(filter) => filter,
+        None => NAME.to_string(),
+    };
     if folders.is_empty() {
         return name;
     }

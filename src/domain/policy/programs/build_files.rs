@@ -21,6 +21,8 @@ enum Follow {
     Addresses,
     /// It is read as code elsewhere.
     Code,
+    /// It may not end the tests by itself with what it likes.
+    Endings,
 }
 
 /// What Gradle's files declare with.
@@ -123,7 +125,8 @@ const BENDS: [&str; 9] = [
 ];
 
 /// Programs, the files from which they take code, and how these are followed.
-const BUILDS: [(&str, &str, Follow); 16] = [
+const BUILDS: [(&str, &str, Follow); 17] = [
+    ("go gotestsum", "*_test.go", Follow::Endings),
     ("gradle gradlew", "*.gradle *.gradle.kts", Follow::Words(GRADLE)),
     ("cmake ctest cpack", "CMakeLists.txt *.cmake CMakePresets.json", Follow::Words(CMAKE)),
     ("meson ninja muon", "meson.build meson_options.txt meson.options", Follow::Words(MESON)),
@@ -255,9 +258,21 @@ fn unfollowed<'t>(follow: Follow, file: &str, text: &'t str) -> Option<&'t str> 
         }
         Follow::Marks => has(&RUNS),
         Follow::Addresses => has(&["url"]),
-        Follow::Code if file == "conftest.py" => has(&BENDS),
+        Follow::Code if file == "conftest.py" => has(&BENDS).or_else(|| skips_all(text)),
         Follow::Code => None,
+        Follow::Endings => {
+            (text.contains("func TestMain") && text.contains("os.Exit(0)")).then_some("os.Exit(0)")
+        }
     }
+}
+
+/// Returns the mark by which a hook of pytest skips every test that it is handed, without asking which.
+pub(super) fn skips_all(text: &str) -> Option<&'static str> {
+    let (_, hook) = text.split_once("def pytest_collection_modifyitems")?;
+    let hook = hook.split("\ndef ").next().unwrap_or(hook);
+    let skips = ["mark.skip", "mark.xfail"];
+    let mark = skips.into_iter().find(|mark| text.contains(mark))?;
+    (hook.contains("add_marker") && !hook.contains("if ")).then_some(mark)
 }
 
 impl ShellInterpreter<'_, '_> {

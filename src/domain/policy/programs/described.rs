@@ -7,8 +7,10 @@
 use crate::domain::policy::{
     partial_text::{UNKNOWN, is_vague},
     programs::{
-        Language, base_name, is_in, is_question, picks, scan_code, scan_file, table, vague_code,
+        Language, base_name, build_files::skips_all, is_in, is_question, picks, scan_code,
+        scan_file, table, vague_code,
     },
+    resolved_path,
     resolved_path::ResolvedPath,
     shell::ShellInterpreter,
 };
@@ -189,11 +191,14 @@ fn only_asks(name: &str, args: &[String]) -> bool {
 impl ShellInterpreter<'_, '_> {
     /// Looks at a program that is not in the table.
     pub(super) fn untabled(&mut self, word: &str, name: &str, args: &[String]) {
-        let own = self.is_of_the_project(word);
+        let path = resolved_path::absolute(word, self.folder());
+        let is_built =
+            word.contains('/') && path.is_some_and(|path| self.state.built.contains(&path));
+        let own = is_built || self.is_of_the_project(word);
         if own && self.bound_program(word).is_some() {
             self.runs_text(word);
         }
-        if own && self.has_written(word) {
+        if own && !is_built && self.has_written(word) {
             self.reading.opaque(format!(
                 "the program `{name}`, which the command itself made"
             ));
@@ -455,6 +460,32 @@ impl ShellInterpreter<'_, '_> {
                         .opaque(format!("{name}, which loads a plugin by name"));
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// Looks at settings of a tool, written into their file, that name a program which the tool starts from then on.
+    pub(in crate::domain::policy) fn names_programs(&mut self, path: &str, text: &str) {
+        if path.ends_with("/conftest.py")
+            && let Some(mark) = skips_all(text)
+        {
+            self.reading
+                .opaque(format!("conftest.py, which skips every test by `{mark}`"));
+        }
+        const FILES: [&str; 5] = [
+            "/.cargo/config.toml",
+            "/.cargo/config",
+            "/.npmrc",
+            "/.yarnrc",
+            "/.yarnrc.yml",
+        ];
+        if !FILES.iter().any(|file| path.ends_with(file)) {
+            return;
+        }
+        for (key, value) in text.lines().filter_map(|line| line.split_once(['=', ':'])) {
+            let value = value.trim_matches([' ', '"', '\'', '[', ']']);
+            if is_in(STARTS, key.trim()) && value.contains('/') {
+                self.runs_file(value);
             }
         }
     }

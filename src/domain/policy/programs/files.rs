@@ -2,7 +2,7 @@
 
 use crate::domain::policy::{
     interpretation::CommandEffect,
-    partial_text::{NAME, UNKNOWN, base_name},
+    partial_text::{NAME, UNKNOWN, base_name, is_vague},
     patch_paths::{PatchStrip, strip_of},
     programs::{Options, is_stream},
     resolved_path::ResolvedPath,
@@ -139,7 +139,11 @@ impl ShellInterpreter<'_, '_> {
         let Some(target) = target else {
             return;
         };
-        if sources == ["/dev/null"] {
+        // One file over all of them leaves none.
+        if let [source] = sources.as_slice()
+            && name == "cp"
+            && !is_vague(source)
+        {
             self.empties(&target);
         }
         self.writes(&target);

@@ -144,6 +144,11 @@ impl ShellInterpreter<'_, '_> {
         let [key, value, ..] = words else {
             return;
         };
+        if key.eq_ignore_ascii_case("core.hooksPath") && (value == "/dev/null" || value.is_empty())
+        {
+            self.reading
+                .does(EffectKind::Persistence, "git runs no hooks from now on");
+        }
         self.git_setting(key, value);
         self.git_setting_stays(key, value);
         if options.has(&["global", "system"]) {

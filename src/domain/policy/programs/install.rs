@@ -480,6 +480,13 @@ impl ShellInterpreter<'_, '_> {
     }
 
     fn go_tool(&mut self, verb: &str, rest: &[String]) {
+        if verb == "build" || verb == "test" {
+            let words = Options::parse(rest, "o", &["o", "ldflags", "gcflags", "tags", "p", "mod"]);
+            if let Some(output) = words.value("o").map(str::to_owned) {
+                self.changes(&output);
+                self.builds(&output, &words.rest);
+            }
+        }
         let options = Options::parse(rest, "", &["exec", "toolexec"]);
         for (name, value) in &options.given {
             if let (true, Some(code)) = (name.contains("exec"), value) {

@@ -66,6 +66,13 @@ impl ShellInterpreter<'_, '_> {
                 if is_empty {
                     self.empties(file);
                 }
+                // What is kept by the number of its line is little.
+                if args
+                    .iter()
+                    .any(|arg| arg.contains("if $. ") || arg.contains("if 0"))
+                {
+                    self.empties(file);
+                }
                 self.edits(file);
             }
         }

@@ -36,7 +36,7 @@ swift | package:resolve package:update
 ";
 /// Options of theirs that say nothing about what comes in or from where.
 const TAME: &str = "-q --quiet -n --no-interaction --no-ansi --prefer-dist --no-progress --no-dev --dev --optimize-autoloader -o --no-scripts
-    --no-root --sync --all-extras --all-groups --all-packages --no-install-project --frozen --locked --locked-mode
+    --no-root --sync --all-extras --all-groups --all-packages --no-install-project --frozen --locked --locked-mode --check-locked
     --use-lock-file --no-color --no-plugins --deployment --local --prefer-local --no-cache --ansi --verbose -v --check --no-editable
     --no-self --prod --compile --no-suggest --ignore-platform-reqs --classmap-authoritative -a --no-autoloader --deploy -x --only-root
     --no-directory --nologo --no-dependencies --no-example --enforce-lockfile --offline --jobs --retry --group

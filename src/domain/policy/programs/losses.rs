@@ -1,8 +1,8 @@
 //! What git would lose: changes, branches, tags, history, what another machine holds.
 
 use crate::domain::policy::{
-    interpretation::GitInvocation, programs::Options, resolved_path::ResolvedPath,
-    rule::EffectKind, shell::ShellInterpreter,
+    interpretation::GitInvocation, partial_text::FRESH, programs::Options,
+    resolved_path::ResolvedPath, rule::EffectKind, shell::ShellInterpreter,
 };
 
 /// Commands of git that write references they are told by name.
@@ -133,7 +133,12 @@ pub(super) fn git_loses(verb: &str, args: &[String]) -> Option<&'static str> {
         "repack" if has(&["a", "d"]) && has(&["unpack-unreachable"]) => {
             Some("git repack removes lost commits")
         }
-        "worktree" if first == "remove" && has(&["f", "force"]) => {
+        "worktree"
+            if first == "remove"
+                && has(&["f", "force"])
+                // One in a folder that the command itself made up holds nobody's work.
+                && !rest.iter().any(|word| word.contains(FRESH)) =>
+        {
             Some("git worktree removes a folder with changes")
         }
         "submodule" if ["deinit", "update"].contains(&first) && has(&["f", "force"]) => {

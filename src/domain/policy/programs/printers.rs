@@ -257,7 +257,14 @@ impl ShellInterpreter<'_, '_> {
             return UNKNOWN.to_string();
         }
         let template = options.rest.first().map_or("tmp.XXXXXX", String::as_str);
-        let name = template.replace("XXXXXX", &FRESH.to_string());
+        // Three letters or more at the end of the name are made up, whatever ending follows.
+        let name = match template.rfind("XXX") {
+            Some(at) => {
+                let (before, behind) = template.split_at(at + 3);
+                format!("{}{FRESH}{behind}", before.trim_end_matches('X'))
+            }
+            None => template.to_owned(),
+        };
         if template.contains('/')
             || (!options.rest.is_empty() && !options.has(&["t", "p", "tmpdir"]))
         {

@@ -41,10 +41,8 @@ impl ShellInterpreter<'_, '_> {
         }
         for file in &rest {
             if in_place {
-                if scripts
-                    .iter()
-                    .any(|script| is_in("d 1,$d 1~1d D Q 1Q //d", script.trim()))
-                {
+                let is_quiet = options.has(&["n", "quiet", "silent"]);
+                if is_quiet || scripts.iter().any(|script| leaves_little(script.trim())) {
                     self.empties(file);
                 }
                 self.edits(file);
@@ -168,6 +166,14 @@ enum SedCommand {
 }
 
 /// Finds the commands of a sed script that run or write something.
+/// Returns whether a script of sed leaves nothing of a file, or no more than its first lines.
+fn leaves_little(script: &str) -> bool {
+    let digits = |c: char| c.is_ascii_digit();
+    let tail = script.trim_start_matches(digits);
+    let is_cut = tail.len() < script.len() && is_in(",$d q Q", tail);
+    is_cut || is_in("d 1~1d D Q //d", script)
+}
+
 fn sed_commands(script: &str) -> Vec<SedCommand> {
     let mut found = Vec::new();
     let mut scan = TextScanner::new(script);

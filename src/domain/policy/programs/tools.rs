@@ -6,6 +6,8 @@ use crate::domain::policy::{
         Language, Options, arguments::words_of, base_name, is_in, is_question, is_stream,
         scan_code, table, vague_code,
     },
+    resolved_path,
+    resolved_path::ResolvedPath,
     rule::EffectKind,
     shell::ShellInterpreter,
 };
@@ -309,6 +311,7 @@ impl ShellInterpreter<'_, '_> {
         }
         if let Some(output) = &output {
             self.changes(output);
+            self.builds(output, &options.rest);
         }
         let mut sources: Vec<String> = options.rest.clone();
         if args.iter().any(|arg| arg == "-") {
@@ -330,6 +333,18 @@ impl ShellInterpreter<'_, '_> {
                 self.reading
                     .opaque(format!("the file {source}, which the command itself made"));
             }
+        }
+    }
+
+    /// Remembers a program that is compiled from sources of the project, or from some that the command itself wrote.
+    pub(super) fn builds(&mut self, output: &str, sources: &[String]) {
+        let is_inside = |place: &ResolvedPath| matches!(place, ResolvedPath::Inside(_));
+        let is_own = |shell: &Self, source: &String| {
+            shell.remembered(source).is_some() || shell.resolve_all(source).iter().all(is_inside)
+        };
+        if sources.iter().all(|source| is_own(self, source)) {
+            let path = resolved_path::absolute(output, self.folder());
+            self.state.built.extend(path);
         }
     }
 

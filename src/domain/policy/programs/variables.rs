@@ -2,7 +2,8 @@
 
 use crate::domain::policy::{
     partial_text::UNKNOWN,
-    programs::{arguments::words_of, is_in, leads_here},
+    programs::{arguments::words_of, is_in, leads_here, table},
+    resolved_path,
     resolved_path::ResolvedPath,
     shell::ShellInterpreter,
     windows,
@@ -127,6 +128,15 @@ impl ShellInterpreter<'_, '_> {
         }
     }
 
+    /// Returns whether the command itself put a file under the name of a known program into a folder where programs are looked for.
+    fn shadows_programs(&self, folder: &str) -> bool {
+        let folder = resolved_path::absolute(folder, self.folder());
+        folder.is_some_and(|folder| {
+            let mut names = self.made_in(&folder);
+            names.any(|name| table::family(name).is_some())
+        })
+    }
+
     /// Returns whether the name of a variable says that programs load what it names, and that lies elsewhere.
     fn loads_from_elsewhere(&self, name: &str, value: &str) -> bool {
         if !value.starts_with(['/', '~', '.']) || name.chars().any(|c| c.is_ascii_lowercase()) {
@@ -200,6 +210,9 @@ impl ShellInterpreter<'_, '_> {
             });
         }
         value.split(':').all(|folder| {
+            if self.shadows_programs(folder) {
+                return false;
+            }
             let system = [
                 "/usr",
                 "/bin",

@@ -162,6 +162,24 @@ impl ShellInterpreter<'_, '_> {
     }
 
     fn set(&mut self, args: &[String]) {
+        for (at, arg) in args.iter().enumerate() {
+            let is_flag = |sign: char| {
+                let letters = arg.strip_prefix(sign);
+                let named = arg == "errexit"
+                    && at
+                        .checked_sub(1)
+                        .and_then(|at| args.get(at))
+                        .is_some_and(|before| before.starts_with(sign) && before.ends_with('o'));
+                named
+                    || letters
+                        .is_some_and(|letters| letters.contains('e') && !letters.starts_with('-'))
+            };
+            if is_flag('-') {
+                self.state.stops_on_failure = true;
+            } else if is_flag('+') {
+                self.state.stops_on_failure = false;
+            }
+        }
         let plain = args.iter().position(|arg| arg == "--");
         if let Some(at) = plain {
             self.state.parameters = args.get(at + 1..).unwrap_or_default().to_vec();

@@ -105,7 +105,13 @@ impl ShellInterpreter<'_, '_> {
             return;
         }
         let path = resolved_path::absolute(word, self.folder());
-        if path.is_some_and(|path| self.state.packed.contains(&path)) {
+        let goes = |archive: &String| {
+            path.as_deref().is_some_and(|path| {
+                let rest = archive.strip_prefix(path.trim_end_matches('/'));
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        };
+        if self.state.packed.iter().any(goes) {
             self.reading.does(
                 EffectKind::GitDestructive,
                 "removing the only archive of them removes files with changes",

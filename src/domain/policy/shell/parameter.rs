@@ -39,6 +39,9 @@ impl ShellInterpreter<'_, '_> {
             || index
                 .as_deref()
                 .is_some_and(|index| index == "@" || index == "*");
+        if let Some(slash) = self.first_slash(&name, operation) {
+            return vec![slash];
+        }
         if let Some(slice) = operation.strip_prefix(':').filter(|_| is_list) {
             let from_one = index.is_none();
             return self.sliced(&value, slice, from_one);
@@ -249,6 +252,15 @@ impl ShellInterpreter<'_, '_> {
         } else {
             value.replacen(&pattern, &replacement, 1)
         }
+    }
+
+    /// Returns the slash that these variables begin with, where a substring is only that.
+    fn first_slash(&self, name: &str, operation: &str) -> Option<String> {
+        let begins = ["PATH", "SHELL", "HOME", "PWD", "OLDPWD", "TMPDIR"].contains(&name);
+        let is_first = operation
+            .strip_prefix(':')
+            .is_some_and(|slice| slice.trim() == "0:1");
+        (begins && is_first && !self.is_known(name)).then(|| "/".to_owned())
     }
 
     fn substring(&mut self, value: &str, rest: &str) -> String {

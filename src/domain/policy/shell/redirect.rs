@@ -4,6 +4,7 @@ use brush_parser::ast;
 
 use crate::domain::policy::{
     partial_text::UNKNOWN,
+    programs::leads_here,
     rule::EffectKind,
     shell::{ShellInterpreter, state::unknown},
 };
@@ -168,7 +169,8 @@ impl ShellInterpreter<'_, '_> {
     /// Returns whether the shell would open a connection instead of a file, and records it.
     fn is_socket(&mut self, file: &str) -> bool {
         let socket = file.starts_with("/dev/tcp/") || file.starts_with("/dev/udp/");
-        if socket {
+        let host = file.split('/').nth(3).unwrap_or("");
+        if socket && !leads_here(host) {
             self.reading
                 .does(EffectKind::Network, format!("a connection through {file}"));
         }

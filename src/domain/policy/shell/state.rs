@@ -42,6 +42,8 @@ pub(in crate::domain::policy) struct ShellState {
     pub(in crate::domain::policy) git_aliases: BTreeMap<String, String>,
     /// Remotes of git that the command itself added.
     pub(in crate::domain::policy) git_remotes: BTreeSet<String>,
+    /// Programs that the command itself compiled from sources of the project, or from some that it wrote and that were looked into.
+    pub(in crate::domain::policy) built: BTreeSet<String>,
     /// Archives that hold the only copy of what the command itself packed.
     pub(super) packed: BTreeSet<String>,
     /// Folders of the project that the command itself filled from an archive that is none of the project's.
@@ -54,6 +56,8 @@ pub(in crate::domain::policy) struct ShellState {
     pub(super) links: BTreeMap<String, String>,
     /// How many conditions stand between here and the start.
     pub(super) conditions: u32,
+    /// Whether the shell ends where a command fails.
+    pub(super) stops_on_failure: bool,
     /// What runs when the shell ends.
     pub(super) traps: Vec<String>,
     /// How many pipes and jobs in the background stand between here and the start.
@@ -99,12 +103,14 @@ impl ShellState {
             made: BTreeSet::new(),
             git_aliases: BTreeMap::new(),
             git_remotes: BTreeSet::new(),
+            built: BTreeSet::new(),
             packed: BTreeSet::new(),
             filled: BTreeSet::new(),
             has_added_keys: false,
             bound: BTreeMap::new(),
             links: BTreeMap::new(),
             conditions: 0,
+            stops_on_failure: false,
             pipes: 0,
             traps: Vec::new(),
             filters: false,
@@ -388,6 +394,7 @@ impl<'r, 'w> ShellInterpreter<'r, 'w> {
         let files = std::mem::replace(&mut self.state, kept);
         self.state.files = files.files;
         self.state.made = files.made;
+        self.state.built = files.built;
         self.state.packed = files.packed;
         self.state.filled = files.filled;
         self.state.has_added_keys = files.has_added_keys;

@@ -6,7 +6,7 @@ use brush_parser::ast;
 
 use crate::domain::policy::{
     interpretation::LIMITS,
-    partial_text::is_vague,
+    partial_text::{FRESH, INHERITED, NAME, UNKNOWN, is_vague},
     programs,
     rule::EffectKind,
     shell::{
@@ -89,7 +89,10 @@ impl ShellInterpreter<'_, '_> {
             self.state.pipes += u32::from(behind);
             let before = self.state.folders.clone();
             let text = self.and_or(item, stdin);
-            if item.additional.is_empty() && self.may_not_be_there(&before) {
+            if item.additional.is_empty()
+                && !self.state.stops_on_failure
+                && self.may_not_be_there(&before)
+            {
                 self.may_also_be_in(before);
             }
             self.state.pipes = self.state.pipes.saturating_sub(u32::from(behind));
@@ -102,11 +105,16 @@ impl ShellInterpreter<'_, '_> {
 
     /// Returns whether the shell went to a folder that is not on the disk, so that it may have stayed where it was.
     fn may_not_be_there(&self, before: &[Option<String>]) -> bool {
-        let Some(eyes) = self.reading.world.eyes.as_ref() else {
-            return false;
-        };
+        let eyes = self.reading.world.eyes.as_ref();
+        let is_gone =
+            |folder: &str| eyes.is_some_and(|eyes| !eyes.is_there(std::path::Path::new(folder)));
         let gone = |folder: &Option<String>| {
-            let known = folder.as_deref().filter(|folder| !is_vague(folder));
+            // A name that nobody knows is there only where the command made it.
+            let is_any = |folder: &str| {
+                folder.contains(NAME) && !folder.contains([FRESH, UNKNOWN, INHERITED])
+            };
+            let known = folder.as_deref();
+            let known = known.filter(|folder| !is_vague(folder) || is_any(folder));
             known.is_some_and(|folder| {
                 let inside = format!("{folder}/");
                 let is_made = self
@@ -114,7 +122,7 @@ impl ShellInterpreter<'_, '_> {
                     .made
                     .iter()
                     .any(|path| path == folder || path.starts_with(&inside));
-                !is_made && !eyes.is_there(std::path::Path::new(folder))
+                !is_made && (is_vague(folder) || is_gone(folder))
             })
         };
         self.state.folders != before && self.state.folders.first().is_some_and(gone)
@@ -125,14 +133,50 @@ impl ShellInterpreter<'_, '_> {
         if list.additional.is_empty() {
             return printed;
         }
-        let after_first = self.state.folders.clone();
+        let mut stays_sure = self.is_sure(&list.first, &[]);
+        let mut before = vec![&list.first];
+        let mut after_sure = self.state.folders.clone();
         self.state.conditions += 1;
-        for (_, pipeline) in list.iter().skip(1) {
+        for (operator, pipeline) in list.iter().skip(1) {
             printed.push_str(&self.pipeline(pipeline, stdin));
+            if stays_sure && operator == ast::PipelineOperator::And {
+                after_sure.clone_from(&self.state.folders);
+                stays_sure = self.is_sure(pipeline, &before);
+                before.push(pipeline);
+            } else {
+                stays_sure = false;
+            }
         }
         self.state.conditions -= 1;
-        self.may_also_be_in(after_first);
+        self.may_also_be_in(after_sure);
         printed
+    }
+
+    /// Returns whether a command hardly ever fails, so that what follows `&&` happens: a folder is made that is not there, or goes before.
+    fn is_sure(&self, pipeline: &ast::Pipeline, before: &[&ast::Pipeline]) -> bool {
+        let Some((name, args)) = plain_words(pipeline) else {
+            return false;
+        };
+        let has = |flag: char| {
+            let is_flag =
+                |arg: &&str| arg.starts_with('-') && !arg.starts_with("--") && arg.contains(flag);
+            args.iter().any(|arg| is_flag(arg))
+        };
+        match name {
+            "echo" | "printf" | ":" | "true" | "export" => true,
+            "rm" => has('f'),
+            "mkdir" if has('p') => true,
+            "mkdir" => {
+                let goes_before = |folder: &&str| {
+                    before.iter().any(|earlier| {
+                        plain_words(earlier)
+                            .is_some_and(|(name, words)| name == "rm" && words.contains(folder))
+                    })
+                };
+                args.iter().all(|arg| goes_before(&arg))
+            }
+            _ => false,
+        }
     }
 
     /// Runs what may or may not happen: afterwards the shell may be where it was.
@@ -274,7 +318,16 @@ impl ShellInterpreter<'_, '_> {
             .iter()
             .flatten()
             .map(|word| word.value.as_str());
-        self.many_jobs(&words.collect::<Vec<_>>().join(" "), &clause.body.list);
+        let words: Vec<&str> = words.collect();
+        // Plain words are counted, whatever number they are.
+        let is_plain = |word: &&str| word.chars().all(|c| c.is_ascii_digit());
+        let named: Vec<&str> = words
+            .iter()
+            .copied()
+            .filter(|word| !is_plain(word))
+            .collect();
+        let count = words.len().to_string();
+        self.many_jobs(&format!("{} {count}", named.join(" ")), &clause.body.list);
         self.assign_all(&clause.variable_name, &values);
         self.repeated(&clause.body.list, stdin)
     }
@@ -595,4 +648,23 @@ fn is_filter(command: &ast::Command) -> bool {
         })
         .collect();
     programs::environment::narrows(endless::name_of(simple), &args)
+}
+
+/// Returns the words of a single command without anything that is only known when it runs.
+fn plain_words(pipeline: &ast::Pipeline) -> Option<(&str, Vec<&str>)> {
+    let [ast::Command::Simple(simple)] = pipeline.seq.as_slice() else {
+        return None;
+    };
+    if pipeline.bang || simple.prefix.is_some() {
+        return None;
+    }
+    let name = simple.word_or_name.as_ref()?.value.as_str();
+    let mut words = Vec::new();
+    for item in simple.suffix.iter().flat_map(|suffix| &suffix.0) {
+        let ast::CommandPrefixOrSuffixItem::Word(word) = item else {
+            return None;
+        };
+        words.push(word.value.as_str());
+    }
+    Some((name, words))
 }

@@ -51,6 +51,18 @@ impl ShellInterpreter<'_, '_> {
         self.changes(word);
     }
 
+    /// Returns the names of the files that the command itself made in a folder.
+    pub(in crate::domain::policy) fn made_in<'s>(
+        &'s self,
+        folder: &'s str,
+    ) -> impl Iterator<Item = &'s str> {
+        let folder = folder.trim_end_matches('/');
+        self.state.made.iter().filter_map(move |path| {
+            let name = path.strip_prefix(folder)?.strip_prefix('/')?;
+            (!name.contains('/')).then_some(name)
+        })
+    }
+
     /// Records that something is put behind what the file a word names says, which may be known to nobody.
     pub(in crate::domain::policy) fn appends(&mut self, word: &str) {
         if self.has_written(word) && self.remembered(word).is_none() {
@@ -76,6 +88,10 @@ impl ShellInterpreter<'_, '_> {
         if let Some(target) = self.state.links.get(&path).cloned() {
             self.keep(target, text, WriteManner::Perhaps);
         }
+        if !append && !is_vague(text) && path.contains(NAME) && !text.is_empty() {
+            self.empties(word);
+        }
+        self.names_programs(&path, text);
         let manner = match (append, self.state.conditions) {
             (true, _) => WriteManner::Behind,
             (false, 0) => WriteManner::Over,

@@ -16,6 +16,9 @@ use crate::domain::policy::{
 
 const OPTIONS: &str = include_str!("options.txt");
 
+/// Programs whose `-e` takes whatever follows, a text that begins like an option too.
+const PATTERNS: [&str; 5] = ["grep", "egrep", "fgrep", "zgrep", "rg"];
+
 /// One section of the text.
 #[derive(Debug, Clone, Copy)]
 struct Section {
@@ -222,6 +225,9 @@ impl ShellInterpreter<'_, '_> {
             let rest = cluster.get(at + letter.len_utf8()..).unwrap_or("");
             let value = if rest.is_empty() { next } else { rest };
             match of(letter) {
+                OptionUse::Tame(_) if letter == 'e' && PATTERNS.contains(&name) => {
+                    return rest.is_empty();
+                }
                 OptionUse::Tame(false) => {}
                 OptionUse::Tame(true) => return rest.is_empty() && !next.starts_with("--"),
                 found @ (OptionUse::Acts(_) | OptionUse::Unknown) => {

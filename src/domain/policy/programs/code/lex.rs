@@ -48,7 +48,14 @@ fn cut(language: Language, code: &str, inside: &mut Vec<String>) -> Vec<Token> {
         }
         if c == '\n' || c == ';' {
             scan.bump();
-            found.push(Token::End);
+            // A method at the start of a line belongs to what stands before it.
+            let goes_on = c == '\n' && language == Language::C && {
+                let rest = scan.rest().trim_start();
+                rest.starts_with('.') && rest.chars().nth(1).is_some_and(char::is_alphabetic)
+            };
+            if !goes_on {
+                found.push(Token::End);
+            }
         } else if c.is_whitespace() {
             scan.bump();
         } else if let Some(token) = literal(language, &mut scan, found.last()) {
@@ -188,7 +195,10 @@ fn literal(
         '`' => {
             scan.bump();
             let text = until(scan, '`', true);
-            Some(if language == Language::JavaScript {
+            Some(if language == Language::C {
+                // Go writes texts like this.
+                Token::Text(text)
+            } else if language == Language::JavaScript {
                 Token::Text(holes(&ansi_text(&text), "${"))
             } else {
                 Token::Command(text)
@@ -208,6 +218,7 @@ fn literal(
             prefixed(scan)
         }
         'q' if language == Language::Perl => perl_quote(scan),
+        's' if language == Language::Perl && starts_regex(before) => perl_substitution(scan),
         '%' if language == Language::Ruby => ruby_quote(scan),
         _ => None,
     }
@@ -327,6 +338,38 @@ fn perl_quote(scan: &mut TextScanner<'_>) -> Option<Token> {
         "qr" => Token::Sign('/'),
         _ => Token::Text(text),
     })
+}
+
+/// Reads `s/…/…/` where what is put in is a text; with code in it, it is read word by word.
+fn perl_substitution(scan: &mut TextScanner<'_>) -> Option<Token> {
+    let mut ahead = *scan;
+    ahead.bump();
+    let open = ahead.bump()?;
+    if open.is_alphanumeric() || open.is_whitespace() || "_,;=>)]}".contains(open) {
+        return None;
+    }
+    let from = until(&mut ahead, closing(open), true);
+    let is_bracket = closing(open) != open;
+    let second = if is_bracket {
+        ahead.take_while(char::is_whitespace);
+        ahead.bump()?
+    } else {
+        open
+    };
+    let to = until(&mut ahead, closing(second), true);
+    let flags = ahead.take_while(char::is_alphanumeric);
+    let runs = |text: &str| {
+        ["@{", "${", "?{", "??{"]
+            .iter()
+            .any(|mark| text.contains(mark))
+    };
+    // Brackets in brackets are counted, which this does not.
+    let is_nested = is_bracket && (from.contains(open) || to.contains(second));
+    if flags.contains('e') || is_nested || runs(&from) || runs(&to) {
+        return None;
+    }
+    *scan = ahead;
+    Some(Token::Sign('/'))
 }
 
 fn ruby_quote(scan: &mut TextScanner<'_>) -> Option<Token> {

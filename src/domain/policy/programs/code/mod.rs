@@ -80,6 +80,10 @@ fn read(shell: &mut ShellInterpreter<'_, '_>, language: Language, code: &str, is
     }
     if is_strict {
         shell.whole_code(code);
+        // Code that puts a hook into the file of the test runner.
+        if code.contains("conftest.py") {
+            shell.names_programs("/conftest.py", code);
+        }
     }
     if language == Language::Tcl {
         little::tcl(shell, code);

@@ -69,6 +69,8 @@ impl KnownFolders {
         let script = matches!(language, Language::JavaScript | Language::Ruby);
         if script && home.contains(&word) || language == Language::Ruby && word == "Dir.home" {
             Some(self.home.clone())
+        } else if language == Language::Python && word == "sys.executable" {
+            Some("python3".to_owned())
         } else if script && folder.contains(&word) {
             Some(self.folder.clone())
         } else {
@@ -106,7 +108,7 @@ impl KnownFolders {
                 "abspath" | "realpath" | "normpath" | "normalize",
             ) => first(),
             ("os.path" | "path" | "osp" | "posixpath" | "path.posix", "join") => joined(args),
-            ("File", "join") => joined(args),
+            ("File", "join") | ("filepath", "Join") => joined(args),
             ("path" | "path.posix", "resolve") => joined(args),
             ("File", "expand_path" | "absolute_path" | "realpath") => {
                 let path = self.expanded(&first()?);
@@ -186,6 +188,25 @@ pub(super) fn with_home<'t>(code: &'t str, known: &KnownFolders) -> Cow<'t, str>
         "$_SERVER[HOME]/",
     ];
     let mut code = Cow::Borrowed(code);
+    // Rust and Go keep it in a variable first.
+    const ASKS: [&str; 3] = [
+        "env::var(\"HOME\")",
+        "os.UserHomeDir()",
+        "os.Getenv(\"HOME\")",
+    ];
+    let asked = ASKS.iter().find_map(|ask| code.find(ask));
+    if let Some(at) = asked {
+        let before = code.get(..at).unwrap_or("");
+        let line = before.rsplit(['\n', ';', '{']).next().unwrap_or("");
+        let named = line.split(['=', ':', ',']).next().unwrap_or("");
+        let name = named.split_whitespace().last().unwrap_or("").to_owned();
+        if !name.is_empty() {
+            let replaced = code.replace(&format!("{{{name}}}/"), &format!("{}/", known.home));
+            code = Cow::Owned(
+                replaced.replace(&format!("{name} + \"/"), &format!("\"{}/", known.home)),
+            );
+        }
+    }
     for name in HOMES {
         if code.contains(name) {
             code = Cow::Owned(code.replace(name, &format!("{}/", known.home)));

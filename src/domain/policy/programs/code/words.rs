@@ -329,6 +329,43 @@ fn own(language: Language, name: &str, last: &str) -> Option<CallEffect> {
             | "os.RemoveAll"
             | "os.Remove",
         ) => Some(CallEffect::Delete),
+        (
+            Language::C,
+            "fs::write"
+            | "std::fs::write"
+            | "File::create"
+            | "fs::File::create"
+            | "std::fs::File::create"
+            | "os.WriteFile"
+            | "ioutil.WriteFile"
+            | "os.Create"
+            | "fs::create_dir_all"
+            | "os.MkdirAll",
+        ) => Some(CallEffect::Write),
+        (Language::C, "open" | ".open") => Some(CallEffect::Write),
+        (Language::C, "fs::rename" | "std::fs::rename" | "os.Rename") => Some(CallEffect::Move),
+        (Language::C, "fs::copy" | "std::fs::copy" | "os.Symlink" | "os.Link") => {
+            Some(CallEffect::WriteSecond)
+        }
+        (
+            Language::C,
+            "TcpStream::connect"
+            | "net::TcpStream::connect"
+            | "std::net::TcpStream::connect"
+            | "UdpSocket::bind"
+            | "std::net::UdpSocket::bind"
+            | "net.Dial"
+            | "net.DialTimeout"
+            | "http.Get"
+            | "http.Post"
+            | "http.PostForm"
+            | "http.NewRequest"
+            | "reqwest::get"
+            | "reqwest::blocking::get"
+            | "ureq::get"
+            | "ureq::post",
+        ) => Some(CallEffect::Network),
+        (Language::C, "syscall" | "dlsym" | "asm!" | "mprotect") => Some(CallEffect::Evaluate),
         (Language::C, "remove") | (Language::Perl | Language::Php, "truncate") => {
             Some(CallEffect::Delete)
         }

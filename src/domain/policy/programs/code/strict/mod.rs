@@ -244,7 +244,7 @@ impl Reader<'_> {
         (!known).then(|| format!("`{word}`"))
     }
 
-    /// Returns whether a name stands in the braces into which a module is unpacked: `{ a, b } = require(…)`.
+    /// Returns whether a name stands in the braces into which a module is unpacked: `{ a, b } = require(…)`, `import { a, b } from …`.
     fn is_unpacked(&self, at: usize) -> bool {
         let rest = self.tokens.get(at..).unwrap_or_default();
         let Some(end) = rest.iter().position(|token| *token == Token::Sign('}')) else {
@@ -256,7 +256,8 @@ impl Reader<'_> {
                 .all(|token| matches!(token, Token::Word(_) | Token::Sign(',')))
         });
         let loads = matches!(rest.get(end + 2), Some(Token::Word(word)) if words::is_loader(word));
-        is_flat && loads && rest.get(end + 1) == Some(&Token::Sign('='))
+        let imports = matches!(rest.get(end + 1), Some(Token::Word(word)) if word == "from");
+        is_flat && imports || is_flat && loads && rest.get(end + 1) == Some(&Token::Sign('='))
     }
 
     /// Judges the method at the end of a dotted name.
