@@ -8,8 +8,8 @@ mod variables;
 mod words;
 
 use crate::domain::policy::{
-    partial_text::{NAME, UNKNOWN},
-    programs::{inspect_variable, leads_here, vague_code},
+    partial_text::{NAME, UNKNOWN, base_name},
+    programs::{inspect_variable, is_known_program, leads_here, vague_code},
     resolved_path::ResolvedPath,
     rule::EffectKind,
     shell::ShellInterpreter,
@@ -198,7 +198,15 @@ fn redirects(shell: &mut ShellInterpreter<'_, '_>, text: &str) -> String {
             {
                 shell.empties(&path(&file));
             }
-            shell.writes(&path(&file));
+            let target = path(&file);
+            let lower = base_name(&target).to_lowercase();
+            let endings = [".cmd", ".bat", ".exe", ".com"];
+            let program = endings.iter().find_map(|end| lower.strip_suffix(end));
+            if program.is_some_and(is_known_program) {
+                let why = format!("{lower}, which is then taken for the program of that name");
+                shell.reading.opaque(why);
+            }
+            shell.writes(&target);
         }
     }
     kept

@@ -596,6 +596,11 @@ impl Reader<'_, '_, '_> {
             .unwrap_or_default()
             .to_lowercase();
         let com = given.values("comobject").concat().to_lowercase();
+        if name.contains("passwordvault") {
+            self.shell
+                .reading
+                .opaque("the passwords that the machine keeps");
+        }
         self.makes(
             if com.is_empty() { &name } else { &com },
             given.rest.get(1..).unwrap_or_default(),

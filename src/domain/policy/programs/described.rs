@@ -188,6 +188,28 @@ fn only_asks(name: &str, args: &[String]) -> bool {
         && !args.iter().any(|arg| changes.contains(&arg.as_str()))
 }
 
+/// Returns the words with which the settings of a test runner or linter leave everything out.
+fn checks_nothing(path: &str, text: &str) -> Option<&'static str> {
+    const LEFT_OUT: [&str; 4] = [
+        "ignores:[\"**/*\"]",
+        "ignores:['**/*']",
+        "ignores:[\"**\"]",
+        "ignores:['**']",
+    ];
+    let name = base_name(path);
+    let plain: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    if name.starts_with("eslint.config.") {
+        return LEFT_OUT.into_iter().find(|mark| plain.contains(mark));
+    }
+    if is_in(".eslintignore .prettierignore .stylelintignore", name) {
+        let is_all = |line: &str| is_in("* ** **/* src/** src/**/* src/ src", line.trim());
+        return text.lines().any(is_all).then_some("all sources");
+    }
+    let is_pytest = is_in("pyproject.toml pytest.ini setup.cfg tox.ini", name);
+    let is_empty = plain.contains("addopts") && plain.contains("--collect-only");
+    (is_pytest && is_empty).then_some("--collect-only")
+}
+
 impl ShellInterpreter<'_, '_> {
     /// Looks at a program that is not in the table.
     pub(super) fn untabled(&mut self, word: &str, name: &str, args: &[String]) {
@@ -471,6 +493,11 @@ impl ShellInterpreter<'_, '_> {
         {
             self.reading
                 .opaque(format!("conftest.py, which skips every test by `{mark}`"));
+        }
+        if let Some(what) = checks_nothing(path, text) {
+            let name = base_name(path);
+            self.reading
+                .opaque(format!("{name}, which then checks nothing: `{what}`"));
         }
         const FILES: [&str; 5] = [
             "/.cargo/config.toml",

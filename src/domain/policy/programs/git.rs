@@ -243,8 +243,15 @@ impl ShellInterpreter<'_, '_> {
             {
                 return format!("{}/.git\n", self.git_root());
             }
-            "rev-parse" | "describe" | "hash-object" | "write-tree" | "symbolic-ref"
-            | "merge-base" | "rev-list" | "branch" | "log" => {
+            "hash-object" => {
+                let options = Options::parse(args, "t", &["path"]);
+                if options.has(&["w"]) {
+                    self.git_add(&options.rest);
+                }
+                return format!("{}\n", crate::domain::policy::partial_text::NAME);
+            }
+            "rev-parse" | "describe" | "write-tree" | "symbolic-ref" | "merge-base"
+            | "rev-list" | "branch" | "log" => {
                 for file in git_outputs(args) {
                     self.writes(&file);
                 }

@@ -36,6 +36,27 @@ impl ShellInterpreter<'_, '_> {
         self.state.has_added_keys |= keys;
     }
 
+    /// Looks at the words of git as they were written, for a message that is made from a file with keys.
+    pub(in crate::domain::policy) fn tells_git_keys<'w>(
+        &mut self,
+        words: impl IntoIterator<Item = &'w str>,
+    ) {
+        let mut words = words.into_iter();
+        let has_keys = |word: &str| {
+            let inside = word.split_once("$(").or_else(|| word.split_once('`'));
+            inside.is_some_and(|(_, code)| {
+                let mut names = code.split(|c: char| c.is_whitespace() || "()<>|;\"'`".contains(c));
+                names.any(holds_keys)
+            })
+        };
+        if words.any(has_keys) {
+            self.reading.does(
+                EffectKind::Network,
+                "hands a file with keys to git in a message, and the next push sends it",
+            );
+        }
+    }
+
     /// Looks at a push of what the command itself added.
     pub(super) fn git_push_keys(&mut self, args: &[String]) {
         let tries = args.iter().any(|arg| arg == "-n" || arg == "--dry-run");

@@ -69,7 +69,7 @@ impl ShellInterpreter<'_, '_> {
                 // What is kept by the number of its line is little.
                 if args
                     .iter()
-                    .any(|arg| arg.contains("if $. ") || arg.contains("if 0"))
+                    .any(|arg| arg.contains("print if $.") || arg.contains("print if 0"))
                 {
                     self.empties(file);
                 }

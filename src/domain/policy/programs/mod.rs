@@ -523,6 +523,15 @@ impl ShellInterpreter<'_, '_> {
         stdin: String,
     ) -> String {
         vague_code(self, code, name);
+        let lower = name.to_lowercase();
+        if lower.ends_with(".ps1") {
+            super::powershell::run(self, code, name);
+            return UNKNOWN.to_string();
+        }
+        if lower.ends_with(".bat") || lower.ends_with(".cmd") {
+            self.run_cmd(code, name);
+            return UNKNOWN.to_string();
+        }
         let first = code.lines().next().unwrap_or("");
         let interpreter = first.strip_prefix("#!").unwrap_or("/bin/sh").trim();
         let program = interpreter
@@ -540,6 +549,11 @@ impl ShellInterpreter<'_, '_> {
             }),
         }
     }
+}
+
+/// Returns whether a name is that of a program of which something is known.
+pub(super) fn is_known_program(name: &str) -> bool {
+    table::family(name).is_some()
 }
 
 /// Returns whether the arguments of a program are text to print, so that they name nothing it talks to.

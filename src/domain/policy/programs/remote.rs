@@ -88,7 +88,7 @@ impl ShellInterpreter<'_, '_> {
             self.runs_project();
         } else if is_client(name)
             && super::loopback::is_local_host(args)
-            && (named_host(args) || ["createdb", "pgbench"].contains(&name))
+            && (named_host(args) || ["createdb", "pgbench", "pg_isready"].contains(&name))
         {
             // A server on this machine, named so.
         } else if !asks && !is_question(args) && !stays {
@@ -125,6 +125,7 @@ fn is_client(name: &str) -> bool {
     [
         "createdb",
         "pgbench",
+        "pg_isready",
         "createuser",
         "clickhouse-client",
         "cqlsh",

@@ -284,6 +284,17 @@ impl ShellInterpreter<'_, '_> {
                 "find removes before it looks at what stands behind, which throws changes away",
             );
         }
+        // Age and size name nothing: what git keeps is among them.
+        let before = tests.get(..at).unwrap_or_default();
+        let has = |words: &str| before.iter().any(|word| is_in(words, word));
+        let by_age = has("-mtime -mmin -atime -ctime -size -newer -amin -cmin");
+        let names =
+            has("-name -iname -path -ipath -wholename -regex -iregex -prune -empty -not ! -perm");
+        if test == "-delete" && by_age && !names {
+            for start in starts {
+                self.deletes(&format!("{}/{NAME}", start.trim_end_matches('/')));
+            }
+        }
         for path in &found_by(starts, tests, at) {
             match test.as_str() {
                 "-delete" => self.deletes(path),

@@ -228,7 +228,7 @@ ansible-galaxy ansible-vault ansible-pull salt salt-call chef-client knife puppe
 pscale planetscale neonctl turso atlas mongocli confluent rpk circleci travis bitrise eas expo lerna semantic-release release-it
 goreleaser np auto jfrog cosign crane skopeo oras regctl dagger earthly akamai cloudflare doctl2 dvc lakectl huggingface-cli hf kaggle
 wandb openai anthropic replicate modal sentinel b2 rbd ceph etcdctl influx influxd clickhouse-client cqlsh mongorestore mongoimport
-mongoexport pg_restore pgbench createdb dropdb createuser dropuser mysqladmin mysqlimport cockroach snowsql bq
+mongoexport pg_restore pg_isready pgbench createdb dropdb createuser dropuser mysqladmin mysqlimport cockroach snowsql bq
 ";
 
 const LANGUAGES: [(&str, Language); 7] = [

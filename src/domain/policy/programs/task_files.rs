@@ -86,7 +86,7 @@ fn is_number(word: &str) -> bool {
 }
 
 /// Returns what a single `s` of sed looks for, and what it puts in.
-fn substitute(script: &str) -> Option<(&str, &str)> {
+pub(super) fn substitute(script: &str) -> Option<(&str, &str)> {
     let body = script.trim_start_matches(|c: char| c.is_ascii_digit() || ",$ ".contains(c));
     let body = body.strip_prefix('s')?;
     let first = body.chars().next();

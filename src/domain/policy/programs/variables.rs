@@ -2,7 +2,7 @@
 
 use crate::domain::policy::{
     partial_text::UNKNOWN,
-    programs::{arguments::words_of, is_in, leads_here, table},
+    programs::{arguments::words_of, is_in, is_known_program, leads_here},
     resolved_path,
     resolved_path::ResolvedPath,
     shell::ShellInterpreter,
@@ -133,7 +133,7 @@ impl ShellInterpreter<'_, '_> {
         let folder = resolved_path::absolute(folder, self.folder());
         folder.is_some_and(|folder| {
             let mut names = self.made_in(&folder);
-            names.any(|name| table::family(name).is_some())
+            names.any(is_known_program)
         })
     }
 

@@ -42,10 +42,27 @@ impl ShellInterpreter<'_, '_> {
                 holds.contains(&words)
             }
         });
+        let text = body.to_string();
+        // As long as something else does not come, a job more each time.
+        let waits_for = condition.is_some_and(|condition| {
+            let words = condition.to_string();
+            let words = words.trim();
+            let asks = !words.starts_with(['[', '('])
+                && !words.starts_with("test ")
+                && !words.contains("read");
+            asks && (until || words.starts_with('!')) && !words.contains("sleep")
+        });
+        if waits_for
+            && starts_jobs(body)
+            && !["sleep", "wait", "break", "exit"]
+                .iter()
+                .any(|word| text.contains(word))
+        {
+            self.takes_more("starts processes without end");
+        }
         if !always {
             return;
         }
-        let text = body.to_string();
         let ends = ["break", "exit", "return", "read ", "wait"];
         if ends.iter().any(|word| text.contains(word)) {
             return;

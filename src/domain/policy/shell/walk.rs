@@ -199,6 +199,16 @@ impl ShellInterpreter<'_, '_> {
 
     fn pipeline(&mut self, pipeline: &ast::Pipeline, stdin: &str) -> String {
         self.empties_its_input(&pipeline.seq);
+        for command in &pipeline.seq {
+            if let ast::Command::Simple(simple) = command
+                && simple
+                    .word_or_name
+                    .as_ref()
+                    .is_some_and(|name| name.value == "git")
+            {
+                self.tells_git_keys(raw_words(simple));
+            }
+        }
         if let [only] = pipeline.seq.as_slice() {
             return self.command(only, stdin.to_owned());
         }
@@ -648,6 +658,17 @@ fn is_filter(command: &ast::Command) -> bool {
         })
         .collect();
     programs::environment::narrows(endless::name_of(simple), &args)
+}
+
+/// Returns the words behind the name of a command, as they were written.
+fn raw_words(command: &ast::SimpleCommand) -> impl Iterator<Item = &str> {
+    let items = command.suffix.iter().flat_map(|suffix| &suffix.0);
+    items.filter_map(|item| match item {
+        ast::CommandPrefixOrSuffixItem::Word(word) => Some(word.value.as_str()),
+        ast::CommandPrefixOrSuffixItem::IoRedirect(_)
+        | ast::CommandPrefixOrSuffixItem::AssignmentWord(..)
+        | ast::CommandPrefixOrSuffixItem::ProcessSubstitution(..) => None,
+    })
 }
 
 /// Returns the words of a single command without anything that is only known when it runs.

@@ -5,7 +5,8 @@
 
 use crate::domain::policy::{
     partial_text::{
-        ANY_CHAR, FRESH, INHERITED, NAME, SECRET, UNKNOWN, glob_fits, is_mark, is_unknown, is_vague,
+        ANY_CHAR, FRESH, INHERITED, NAME, SECRET, UNKNOWN, base_name, glob_fits, is_mark,
+        is_unknown, is_vague,
     },
     resolved_path,
     resolved_path::ResolvedPath,
@@ -88,7 +89,9 @@ impl ShellInterpreter<'_, '_> {
         if let Some(target) = self.state.links.get(&path).cloned() {
             self.keep(target, text, WriteManner::Perhaps);
         }
-        if !append && !is_vague(text) && path.contains(NAME) && !text.is_empty() {
+        // The same text in all of them: a name that is only partly known is a new one more often.
+        let name = base_name(&path).trim_start_matches(is_mark);
+        if !append && !is_vague(text) && name.starts_with('.') && path.contains(NAME) {
             self.empties(word);
         }
         self.names_programs(&path, text);

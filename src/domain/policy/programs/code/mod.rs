@@ -81,8 +81,10 @@ fn read(shell: &mut ShellInterpreter<'_, '_>, language: Language, code: &str, is
     if is_strict {
         shell.whole_code(code);
         // Code that puts a hook into the file of the test runner.
-        if code.contains("conftest.py") {
-            shell.names_programs("/conftest.py", code);
+        for file in ["conftest.py", "pyproject.toml", "pytest.ini", "setup.cfg"] {
+            if code.contains(file) {
+                shell.names_programs(&format!("/{file}"), code);
+            }
         }
     }
     if language == Language::Tcl {
@@ -229,6 +231,7 @@ impl Scanner<'_, '_, '_> {
             CallEffect::Open => self.opens(&self.with_names(at, args)),
             CallEffect::Mode => self.mode(at, &args),
             CallEffect::Network if asks(word) && is_here(&args) => {}
+            CallEffect::Network if word.ends_with("createServer") && self.listens_here() => {}
             CallEffect::Network
                 if opens_port(word)
                     && is_own_port(&args)
@@ -534,6 +537,7 @@ impl Scanner<'_, '_, '_> {
 
     fn loads(&mut self, args: &[Option<String>]) {
         match args.first() {
+            Some(Some(name)) if is_in("http node:http", name) && self.listens_here() => {}
             Some(Some(name)) if words::is_network_module(name) => {
                 self.shell.reading.does(
                     EffectKind::Network,

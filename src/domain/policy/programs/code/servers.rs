@@ -68,6 +68,20 @@ impl Scanner<'_, '_, '_> {
         }
     }
 
+    /// Returns whether the code opens a server that nobody but this machine reaches: `….listen(3000, '127.0.0.1')`.
+    pub(super) fn listens_here(&self) -> bool {
+        let is_listen = |token: &Token| matches!(token, Token::Word(word) if word == "listen" || word.ends_with(".listen"));
+        let calls = self.tokens.iter().enumerate();
+        let mut calls = calls.filter(|(_, token)| is_listen(token)).peekable();
+        let is_here = |token: &Token| matches!(token, Token::Text(host) if is_own_port(&[Some(host.clone())]));
+        calls.peek().is_some()
+            && calls.all(|(at, _)| {
+                let end = fold::call_end(self.tokens, at + 1);
+                let inside = self.tokens.get(at..end).unwrap_or_default();
+                inside.iter().any(is_here)
+            })
+    }
+
     /// Looks at a client of a server: one that names no other machine talks to this one.
     pub(super) fn connects(&mut self, word: &str, at: usize, args: &[Option<String>]) {
         let end = fold::call_end(self.tokens, at + 1);
@@ -172,7 +186,6 @@ pub(super) fn is_own_port(args: &[Option<String>]) -> bool {
 /// Returns whether a function asks the address that it is given, and no other.
 pub(super) fn asks(word: &str) -> bool {
     let last = word.rsplit('.').next().unwrap_or(word);
-    let verbs =
-        "fetch urlopen get post put patch delete head options request get_response post_form";
+    let verbs = "fetch urlopen get post put patch delete head options request get_response post_form WebSocket";
     is_in(verbs, last)
 }
