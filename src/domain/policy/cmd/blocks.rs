@@ -67,6 +67,19 @@ pub(super) fn each(shell: &mut ShellInterpreter<'_, '_>, rest: &str) {
         );
     }
     let values = each_value(shell, flags, &list);
+    // `/r FOLDER` goes through it instead of this one.
+    let root = flags
+        .split_once("/r")
+        .map_or("", |(_, behind)| behind.trim());
+    let values: Vec<String> = if root.is_empty() {
+        values
+    } else {
+        let root = windows::path(root);
+        values
+            .iter()
+            .map(|value| format!("{root}/{NAME}/{value}"))
+            .collect()
+    };
     for value in values.iter().take(48) {
         for offset in 0..4 {
             // `tokens=1,2` also fills the letters that follow.

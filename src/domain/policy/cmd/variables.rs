@@ -118,7 +118,7 @@ pub(super) fn known(shell: &mut ShellInterpreter<'_, '_>, name: &str) -> String 
             resolved_path::home(shell.reading.world)
         ),
         "localappdata" => format!("{}/AppData/Local", resolved_path::home(shell.reading.world)),
-        "temp" | "tmp" => format!("/tmp/{NAME}"),
+        "temp" | "tmp" => "/tmp".to_owned(),
         "cd" => shell
             .folder()
             .map_or_else(|| UNKNOWN.to_string(), str::to_owned),

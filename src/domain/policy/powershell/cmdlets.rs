@@ -10,7 +10,7 @@ use crate::domain::policy::{
         objects::{ends_own, listed, made, own_process},
         run,
     },
-    programs::leads_here,
+    programs::{git_added::holds_keys, leads_here},
     rule::EffectKind,
     windows,
     windows::path,
@@ -279,6 +279,8 @@ impl Reader<'_, '_, '_> {
                 let files = given.all(&["path", "literalpath"]);
                 for file in &files {
                     self.shell.reads(&path(file));
+                    // Where it goes from here is not followed.
+                    self.shell.state.has_copied_keys |= holds_keys(&path(file));
                 }
                 return files
                     .iter()
@@ -417,6 +419,7 @@ impl Reader<'_, '_, '_> {
             if let Some(target) = target {
                 self.shell.writes(&path(&target));
                 for source in words.iter().filter(|source| **source != target) {
+                    self.shell.state.has_copied_keys |= holds_keys(&path(source));
                     self.shell.bind(&path(&target), &path(source));
                 }
             }

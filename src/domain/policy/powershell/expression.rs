@@ -428,7 +428,7 @@ impl Reader<'_, '_, '_> {
         }
         let home = || resolved_path::home(self.shell.reading.world);
         let text = match name {
-            "env:temp" | "env:tmp" => format!("/tmp/{NAME}"),
+            "env:temp" | "env:tmp" => "/tmp".to_owned(),
             "home" | "env:userprofile" | "env:home" => home(),
             "env:appdata" => format!("{}/AppData/Roaming", home()),
             "env:localappdata" => format!("{}/AppData/Local", home()),

@@ -205,6 +205,11 @@ fn checks_nothing(path: &str, text: &str) -> Option<&'static str> {
         let is_all = |line: &str| is_in("* ** **/* src/** src/**/* src/ src", line.trim());
         return text.lines().any(is_all).then_some("all sources");
     }
+    let is_test = [".test.", ".spec."].iter().any(|mark| name.contains(mark));
+    let says = |mark: &str| plain.matches(mark).count();
+    if is_test && says("expect(") > 0 && says("expect(") == says("expect(true).toBe(true)") {
+        return Some("expect(true).toBe(true)");
+    }
     let is_pytest = is_in("pyproject.toml pytest.ini setup.cfg tox.ini", name);
     let is_empty = plain.contains("addopts") && plain.contains("--collect-only");
     (is_pytest && is_empty).then_some("--collect-only")

@@ -33,7 +33,7 @@ impl ShellInterpreter<'_, '_> {
                 "git add gives it files with keys that it was told to leave out, and the next push sends them",
             );
         }
-        self.state.has_added_keys |= keys;
+        self.state.has_added_keys |= keys || self.state.has_copied_keys;
     }
 
     /// Looks at the words of git as they were written, for a message that is made from a file with keys.
@@ -41,7 +41,15 @@ impl ShellInterpreter<'_, '_> {
         &mut self,
         words: impl IntoIterator<Item = &'w str>,
     ) {
-        let mut words = words.into_iter();
+        let words: Vec<&str> = words.into_iter().collect();
+        // What is committed with everything that changed.
+        let commits = words.first() == Some(&"commit");
+        let all = |word: &&str| {
+            *word == "--all"
+                || word.starts_with('-') && !word.starts_with("--") && word.contains('a')
+        };
+        self.state.has_added_keys |=
+            commits && self.state.has_copied_keys && words.iter().any(|word| all(word));
         let has_keys = |word: &str| {
             let inside = word.split_once("$(").or_else(|| word.split_once('`'));
             inside.is_some_and(|(_, code)| {
@@ -49,7 +57,10 @@ impl ShellInterpreter<'_, '_> {
                 names.any(holds_keys)
             })
         };
-        if words.any(has_keys) {
+        let by_file = words
+            .windows(2)
+            .any(|pair| matches!(pair, ["-F" | "--file", file] if holds_keys(file)));
+        if by_file || words.into_iter().any(has_keys) {
             self.reading.does(
                 EffectKind::Network,
                 "hands a file with keys to git in a message, and the next push sends it",
@@ -70,7 +81,7 @@ impl ShellInterpreter<'_, '_> {
 }
 
 /// Returns whether a file holds keys, by its name.
-fn holds_keys(word: &str) -> bool {
+pub(in crate::domain::policy) fn holds_keys(word: &str) -> bool {
     let name = base_name(word).to_lowercase();
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     let is_key = is_in(FILES, &name)

@@ -18,7 +18,7 @@ pub(in crate::domain::policy) mod environment;
 mod files;
 mod foreign;
 mod git;
-mod git_added;
+pub(in crate::domain::policy) mod git_added;
 mod git_files;
 mod git_settings;
 mod install;

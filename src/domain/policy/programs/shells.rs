@@ -288,8 +288,13 @@ impl ShellInterpreter<'_, '_> {
         let before = tests.get(..at).unwrap_or_default();
         let has = |words: &str| before.iter().any(|word| is_in(words, word));
         let by_age = has("-mtime -mmin -atime -ctime -size -newer -amin -cmin");
-        let names =
-            has("-name -iname -path -ipath -wholename -regex -iregex -prune -empty -not ! -perm");
+        // What is left out says little of what is meant, but for what git keeps.
+        let is_told = |(at, word): (usize, &String)| {
+            let not = at.checked_sub(1).and_then(|at| before.get(at));
+            let is_left_out = not.is_some_and(|word| word == "-not" || word == "!");
+            is_in(NAMES, word) && !is_left_out || word.contains(".git")
+        };
+        let names = before.iter().enumerate().any(is_told);
         if test == "-delete" && by_age && !names {
             for start in starts {
                 self.deletes(&format!("{}/{NAME}", start.trim_end_matches('/')));
@@ -410,6 +415,8 @@ fn items(input: &str, lines: bool) -> Vec<String> {
         .collect()
 }
 
+/// Tests of `find` that say which files are meant.
+const NAMES: &str = "-name -iname -path -ipath -wholename -regex -iregex -empty -perm";
 /// Tests of `find` that narrow down what is found.
 const LIMITS: &str = "-name -iname -path -ipath -wholename -regex -iregex -type -newer -mtime -mmin -atime -ctime -size -empty -user -group
     -perm -not !";

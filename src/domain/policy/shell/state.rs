@@ -9,7 +9,7 @@ use brush_parser::ast;
 
 use crate::domain::policy::{
     interpretation::{CommandEffect, Interpretation},
-    partial_text::{FRESH, INHERITED, NAME, SECRET, UNKNOWN},
+    partial_text::{INHERITED, NAME, SECRET, UNKNOWN},
     programs::environment,
     resolved_path,
     resolved_path::ResolvedPath,
@@ -50,6 +50,8 @@ pub(in crate::domain::policy) struct ShellState {
     pub(super) filled: BTreeSet<String>,
     /// Whether the command itself gave a file that holds keys to git.
     pub(in crate::domain::policy) has_added_keys: bool,
+    /// Whether the command itself copied what such a file holds into another.
+    pub(in crate::domain::policy) has_copied_keys: bool,
     /// Names that were bound to a program by hand.
     pub(super) bound: BTreeMap<String, String>,
     /// Links the command itself made: what is written to one goes to the other.
@@ -107,6 +109,7 @@ impl ShellState {
             packed: BTreeSet::new(),
             filled: BTreeSet::new(),
             has_added_keys: false,
+            has_copied_keys: false,
             bound: BTreeMap::new(),
             links: BTreeMap::new(),
             conditions: 0,
@@ -199,7 +202,7 @@ impl<'r, 'w> ShellInterpreter<'r, 'w> {
         match name {
             "HOME" => Some(vec![resolved_path::home(self.reading.world)]),
             "PWD" => Some(vec![self.folder().map_or_else(unknown, str::to_owned)]),
-            "TMPDIR" | "TEMP" | "TMP" => Some(vec![format!("/tmp/{FRESH}")]),
+            "TMPDIR" | "TEMP" | "TMP" => Some(vec!["/tmp".to_owned()]),
             "IFS" => Some(vec![" \t\n".to_owned()]),
             // Whoever started the shell: a process that is not its own.
             "PPID" => Some(vec![format!("2{NAME}")]),
@@ -398,6 +401,7 @@ impl<'r, 'w> ShellInterpreter<'r, 'w> {
         self.state.packed = files.packed;
         self.state.filled = files.filled;
         self.state.has_added_keys = files.has_added_keys;
+        self.state.has_copied_keys = files.has_copied_keys;
         (self.choice, self.choices) = (choice, choices);
         result
     }

@@ -7,7 +7,7 @@ use brush_parser::ast;
 use crate::domain::policy::{
     interpretation::LIMITS,
     partial_text::{FRESH, INHERITED, NAME, UNKNOWN, is_vague},
-    programs,
+    programs::{self, git_added::holds_keys},
     rule::EffectKind,
     shell::{
         ShellInterpreter,
@@ -521,6 +521,9 @@ impl ShellInterpreter<'_, '_> {
         } else {
             let input = std::mem::take(&mut streams.stdin);
             let file = streams.file.as_ref();
+            let has_keys = words.iter().skip(1).any(|word| holds_keys(word));
+            self.state.has_copied_keys |=
+                has_keys && file.is_some_and(|(file, _)| !file.starts_with("/dev/"));
             self.fills(&words, file.map_or("/dev/null", |(file, _)| file));
             let stays = words == ["exec"];
             let printed = self.with_assignments(&assigned, |shell| shell.dispatch(words, input));

@@ -219,6 +219,10 @@ impl Reader<'_> {
 
     /// Finds one of the names through which anything can be reached.
     fn named(&self, word: &str) -> Option<String> {
+        // Node collects what is not used any more.
+        if word == "global.gc" {
+            return None;
+        }
         word.split(['.', ':'])
             .map(|part| part.trim_start_matches(['$', '@']))
             .find(|part| !part.is_empty() && self.lists.names.contains(part))
