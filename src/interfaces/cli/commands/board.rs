@@ -53,6 +53,11 @@ enum Verb {
         /// The task
         task: String,
     },
+    /// Show what a run changed, also where it failed
+    Diff {
+        /// The run
+        run: String,
+    },
     /// Give a task up
     Cancel {
         /// The task
@@ -263,6 +268,15 @@ pub fn main(
                 printer.line(&format!("{answer:#}"));
             }
             printer.document(&answer);
+        }
+        Verb::Diff { run } => {
+            let path = format!("/runs/{}/artifacts/diff/content", percent_encode(run));
+            let diff = ServiceClient::find(global, services)?.text(&path)?;
+            if printer.is_json() {
+                printer.document(&json!({ "run": run, "diff": diff }));
+            } else {
+                Printer::raw(&diff);
+            }
         }
         Verb::Cancel { task, reason } => {
             let path = format!("/tasks/{}/cancel", percent_encode(task));

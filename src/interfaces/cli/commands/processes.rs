@@ -120,11 +120,14 @@ pub fn main(
         }
         ProcVerb::Stop { name } => {
             let path = format!("/system/processes/{}/stop", percent_encode(name));
-            print_answer(
-                &client.ask("POST", &path, &Value::Null)?,
-                "stopped",
-                printer,
-            );
+            let answer = client.ask("POST", &path, &Value::Null)?;
+            let is_stopping = answer["process"]["status"] == "stopping";
+            let word = if is_stopping {
+                "is being stopped"
+            } else {
+                "stopped"
+            };
+            print_answer(&answer, word, printer);
         }
         ProcVerb::Restart {
             name: Some(name), ..
@@ -138,8 +141,14 @@ pub fn main(
         ProcVerb::StopAll => {
             let answer = client.ask("POST", "/system/processes/stop-all", &Value::Null)?;
             printer.line(&format!(
-                "{} processes stopped, {} runs cancelled, {} tasks back in the queue",
-                answer["stopped"], answer["cancelledRuns"], answer["requeuedTasks"]
+                "{} processes stopped, {} runs cancelled, {} tasks back in the queue{}",
+                answer["stopped"],
+                answer["cancelledRuns"],
+                answer["requeuedTasks"],
+                match answer["stillStopping"].as_u64() {
+                    Some(0) | None => "; nothing of them runs any more".to_owned(),
+                    Some(left) => format!("; {left} are still being ended"),
+                }
             ));
             printer.document(&answer);
         }
