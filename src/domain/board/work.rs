@@ -194,9 +194,10 @@ impl Board {
     /// Returns how often a task is tried again for a kind of failure.
     pub(super) fn retries_of(&self, failure: FailureKind) -> u32 {
         let settings = self.settings();
-        let own = match failure {
-            FailureKind::Policy => settings.policy_suppression_max,
-            _ => failure.max_retries(),
+        let own = if failure == FailureKind::Policy {
+            settings.policy_suppression_max
+        } else {
+            failure.max_retries()
         };
         u32::try_from(settings.failed_max_retries).map_or(own, |most| most.min(own))
     }

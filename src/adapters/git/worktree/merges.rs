@@ -132,7 +132,7 @@ impl BranchMerges for GitWorktrees {
     fn remove_references(&self, names: &[String]) -> WorktreeResult<()> {
         let lines: String = names
             .iter()
-            .map(|name| format!("delete {name}\n"))
+            .flat_map(|name| ["delete ", name, "\n"])
             .collect();
         let done = GitProgram::new(self.top()).run(&["update-ref", "--stdin"], lines.as_bytes());
         done.map(drop).map_err(|error| Error(error.to_string()))

@@ -269,15 +269,7 @@ pub fn main(
             }
             printer.document(&answer);
         }
-        Verb::Diff { run } => {
-            let path = format!("/runs/{}/artifacts/diff/content", percent_encode(run));
-            let diff = ServiceClient::find(global, services)?.text(&path)?;
-            if printer.is_json() {
-                printer.document(&json!({ "run": run, "diff": diff }));
-            } else {
-                Printer::raw(&diff);
-            }
-        }
+        Verb::Diff { run } => diff(run, &ServiceClient::find(global, services)?, printer)?,
         Verb::Cancel { task, reason } => {
             let path = format!("/tasks/{}/cancel", percent_encode(task));
             print_answer(
@@ -308,6 +300,17 @@ pub fn main(
         Verb::Import { file } => return board_upkeep::import(file, global, services, printer),
     }
     Ok(CliExit::Success)
+}
+
+fn diff(run: &str, client: &ServiceClient, printer: &Printer) -> Result<(), CliError> {
+    let path = format!("/runs/{}/artifacts/diff/content", percent_encode(run));
+    let diff = client.text(&path)?;
+    if printer.is_json() {
+        printer.document(&json!({ "run": run, "diff": diff }));
+    } else {
+        Printer::raw(&diff);
+    }
+    Ok(())
 }
 
 fn change(edit: &EditArgs, ask: RequestFn<'_>, printer: &Printer) -> Result<(), CliError> {
