@@ -1,7 +1,7 @@
 //! Memory that the allocator keeps although nobody uses it goes back to the system.
 //!
 //! A service rests for hours after minutes of work; without this it would hold on to what the busiest minute took. The code
-//! that a start goes through is let go as well: what of it is needed later comes back from the file. Danger: only code may be let
+//! that it went through is let go as well: what of it is needed again comes back from the file, which the system has in memory. Danger: only code may be let
 //! go, because data of the program's file was changed after it was mapped.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,9 +12,6 @@ const WORTH: u64 = 512;
 /// How many pages there were after the last time.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
-/// How often memory was given back; the first times belong to the start.
-static STARTS: AtomicU64 = AtomicU64::new(0);
-
 /// Gives back what is free, if there is more than the last time; cheap otherwise.
 pub fn trim_heap() {
     let now = resident();
@@ -22,9 +19,7 @@ pub fn trim_heap() {
         return;
     }
     trim();
-    if STARTS.fetch_add(1, Ordering::Relaxed) < 2 {
-        release_code();
-    }
+    release_code();
     LAST.store(resident(), Ordering::Relaxed);
 }
 
