@@ -1,6 +1,8 @@
 //! Memory that the allocator keeps although nobody uses it goes back to the system.
 //!
-//! A service rests for hours after minutes of work; without this it would hold on to what the busiest minute took.
+//! A service rests for hours after minutes of work; without this it would hold on to what the busiest minute took. The code
+//! that it went through is let go as well: what of it is needed again comes back from the file, which the system has in memory. Danger: only code may be let
+//! go, because data of the program's file was changed after it was mapped.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,6 +19,7 @@ pub fn trim_heap() {
         return;
     }
     trim();
+    release_code();
     LAST.store(resident(), Ordering::Relaxed);
 }
 
@@ -38,9 +41,57 @@ fn trim() {
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 const fn trim() {}
 
+/// Returns where the code of this program is mapped: the pages that are executed and cannot be written.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn code_ranges(maps: &str, program: &str) -> Vec<(usize, usize)> {
+    let range = |line: &str| {
+        let mut words = line.split_ascii_whitespace();
+        let (from, to) = words.next()?.split_once('-')?;
+        let is_code = words.next()? == "r-xp" && words.nth(3)? == program;
+        let number = |text| usize::from_str_radix(text, 16).ok();
+        is_code.then_some((number(from)?, number(to)?))
+    };
+    maps.lines().filter_map(range).collect()
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn release_code() {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let Ok(program) = std::fs::read_link("/proc/self/exe") else {
+        return;
+    };
+    for (from, to) in code_ranges(&maps, &program.to_string_lossy()) {
+        #[expect(unsafe_code, reason = "there is no safe form of this call")]
+        // SAFETY: the pages hold the code of the running program, which nobody has written to: they are mapped from its file,
+        // which cannot be changed while it runs, and come back from there with the next instruction that lies in them.
+        let done = unsafe {
+            libc::madvise(
+                std::ptr::with_exposed_provenance_mut(from),
+                to.saturating_sub(from),
+                libc::MADV_DONTNEED,
+            )
+        };
+        tracing::debug!("code was let go: {}", done == 0);
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+const fn release_code() {}
+
 #[cfg(all(test, target_os = "linux", target_env = "gnu"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_code_of_the_program_itself_is_let_go() {
+        let maps = "55a0-55b0 r--p 00000000 08:01 12 /usr/bin/tos\n55b0-56c0 r-xp 00010000 08:01 12 /usr/bin/tos\n\
+                    56c0-56d0 r--p 00120000 08:01 12 /usr/bin/tos\n7f00-7f10 r-xp 00000000 08:01 9 /lib/libc.so.6\n\
+                    7f20-7f30 rwxp 00000000 00:00 0\n7f40-7f50 r-xp 00000000 00:00 0 [vdso]\n";
+        assert_eq!(code_ranges(maps, "/usr/bin/tos"), [(0x55b0, 0x56c0)]);
+        // It works on afterwards.
+        release_code();
+        assert_eq!("works on".to_uppercase(), "WORKS ON");
+    }
 
     #[test]
     fn what_was_free_is_given_back() {

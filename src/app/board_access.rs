@@ -4,8 +4,10 @@
 //! whatever is shown of a log has to go through the redactor first.
 
 use std::{
+    collections::BTreeSet,
     path::{Component, Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -16,23 +18,19 @@ use crate::{
         board::{SqliteBoard, blocking_end_orphans, joined_log_files},
         disk, files,
         github::{DeliveryLog, GitHubSecret},
-        plan::LocalPlanStore,
     },
     config::gates::LoadedGates,
     domain::{
         board::{
-            Board, BoardResponse, Input, Millis, ProcessName, Refusal, RefusalCode, RunId,
-            SessionInput,
+            ATTEMPT_REFERENCES, Board, BoardResponse, Fence, Input, Millis, ProcessName, Refusal,
+            RefusalCode, RunId, SessionInput, run_of_reference,
         },
         cluster::ClusterView,
-        gates::{GateContext, eval},
-        night::{run_ids, summarise_run},
-        plan::state::TaskStatus,
+        gates::GateContext,
         redaction::Redactor,
         state_folder::{TOS_FOLDER, tos_path},
         text::char_from,
     },
-    interfaces::report::night,
     ports::{
         BoxFuture,
         board::{
@@ -46,7 +44,6 @@ use crate::{
         cluster::RunDispatcher,
         containers::Containers,
         ledger::Ledger,
-        plan_store::PlanStore as _,
         process_logs::ProcessLogs,
     },
     services::board::BoardHandle,
@@ -56,8 +53,8 @@ use crate::{
 const REQUIREMENT: &str = tos_path!("requirement.md");
 /// The database, from the root.
 pub(super) const DATABASE: &str = tos_path!("board.sqlite");
-/// How many past works of a kind are shown.
-const PAST: usize = 50;
+/// How long an answer waits until the programs of what was stopped are gone; they are killed long before.
+const STOP_PATIENCE: Duration = Duration::from_secs(15);
 /// The largest diff that is shown, in bytes.
 const LARGEST_DIFF: usize = 4 << 20;
 
@@ -206,102 +203,6 @@ impl ServiceBoard {
         Ok(diff)
     }
 
-    fn past_work(&self, kind: HistoryKind) -> Result<Vec<HistoryEntry>, BoardError> {
-        match kind {
-            HistoryKind::PlanRuns => self.plan_runs(),
-            HistoryKind::Nights => self.nights(),
-            HistoryKind::Gates => self.tracks(),
-        }
-    }
-
-    fn plan_runs(&self) -> Result<Vec<HistoryEntry>, BoardError> {
-        let store = LocalPlanStore;
-        let home = self.root.join(tos_path!("runs"));
-        if !home.is_dir() {
-            return Ok(Vec::new());
-        }
-        let names = store.runs(&home).map_err(unavailable)?;
-        let past = names.into_iter().rev().take(PAST).map(|name| {
-            let run = store.open(&home, &name).ok();
-            let Some(state) = run.as_ref().and_then(|run| run.state().ok()) else {
-                let status = "DAMAGED".to_owned();
-                return HistoryEntry {
-                    id: name,
-                    status,
-                    ..HistoryEntry::default()
-                };
-            };
-            let is_open = matches!(state.status, TaskStatus::Running | TaskStatus::Pending);
-            let is_dead = is_open && !run.is_some_and(|run| run.is_live());
-            let status = if is_dead {
-                TaskStatus::Interrupted
-            } else {
-                state.status
-            };
-            let good = state.count(TaskStatus::Success);
-            HistoryEntry {
-                id: name,
-                title: state.created.goal.clone().unwrap_or_default(),
-                status: status.name().to_owned(),
-                at: u64::try_from(state.created.at).ok(),
-                facts: vec![
-                    ("tasks".to_owned(), state.tasks.len().to_string()),
-                    ("succeeded".to_owned(), good.to_string()),
-                ],
-                text: String::new(),
-            }
-        });
-        Ok(past.collect())
-    }
-
-    fn nights(&self) -> Result<Vec<HistoryEntry>, BoardError> {
-        let records = self.ledger.read().map_err(unavailable)?.records;
-        let runs = run_ids(&records);
-        let newest = runs.iter().rev().take(PAST);
-        let past = newest.filter_map(|run| {
-            let summary = summarise_run(&records, run)?;
-            let began = summary.sessions.first().map(|session| session.began);
-            Some(HistoryEntry {
-                id: run.clone(),
-                title: summary.list.clone(),
-                status: summary.last_session_end().to_owned(),
-                at: began.and_then(|at| u64::try_from(at.timestamp_millis()).ok()),
-                facts: vec![
-                    ("tasks".to_owned(), summary.tasks.len().to_string()),
-                    ("retries".to_owned(), summary.retries.to_string()),
-                ],
-                text: night::text(&summary),
-            })
-        });
-        Ok(past.collect())
-    }
-
-    fn tracks(&self) -> Result<Vec<HistoryEntry>, BoardError> {
-        let records = self.ledger.read().map_err(unavailable)?.records;
-        let here = GateContext {
-            at: self.clock.now(),
-            ..self.here.clone()
-        };
-        let report = eval(&self.gates.gates, &records, &here);
-        let holds = report.holds.join("\n");
-        let past = report.tracks.into_iter().map(|track| HistoryEntry {
-            status: track.phase.clone(),
-            facts: track
-                .locked
-                .iter()
-                .map(|why| ("locked".to_owned(), why.clone()))
-                .collect(),
-            text: track
-                .gate
-                .and_then(|gate| serde_json::to_string_pretty(&gate).ok())
-                .unwrap_or_else(|| holds.clone()),
-            id: track.track,
-            title: track.title,
-            at: None,
-        });
-        Ok(past.collect())
-    }
-
     /// Says whether the board takes what it is told.
     async fn database(&self) -> ReadinessCheck {
         let detail = if self.handle.snapshot().globals().closed {
@@ -341,7 +242,25 @@ impl ServiceBackend for ServiceBoard {
     }
 
     fn submit(&self, input: Input) -> BoxFuture<'_, Result<BoardResponse, SubmitError>> {
-        Box::pin(self.handle.submit(input))
+        let is_end = matches!(
+            input,
+            Input::StopAll { .. }
+                | Input::StopProcess { .. }
+                | Input::CancelRun { .. }
+                | Input::CancelTask { .. }
+                | Input::Cleanup { .. }
+        );
+        Box::pin(async move {
+            let answer = self.handle.submit(input).await?;
+            if is_end {
+                self.handle.until_stopped(STOP_PATIENCE).await;
+            }
+            Ok(answer)
+        })
+    }
+
+    fn stopping(&self) -> BTreeSet<Fence> {
+        self.handle.stopping()
     }
 
     fn open_session(&self, run: String) -> BoxFuture<'_, Result<BoardResponse, SubmitError>> {
@@ -508,6 +427,19 @@ impl ServiceBackend for ServiceBoard {
             let name = format!("{TOS_FOLDER}/board-archive/{stamp}.jsonl");
             files::write_secret(&this.root.join(&name), &text).map_err(unavailable)?;
             Ok(name)
+        }))
+    }
+
+    fn remove_attempts(&self, last: RunId) -> BoxFuture<'_, Result<usize, BoardError>> {
+        let this = self.clone();
+        Box::pin(beside(move || {
+            let mut names = this
+                .merges
+                .references(&ATTEMPT_REFERENCES)
+                .map_err(unavailable)?;
+            names.retain(|name| run_of_reference(name).is_some_and(|run| run <= last));
+            this.merges.remove_references(&names).map_err(unavailable)?;
+            Ok(names.len())
         }))
     }
 

@@ -5,6 +5,7 @@
 
 mod adapter_options;
 mod board_access;
+mod board_history;
 mod board_settings;
 mod commands;
 mod confinement;

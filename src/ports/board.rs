@@ -3,12 +3,12 @@
 //! Names of logs are numbers and names of processes, never paths, so that no request can lead out of the folder of logs.
 //! Danger: a caller that shows something else than [`ServiceBackend::snapshot`] says can contradict the decisions.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::domain::{
     board::{
-        Board, BoardResponse, Event, Input, Millis, ProcessName, Refusal, RefusalCode, RunId,
-        SessionId,
+        Board, BoardResponse, Event, Fence, Input, Millis, ProcessName, Refusal, RefusalCode,
+        RunId, SessionId,
     },
     cluster::ClusterView,
 };
@@ -223,7 +223,8 @@ pub trait ServiceBackend: Send + Sync {
     /// Returns the time, in milliseconds since 1970.
     fn now(&self) -> Millis;
 
-    /// Asks the board for something; answers once it is durable.
+    /// Asks the board for something; answers once it is durable. What ends work answers once its programs are gone, or after a
+    /// while; [`ServiceBackend::stopping`] says what is left.
     fn submit(&self, input: Input) -> BoxFuture<'_, Result<BoardResponse, SubmitError>>;
 
     /// Begins the session that a command has laid down for a run.
@@ -235,6 +236,11 @@ pub trait ServiceBackend: Send + Sync {
 
     /// Returns the board as it is now; never waits for a writer.
     fn snapshot(&self) -> Arc<Board>;
+
+    /// Returns the work that the board has given up and whose programs are not gone yet.
+    fn stopping(&self) -> BTreeSet<Fence> {
+        BTreeSet::new()
+    }
 
     /// Returns the number of the last durable event.
     fn last_event(&self) -> u64;
@@ -293,6 +299,12 @@ pub trait ServiceBackend: Send + Sync {
 
     /// Writes all events to a file of its own, before the board is emptied; returns which.
     fn archive(&self) -> BoxFuture<'_, Result<String, BoardError>>;
+
+    /// Removes the references to what runs up to this one left; returns how many there were.
+    fn remove_attempts(&self, last: RunId) -> BoxFuture<'_, Result<usize, BoardError>> {
+        let _ = last;
+        Box::pin(std::future::ready(Ok(0)))
+    }
 
     /// Ends processes that an earlier service of this folder left behind.
     fn end_orphans(&self) -> BoxFuture<'_, Result<OrphanCleanup, BoardError>>;

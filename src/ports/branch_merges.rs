@@ -36,6 +36,12 @@ pub trait BranchMerges: Send + Sync {
     /// Returns how two commits differ, as a unified diff.
     fn diff(&self, from: &str, to: &str) -> Result<String, Error>;
 
+    /// Returns the names of the references below some places.
+    fn references(&self, below: &[&str]) -> Result<Vec<String>, Error>;
+
+    /// Removes references, all or none; what they hold stays until git throws it away.
+    fn remove_references(&self, names: &[String]) -> Result<(), Error>;
+
     /// Moves a branch from one commit to another, if it is still there. A checkout of the branch goes along when it is
     /// clean, and keeps the branch from moving when it is not.
     fn update_branch(&self, branch: &str, expected: &str, commit: &str) -> MergeOutcome;

@@ -168,6 +168,38 @@ fn a_night_beside_a_service_ends_as_one_without() {
 }
 
 #[test]
+fn a_night_without_a_service_is_on_the_board_of_the_next_one() {
+    let tasks = ["T-01", "T-02", "T-03"];
+    let root = root(&tasks, "retry_then_skip_dependents");
+    let (code, said) = root.tos(&["night", "start", "--for", "1h", &root.list_file()]);
+    assert_eq!(code, Some(3), "{said}");
+    let run = root.json(&["night", "summary"])["run"].clone();
+    // However often a service starts, it is there once.
+    for _ in 0..2 {
+        let service = Service::start(&root);
+        until("the night is on the board", || {
+            root.tos(&["board", "list"]).1.contains("T-01")
+        });
+        let board = root.tos(&["board", "list"]).1;
+        let line = |name: &str| {
+            let mut lines = board.lines().filter(|line| line.contains(name));
+            let line = lines.next().unwrap_or_default().to_owned();
+            assert_eq!(lines.next(), None, "{board}");
+            line
+        };
+        assert!(line("T-01").contains("done"), "{board}");
+        assert!(line("T-02").contains("needs_rework"), "{board}");
+        assert!(line("T-03").contains("done"), "{board}");
+        let why = root.tos(&["why", "2"]).1;
+        assert!(why.contains("failed in session-1"), "{why}");
+        let shown = root.json(&["board", "show", "1"]);
+        assert_eq!(shown["task"]["session"], 1, "{shown}");
+        assert!(!run.is_null());
+        drop(service);
+    }
+}
+
+#[test]
 fn two_failures_in_a_row_stop_a_session_and_the_board_says_so() {
     let root = root(&["T-02", "T-04", "T-06"], "retry_then_skip_dependents");
     let _service = Service::start(&root);

@@ -1,7 +1,7 @@
 //! Attempts in containers: what is missing is said; with podman and an image they are worked on, and stopped, in there.
 //!
-//! The second test needs podman, an image of the machine's own programs that it makes itself, and a machine on which
-//! containers can be started; where that is not so it says so and checks nothing (`TOS_TEST_CONTAINERS_REQUIRED=1` fails).
+//! The last test needs podman and a machine on which containers can be started; its image it makes itself of the machine's own
+//! programs. Where that is not so it says so and checks nothing (`TOS_TEST_CONTAINERS_REQUIRED=1`, as in `.ci/run`: it fails).
 
 use std::{
     fs,
@@ -83,8 +83,17 @@ fn without_containers(place: &Place) -> PathBuf {
     programs
 }
 
+/// The variables with which podman works here: its settings, and a store of its own that goes away with the test.
+type Variables = [(&'static str, PathBuf); 2];
+
 /// Says how podman is used here, if it can start a container at all.
-fn podman(image: &str, folder: &Path) -> Option<PathBuf> {
+fn podman(image: &str, folder: &Path) -> Option<Variables> {
+    const STORE: &str = "CONTAINERS_STORAGE_CONF";
+    let store = folder.join("storage.conf");
+    let [graph, state] = ["graph", "state"].map(|name| folder.join(name).display().to_string());
+    let text =
+        format!("[storage]\ndriver = \"vfs\"\ngraphroot = \"{graph}\"\nrunroot = \"{state}\"\n");
+    fs::write(&store, text).unwrap();
     let attempts = [
         "",
         "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1000:1000\"]\n[engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\n",
@@ -110,6 +119,7 @@ fn podman(image: &str, folder: &Path) -> Option<PathBuf> {
         .arg("import")
         .arg(folder.join("image.tar"))
         .arg(image)
+        .env(STORE, &store)
         .output()
         .ok()?;
     if !tar.status.success() || !imported.status.success() {
@@ -134,11 +144,12 @@ fn podman(image: &str, folder: &Path) -> Option<PathBuf> {
                 "echo works",
             ])
             .env("CONTAINERS_CONF", &file)
+            .env(STORE, &store)
             .output()
             .ok()?;
         String::from_utf8_lossy(&run.stdout)
             .contains("works")
-            .then_some(file)
+            .then(|| [("CONTAINERS_CONF", file), (STORE, store.clone())])
     })
 }
 
@@ -150,7 +161,7 @@ fn an_attempt_is_made_in_a_container_and_a_stop_removes_it() {
     );
     let place = Place::new(&settings);
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let Some(file) = podman(IMAGE, folder.path()) else {
+    let Some(variables) = podman(IMAGE, folder.path()) else {
         assert!(
             std::env::var_os("TOS_TEST_CONTAINERS_REQUIRED").is_none(),
             "podman starts no container here"
@@ -168,7 +179,10 @@ fn an_attempt_is_made_in_a_container_and_a_stop_removes_it() {
         &place.top,
         &["commit", "-qam", "an agent that says where it is"],
     );
-    let service = Service::start_with(&place, &[("CONTAINERS_CONF", file.as_os_str())]);
+    let inherited = variables
+        .each_ref()
+        .map(|(name, file)| (*name, file.as_os_str()));
+    let service = Service::start_with(&place, &inherited);
     let task = service.add(json!({ "title": "fix the greeting", "class": "fix" }));
     service.until(task, "done");
     let seen = git(&place.top, &["show", "main:seen.txt"]);
@@ -182,6 +196,7 @@ fn an_attempt_is_made_in_a_container_and_a_stop_removes_it() {
         let listed = Command::new("podman")
             .args(["ps", "--quiet"])
             .args(["--filter", "ancestor=localhost/tos-attempts:test"])
+            .envs(inherited)
             .output()
             .unwrap();
         !listed.stdout.is_empty()

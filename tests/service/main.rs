@@ -30,7 +30,7 @@ use std::fs;
 
 use place::{Place, Service};
 use repository::git;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn a_task_is_worked_on_judged_and_merged() {
@@ -115,6 +115,52 @@ fn work_that_fails_its_tests_or_leaves_its_area_is_never_merged() {
 }
 
 #[test]
+fn refusals_by_validators_are_retried_as_often_as_the_settings_say() {
+    let place = Place::new(
+        "FAILED_TASK_RETRY_COOLDOWN_MS = 10\nBLOCKED_POLICY_SUPPRESSION_MAX_RETRIES = 1\n",
+    );
+    let service = Service::start(&place);
+    // What it changes is no test.
+    let id = service.add(json!({ "title": "fix the greeting", "class": "test" }));
+    let stuck = service.until(id, "needs_rework");
+    assert_eq!(stuck["retry"]["reason"], "retry_exhausted", "{stuck}");
+    assert_eq!(stuck["retry"]["failureCategory"], "policy", "{stuck}");
+    assert_eq!(stuck["lessons"].as_array().unwrap().len(), 2, "{stuck}");
+    let runs = service.ask("GET", "/runs", &Value::Null);
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 2, "{runs}");
+}
+
+#[test]
+fn what_a_failed_run_tried_is_shown_and_no_judge_takes_it() {
+    let place = Place::new("BLOCKED_POLICY_SUPPRESSION_MAX_RETRIES = 0\n");
+    let service = Service::start(&place);
+    let id = service.add(json!({ "title": "fix the greeting", "class": "test" }));
+    let stuck = service.until(id, "needs_rework");
+    assert_eq!(stuck["judgements"], json!([]));
+    let run = service.ask("GET", "/runs/1", &Value::Null);
+    assert_eq!(run["run"]["status"], "failed", "{run}");
+    let left = |name: &str| {
+        let artifacts = run["artifacts"].as_array().unwrap();
+        artifacts.iter().any(|one| one["id"] == name)
+    };
+    assert!(left("commit") && left("diff"), "{run}");
+    let tried = "+echo \"Hello, ${1:-world}\"";
+    let diff = place.tos(&["board", "diff", "1"]);
+    assert!(diff.contains(tried), "{diff}");
+    let page = service.raw("GET", "/ui/tasks/1", &service.token, &service.address, "");
+    let shown = tried.replace('"', "&quot;");
+    assert!(page.1.contains(&shown), "{}", page.1);
+    let (ok, said) = place.run(&["board", "diff", "2"]);
+    assert!(!ok && said.contains("there is no run-2"), "{said}");
+    // Brought back, it begins anew; what was tried is not taken for its work.
+    place.tos(&["proc", "stop", "worker-1"]);
+    place.tos(&["proc", "stop", "worker-2"]);
+    place.tos(&["board", "requeue", "1"]);
+    let again = service.until(id, "queued");
+    assert_eq!(again["judgements"], json!([]));
+}
+
+#[test]
 fn a_dirty_checkout_is_left_alone_until_it_is_clean() {
     let place = Place::new("JUDGE_MERGE_QUEUE_RETRY_DELAY_MS = 3600000\n");
     let service = Service::start(&place);
@@ -153,6 +199,131 @@ fn a_stopped_worker_gives_its_task_back_and_leaves_no_process() {
     assert!(why.contains("dispatcher is stop"), "{why}");
     assert!(place.tos(&["hatch", "status"]).contains("disarmed"));
     assert!(!place.run(&["proc", "start", "nobody"]).0);
+}
+
+#[test]
+fn a_hatch_that_a_person_disarmed_lets_the_judge_work_and_nothing_else_begin() {
+    let place = Place::new("");
+    let service = Service::start_with(&place, &[("JUDGE_COUNT", "0".as_ref())]);
+    let waiting = service.add(json!({ "title": "fix the greeting", "class": "fix" }));
+    service.until(waiting, "awaiting_judge");
+    assert!(place.tos(&["hatch", "disarm"]).contains("disarmed"));
+    let shown = service.ask("GET", "/system/hatch", &Value::Null);
+    assert_eq!(shown["armed"], false, "{shown}");
+    let by = shown["source"].as_str().unwrap().to_owned();
+    drop(service);
+    // The next service starts a judge, because work waits for it, and leaves the hatch as it is.
+    let service = Service::start(&place);
+    service.until(waiting, "done");
+    let next = service.add(json!({ "title": "write a farewell" }));
+    service.until_why(next, "so nothing starts");
+    let shown = service.ask("GET", "/system/hatch", &Value::Null);
+    assert_eq!(
+        (&shown["armed"], &shown["source"]),
+        (&json!(false), &json!(by))
+    );
+    let status = place.tos(&["hatch", "status"]);
+    assert!(status.contains("disarmed"), "{status}");
+    place.tos(&["hatch", "arm"]);
+    service.until(next, "done");
+    // The same by the API.
+    let shown = service.ask("POST", "/system/hatch/disarm", &Value::Null);
+    assert_eq!(shown["armed"], false, "{shown}");
+    assert!(place.tos(&["hatch", "status"]).contains("disarmed"));
+}
+
+/// An agent that does not end when it is asked to, nor does what it starts, of which one leaves its session.
+const STUBBORN: &str = r"trap '' TERM INT HUP
+setsid sleep 61409 &
+sleep 61410 &
+while :; do sleep 61411; done
+";
+
+const STUBBORN_PROGRAMS: [&str; 3] = ["sleep 61409", "sleep 61410", "sleep 61411"];
+
+fn stubborn() -> Place {
+    let place = Place::new("");
+    repository::write(&place.top, "agent.sh", STUBBORN);
+    git(&place.top, &["commit", "-qam", "another agent"]);
+    place
+}
+
+#[test]
+fn a_stop_is_told_once_everything_is_gone_whatever_ignores_it() {
+    let place = stubborn();
+    let service = Service::start(&place);
+    let task = service.add(json!({ "title": "anything" }));
+    for (run, words) in [
+        (1, vec!["board", "cancel-run", "1"]),
+        (2, vec!["proc", "stop"]),
+        (3, vec!["proc", "stop-all"]),
+    ] {
+        service.until(task, "running");
+        for program in STUBBORN_PROGRAMS {
+            place.until_process(program, true);
+        }
+        let path = format!("/runs/{run}");
+        let agent = service.ask("GET", &path, &Value::Null)["run"]["agentId"].clone();
+        let mut words = words;
+        if words == ["proc", "stop"] {
+            words.push(agent.as_str().unwrap());
+        }
+        // Nobody else begins meanwhile.
+        place.tos(&["board", "hold"]);
+        let said = place.tos(&words);
+        for program in STUBBORN_PROGRAMS {
+            assert!(!place.has_process(program), "{program}: {said}");
+        }
+        let shown = service.ask("GET", &path, &Value::Null);
+        let standing = (&shown["run"]["status"], &shown["run"]["stopping"]);
+        assert_eq!(standing, (&json!("cancelled"), &json!(false)), "{said}");
+        let word = if run == 3 {
+            "nothing of them runs any more"
+        } else {
+            "stopped"
+        };
+        assert!(run == 1 || said.contains(word), "{said}");
+        if run < 3 {
+            place.tos(&["board", "resume"]);
+        }
+    }
+}
+
+#[test]
+fn a_service_ends_by_its_deadline_whatever_its_agents_ignore() {
+    let place = stubborn();
+    let mut service = Service::start(&place);
+    let task = service.add(json!({ "title": "anything" }));
+    service.until(task, "running");
+    for program in STUBBORN_PROGRAMS {
+        place.until_process(program, true);
+    }
+    // The deadline is one second.
+    service.signal("TERM");
+    let said = service.ended();
+    for program in STUBBORN_PROGRAMS {
+        assert!(!place.has_process(program), "{program}: {said}");
+    }
+    git(&place.top, &["checkout", "-q", "HEAD~1", "--", "agent.sh"]);
+    git(&place.top, &["commit", "-qm", "the first agent again"]);
+    let service = Service::start(&place);
+    service.until(task, "done");
+}
+
+#[test]
+fn the_unit_for_systemd_is_one() {
+    let place = Place::new("");
+    let unit = place.tos(&["serve", "--unit"]);
+    let file = place.top.join("tos-serve.service");
+    fs::write(&file, &unit).unwrap();
+    assert!(unit.contains("KillMode=mixed") && unit.contains("TimeoutStopSec="));
+    let mut check = std::process::Command::new("systemd-analyze");
+    let Ok(told) = check.args(["--user", "verify"]).arg(&file).output() else {
+        return;
+    };
+    // Without a systemd that runs it may find no units to hold it against; what is wrong with this one it says by its name.
+    let said = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(!said.contains("tos-serve.service"), "{said}\n{unit}");
 }
 
 #[test]

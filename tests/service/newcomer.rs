@@ -4,7 +4,10 @@ use std::{fs, net::TcpListener};
 
 use serde_json::{Value, json};
 
-use crate::place::{Place, Service};
+use crate::{
+    place::{Place, Service},
+    repository::git,
+};
 
 /// Runs `tos`, which has to fail; returns what it said.
 fn refused(place: &Place, words: &[&str]) -> String {
@@ -381,6 +384,39 @@ fn a_cleanup_keeps_what_was_there_and_database_commands_do_something() {
     assert!(
         rebuilt.contains("everything is what the events say"),
         "{rebuilt}"
+    );
+}
+
+#[test]
+fn a_cleanup_that_is_refused_does_nothing_and_one_that_is_done_leaves_no_reference() {
+    let place = Place::new("");
+    let service = Service::start(&place);
+    let references = || {
+        let words = ["for-each-ref", "--format=%(refname)", "refs/tos"];
+        git(&place.top, &words)
+    };
+    let good = service.add(json!({ "title": "fix the greeting", "class": "fix" }));
+    service.until(good, "done");
+    // What a night left belongs to the night.
+    git(
+        &place.top,
+        &["update-ref", "refs/tos/runs/20261130-night", "HEAD"],
+    );
+    let busy = service.add(json!({ "title": "be slow" }));
+    service.until(busy, "running");
+    let archive = place.top.join(".tos/board-archive");
+    for words in [&["board", "cleanup", "--yes"][..], &["board", "cleanup"]] {
+        let (ok, said) = place.run(words);
+        assert!(!ok, "{said}");
+    }
+    assert!(!archive.exists());
+    assert!(references().contains("refs/tos/attempts/board/task-1/run-1"));
+    place.tos(&["board", "cleanup", "--yes", "--stop-first"]);
+    assert_eq!(fs::read_dir(&archive).unwrap().count(), 1);
+    assert_eq!(references(), "refs/tos/runs/20261130-night");
+    assert_eq!(
+        service.ask("GET", "/tasks", &Value::Null)["tasks"],
+        json!([])
     );
 }
 

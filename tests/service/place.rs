@@ -141,16 +141,23 @@ impl Place {
         Self::until_true(is_gone);
     }
 
+    /// Says whether a process with these words is here.
+    pub(crate) fn has_process(&self, words: &str) -> bool {
+        self.finds_process(words, false)
+    }
+
+    fn finds_process(&self, words: &str, anywhere: bool) -> bool {
+        fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            let place = fs::read_link(entry.path().join("cwd")).unwrap_or_default();
+            line.trim() == words && (place.starts_with(&self.top) || anywhere)
+        })
+    }
+
     /// Waits until a process with these words is there, or is not.
     pub(crate) fn until_process(&self, words: &str, there: bool) {
-        let found = || {
-            fs::read_dir("/proc").unwrap().flatten().any(|entry| {
-                let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-                let line = String::from_utf8_lossy(&line).replace('\0', " ");
-                let place = fs::read_link(entry.path().join("cwd")).unwrap_or_default();
-                line.trim() == words && (place.starts_with(&self.top) || there)
-            })
-        };
+        let found = || self.finds_process(words, there);
         for _ in 0..PATIENCE {
             if found() == there {
                 return;

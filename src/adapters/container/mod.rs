@@ -37,7 +37,7 @@ use crate::{
 /// The programs that are looked for, the better first: one without a service of its own.
 const PROGRAMS: [&str; 2] = ["podman", "docker"];
 /// Variables that the program itself needs to find its configuration and its service.
-const OWN_VARIABLES: [&str; 8] = [
+const OWN_VARIABLES: [&str; 9] = [
     "XDG_RUNTIME_DIR",
     "XDG_CONFIG_HOME",
     "XDG_DATA_HOME",
@@ -46,6 +46,7 @@ const OWN_VARIABLES: [&str; 8] = [
     "DOCKER_CONFIG",
     "CONTAINER_HOST",
     "CONTAINERS_CONF",
+    "CONTAINERS_STORAGE_CONF",
 ];
 
 /// What containers are made with.

@@ -383,10 +383,22 @@ impl ClaimedOrder for Taken {
                     Err(why) => tracing::warn!("the log of {} stays here: {why}", self.order.run),
                 }
             }
-            if let RunOutcome::Committed { kept } = &result.outcome {
-                let code = &self.streams.code;
-                let stored = code.publish_attempt(&kept.base, &kept.commit).await;
-                result.bundle = stored.map_err(Error)?;
+            let code = &self.streams.code;
+            match &result.outcome {
+                RunOutcome::Committed { kept } => {
+                    let stored = code.publish_attempt(&kept.base, &kept.commit).await;
+                    result.bundle = stored.map_err(Error)?;
+                }
+                RunOutcome::Failed {
+                    kept: Some(kept), ..
+                } => match code.publish_attempt(&kept.base, &kept.commit).await {
+                    Ok(name) => result.bundle = name,
+                    Err(why) => tracing::warn!("what {} tried stays here: {why}", self.order.run),
+                },
+                RunOutcome::Failed { kept: None, .. }
+                | RunOutcome::NoChange { .. }
+                | RunOutcome::QuotaUsed { .. }
+                | RunOutcome::Stopped => {}
             }
             self.streams.report(&result).await.map_err(Error)?;
             self.claimed.done().await

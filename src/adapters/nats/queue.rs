@@ -541,11 +541,22 @@ async fn fetched(streams: &Streams, handed: &HandedOut, result: &WorkResult) -> 
     {
         tracing::warn!("the log of {} stays on the worker: {why}", handed.run);
     }
-    if let RunOutcome::Committed { kept } = &result.outcome {
-        streams
-            .code
-            .fetch_attempt(&result.bundle, &kept.commit)
-            .await?;
+    let code = &streams.code;
+    match &result.outcome {
+        RunOutcome::Committed { kept } => {
+            code.fetch_attempt(&result.bundle, &kept.commit).await?;
+        }
+        RunOutcome::Failed {
+            kept: Some(kept), ..
+        } => {
+            if let Err(why) = code.fetch_attempt(&result.bundle, &kept.commit).await {
+                tracing::warn!("what {} tried stays on the worker: {why}", handed.run);
+            }
+        }
+        RunOutcome::Failed { kept: None, .. }
+        | RunOutcome::NoChange { .. }
+        | RunOutcome::QuotaUsed { .. }
+        | RunOutcome::Stopped => {}
     }
     Ok(())
 }

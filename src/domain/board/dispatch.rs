@@ -47,14 +47,48 @@ pub enum DispatchBlocker {
 impl Board {
     pub(super) fn dispatcher_step(&self, draft: &mut Draft) -> Result<(), Refusal> {
         self.require_up(Controller::Dispatcher)?;
+        if !self.examine_or_merge(draft) && !self.dispatch_session(draft) {
+            self.dispatch(draft);
+        }
+        Ok(())
+    }
+
+    /// Publishes what is approved or has what waits examined; returns whether there was anything of it.
+    pub(super) fn examine_or_merge(&self, draft: &mut Draft) -> bool {
         if let Some(merge) = self.claimable_merge(draft.now) {
             self.claim(draft, merge);
         } else if let Some((task, judge)) = self.judgeable(draft.now) {
             self.start_judgement(draft, task, judge);
-        } else if !self.dispatch_session(draft) {
-            self.dispatch(draft);
+        } else {
+            return false;
         }
-        Ok(())
+        true
+    }
+
+    /// Returns whether judges work without a dispatcher: a person disarmed the hatch, and it has not been stopped by one.
+    pub(super) fn has_judges_only(&self) -> bool {
+        let hatch = self.hatch();
+        let is_away = self.process(ProcessName::Dispatcher).is_none_or(|process| {
+            !process.stop_requested && !process.status.is_live() && process.restart_at.is_none()
+        });
+        let is_wanted = self.settings().self_heal && !self.globals.closed;
+        is_wanted && !hatch.armed && hatch.by_person && is_away
+    }
+
+    /// Returns when something waits to be examined or published.
+    pub(super) fn examination_due(&self) -> Option<Millis> {
+        let now = self.globals.now;
+        if self.claimable_merge(now).is_some() || self.judgeable(now).is_some() {
+            return Some(0);
+        }
+        let merges = self
+            .heads()
+            .filter(|merge| merge.status != MergeStatus::Processing);
+        let mut due: Vec<Millis> = merges.filter_map(|merge| merge.not_before).collect();
+        if self.idle_agent(AgentRole::Judge).is_some() {
+            due.extend(self.tasks_to_judge().filter_map(|task| task.not_before));
+        }
+        due.into_iter().min()
     }
 
     pub(super) fn require_up(&self, part: Controller) -> Result<(), Refusal> {
@@ -432,18 +466,9 @@ impl Board {
 
     pub(super) fn dispatcher_due(&self) -> Option<Millis> {
         let now = self.globals.now;
-        if self.claimable_merge(now).is_some() || self.judgeable(now).is_some() {
+        let mut due: Vec<Millis> = self.examination_due().into_iter().collect();
+        if due == [0] || self.session_has_step(now) {
             return Some(0);
-        }
-        if self.session_has_step(now) {
-            return Some(0);
-        }
-        let merges = self
-            .heads()
-            .filter(|merge| merge.status != MergeStatus::Processing);
-        let mut due: Vec<Millis> = merges.filter_map(|merge| merge.not_before).collect();
-        if self.idle_agent(AgentRole::Judge).is_some() {
-            due.extend(self.tasks_to_judge().filter_map(|task| task.not_before));
         }
         due.extend(self.session_due());
         let has_step = || {

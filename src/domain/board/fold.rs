@@ -467,6 +467,7 @@ impl Board {
         self.index = super::Index::default();
         let globals = self.globals_mut();
         globals.cleaned = globals.events;
+        globals.cleaned_at = at;
         let agents: Vec<AgentId> = self.agents.keys().copied().collect();
         for agent in agents {
             self.free_agent(agent, at);

@@ -94,7 +94,8 @@ impl Board {
                     run.kept.clone_from(kept);
                     run.log.clone_from(log);
                 });
-                if let Some(kept) = kept {
+                // What a failed run leaves is to be looked at, and is no work for a judge.
+                if let Some(kept) = kept.as_ref().filter(|_| *status == RunStatus::Success) {
                     self.change_task(task, at, |task| task.kept = Some(kept.clone()));
                 }
                 self.free_agent(agent, at);

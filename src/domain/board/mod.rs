@@ -9,6 +9,7 @@
 //! carried along lets a dead worker overwrite a living one.
 
 mod area;
+mod attempt_refs;
 mod begin;
 mod budget;
 mod code_repository;
@@ -41,6 +42,7 @@ mod session;
 mod session_again;
 mod session_decide;
 mod session_input;
+mod session_record;
 mod session_request;
 mod session_why;
 mod setting_keys;
@@ -62,6 +64,7 @@ use std::{
 };
 
 pub use area::{covers, overlap, patterns_overlap};
+pub use attempt_refs::{ATTEMPT_REFERENCES, run_of_reference};
 pub use budget::{DAY, HOUR, Spend, SpendLimit, SpendTotals};
 pub use code_repository::{GithubRepository, check_server_url};
 pub use counts::{CleanupCounts, StopAllCounts};
@@ -97,6 +100,7 @@ pub use session::{
     SessionWait,
 };
 pub use session_input::{SessionEffect, SessionInput};
+pub use session_record::{SessionRecord, unknown_sessions};
 pub use session_request::SessionRequest;
 pub use setting_keys::{KEYS, RestartScope, SettingKey, restart_scope_of};
 pub use settings::{BoardSettings, RepoMode};

@@ -372,12 +372,8 @@ impl Board {
             .sum()
     }
 
-    pub(super) fn cleanup(
-        &self,
-        draft: &mut Draft,
-        stop_first: bool,
-        by: &str,
-    ) -> Result<(), Refusal> {
+    /// Returns how much is at work that a cleanup would have to stop first, or why it may not be done.
+    pub fn check_cleanup(&self, stop_first: bool) -> Result<usize, Refusal> {
         let busy = self.index.live_runs.len()
             + self.index.live_judgements.len()
             + self.open_sessions().count();
@@ -398,7 +394,16 @@ impl Board {
                 "`tos proc stop-all` first, or `--stop-first`",
             ));
         }
-        if busy > 0 {
+        Ok(busy)
+    }
+
+    pub(super) fn cleanup(
+        &self,
+        draft: &mut Draft,
+        stop_first: bool,
+        by: &str,
+    ) -> Result<(), Refusal> {
+        if self.check_cleanup(stop_first)? > 0 {
             self.stop_all(draft, by);
         }
         draft.event(SystemEvent::Cleaned { by: by.to_owned() });

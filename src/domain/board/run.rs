@@ -111,8 +111,8 @@ pub enum RunOutcome {
         reasons: Vec<String>,
         /// A text that is the same for the same failure.
         signature: String,
-        /// The reference that holds what was tried, where something was.
-        kept: Option<String>,
+        /// What was tried and is not accepted, where anything was.
+        kept: Option<AttemptCommit>,
     },
     /// The quota of the agent is used up.
     QuotaUsed {

@@ -59,6 +59,9 @@ pub struct SessionSpec {
     pub by: String,
     /// What whoever performs it has to know beyond that, as JSON.
     pub request: String,
+    /// From when to when it was worked on, where that was done without this service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<(Millis, Millis)>,
 }
 
 /// The task of a session that is at work.
@@ -452,7 +455,7 @@ impl Board {
                 session.turn = None;
                 session.wait = None;
                 session.again = None;
-                session.ended_at = Some(at);
+                session.ended_at = Some(session.spec.recorded.map_or(at, |(_, ended)| ended));
                 session.error.clone_from(error);
                 session.report.clone_from(report);
             }),
@@ -482,7 +485,7 @@ impl Board {
             tasks: tasks.to_vec(),
             outcomes: spec.items.iter().map(|item| item.outcome).collect(),
             failures_in_a_row: spec.failures_in_a_row,
-            started_at: at,
+            started_at: spec.recorded.map_or(at, |(began, _)| began),
             deadline: spec
                 .seconds
                 .map(|seconds| at + seconds.saturating_mul(1000)),

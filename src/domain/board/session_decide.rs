@@ -38,6 +38,7 @@ impl Board {
     ) -> Result<(), Refusal> {
         match input {
             SessionInput::Start { spec } => self.start_session(draft, spec),
+            SessionInput::Record { record } => self.record_session(draft, record),
             SessionInput::Cancel {
                 session,
                 reason,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Fence, Millis, RunId, SessionId, Spend,
     session::{SessionSpec, SessionStop, SessionTaskEnd},
+    session_record::SessionRecord,
 };
 use crate::domain::{
     ledger::TaskOutcome,
@@ -19,6 +20,11 @@ pub enum SessionInput {
     Start {
         /// What is asked for.
         spec: Box<SessionSpec>,
+    },
+    /// Take note of one that is over, and ran without this service.
+    Record {
+        /// What is known of it.
+        record: Box<SessionRecord>,
     },
     /// End one: what is at work is stopped, nothing further starts.
     Cancel {
@@ -112,7 +118,7 @@ pub enum SessionInput {
 impl SessionInput {
     /// Returns whether it begins something new.
     pub const fn is_new(&self) -> bool {
-        matches!(self, Self::Start { .. })
+        matches!(self, Self::Start { .. } | Self::Record { .. })
     }
 }
 

@@ -77,6 +77,7 @@ impl SessionRequest {
             items: items.collect(),
             failures_in_a_row: progress.failures_in_a_row,
             by: self.by.clone(),
+            recorded: None,
             request: serde_json::to_string(self).unwrap_or_default(),
         }
     }

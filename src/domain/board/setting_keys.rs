@@ -108,7 +108,7 @@ pub const KEYS: &[SettingKey] = &[
     key(
         "BLOCKED_POLICY_SUPPRESSION_MAX_RETRIES",
         RestartScope::CycleManager,
-        "refusals by the validators before a person is asked",
+        "retries after refusals by the validators in a row; then a person is asked",
     ),
     key(
         "AUTO_REWORK_MAX_DEPTH",

@@ -67,7 +67,7 @@ pub struct BoardSettings {
     pub failed_max_retries: i64,
     /// The wait before a run that could not be started is tried again.
     pub dispatch_retry_delay_ms: Millis,
-    /// After how many refusals by the validators in a row only a person brings a task back.
+    /// How often a task is tried again after refusals by the validators in a row; then only a person brings it back.
     pub policy_suppression_max: u32,
     /// How often a task comes back from rework by itself.
     pub rework_max_depth: u32,

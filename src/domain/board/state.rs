@@ -22,6 +22,14 @@ use super::{
     workers::WorkerCapabilities,
 };
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+const fn is_never(at: &Millis) -> bool {
+    *at == 0
+}
+
 /// What a board keeps once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -33,6 +41,9 @@ pub struct BoardGlobals {
     pub events: u64,
     /// The number of the event that last emptied the board; nobody is shown those before it.
     pub cleaned: u64,
+    /// When that was; 0 = never, or by an earlier version.
+    #[serde(skip_serializing_if = "is_never")]
+    pub cleaned_at: Millis,
     /// The last number of a task.
     pub last_task: TaskId,
     /// The last number of a run.

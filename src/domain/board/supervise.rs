@@ -397,6 +397,9 @@ impl Board {
                     by_person: false,
                 });
             }
+            Step::Examine => {
+                self.examine_or_merge(draft);
+            }
             Step::Unanswered(id) => self.expire_question(draft, id),
             Step::Start(name, by) => self.request_start(draft, name, by, true, None),
             Step::End(name, detail) => {
@@ -520,6 +523,9 @@ impl Board {
                 ),
             ));
         }
+        if self.has_judges_only() {
+            steps.extend(self.examination_due().map(|at| (at, Step::Examine)));
+        }
         if waiting > 0 && judges_away && !hatch.armed && !hatch.by_person {
             steps.insert(0, (0, Step::Revive(waiting)));
         }
@@ -555,6 +561,8 @@ enum Step {
     Start(ProcessName, &'static str),
     /// Call it ended.
     End(ProcessName, &'static str),
+    /// Have what waits examined and published, where nothing else may begin.
+    Examine,
     /// Stop it, because it is silent.
     Silent(ProcessName),
     /// Answer with no, because nobody did in time.

@@ -250,7 +250,7 @@ impl FailureKind {
         }
     }
 
-    /// Returns how often a task is tried again for it.
+    /// Returns how often a task is tried again for it; of refusals by the validators the settings decide.
     pub const fn max_retries(self) -> u32 {
         match self {
             Self::Env => 5,

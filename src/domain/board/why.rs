@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgentRole, BlockReason, BlockResolver, Board, DispatchBlocker, MergeStatus, Millis,
-    ProcessName, Refusal, Task, TaskId, TaskStatus, workers,
+    AgentRole, BlockReason, BlockResolver, Board, DispatchBlocker, FailureKind, MergeStatus,
+    Millis, ProcessName, Refusal, Task, TaskId, TaskStatus, workers,
 };
 
 /// One sentence.
@@ -470,7 +470,7 @@ impl Board {
         let is_queued = self.open_merge_of(task).is_some();
         let merges =
             is_queued || waits_for(BlockResolver::Judge) || waits_for(BlockResolver::MergeQueue);
-        if merges && !self.is_up(ProcessName::Dispatcher) {
+        if merges && !self.is_up(ProcessName::Dispatcher) && !self.has_judges_only() {
             faults.push(self.process_words(
                 ProcessName::Dispatcher,
                 "so nothing is given to judges or merged",
@@ -513,11 +513,11 @@ impl Board {
             task.resolver,
             BlockResolver::Person | BlockResolver::Linker | BlockResolver::CodeHost
         );
-        let most = task.failure.map(|failure| {
-            u32::try_from(self.settings().failed_max_retries)
-                .unwrap_or(u32::MAX)
-                .min(failure.max_retries())
-        });
+        let most = task.failure.map(|failure| self.retries_of(failure));
+        let count = match task.failure {
+            Some(FailureKind::Policy) => task.counters.policy_blocks,
+            _ => task.counters.failures,
+        };
         let reason = match (task.status, task.block) {
             (TaskStatus::Failed, _) if due => "retry_due",
             (TaskStatus::Failed, _) => "cooldown_pending",
@@ -533,7 +533,7 @@ impl Board {
             reason: reason.to_owned(),
             at,
             in_ms: at.map(|at| at.saturating_sub(now)),
-            count: task.counters.failures,
+            count,
             limit: most,
             failure: task.failure,
         })

@@ -99,7 +99,7 @@ impl Board {
                 failure,
                 reasons,
                 signature,
-                ..
+                kept,
             } => {
                 let error = reasons.join("\n");
                 draft.event(ended(
@@ -107,7 +107,7 @@ impl Board {
                     RunStatus::Failed,
                     &error,
                     Some(*failure),
-                    None,
+                    kept.clone(),
                     log,
                 ));
                 let lesson = RetryFeedback {
@@ -149,11 +149,11 @@ impl Board {
             .first()
             .cloned()
             .unwrap_or_else(|| failure.as_str().to_owned());
-        let most = u32::try_from(settings.failed_max_retries)
-            .unwrap_or(u32::MAX)
-            .min(failure.max_retries());
         let same = !signature.is_empty() && signature == task.signature;
-        let repeated = same && counters.same_signature + 1 >= settings.same_signature_max;
+        // Refusals by the validators are mostly the same; how often they may come has a setting of its own.
+        let repeated = same
+            && failure != FailureKind::Policy
+            && counters.same_signature + 1 >= settings.same_signature_max;
         let detail = if repeated {
             format!(
                 "the same failure {} times: {first}",
@@ -166,7 +166,7 @@ impl Board {
             let detail = format!("{detail}; its budget is used up: {words}");
             return Self::rework(task, Some((failure, signature)), detail, Some(lesson), None);
         }
-        if repeated || counters.failures + 1 > most {
+        if repeated || self.is_retried_out(task, failure) {
             let again = self.rework_at(task, failure, now);
             return Self::rework(
                 task,
@@ -189,6 +189,28 @@ impl Board {
             retry_at: now + wait,
             lesson: Some(lesson),
         }
+    }
+
+    /// Returns how often a task is tried again for a kind of failure.
+    pub(super) fn retries_of(&self, failure: FailureKind) -> u32 {
+        let settings = self.settings();
+        let own = if failure == FailureKind::Policy {
+            settings.policy_suppression_max
+        } else {
+            failure.max_retries()
+        };
+        u32::try_from(settings.failed_max_retries).map_or(own, |most| most.min(own))
+    }
+
+    /// Returns whether one more failure of this kind is one too many for another try.
+    fn is_retried_out(&self, task: &Task, failure: FailureKind) -> bool {
+        let settings = self.settings();
+        let counters = &task.counters;
+        if failure != FailureKind::Policy {
+            return counters.failures + 1 > self.retries_of(failure);
+        }
+        let most = u32::try_from(settings.failed_max_retries).unwrap_or(u32::MAX);
+        counters.policy_blocks + 1 > settings.policy_suppression_max || counters.failures + 1 > most
     }
 
     /// Returns when a task that needs rework comes back by itself; `None` = a person has to bring it back.

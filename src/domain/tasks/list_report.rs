@@ -29,4 +29,7 @@ pub struct ListReport {
     /// When the quota that ended the session is renewed, in milliseconds since 1970, where the agent says so.
     #[serde(default)]
     pub quota_until: Option<u64>,
+    /// Where the last try that was not accepted is kept: a reference, or a folder where git cannot hold it.
+    #[serde(default)]
+    pub preserved: Option<String>,
 }

@@ -4,16 +4,20 @@
 //! goes back to what is durable, and whoever asked is told.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, mpsc},
     time::Duration,
 };
 
 use tokio::sync::{broadcast, mpsc as async_mpsc, oneshot, watch};
 
-use super::deliveries::{DeliveryError, DeliveryQueue};
+use super::{
+    deliveries::{DeliveryError, DeliveryQueue},
+    under_way::WorkUnderWay,
+};
 use crate::{
     domain::{
-        board::{Board, BoardResponse, Effect, Event, Input, Millis, ProcessName},
+        board::{Board, BoardResponse, Effect, Event, Fence, Input, Millis, ProcessName},
         github::WebhookEvent,
     },
     ports::{
@@ -61,6 +65,7 @@ pub struct BoardHandle {
     events: broadcast::Sender<SequencedEvent>,
     clock: BoardClock,
     pub(super) deliveries: DeliveryQueue,
+    pub(super) under_way: WorkUnderWay,
 }
 
 impl std::fmt::Debug for BoardHandle {
@@ -125,6 +130,18 @@ impl BoardHandle {
         self.deliveries.deliver(news).await
     }
 
+    /// Returns the work that the board has given up and whose programs are not gone yet.
+    pub fn stopping(&self) -> BTreeSet<Fence> {
+        self.under_way.given_up_by(&self.snapshot())
+    }
+
+    /// Waits until the programs of what the board has given up are gone, for a while at most.
+    pub async fn until_stopped(&self, patience: Duration) {
+        let stopping = self.stopping();
+        // Whoever asks sees what is left.
+        drop(tokio::time::timeout(patience, self.under_way.until_gone(&stopping)).await);
+    }
+
     /// Returns the time on the clock of the board.
     pub fn now(&self) -> Millis {
         self.clock.now()
@@ -186,6 +203,7 @@ pub fn start_loaded(
             events,
             clock,
             deliveries: DeliveryQueue::new(),
+            under_way: WorkUnderWay::default(),
         },
         effects_receiver,
     ))

@@ -22,6 +22,7 @@ mod session;
 mod session_seat;
 mod supervisor;
 mod threads;
+mod under_way;
 mod wakes;
 mod watched_worktrees;
 mod worker;

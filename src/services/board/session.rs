@@ -17,13 +17,14 @@ use super::{
     BoardHandle, ServicePorts,
     session_seat::{Seat, Told, Turn},
     threads::spawn_thread,
+    under_way::{WorkGuard, raise},
     watched_worktrees::RefTolerantWorktrees,
 };
 use crate::{
     domain::{
         board::{
             BoardResponse, Fence, Input, Session, SessionEffect, SessionId, SessionInput,
-            SessionRequest, SessionTaskEnd, Spend,
+            SessionRequest, SessionTaskEnd, Spend, unknown_sessions,
         },
         ledger::{SessionStart, TaskEnd, TaskOutcome},
         state_folder::TOS_FOLDER,
@@ -43,7 +44,8 @@ const NIGHT: &str = "night";
 struct Open {
     told: mpsc::UnboundedSender<Told>,
     stop: watch::Sender<u8>,
-    fence: Option<Fence>,
+    /// Its turn.
+    work: Option<WorkGuard>,
 }
 
 /// The sessions under way.
@@ -75,13 +77,13 @@ impl Sessions {
                 run,
                 fence,
             } => self.with(session, |open| {
-                open.fence = Some(fence);
+                self.begin(open, fence);
                 // A thread that has ended reports the end of its session; the turn ends with its lease.
                 drop(open.told.send(Told::Turn(Turn { place, run, fence })));
             }),
             SessionEffect::Stop { session, stop } => self.with(session, |open| {
                 if stop.why == StopReason::Operator {
-                    open.stop.send_replace(1);
+                    raise(&open.stop, 1);
                 }
                 drop(open.told.send(Told::Stop(stop)));
             }),
@@ -96,13 +98,10 @@ impl Sessions {
         }
     }
 
-    /// Stops the work under a number.
-    pub(super) fn interrupt(&self, fence: Fence, how: u8) {
-        if let Ok(open) = self.open.lock() {
-            for one in open.values().filter(|one| one.fence == Some(fence)) {
-                one.stop.send_replace(how);
-            }
-        }
+    /// Takes note of a turn.
+    fn begin(&self, open: &mut Open, fence: Fence) {
+        let work = self.handle.under_way.begin(fence, open.stop.clone());
+        open.work = Some(work);
     }
 
     /// Stops all work, because the service ends; the sessions go on with the next one.
@@ -110,7 +109,7 @@ impl Sessions {
         self.ending.store(true, Ordering::SeqCst);
         if let Ok(open) = self.open.lock() {
             for one in open.values() {
-                one.stop.send_replace(how);
+                raise(&one.stop, how);
             }
         }
     }
@@ -126,7 +125,7 @@ impl Sessions {
             let one = Open {
                 told: told.clone(),
                 stop: stop.clone(),
-                fence: None,
+                work: None,
             };
             open.insert(id, one);
         }
@@ -186,6 +185,24 @@ impl Sessions {
         self.line(id, &format!("{id} ends"));
         if let Err(error) = self.handle.submit(Input::Session(input)).await {
             tracing::warn!("{id}: {error}");
+        }
+    }
+}
+
+/// Takes sessions onto the board that are over and ran while no service was there.
+pub(super) async fn record_past_sessions(handle: BoardHandle, context: Arc<ServicePorts>) {
+    let ledger = Arc::clone(&context.tools.ledger);
+    let Ok(Ok(chain)) = tokio::task::spawn_blocking(move || ledger.read()).await else {
+        // What is wrong with it is said where it is needed.
+        return;
+    };
+    let board = handle.snapshot();
+    for record in unknown_sessions(&chain.records, &board, handle.now()) {
+        let run = record.spec.run.clone();
+        let record = Box::new(record);
+        let told = handle.submit(Input::Session(SessionInput::Record { record }));
+        if let Err(error) = told.await {
+            tracing::warn!("{run} does not get onto the board: {error}");
         }
     }
 }
@@ -320,7 +337,8 @@ impl Observer {
         match self.sessions.handle.submit(Input::Session(input)).await {
             Ok(BoardResponse::Run { run, fence }) => {
                 *current = Some(Turn { run, fence, ..turn });
-                self.sessions.with(self.id, |open| open.fence = Some(fence));
+                self.sessions
+                    .with(self.id, |open| self.sessions.begin(open, fence));
                 true
             }
             Ok(_) => true,
@@ -350,7 +368,7 @@ impl SessionObserver for Observer {
         Box::pin(async move {
             let until = u64::try_from(until.timestamp_millis()).ok();
             match self.seat.stand_aside(until, detail).await {
-                Ok(true) => self.sessions.with(self.id, |open| open.fence = None),
+                Ok(true) => self.sessions.with(self.id, |open| open.work = None),
                 Ok(false) => {}
                 // It waits with its worker, then.
                 Err(error) => self.line(&error.to_string()),
@@ -450,7 +468,7 @@ impl BoardOrder {
     /// Ends the renewal of the lease.
     fn release(&self) {
         self.seat.release();
-        self.sessions.with(self.id, |open| open.fence = None);
+        self.sessions.with(self.id, |open| open.work = None);
     }
 }
 

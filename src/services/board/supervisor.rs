@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
@@ -20,6 +20,7 @@ use super::{
     case::JudgementRequest,
     github, judge, planner, remote, session,
     threads::{HEARTBEAT_INTERVAL, spawn_thread},
+    under_way::{WorkGuard, raise},
     wakes::{stop_requested, wake_loop},
     worker,
 };
@@ -34,10 +35,23 @@ use crate::{
     ports::board::SubmitError,
 };
 
+/// How long programs of work that was given up have after they were asked to end.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+
 /// Something for an agent to do.
-enum Work {
-    Run(RunId, TaskId, Fence),
-    Judge(JudgementId, TaskId, Fence),
+struct Work {
+    kind: WorkKind,
+    task: TaskId,
+    /// It is under way from the moment it is handed over, so that a stop never comes too early.
+    guard: WorkGuard,
+    stop: watch::Sender<u8>,
+    halted: watch::Receiver<u8>,
+}
+
+#[derive(Clone, Copy)]
+enum WorkKind {
+    Run(RunId),
+    Judge(JudgementId),
 }
 
 /// A process that was started.
@@ -47,14 +61,11 @@ struct Started {
     work: mpsc::UnboundedSender<Work>,
 }
 
-type Busy = Arc<Mutex<BTreeMap<Fence, watch::Sender<u8>>>>;
-
 /// What all processes share.
 #[derive(Clone)]
 pub(super) struct SupervisorState {
     pub(super) handle: BoardHandle,
     pub(super) context: Arc<ServicePorts>,
-    busy: Busy,
     sessions: session::Sessions,
 }
 
@@ -70,7 +81,6 @@ pub async fn run(
         sessions: session::Sessions::new(handle.clone(), Arc::clone(&context)),
         handle,
         context,
-        busy: Busy::default(),
     };
     let mut started: BTreeMap<ProcessName, Started> = BTreeMap::new();
     let instance = shared.context.instance.clone();
@@ -83,6 +93,8 @@ pub async fn run(
         .handle
         .submit(Input::ServiceStarted { instance, adopt })
         .await?;
+    let past = session::record_past_sessions(shared.handle.clone(), Arc::clone(&shared.context));
+    drop(tokio::spawn(past));
     let supervisor = tokio::spawn(wake_loop(shared.handle.clone(), Controller::Supervisor));
     let context = Arc::clone(&shared.context);
     let follower = tokio::spawn(github::run(shared.handle.clone(), context));
@@ -121,7 +133,7 @@ impl SupervisorState {
             } => {
                 let process = self.start(name, generation, plan);
                 if let Some(old) = started.insert(name, process) {
-                    old.stop.send_replace(2);
+                    raise(&old.stop, 2);
                 }
             }
             Effect::StopProcess { name, generation } => {
@@ -129,7 +141,7 @@ impl SupervisorState {
                     .get(&name)
                     .filter(|process| process.generation == generation)
                 {
-                    process.stop.send_replace(1);
+                    raise(&process.stop, 1);
                 }
             }
             Effect::StartRun {
@@ -138,7 +150,7 @@ impl SupervisorState {
                 agent,
                 fence,
             } => {
-                give(started, agent, Work::Run(run, task, fence));
+                self.give(started, agent, WorkKind::Run(run), task, fence);
             }
             Effect::StartJudgement {
                 judgement,
@@ -146,13 +158,13 @@ impl SupervisorState {
                 agent,
                 fence,
             } => {
-                give(started, agent, Work::Judge(judgement, task, fence));
+                self.give(started, agent, WorkKind::Judge(judgement), task, fence);
             }
             Effect::StopRun { fence, reason, .. } => {
                 tracing::info!("{fence} is stopped: {reason}");
-                self.interrupt(fence, 1);
+                self.end_work(fence);
             }
-            Effect::StopJudgement { fence, .. } => self.interrupt(fence, 1),
+            Effect::StopJudgement { fence, .. } => self.end_work(fence),
             Effect::Publish { merge, fence } => {
                 drop(tokio::spawn(self.clone().publish(merge, fence)));
             }
@@ -172,13 +184,37 @@ impl SupervisorState {
         }
     }
 
-    fn interrupt(&self, fence: Fence, how: u8) {
-        if let Ok(busy) = self.busy.lock()
-            && let Some(stop) = busy.get(&fence)
-        {
-            stop.send_replace(how);
+    /// Ends work that the board has given up: its programs are asked to end, and killed where they do not.
+    fn end_work(&self, fence: Fence) {
+        let under_way = self.handle.under_way.clone();
+        if under_way.interrupt(fence, 1) {
+            drop(tokio::spawn(async move {
+                tokio::time::sleep(STOP_GRACE).await;
+                under_way.interrupt(fence, 2);
+            }));
         }
-        self.sessions.interrupt(fence, how);
+    }
+
+    fn give(
+        &self,
+        started: &BTreeMap<ProcessName, Started>,
+        agent: ProcessName,
+        kind: WorkKind,
+        task: TaskId,
+        fence: Fence,
+    ) {
+        if let Some(process) = started.get(&agent) {
+            let (stop, halted) = watch::channel(0_u8);
+            let work = Work {
+                kind,
+                task,
+                guard: self.handle.under_way.begin(fence, stop.clone()),
+                stop,
+                halted,
+            };
+            // An agent that has ended takes nothing; its lease ends, and the board gives the work to another.
+            drop(process.work.send(work));
+        }
     }
 
     fn start(&self, name: ProcessName, generation: u64, plan: Option<PlanId>) -> Started {
@@ -309,11 +345,14 @@ impl SupervisorState {
 
     /// Does one piece of work, renews its lease meanwhile, and reports what came of it.
     async fn work(&self, name: ProcessName, work: Work, stopped: &mut watch::Receiver<u8>) {
-        let (stop, halted) = watch::channel(0_u8);
-        let (Work::Run(_, task, fence) | Work::Judge(_, task, fence)) = work;
-        if let Ok(mut busy) = self.busy.lock() {
-            busy.insert(fence, stop.clone());
-        }
+        let Work {
+            kind,
+            task,
+            guard,
+            stop,
+            halted,
+        } = work;
+        let fence = guard.fence;
         let board = self.handle.snapshot();
         let Some(task) = board.task(task).cloned() else {
             return;
@@ -324,7 +363,7 @@ impl SupervisorState {
             &agent,
             &format!("{} begins under {fence}: {}", task.id, task.spec.title),
         );
-        let (renew, finished) = self.begun(&work, &board, task, branch, agent, halted);
+        let (renew, finished) = self.begun((kind, fence), &board, task, branch, agent, halted);
         let mut reporting = std::pin::pin!(self.report(finished, fence));
         let mut asked_to_stop = false;
         loop {
@@ -332,27 +371,24 @@ impl SupervisorState {
                 () = &mut reporting => break,
                 () = stop_requested(stopped), if !asked_to_stop => {
                     asked_to_stop = true;
-                    stop.send_replace(1);
+                    raise(&stop, 1);
                 }
                 () = tokio::time::sleep(HEARTBEAT_INTERVAL) => {
                     self.handle.heartbeat(name);
                     if let Err(SubmitError::Refused(refusal)) = self.handle.submit(renew.clone()).await {
                         // Somebody else has the work now.
                         tracing::warn!("{name}: {refusal}");
-                        stop.send_replace(1);
+                        raise(&stop, 1);
                     }
                 }
             }
-        }
-        if let Ok(mut busy) = self.busy.lock() {
-            busy.remove(&fence);
         }
     }
 
     /// Begins a piece of work; returns what renews its lease, and what tells its end.
     fn begun(
         &self,
-        work: &Work,
+        (kind, fence): (WorkKind, Fence),
         board: &Board,
         task: Task,
         branch: String,
@@ -360,8 +396,8 @@ impl SupervisorState {
         halted: watch::Receiver<u8>,
     ) -> (Input, Piece) {
         let context = Arc::clone(&self.context);
-        match *work {
-            Work::Run(run, _, fence) => {
+        match kind {
+            WorkKind::Run(run) => {
                 let log = format!("{TOS_FOLDER}/task-logs/{}-{run}", context.instance);
                 let base = worker::base_commit(&context, &branch);
                 let base = match base {
@@ -391,7 +427,7 @@ impl SupervisorState {
                 let done = remote::begin(context, order, fence, halted);
                 (Input::RenewRun { run, fence }, Piece::Run(run, log, done))
             }
-            Work::Judge(judgement, _, fence) => {
+            WorkKind::Judge(judgement) => {
                 let base = board.judge_base_commit(task.id).map(str::to_owned);
                 let task_id = task.id;
                 let name = judgement.to_string();
@@ -469,11 +505,10 @@ impl SupervisorState {
         drain: Duration,
     ) {
         for process in started.values() {
-            process.stop.send_replace(1);
+            raise(&process.stop, 1);
         }
         self.sessions.end(1);
-        let is_busy =
-            || self.busy.lock().is_ok_and(|busy| !busy.is_empty()) || self.sessions.any_open();
+        let is_busy = || !self.handle.under_way.is_empty() || self.sessions.any_open();
         let over = async {
             while is_busy() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -484,14 +519,7 @@ impl SupervisorState {
             () = tokio::time::sleep(drain) => {}
             _ = stop.changed() => {}
         }
-        let fences: Vec<Fence> = self
-            .busy
-            .lock()
-            .map(|busy| busy.keys().copied().collect())
-            .unwrap_or_default();
-        for fence in fences {
-            self.interrupt(fence, 2);
-        }
+        self.handle.under_way.interrupt_all(2);
         self.sessions.end(2);
         // What is killed is gone a moment later.
         for _ in 0..250 {
@@ -523,11 +551,4 @@ fn ended(finished: worker::FinishedRun) -> oneshot::Receiver<worker::FinishedRun
     // The receiver is here, so it arrives.
     drop(sender.send(finished));
     done
-}
-
-fn give(started: &BTreeMap<ProcessName, Started>, agent: ProcessName, work: Work) {
-    if let Some(process) = started.get(&agent) {
-        // An agent that has ended takes nothing; its lease ends, and the board gives the work to another.
-        drop(process.work.send(work));
-    }
 }

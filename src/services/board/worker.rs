@@ -241,7 +241,7 @@ fn told(
                 Err(error) => failure(FailureKind::Launch, error.0),
             }
         }
-        (Some(end), _) => refused(report, end),
+        (Some(end), _) => refused(context, report, end, base),
         (None, _) => failure(
             FailureKind::Launch,
             "the session ended without a result".to_owned(),
@@ -259,8 +259,26 @@ fn failure(kind: FailureKind, reason: String) -> RunOutcome {
     }
 }
 
+/// Returns what was tried and not accepted, where there is anything of it.
+fn tried(context: &AttemptServices, report: &ListReport, base: String) -> Option<AttemptCommit> {
+    let worktrees = &context.tools.worktrees;
+    let reference = report.preserved.clone()?;
+    let commit = worktrees.resolve_ref(&reference)?;
+    let changed = worktrees.describe_changes(&base, &commit).ok()?;
+    (!changed.is_empty()).then_some(AttemptCommit {
+        commit,
+        reference,
+        base,
+    })
+}
+
 /// Says what kind of failure it was. Why a session stopped is known; what a task failed of is told by our own sentences.
-fn refused(report: &ListReport, end: &TaskEnd) -> RunOutcome {
+fn refused(
+    context: &AttemptServices,
+    report: &ListReport,
+    end: &TaskEnd,
+    base: String,
+) -> RunOutcome {
     let kind = match report.stop {
         StopReason::Operator => return RunOutcome::Stopped,
         StopReason::Quota => {
@@ -278,7 +296,12 @@ fn refused(report: &ListReport, end: &TaskEnd) -> RunOutcome {
             kind_of(&end.reason)
         }
     };
-    failure(kind, end.reason.clone())
+    RunOutcome::Failed {
+        failure: kind,
+        signature: end.reason.clone(),
+        reasons: vec![end.reason.clone()],
+        kept: tried(context, report, base),
+    }
 }
 
 fn kind_of(reason: &str) -> FailureKind {

@@ -37,6 +37,7 @@ impl SessionState<'_> {
             .tools
             .worktrees
             .make(&self.terms.session, &task.id, &self.tip)?;
+        self.preserved = None;
         let mut told: Option<Feedback> = None;
         let (mut attempt, mut call, mut waits) = (1, 0, 0);
         let ended = loop {
@@ -229,8 +230,9 @@ impl SessionState<'_> {
             ok,
             before,
             after: after.unwrap_or_else(|error| error.to_string()),
-            kept: kept.ok().flatten(),
+            kept: kept.clone().ok().flatten(),
         })?;
+        self.preserved = kept.ok().flatten();
         Ok(ok)
     }
 

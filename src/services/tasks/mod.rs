@@ -201,6 +201,8 @@ pub(super) struct SessionState<'a> {
     shared_files: Vec<String>,
     /// How each task ended, in the order of the list.
     pub(super) ends: Vec<Option<TaskEnd>>,
+    /// Where the last try of the task that was not accepted is kept.
+    preserved: Option<String>,
     /// How many questions of agents were put to a person.
     questions: Arc<AtomicU32>,
 }
@@ -254,6 +256,7 @@ pub async fn run_from_source(
         shared_files: resolve_shared_files(&*tools.worktrees, list)?,
         pace: spending::SpendTracker::new(&*tools.clock, progress.micro_usd),
         ends: list.tasks.iter().map(known).collect(),
+        preserved: None,
         questions: Arc::default(),
     };
     session.say_notes()?;
@@ -463,6 +466,7 @@ impl SessionState<'_> {
             calls: self.pace.calls(),
             tokens: self.pace.tokens(),
             quota_until: self.pace.quota_until(),
+            preserved: self.preserved.clone(),
         })
     }
 

@@ -5,6 +5,7 @@
 
 use super::worktrees::GitWorktrees;
 use crate::{
+    adapters::git::program::GitProgram,
     domain::board::MergeOutcome,
     ports::{
         branch_merges::{BranchMerges, Error, MergeResult},
@@ -120,6 +121,21 @@ impl BranchMerges for GitWorktrees {
             message,
         ]);
         self.told(&words).map(MergeResult::Merged)
+    }
+
+    fn references(&self, below: &[&str]) -> WorktreeResult<Vec<String>> {
+        let mut words = vec!["for-each-ref", "--format=%(refname)"];
+        words.extend_from_slice(below);
+        Ok(self.told(&words)?.lines().map(str::to_owned).collect())
+    }
+
+    fn remove_references(&self, names: &[String]) -> WorktreeResult<()> {
+        let lines: String = names
+            .iter()
+            .flat_map(|name| ["delete ", name, "\n"])
+            .collect();
+        let done = GitProgram::new(self.top()).run(&["update-ref", "--stdin"], lines.as_bytes());
+        done.map(drop).map_err(|error| Error(error.to_string()))
     }
 
     fn files(&self, commit: &str) -> WorktreeResult<Vec<String>> {

@@ -2,7 +2,10 @@
 
 mod operations;
 mod planning;
+mod restarts;
+mod retries;
 mod session;
+mod session_record;
 mod workers;
 
 use super::*;

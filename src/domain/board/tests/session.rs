@@ -6,9 +6,9 @@ use crate::domain::{
     tasks::{OnFailure, StopReason, TaskVerdict},
 };
 
-const ONE: SessionId = SessionId(1);
+pub(super) const ONE: SessionId = SessionId(1);
 
-fn item(id: &str, needs: &[usize]) -> SessionItem {
+pub(super) fn item(id: &str, needs: &[usize]) -> SessionItem {
     SessionItem {
         id: id.into(),
         goal: "a goal".into(),
@@ -22,7 +22,7 @@ fn item(id: &str, needs: &[usize]) -> SessionItem {
     }
 }
 
-fn spec(items: &[SessionItem]) -> SessionSpec {
+pub(super) fn spec(items: &[SessionItem]) -> SessionSpec {
     SessionSpec {
         run: "r1".into(),
         list: "monday".into(),
@@ -34,7 +34,7 @@ fn spec(items: &[SessionItem]) -> SessionSpec {
 }
 
 impl Bench {
-    fn session_tell(&mut self, input: SessionInput) -> BoardResponse {
+    pub(super) fn session_tell(&mut self, input: SessionInput) -> BoardResponse {
         let answer = self.tell(Input::Session(input));
         self.settle();
         answer

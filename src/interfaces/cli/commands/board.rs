@@ -53,6 +53,11 @@ enum Verb {
         /// The task
         task: String,
     },
+    /// Show what a run changed, also where it failed
+    Diff {
+        /// The run
+        run: String,
+    },
     /// Give a task up
     Cancel {
         /// The task
@@ -264,6 +269,7 @@ pub fn main(
             }
             printer.document(&answer);
         }
+        Verb::Diff { run } => diff(run, &ServiceClient::find(global, services)?, printer)?,
         Verb::Cancel { task, reason } => {
             let path = format!("/tasks/{}/cancel", percent_encode(task));
             print_answer(
@@ -294,6 +300,17 @@ pub fn main(
         Verb::Import { file } => return board_upkeep::import(file, global, services, printer),
     }
     Ok(CliExit::Success)
+}
+
+fn diff(run: &str, client: &ServiceClient, printer: &Printer) -> Result<(), CliError> {
+    let path = format!("/runs/{}/artifacts/diff/content", percent_encode(run));
+    let diff = client.text(&path)?;
+    if printer.is_json() {
+        printer.document(&json!({ "run": run, "diff": diff }));
+    } else {
+        Printer::raw(&diff);
+    }
+    Ok(())
 }
 
 fn change(edit: &EditArgs, ask: RequestFn<'_>, printer: &Printer) -> Result<(), CliError> {

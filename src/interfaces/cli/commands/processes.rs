@@ -120,11 +120,14 @@ pub fn main(
         }
         ProcVerb::Stop { name } => {
             let path = format!("/system/processes/{}/stop", percent_encode(name));
-            print_answer(
-                &client.ask("POST", &path, &Value::Null)?,
-                "stopped",
-                printer,
-            );
+            let answer = client.ask("POST", &path, &Value::Null)?;
+            let is_stopping = answer["process"]["status"] == "stopping";
+            let word = if is_stopping {
+                "is being stopped"
+            } else {
+                "stopped"
+            };
+            print_answer(&answer, word, printer);
         }
         ProcVerb::Restart {
             name: Some(name), ..
@@ -135,20 +138,31 @@ pub fn main(
         }
         ProcVerb::Restart { name: None, .. } => return restart_for_config(&client, printer),
         ProcVerb::StartAll => return start_all(&client, printer),
-        ProcVerb::StopAll => {
-            let answer = client.ask("POST", "/system/processes/stop-all", &Value::Null)?;
-            printer.line(&format!(
-                "{} processes stopped, {} runs cancelled, {} tasks back in the queue",
-                answer["stopped"], answer["cancelledRuns"], answer["requeuedTasks"]
-            ));
-            printer.document(&answer);
-        }
+        ProcVerb::StopAll => stop_all(&client, printer)?,
         ProcVerb::Logs { name } => {
             let answer = logs(name.as_deref(), &client, printer)?;
             printer.document(&answer);
         }
     }
     Ok(CliExit::Success)
+}
+
+fn stop_all(client: &ServiceClient, printer: &Printer) -> Result<(), CliError> {
+    let answer = client.ask("POST", "/system/processes/stop-all", &Value::Null)?;
+    let left = answer["stillStopping"].as_u64().unwrap_or_default();
+    printer.line(&format!(
+        "{} processes stopped, {} runs cancelled, {} tasks back in the queue; {}",
+        answer["stopped"],
+        answer["cancelledRuns"],
+        answer["requeuedTasks"],
+        if left == 0 {
+            "nothing of them runs any more".to_owned()
+        } else {
+            format!("{left} are still being ended")
+        }
+    ));
+    printer.document(&answer);
+    Ok(())
 }
 
 /// Starts what is kept running and is not up.

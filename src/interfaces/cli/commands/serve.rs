@@ -49,6 +49,8 @@ use crate::{
     },
 };
 
+/// How long after the start memory is given back for the second time.
+const SETTLED: Duration = Duration::from_secs(5);
 /// How often memory that nobody uses is given back.
 const REST: Duration = Duration::from_secs(60);
 
@@ -239,8 +241,12 @@ impl Serving {
 
 /// Gives memory back now and then, beside the loop.
 async fn give_back(memory: fn()) {
-    loop {
-        tokio::time::sleep(REST).await;
+    // What reading the board took is given back before anybody has asked, the rest of the start a moment later.
+    for wait in [Duration::ZERO, SETTLED]
+        .into_iter()
+        .chain(std::iter::repeat(REST))
+    {
+        tokio::time::sleep(wait).await;
         // A fault of that is none of the service.
         drop(tokio::task::spawn_blocking(memory).await);
     }

@@ -54,14 +54,30 @@ impl ServiceClient {
 
     /// Asks, and returns the document that is answered.
     pub(super) fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Value, CliError> {
-        let gone = |error: std::io::Error| {
-            CliError::NotDone(format!(
-                "the service at {} does not answer: {error}; if it was killed, start it again with `tos serve`",
-                self.address
-            ))
-        };
-        let (status, text) = self.exchange(method, path, body).map_err(gone)?;
-        let value: Value = serde_json::from_str(&text).map_err(|_| {
+        let told = self.exchange(method, path, body);
+        let (status, text) = told.map_err(|error| self.gone(&error))?;
+        self.understood(status, &text)
+    }
+
+    /// Asks for something that is answered as text.
+    pub(super) fn text(&self, path: &str) -> Result<String, CliError> {
+        let told = self.exchange("GET", path, &Value::Null);
+        let (status, text) = told.map_err(|error| self.gone(&error))?;
+        if (200..300).contains(&status) {
+            return Ok(text);
+        }
+        self.understood(status, &text).map(|_| String::new())
+    }
+
+    fn gone(&self, error: &std::io::Error) -> CliError {
+        CliError::NotDone(format!(
+            "the service at {} does not answer: {error}; if it was killed, start it again with `tos serve`",
+            self.address
+        ))
+    }
+
+    fn understood(&self, status: u16, text: &str) -> Result<Value, CliError> {
+        let value: Value = serde_json::from_str(text).map_err(|_| {
             CliError::NotDone(format!(
                 "the service at {} answered something else than JSON",
                 self.address

@@ -135,8 +135,12 @@ pub(super) async fn list(
             })
     });
     let (runs, next_cursor) = page.paginate(all, |run| run.id.0)?;
+    let stopping = service.board().stopping();
     let body = RunPage {
-        runs: runs.into_iter().map(RunView::from).collect(),
+        runs: runs
+            .into_iter()
+            .map(|run| RunView::of(run, &stopping))
+            .collect(),
         next_cursor,
     };
     Ok(etag_response(&headers, &body))
@@ -206,7 +210,7 @@ pub(super) async fn get(
     let board = service.snapshot();
     let run = known(&board, &id)?;
     let body = RunDetail {
-        run: run.into(),
+        run: RunView::of(run, &service.board().stopping()),
         log: tail(&service, run.id, TAIL).await?,
         artifacts: artifacts(run),
     };

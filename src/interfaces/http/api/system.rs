@@ -1,5 +1,7 @@
 //! `/system`: processes, stop-all, cleanup, the hatch, holding and going on, and what should be started.
 
+use std::time::Duration;
+
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -24,6 +26,8 @@ use super::{
 
 /// Who asks, for the events.
 const BY: &str = "api";
+/// How long the answer to a stop waits for the end of the process.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A supervised process.
 #[derive(Debug, Serialize, ToSchema)]
@@ -134,6 +138,8 @@ pub(super) struct StopAllView {
     cancelled_runs: usize,
     /// Tasks back in the queue.
     requeued_tasks: usize,
+    /// Of what was at work, how much is not gone yet; nothing, unless the machine is very slow.
+    still_stopping: usize,
 }
 
 /// How a cleanup is done.
@@ -154,7 +160,7 @@ pub(super) struct CleanupView {
     tasks: usize,
     /// Runs.
     runs: usize,
-    /// What runs left: commits, diffs, logs. It stays where it lies.
+    /// What runs left: commits, diffs, logs. The references to the commits are removed, and the logs stay until they are cleared.
     artifacts: usize,
     /// Leases.
     leases: usize,
@@ -347,12 +353,16 @@ pub(super) async fn stop(
     State(service): State<HttpState>,
     ApiPath(name): ApiPath,
 ) -> Result<Json<ProcessTold>, ApiError> {
-    name.parse::<ProcessName>().map_err(ApiError::not_found)?;
+    let parsed = name.parse::<ProcessName>().map_err(ApiError::not_found)?;
     let stop = Input::StopProcess {
         name: name.clone(),
         by: BY.to_owned(),
     };
     let answer = service.submit(stop).await?;
+    if matches!(answer, BoardResponse::Process { .. }) {
+        // The answer shows where it stands.
+        drop(tokio::time::timeout(PATIENCE, ended(&service, parsed)).await);
+    }
     told(&service, &name, answer)
 }
 
@@ -429,6 +439,7 @@ pub(super) async fn stop_all(
         },
         cancelled_runs: counts.cancelled_runs,
         requeued_tasks: counts.requeued_tasks,
+        still_stopping: service.board().stopping().len(),
     }))
 }
 
@@ -438,12 +449,18 @@ pub(in crate::interfaces::http) async fn empty_board(
     stop_first: bool,
     by: &str,
 ) -> Result<(CleanupCounts, String), ApiError> {
+    // What is refused leaves no file either.
+    service.snapshot().check_cleanup(stop_first)?;
     let archive = service.board().archive().await?;
     let by = by.to_owned();
     let counts = match service.submit(Input::Cleanup { stop_first, by }).await? {
         BoardResponse::Cleaned(counts) => counts,
         _ => CleanupCounts::default(),
     };
+    let last = service.snapshot().globals().last_run;
+    if let Err(error) = service.board().remove_attempts(last).await {
+        tracing::warn!("references to what runs left stay: {error}");
+    }
     Ok((counts, archive))
 }
 

@@ -265,10 +265,11 @@ pub(super) async fn get(
         .judgements()
         .rev()
         .filter(|judgement| judgement.task == id);
+    let stopping = service.board().stopping();
     let body = TaskDetail {
         task: TaskView::of(&board, task, now),
         why: WhyView::all(why),
-        runs: runs.map(RunView::from).collect(),
+        runs: runs.map(|run| RunView::of(run, &stopping)).collect(),
         judgements: judgements
             .map(|judgement| JudgementView::of(&board, judgement))
             .collect(),

@@ -1,11 +1,14 @@
 //! Tasks, runs and judgements as the API shows them: the seed's names, times as text, identifiers as numbers.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::board::{
-    Board, Judgement, MergeQueueEntry, Millis, OnDependencyCancelled, Run, Spend, Task, Why,
+    Board, Fence, Judgement, MergeQueueEntry, Millis, OnDependencyCancelled, Run, RunStatus, Spend,
+    Task, Why,
 };
 
 /// Writes a time.
@@ -285,6 +288,8 @@ pub(in crate::interfaces::http) struct RunView {
     agent_id: String,
     /// running, success, failed or cancelled.
     status: &'static str,
+    /// It is over for the board, and its programs are not gone yet.
+    stopping: bool,
     /// When it began.
     started_at: String,
     /// When it ended.
@@ -307,13 +312,15 @@ pub(in crate::interfaces::http) struct RunView {
     commit: Option<String>,
 }
 
-impl From<&Run> for RunView {
-    fn from(run: &Run) -> Self {
+impl RunView {
+    /// Shows a run; `stopping` is the work whose programs are not gone yet.
+    pub(in crate::interfaces::http) fn of(run: &Run, stopping: &BTreeSet<Fence>) -> Self {
         Self {
             id: run.id.0,
             task_id: run.task.0,
             agent_id: run.agent.agent_name(),
             status: run.status.as_str(),
+            stopping: run.status == RunStatus::Cancelled && stopping.contains(&run.lease.fence),
             started_at: time(run.started_at),
             finished_at: run.finished_at.map(time),
             error_message: run.error.clone(),

@@ -1,5 +1,7 @@
 //! One task: why it is where it is, its attempts with log and diff, what was decided.
 
+use std::collections::BTreeSet;
+
 use axum::{
     extract::State,
     http::{HeaderMap, Uri},
@@ -8,7 +10,7 @@ use axum::{
 use maud::{Markup, html};
 
 use crate::{
-    domain::board::{Board, Judgement, Run, RunStatus, Task, TaskId, TaskStatus},
+    domain::board::{Board, Fence, Judgement, Run, RunStatus, Task, TaskId, TaskStatus},
     interfaces::{
         http::{
             api::{logs::last_lines, runs::tail, tasks::find_task, wire::word},
@@ -77,7 +79,7 @@ pub(super) async fn show(
         }
         section id="history" data-live aria-labelledby="attempts" {
             h2 id="attempts" { (view.t("Attempts and judgements")) }
-            (history(&view, &board, task))
+            (history(&view, &board, task, &service.board().stopping()))
         }
         section aria-labelledby="wish" {
             h2 id="wish" { (view.t("What is asked for")) }
@@ -147,29 +149,39 @@ fn why(view: &PageContext, board: &Board, task: &Task) -> Result<Markup, ApiErro
 
 /// A diff with its lines in the colours of what they are.
 pub(super) fn colored_diff(view: &PageContext, diff: &str) -> Markup {
-    let class = |line: &str| {
-        if line.starts_with("+++") || line.starts_with("---") || line.starts_with("diff ") {
-            "file"
-        } else if line.starts_with("@@") {
-            "hunk"
-        } else if line.starts_with('+') {
-            "add"
-        } else if line.starts_with('-') {
-            "del"
-        } else {
-            ""
-        }
-    };
+    let mut in_head = true;
+    let lines: Vec<(&str, &str)> = diff
+        .lines()
+        .take(DIFF_LINES)
+        .map(|line| (line_class(line, &mut in_head), line))
+        .collect();
     let more = diff.lines().count().saturating_sub(DIFF_LINES);
     html! {
         pre.diff id="diff-text" tabindex="0" aria-labelledby="diff" {
-            @for line in diff.lines().take(DIFF_LINES) { span class=(class(line)) { (text(line)) "\n" } }
+            @for (class, line) in lines { span class=(class) { (text(line)) "\n" } }
         }
         @if more > 0 { p.faint { (more) " " (view.t("more lines")) } }
     }
 }
 
-fn history(view: &PageContext, board: &Board, task: &Task) -> Markup {
+/// Returns what a line of a diff is; `in_head` = it stands above the first hunk of a file.
+fn line_class(line: &str, in_head: &mut bool) -> &'static str {
+    if line.starts_with("diff ") {
+        *in_head = true;
+    }
+    if line.starts_with("@@") {
+        *in_head = false;
+        return "hunk";
+    }
+    match line.bytes().next() {
+        _ if *in_head => "file",
+        Some(b'+') => "add",
+        Some(b'-') => "del",
+        _ => "",
+    }
+}
+
+fn history(view: &PageContext, board: &Board, task: &Task, stopping: &BTreeSet<Fence>) -> Markup {
     let runs = board
         .runs()
         .rev()
@@ -183,11 +195,11 @@ fn history(view: &PageContext, board: &Board, task: &Task) -> Markup {
     html! {
         @if task.counters.runs == 0 { (nothing(view)) }
         @for judgement in judgements { (judged(view, judgement)) }
-        @for run in runs { (attempt(view, run)) }
+        @for run in runs { (attempt(view, run, stopping.contains(&run.lease.fence))) }
     }
 }
 
-fn attempt(view: &PageContext, run: &Run) -> Markup {
+fn attempt(view: &PageContext, run: &Run, is_there: bool) -> Markup {
     let class = match run.status {
         RunStatus::Running => "RUNNING",
         RunStatus::Success => "SUCCESS",
@@ -198,6 +210,7 @@ fn attempt(view: &PageContext, run: &Run) -> Markup {
         div.item {
             b { (run.id.to_string()) } " " (badge(class, &view.word(run.status.as_str()))) " "
             (run.agent.agent_name()) ", " (view.moment(run.started_at))
+            @if is_there && run.status == RunStatus::Cancelled { p { (view.t("its programs are being ended")) } }
             @if !run.error.is_empty() { p { (text(&run.error)) } }
             @if run.spent.tokens > 0 { p.faint { (run.spent.tokens) " " (view.t("Tokens")) ", $" (super::money::dollars(run.spent.micro_usd)) } }
             @if run.status == RunStatus::Running {
@@ -243,6 +256,83 @@ fn wishes(view: &PageContext, board: &Board, task: &Task) -> Markup {
             }
             @if !spec.source.is_empty() { dt { (view.t("Made by")) } dd { (text(&spec.source)) } }
             dt { (view.t("Made")) } dd { (view.moment(task.created_at)) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interfaces::report::page::STYLE;
+
+    #[test]
+    fn lines_of_a_diff_have_the_class_of_what_they_are() {
+        let diff = "diff --git a/x.sql b/x.sql\nindex 1..2\n--- a/x.sql\n+++ b/x.sql\n@@ -1,2 +1,2 @@\n kept\n--- a comment\n\
+                    +++ more\ndiff --git a/y b/y\nnew file mode 100644\n--- /dev/null\n+++ b/y\n@@ -0,0 +1 @@\n+new";
+        let mut in_head = true;
+        let classes: Vec<&str> = diff
+            .lines()
+            .map(|line| line_class(line, &mut in_head))
+            .collect();
+        let head = ["file"; 4];
+        assert_eq!(classes[..4], head);
+        assert_eq!(classes[4..8], ["hunk", "", "del", "add"]);
+        assert_eq!(classes[8..12], head);
+        assert_eq!(classes[12..], ["hunk", "add"]);
+    }
+
+    /// The colours of a scheme, by name, as red, green and blue.
+    fn colours(scheme: &str) -> impl Fn(&str) -> [f64; 3] {
+        let line = STYLE.lines().find(|line| line.starts_with(scheme)).unwrap();
+        let line = line.to_owned();
+        move |name: &str| {
+            let (_, rest) = line.split_once(&format!("--{name}:#")).unwrap();
+            let digits: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
+            let one = |at: usize| {
+                let pair = if digits.len() == 3 {
+                    digits[at..=at].repeat(2)
+                } else {
+                    digits[2 * at..2 * at + 2].to_owned()
+                };
+                f64::from(u8::from_str_radix(&pair, 16).unwrap()) / 255.0
+            };
+            [one(0), one(1), one(2)]
+        }
+    }
+
+    fn luminance(colour: [f64; 3]) -> f64 {
+        let linear = colour.map(|part| {
+            if part <= 0.03928 {
+                part / 12.92
+            } else {
+                ((part + 0.055) / 1.055).powf(2.4)
+            }
+        });
+        0.0722f64.mul_add(linear[2], 0.2126f64.mul_add(linear[0], 0.7152 * linear[1]))
+    }
+
+    #[test]
+    fn lines_of_a_diff_are_read_in_light_and_dark() {
+        for scheme in [":root", "@media (prefers-color-scheme:dark)"] {
+            let colour = colours(scheme);
+            for (front, back) in [
+                ("ok", "okbg"),
+                ("bad", "badbg"),
+                ("run", "ground"),
+                ("ink", "ground"),
+            ] {
+                let (one, other) = (luminance(colour(front)), luminance(colour(back)));
+                let contrast = (one.max(other) + 0.05) / (one.min(other) + 0.05);
+                assert!(contrast >= 4.5, "{scheme}: {front} on {back}: {contrast}");
+            }
+        }
+        let sheet = include_str!("page.css");
+        for rule in [
+            ".diff .add{color:var(--ok);background:var(--okbg)}",
+            ".diff .del{color:var(--bad);background:var(--badbg)}",
+            ".diff .hunk{color:var(--run)}",
+        ] {
+            assert!(sheet.contains(rule), "{rule}");
         }
     }
 }

@@ -271,6 +271,7 @@ const WORDS: &[(&str, &str)] = &[
     ("Save and show the plan first", "保存して計画を先に確認"),
     ("denied by itself", "自動で拒否"),
     ("Cancel this run", "この実行を中止"),
+    ("its programs are being ended", "プログラムを終了中"),
     ("What the next attempt is told", "次の試行に伝えること"),
     ("Planning", "計画"),
     ("Graph", "グラフ"),

@@ -1,0 +1,118 @@
+//! Past work as the page shows it: runs of plans, nights, the state of gates.
+
+use super::board_access::{ServiceBoard, unavailable};
+use crate::{
+    adapters::plan::LocalPlanStore,
+    domain::{
+        gates::{GateContext, eval},
+        night::{run_ids, summarise_run},
+        plan::state::TaskStatus,
+        state_folder::tos_path,
+    },
+    interfaces::report::night,
+    ports::{
+        board::{BoardError, HistoryEntry, HistoryKind},
+        plan_store::PlanStore as _,
+    },
+};
+
+/// How many past works of a kind are shown.
+const PAST: usize = 50;
+
+impl ServiceBoard {
+    pub(super) fn past_work(&self, kind: HistoryKind) -> Result<Vec<HistoryEntry>, BoardError> {
+        match kind {
+            HistoryKind::PlanRuns => self.plan_runs(),
+            HistoryKind::Nights => self.nights(),
+            HistoryKind::Gates => self.tracks(),
+        }
+    }
+
+    fn plan_runs(&self) -> Result<Vec<HistoryEntry>, BoardError> {
+        let store = LocalPlanStore;
+        let home = self.root.join(tos_path!("runs"));
+        if !home.is_dir() {
+            return Ok(Vec::new());
+        }
+        let names = store.runs(&home).map_err(unavailable)?;
+        let past = names.into_iter().rev().take(PAST).map(|name| {
+            let run = store.open(&home, &name).ok();
+            let Some(state) = run.as_ref().and_then(|run| run.state().ok()) else {
+                let status = "DAMAGED".to_owned();
+                return HistoryEntry {
+                    id: name,
+                    status,
+                    ..HistoryEntry::default()
+                };
+            };
+            let is_open = matches!(state.status, TaskStatus::Running | TaskStatus::Pending);
+            let is_dead = is_open && !run.is_some_and(|run| run.is_live());
+            let status = if is_dead {
+                TaskStatus::Interrupted
+            } else {
+                state.status
+            };
+            let good = state.count(TaskStatus::Success);
+            HistoryEntry {
+                id: name,
+                title: state.created.goal.clone().unwrap_or_default(),
+                status: status.name().to_owned(),
+                at: u64::try_from(state.created.at).ok(),
+                facts: vec![
+                    ("tasks".to_owned(), state.tasks.len().to_string()),
+                    ("succeeded".to_owned(), good.to_string()),
+                ],
+                text: String::new(),
+            }
+        });
+        Ok(past.collect())
+    }
+
+    fn nights(&self) -> Result<Vec<HistoryEntry>, BoardError> {
+        let records = self.ledger.read().map_err(unavailable)?.records;
+        let runs = run_ids(&records);
+        let newest = runs.iter().rev().take(PAST);
+        let past = newest.filter_map(|run| {
+            let summary = summarise_run(&records, run)?;
+            let began = summary.sessions.first().map(|session| session.began);
+            Some(HistoryEntry {
+                id: run.clone(),
+                title: summary.list.clone(),
+                status: summary.last_session_end().to_owned(),
+                at: began.and_then(|at| u64::try_from(at.timestamp_millis()).ok()),
+                facts: vec![
+                    ("tasks".to_owned(), summary.tasks.len().to_string()),
+                    ("retries".to_owned(), summary.retries.to_string()),
+                ],
+                text: night::text(&summary),
+            })
+        });
+        Ok(past.collect())
+    }
+
+    fn tracks(&self) -> Result<Vec<HistoryEntry>, BoardError> {
+        let records = self.ledger.read().map_err(unavailable)?.records;
+        let here = GateContext {
+            at: self.clock.now(),
+            ..self.here.clone()
+        };
+        let report = eval(&self.gates.gates, &records, &here);
+        let holds = report.holds.join("\n");
+        let past = report.tracks.into_iter().map(|track| HistoryEntry {
+            status: track.phase.clone(),
+            facts: track
+                .locked
+                .iter()
+                .map(|why| ("locked".to_owned(), why.clone()))
+                .collect(),
+            text: track
+                .gate
+                .and_then(|gate| serde_json::to_string_pretty(&gate).ok())
+                .unwrap_or_else(|| holds.clone()),
+            id: track.track,
+            title: track.title,
+            at: None,
+        });
+        Ok(past.collect())
+    }
+}
