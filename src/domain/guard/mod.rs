@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod call;
 pub mod checkpoint;
+pub mod codex_trust;
 pub mod hook;
 pub mod installed;
 pub mod log;
@@ -70,7 +71,13 @@ impl GuardOutcome {
             _ => String::new(),
         };
         let reason = self.reason.replace(", and nobody can be asked", "");
-        format!("tos guard: {reason}{alone}")
+        match self.decision {
+            Decision::Ask | Decision::Deny if self.observe => format!(
+                "tos guard only observes and blocks nothing; its rules say `{}`: {reason}",
+                self.decision.as_str()
+            ),
+            _ => format!("tos guard: {reason}{alone}"),
+        }
     }
 
     /// Returns what to say about the checkpoint.

@@ -27,6 +27,9 @@ use crate::{
     services::guard::Guard,
 };
 
+/// How one says that the rules of a place only look on.
+const OBSERVES: &str = "`observe = true`";
+
 /// Judges one command; keeps nothing.
 pub(super) fn explain(
     args: &ExplainArgs,
@@ -87,6 +90,11 @@ pub(super) fn explain(
             finding.rule
         ));
     }
+    if settings.observe {
+        printer.note(&format!(
+            "{OBSERVES}: whatever is decided here, the hook lets it run"
+        ));
+    }
     let kept: Vec<String> = losses.iter().filter_map(said).collect();
     if decision != Decision::Deny && !kept.is_empty() {
         printer.shown(&format!(
@@ -97,6 +105,7 @@ pub(super) fn explain(
     printer.document(&json!({
         "decision": decision.as_str(), "reason": sentence, "rule": outcome.rule,
         "findings": outcome.findings, "kept_first": kept,
+        "observe": settings.observe,
     }));
     Ok(if decision == Decision::Allow {
         CliExit::Success
@@ -181,6 +190,9 @@ pub(super) fn log(
         let (word, tone) = match (entry.kind.as_str(), entry.answer.as_str()) {
             ("failed", _) => ("failed", TextStyle::Bad),
             ("undone", _) => ("undone", TextStyle::Good),
+            // Who only looks on lets everything pass; what is worth knowing is what would have become of it.
+            _ if entry.observe && entry.decision == "deny" => ("would deny", TextStyle::Warn),
+            _ if entry.observe && entry.decision == "ask" => ("would ask", TextStyle::Warn),
             (_, "deny") => ("deny", TextStyle::Bad),
             (_, "ask") => ("ask", TextStyle::Warn),
             _ => ("allow", TextStyle::Faint),
@@ -224,6 +236,12 @@ pub(super) fn stats(
         of("deny"),
         stats.failed
     ));
+    if stats.observed > 0 {
+        printer.shown(&format!(
+            "{} of the asked and refused were only observed: they ran",
+            stats.observed
+        ));
+    }
     printer.shown(&format!(
         "{} checkpoints made, {} brought back; one judgement takes {:.1} ms (longest {:.1})",
         stats.checkpoints,
