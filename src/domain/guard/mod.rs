@@ -71,13 +71,13 @@ impl GuardOutcome {
             _ => String::new(),
         };
         let reason = self.reason.replace(", and nobody can be asked", "");
-        match self.decision {
-            Decision::Ask | Decision::Deny if self.observe => format!(
-                "tos guard only observes and blocks nothing; its rules say `{}`: {reason}",
-                self.decision.as_str()
-            ),
-            _ => format!("tos guard: {reason}{alone}"),
+        if self.observe && self.decision != Decision::Allow {
+            let decision = self.decision.as_str();
+            return format!(
+                "tos guard only observes and blocks nothing; its rules say `{decision}`: {reason}"
+            );
         }
+        format!("tos guard: {reason}{alone}")
     }
 
     /// Returns what to say about the checkpoint.

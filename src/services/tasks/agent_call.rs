@@ -229,10 +229,7 @@ impl SessionState<'_> {
             }),
         );
         self.show_denials(&report);
-        if listener.is_unjudged.load(Ordering::Relaxed) {
-            self.watcher
-                .line(&format!("  note: `{}`: {UNJUDGED}", agent.program()));
-        }
+        self.show_unjudged(&agent, &listener);
         if let Some(broken) = self.check_protected()? {
             return Ok(Some(broken));
         }
@@ -380,6 +377,15 @@ impl SessionState<'_> {
                 "  note: nobody says what a call of `{}` costs, so `max_usd = {most}` counts without it{price}",
                 agent.program()
             ));
+        }
+    }
+
+    /// Says where no command of an agent came before the policy.
+    fn show_unjudged(&self, agent: &Agent, listener: &AgentListener) {
+        if listener.is_unjudged.load(Ordering::Relaxed) {
+            let program = agent.program();
+            self.watcher
+                .line(&format!("  note: `{program}`: {UNJUDGED}"));
         }
     }
 

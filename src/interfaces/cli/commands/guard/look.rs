@@ -13,7 +13,7 @@ use crate::{
             checkpoint::CheckpointCause,
             log::{GuardStats, LogEntry, PROBE_SESSION},
         },
-        policy::{DataLoss, Decision, Policy},
+        policy::{DataLoss, Decision, Policy, PolicyFinding},
     },
     interfaces::{
         cli::{
@@ -26,9 +26,6 @@ use crate::{
     },
     services::guard::Guard,
 };
-
-/// How one says that the rules of a place only look on.
-const OBSERVES: &str = "`observe = true`";
 
 /// Judges one command; keeps nothing.
 pub(super) fn explain(
@@ -80,23 +77,13 @@ pub(super) fn explain(
     let sentence = outcome.sentence(presence);
     let sentence = sentence.strip_prefix("tos guard: ").unwrap_or(&sentence);
     printer.shown(&format!("{word}  {sentence}"));
-    for finding in &outcome.findings {
-        printer.shown(&format!(
-            "  {:>3}. {}\n       {}: {} by {}",
-            finding.at,
-            finding.command(),
-            finding.effect,
-            finding.decision.as_str(),
-            finding.rule
-        ));
-    }
-    if settings.observe {
-        printer.note(&format!(
-            "{OBSERVES}: whatever is decided here, the hook lets it run"
-        ));
-    }
+    show_findings(&outcome.findings, printer);
     let kept: Vec<String> = losses.iter().filter_map(said).collect();
-    if decision != Decision::Deny && !kept.is_empty() {
+    if settings.observe {
+        printer.note(
+            "`observe = true`: whatever is decided here, the hook lets it run and keeps nothing",
+        );
+    } else if decision != Decision::Deny && !kept.is_empty() {
         printer.shown(&format!(
             "kept first, as far as it is there and no commit holds it: {}",
             kept.join("; ")
@@ -112,6 +99,19 @@ pub(super) fn explain(
     } else {
         CliExit::NotDone
     })
+}
+
+fn show_findings(findings: &[PolicyFinding], printer: &Printer) {
+    for finding in findings {
+        printer.shown(&format!(
+            "  {:>3}. {}\n       {}: {} by {}",
+            finding.at,
+            finding.command(),
+            finding.effect,
+            finding.decision.as_str(),
+            finding.rule
+        ));
+    }
 }
 
 /// Reads the rules of a place, and warns of those that allow too much.

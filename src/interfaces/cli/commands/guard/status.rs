@@ -199,16 +199,13 @@ fn status_of(
     } else {
         ignored_hooks_reason(&text, agent).or_else(|| switched_off(agent, place, services))
     };
-    match off {
-        Some(why) => {
-            status.state = "not effective";
-            status.notes.push(format!("not effective: {why}"));
-        }
-        None => {
-            tried(agent, &command, &place.folder, services, &mut status);
-            trusted(agent, &command, place, codex, services, &mut status);
-        }
+    if let Some(why) = off {
+        status.state = "not effective";
+        status.notes.push(format!("not effective: {why}"));
+        return status;
     }
+    tried(agent, &command, &place.folder, services, &mut status);
+    trusted(agent, &command, place, codex, services, &mut status);
     status
 }
 
