@@ -173,7 +173,8 @@ fn status_says_of_each_state_of_trust_what_codex_makes_of_it() {
         .args(["guard", "install", "codex", "--yes"])
         .env_clear()
         .envs(variables);
-    assert!(install.current_dir(&bench.root).status().unwrap().success());
+    let installed = install.current_dir(&bench.root).output().unwrap();
+    assert!(installed.status.success(), "{installed:?}");
     compared(&bench, "moved", false, "has changed since it was trusted");
 }
 

@@ -216,6 +216,11 @@ fn prompts_and_secrets_are_not_sent() {
         "{task:?}"
     );
     assert_eq!(parent(&spans, task).name, "plan run");
+    let took = collector.points("tos.task.duration");
+    assert!(
+        matches!(took.as_slice(), [one] if one.count == 1 && one.sum >= 0.0),
+        "{took:?}"
+    );
     let all = format!("{spans:?}");
     assert!(
         all.contains("a goal with") && !all.contains("secret-value"),
