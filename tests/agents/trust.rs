@@ -12,19 +12,49 @@ use serde_json::{Value, json};
 
 use crate::bench::{Agent, Bench, program};
 
-/// An app server of Codex, as editors start it.
-struct AppServer {
+/// A program that an editor starts and talks with, one JSON object a line.
+struct Server {
     child: Child,
     input: ChildStdin,
     lines: Box<dyn Iterator<Item = String>>,
 }
 
-impl AppServer {
-    fn start(bench: &Bench, more: &[&str]) -> Self {
+impl Server {
+    /// Starts the app server of Codex.
+    fn codex(bench: &Bench, more: &[&str]) -> Self {
         let mut command = bench.other_agent("codex");
-        let child = command
-            .arg("app-server")
-            .args(more)
+        let mut server = Self::start(command.arg("app-server").args(more));
+        server.asked(
+            0,
+            "initialize",
+            &json!({ "clientInfo": { "name": "test", "version": "0" } }),
+        );
+        server.send(&json!({ "method": "initialized" }));
+        server
+    }
+
+    /// Starts Gemini CLI over ACP.
+    fn gemini(bench: &Bench) -> Self {
+        let mut command = bench.other_agent("gemini");
+        command.args(["--acp", "-m", "gemini-2.5-flash"]);
+        let mut server = Self::start(command.env("GEMINI_API_KEY", "not-a-key"));
+        let hello = json!({ "protocolVersion": 1, "clientCapabilities": {} });
+        server.asked(0, "initialize", &hello);
+        server
+    }
+
+    /// Starts a program; one that hangs is ended, so that the test of it fails and does not hang.
+    fn start(wanted: &Command) -> Self {
+        let variables = wanted
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?)));
+        let child = Command::new("timeout")
+            .args(["--foreground", "--kill-after=5", "240"])
+            .arg(wanted.get_program())
+            .args(wanted.get_args())
+            .current_dir(wanted.get_current_dir().unwrap())
+            .env_clear()
+            .envs(variables)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -32,18 +62,17 @@ impl AppServer {
         let mut child = child.unwrap();
         let input = child.stdin.take().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut server = Self {
+        Self {
             child,
             input,
             lines: Box::new(lines.map_while(Result::ok)),
-        };
-        server.send(&json!({ "id": 0, "method": "initialize", "params": { "clientInfo": { "name": "test", "version": "0" } } }));
-        server.send(&json!({ "method": "initialized" }));
-        server
+        }
     }
 
     fn send(&mut self, message: &Value) {
-        writeln!(self.input, "{message}").unwrap();
+        let mut message = message.clone();
+        message["jsonrpc"] = "2.0".into();
+        writeln!(self.input, "{message}").expect("the program ended");
     }
 
     /// Returns the next message that is wanted.
@@ -52,7 +81,7 @@ impl AppServer {
             .lines
             .by_ref()
             .filter_map(|line| serde_json::from_str(&line).ok());
-        messages.find(is_wanted).expect("the app server ended")
+        messages.find(is_wanted).expect("the program ended")
     }
 
     fn asked(&mut self, id: u32, method: &str, params: &Value) -> Value {
@@ -61,9 +90,32 @@ impl AppServer {
         assert!(answer.get("error").is_none(), "{answer}");
         answer["result"].clone()
     }
+
+    /// Asks, and says yes to every question until this is over; returns the questions.
+    fn allowed(
+        &mut self,
+        question: &Value,
+        yes: &dyn Fn(&Value) -> Value,
+        is_over: &dyn Fn(&Value) -> bool,
+    ) -> Vec<String> {
+        self.send(question);
+        let mut questions = Vec::new();
+        loop {
+            let message = self.until(|message| {
+                let is_question = message.get("id").is_some() && message.get("method").is_some();
+                is_question || is_over(message)
+            });
+            if is_over(&message) {
+                return questions;
+            }
+            questions.push(message["params"].to_string());
+            let result = yes(&message["params"]);
+            self.send(&json!({ "id": message["id"], "result": result }));
+        }
+    }
 }
 
-impl Drop for AppServer {
+impl Drop for Server {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
@@ -72,7 +124,7 @@ impl Drop for AppServer {
 
 /// Returns what Codex's own file holds where somebody has trusted every hook of it.
 fn trusting(bench: &Bench) -> String {
-    let mut server = AppServer::start(bench, &[]);
+    let mut server = Server::codex(bench, &[]);
     let listed = server.asked(1, "hooks/list", &json!({ "cwds": [bench.root] }));
     let hooks = listed["data"][0]["hooks"].as_array().unwrap().clone();
     assert!(!hooks.is_empty(), "{listed}");
@@ -246,7 +298,7 @@ fn what_codex_asks_permission_for_is_refused_by_the_hook_or_left_to_the_person()
         "-c",
         "model=\"gpt-5\"",
     ];
-    let mut server = AppServer::start(&bench, &more);
+    let mut server = Server::codex(&bench, &more);
     let thread = json!({ "cwd": bench.root, "approvalPolicy": "untrusted", "sandbox": "danger-full-access" });
     let started = server.asked(1, "thread/start", &thread);
     let text = format!(
@@ -255,19 +307,10 @@ fn what_codex_asks_permission_for_is_refused_by_the_hook_or_left_to_the_person()
     );
     let turn =
         json!({ "threadId": started["thread"]["id"], "input": [{ "type": "text", "text": text }] });
-    server.send(&json!({ "id": 2, "method": "turn/start", "params": turn }));
-    let mut questions = Vec::new();
-    loop {
-        let message = server.until(|message| {
-            let is_question = message.get("id").is_some() && message.get("method").is_some();
-            is_question || message["method"] == "turn/completed"
-        });
-        if message["method"] == "turn/completed" {
-            break;
-        }
-        questions.push(message["params"].to_string());
-        server.send(&json!({ "id": message["id"], "result": { "decision": "accept" } }));
-    }
+    let question = json!({ "id": 2, "method": "turn/start", "params": turn });
+    let yes = |_: &Value| json!({ "decision": "accept" });
+    let is_over = |message: &Value| message["method"] == "turn/completed";
+    let questions = server.allowed(&question, &yes, &is_over);
     let results = bench.results();
     assert!(victim.is_dir(), "{results}\n{questions:?}");
     assert!(results.contains("guard/delete-outside"), "{results}");
@@ -338,4 +381,47 @@ fn gemini_does_not_run_without_its_trust_in_the_folder_and_with_it_asks_the_guar
         bench.tos(&["guard", "undo"]).said.contains("idea.txt"),
         "{said}"
     );
+}
+
+#[test]
+fn gemini_over_acp_asks_its_client_and_no_hook_whatever_it_trusts() {
+    for level in ["DO_NOT_TRUST", "TRUST_FOLDER"] {
+        let Some(bench) = Bench::new(Agent::Claude) else {
+            return;
+        };
+        let settings = bench.home().join(".gemini/settings.json");
+        fs::create_dir_all(settings.parent().unwrap()).unwrap();
+        let login = r#"{"security":{"auth":{"selectedType":"gemini-api-key"}}}"#;
+        fs::write(&settings, login).unwrap();
+        let folders = json!({ bench.root.display().to_string(): level });
+        let file = settings.with_file_name("trustedFolders.json");
+        fs::write(file, folders.to_string()).unwrap();
+        let installed = bench.tos(&["guard", "install", "gemini", "--yes"]);
+        assert_eq!(installed.code, Some(0), "{}", installed.said);
+        bench.write("idea.txt", "the only copy\n");
+        let mut server = Server::gemini(&bench);
+        let session = json!({ "cwd": bench.root, "mcpServers": [] });
+        let session = server.asked(1, "session/new", &session)["sessionId"].clone();
+        let prompt = json!([{ "type": "text", "text": "DO: rm idea.txt" }]);
+        let question = json!({
+            "id": 2, "method": "session/prompt", "params": { "sessionId": session, "prompt": prompt },
+        });
+        let yes = |params: &Value| {
+            let options = params["options"].as_array().unwrap();
+            let once = options.iter().find(|option| option["kind"] == "allow_once");
+            json!({ "outcome": { "outcome": "selected", "optionId": once.unwrap()["optionId"] } })
+        };
+        let is_over = |message: &Value| message["id"] == 2 && message.get("method").is_none();
+        let questions = server.allowed(&question, &yes, &is_over);
+        assert!(
+            !bench.root.join("idea.txt").exists(),
+            "{level}: {questions:?}"
+        );
+        assert!(
+            matches!(questions.as_slice(), [one] if one.contains("rm idea.txt")),
+            "{level}: {questions:?}"
+        );
+        let list = bench.tos(&["guard", "undo"]).said;
+        assert!(list.contains("no checkpoint"), "{level}: {list}");
+    }
 }

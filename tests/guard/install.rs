@@ -643,7 +643,12 @@ fn a_folder_that_gemini_does_not_trust_has_no_hook_at_all_and_that_is_told() {
     let skipped = "but the agent skips it";
     assert_eq!(status.stdout.matches(skipped).count(), 2, "{status:?}");
     let file = trust_by_gemini(&bench);
-    assert_eq!(bench.tos(&["guard", "status", "gemini"]).code, Some(0));
+    let status = bench.tos(&["guard", "status", "gemini"]);
+    assert_eq!(status.code, Some(0), "{status:?}");
+    assert!(
+        status.stdout.contains("over ACP, Gemini CLI asks no hook"),
+        "{status:?}"
+    );
     let rules = serde_json::json!({
         bench.home().display().to_string(): "TRUST_FOLDER", here: "DO_NOT_TRUST",
     });

@@ -9,7 +9,7 @@ use crate::{
     config::{agent_hooks, settings_dialect::hooks_disabled_reason},
     domain::guard::{
         HookAgent,
-        hook::{PLUGIN_MARK, hook_command, opencode_plugin},
+        hook::{PLUGIN_MARK, hook_command, opencode_plugin, unhooked_form},
         installed::InstallRecord,
     },
     interfaces::{
@@ -362,16 +362,26 @@ fn made(
         ));
     }
     printer.line(&format!("{title}: done"));
-    if change.agent == HookAgent::Codex && new.contains(" guard hook ") {
+    if change.record.is_some() {
+        told_after(change, printer);
+    }
+    Ok(("changed", change.path.clone()))
+}
+
+/// Says what else it takes until an agent asks the hook that is in its settings now.
+fn told_after(change: &Change, printer: &Printer) {
+    if change.agent == HookAgent::Codex {
         printer.alert(
             "Codex runs a hook only after you trusted it: start `codex`, type `/hooks`, and trust this one. Until \
              then, and after each change of it, Codex skips it without a word",
         );
     }
+    if let Some(form) = unhooked_form(change.agent) {
+        printer.alert(&format!("note: {form}"));
+    }
     if let Some(why) = &change.skipped {
         printer.alert(&format!("not effective yet: {why}"));
     }
-    Ok(("changed", change.path.clone()))
 }
 
 /// Says which other hooks there are, and in which order they run.

@@ -17,7 +17,7 @@ use crate::{
     },
     domain::guard::{
         HookAgent,
-        hook::{PLUGIN_MARK, hook_command, is_refusal, probe_call, program_of},
+        hook::{PLUGIN_MARK, hook_command, is_refusal, probe_call, program_of, unhooked_form},
         log::{LogEntry, PROBE_SESSION},
     },
     interfaces::{
@@ -205,6 +205,7 @@ fn status_of(
         return status;
     }
     tried(agent, &command, &place.folder, services, &mut status);
+    status.notes.extend(unhooked_form(agent).map(str::to_owned));
     trusted(agent, &command, place, codex, services, &mut status);
     status
 }
