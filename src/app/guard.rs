@@ -16,14 +16,17 @@ use super::{adapter_options, confinement, context::AppContext};
 use crate::{
     adapters::{
         files, git, guard,
-        guard::{install_record, log::LogFile, place, probe, settings_file},
+        guard::{codex_server, install_record, log::LogFile, place, probe, settings_file},
         process,
     },
-    config::guard::GuardSettings,
+    config::{agent_trust::GeminiTrustSources, guard::GuardSettings},
     domain::{
         guard::{
-            AttendanceMode, HookAgent, HookAnswer, installed::InstallRecord,
-            protected::ProjectInspector, unjudged_answer,
+            AttendanceMode, HookAgent, HookAnswer,
+            codex_trust::{CodexHookList, hook_list_request, read_hook_list},
+            installed::InstallRecord,
+            protected::ProjectInspector,
+            unjudged_answer,
         },
         policy::{GitUse, PolicyContext},
         sandbox::SandboxBackend,
@@ -87,14 +90,24 @@ pub(super) fn hook_main(words: &[OsString], environment: Vec<(OsString, OsString
         .find(|(name, _)| name == BUDGET_VARIABLE)
         .and_then(|(_, value)| value.to_str()?.parse().ok())
         .map_or(BUDGET, |wanted| Duration::from_millis(wanted).min(BUDGET));
+    let context = environment.clone();
+    let judge = move |known: &Known| judged(agent, observe, context, known);
+    told(&answer_within(agent, budget, environment, judge))
+}
+
+/// Returns what `judge` answers; where it fails, panics or takes longer than `budget`, an answer that keeps the tool from running
+/// unasked.
+fn answer_within(
+    agent: HookAgent,
+    budget: Duration,
+    environment: Vec<(OsString, OsString)>,
+    judge: impl FnOnce(&Known) -> Result<HookAnswer, String> + Send + 'static,
+) -> HookAnswer {
     let known: Known = Arc::default();
     let (send, receive) = mpsc::channel();
     let seen = Arc::clone(&known);
-    let spare = environment.clone();
     let work = move || {
-        let judged = catch_unwind(AssertUnwindSafe(|| {
-            judged(agent, observe, environment, &seen)
-        }));
+        let judged = catch_unwind(AssertUnwindSafe(|| judge(&seen)));
         drop(send.send(judged.map_err(|_| "tos failed on it, which is a fault of tos".to_owned())));
     };
     let started = std::thread::Builder::new().stack_size(STACK).spawn(work);
@@ -109,18 +122,17 @@ pub(super) fn hook_main(words: &[OsString], environment: Vec<(OsString, OsString
             Err(mpsc::RecvTimeoutError::Disconnected) => Err("the judgement broke off".to_owned()),
         },
     };
-    let answer = answer.unwrap_or_else(|why| {
+    answer.unwrap_or_else(|why| {
         let known = known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         drop(catch_unwind(AssertUnwindSafe(|| {
-            commands::hook::log_failure(agent, &why, &AppContext::new(spare, &[]));
+            commands::hook::log_failure(agent, &why, &AppContext::new(environment, &[]));
         })));
         let (presence, event) = known.unwrap_or((
             AttendanceMode::Nobody("the call is not known"),
             String::new(),
         ));
         unjudged_answer(agent, presence, &event, &why)
-    });
-    told(&answer)
+    })
 }
 
 fn judged(
@@ -280,7 +292,12 @@ impl GuardServiceFactory for AppContext {
             HookAgent::Opencode => Ok(self
                 .folder_of("XDG_CONFIG_HOME", ".config")?
                 .join("opencode")),
-            HookAgent::Gemini | HookAgent::Cursor => self.folder_of("", below),
+            HookAgent::Gemini => {
+                let home = self.env_var("GEMINI_CLI_HOME").map(PathBuf::from);
+                home.filter(|home| home.is_absolute())
+                    .map_or_else(|| self.folder_of("", below), |home| Ok(home.join(below)))
+            }
+            HookAgent::Cursor => self.folder_of("", below),
         };
         Ok(folder?.join(file))
     }
@@ -299,6 +316,10 @@ impl GuardServiceFactory for AppContext {
 
     fn read_settings(&self, path: &Path) -> Result<Option<String>, String> {
         settings_file::read(path)
+    }
+
+    fn read_text(&self, path: &Path) -> Result<Option<String>, String> {
+        settings_file::read_anything(path)
     }
 
     fn write_settings(
@@ -348,6 +369,29 @@ impl GuardServiceFactory for AppContext {
             stdout: end.stdout,
             stderr: end.stderr,
         })
+    }
+
+    fn codex_hooks(&self, folder: &Path) -> Result<CodexHookList, String> {
+        let path = self.environment.iter().find(|(name, _)| name == "PATH");
+        let path = path.map(|(_, value)| value.clone()).unwrap_or_default();
+        let request = hook_list_request(folder);
+        codex_server::ask(&path, folder, &self.environment, &request, read_hook_list)?
+    }
+
+    fn gemini_trust_sources(&self) -> GeminiTrustSources {
+        let word = |name: &str| self.env_var(name);
+        let own = self.agent_settings_path(HookAgent::Gemini, None);
+        let own = own.map(|file| file.with_file_name("trustedFolders.json"));
+        let named = word("GEMINI_CLI_TRUSTED_FOLDERS_PATH").filter(|file| !file.is_empty());
+        GeminiTrustSources {
+            workspace: word("GEMINI_CLI_TRUST_WORKSPACE"),
+            restricted: word("GEMINI_RESTRICTED_MODE"),
+            file: named.map_or_else(|| own.unwrap_or_default(), PathBuf::from),
+        }
+    }
+
+    fn real_path(&self, path: &Path) -> PathBuf {
+        path.canonicalize().unwrap_or_else(|_| path.to_owned())
     }
 
     fn exec(
@@ -443,5 +487,86 @@ impl GuardServiceFactory for AppContext {
         let end = probe::run(&asked, "", Path::new("/")).ok()?;
         let version = end.stdout.trim().to_owned();
         (end.code == Some(0) && version.starts_with("tos ")).then_some(version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Longer than any of these takes.
+    const LONG: Duration = Duration::from_secs(600);
+
+    /// How a judge fails.
+    type Judge = fn(&Known) -> Result<HookAnswer, String>;
+
+    /// Returns the answer where `judge` does the work, and what the log says of it.
+    fn answered(agent: HookAgent, budget: Duration, judge: Judge) -> (HookAnswer, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().as_os_str().to_owned();
+        let environment = vec![("XDG_STATE_HOME".into(), state)];
+        let answer = answer_within(agent, budget, environment.clone(), judge);
+        let entries = AppContext::new(environment, &[]).guard_log().read();
+        let reasons: Vec<String> = entries.into_iter().map(|entry| entry.reason).collect();
+        (answer, reasons.join("\n"))
+    }
+
+    const PANICS: Judge = |_| panic!("a fault that a test has put in");
+    const PANICS_AT_A_CALL: Judge = |known| {
+        *known.lock().unwrap() = Some((AttendanceMode::Person, "PreToolUse".to_owned()));
+        panic!("a fault that a test has put in")
+    };
+    const PANICS_WITH_THE_LOCK: Judge = |known| {
+        let mut known = known.lock().unwrap();
+        *known = Some((AttendanceMode::Person, "PermissionRequest".to_owned()));
+        panic!("a fault that a test has put in")
+    };
+    const HANGS: Judge = |_| {
+        loop {
+            std::thread::park();
+        }
+    };
+    const FAILS: Judge = |_| Err("the input is not JSON".to_owned());
+
+    #[test]
+    fn a_hook_that_panics_hangs_or_fails_refuses_for_every_agent_and_logs_it() {
+        for agent in HookAgent::ALL {
+            for (judge, budget, why) in [
+                (PANICS, LONG, "tos failed on it, which is a fault of tos"),
+                (
+                    HANGS,
+                    Duration::from_millis(10),
+                    "it took longer than 10 ms",
+                ),
+                (FAILS, LONG, "the input is not JSON"),
+            ] {
+                let (answer, logged) = answered(agent, budget, judge);
+                assert_eq!(
+                    (answer.code, answer.stdout.as_str()),
+                    (2, ""),
+                    "{agent:?} {why}"
+                );
+                assert!(answer.stderr.contains(why), "{agent:?}: {}", answer.stderr);
+                assert_eq!(logged, why, "{agent:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_beside_a_person_is_a_question_where_one_can_be_put_and_a_refusal_elsewhere() {
+        for agent in HookAgent::ALL {
+            for judge in [PANICS_AT_A_CALL, PANICS_WITH_THE_LOCK] {
+                let (answer, _) = answered(agent, LONG, judge);
+                let asks = matches!(agent, HookAgent::Claude | HookAgent::Cursor);
+                if asks {
+                    assert!(
+                        answer.code == 0 && answer.stdout.contains("\"ask\""),
+                        "{answer:?}"
+                    );
+                } else {
+                    assert_eq!((answer.code, answer.stdout.as_str()), (2, ""), "{agent:?}");
+                }
+            }
+        }
     }
 }

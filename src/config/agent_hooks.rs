@@ -615,11 +615,11 @@ mod tests {
     fn a_file_that_cannot_be_read_is_left_alone_with_the_place() {
         for (text, why) in [
             ("{\n  \"a\": [1,,\n}\n", "line 2, column "),
-            ("[]", "it is no object on its outside"),
-            ("{\"hooks\": 3}", "`hooks` is no object"),
+            ("[]", "line 1, column 1: it is no object on its outside"),
+            ("{\"hooks\": 3}", "line 1, column 11: `hooks` is no object"),
             (
-                "{\"hooks\": {\"PreToolUse\": {}}}",
-                "`hooks.PreToolUse` is no list",
+                "{\"hooks\": {\n  \"PreToolUse\": {}}}",
+                "line 2, column 17: `hooks.PreToolUse` is no list",
             ),
             (
                 "{\"hooks\": {},\n\"hooks\": {}}",
@@ -649,8 +649,11 @@ mod tests {
         assert!(ignored_hooks_reason(comma, HookAgent::Gemini).is_some());
         for (text, part) in [
             ("{\"disableAllHooks\": true}", "`disableAllHooks`"),
-            ("{\"permissions\": 3}", "`permissions` is no object"),
-            ("{\"model\": null}", "`model` is null"),
+            (
+                "{\n  \"permissions\": 3}",
+                "line 2, column 18: `permissions` is no object",
+            ),
+            ("{\"model\": null}", "line 1, column 11: `model` is null"),
             ("{\"env\": {\"A\": 1}}", "`env`"),
             (
                 "{\"hooks\": {\"PreToolUse\": [{\"hooks\": \"x\"}]}}",
@@ -668,12 +671,17 @@ mod tests {
                 HookAgent::Gemini,
             ),
             ("{\"tools\": {\"enableHooks\": false}}", HookAgent::Gemini),
-            ("[features]\nhooks = false\n", HookAgent::Codex),
             ("{\"disableAllHooks\": true}", HookAgent::Claude),
         ] {
             assert!(hooks_disabled_reason(text, agent).is_some(), "{text}");
             assert_eq!(hooks_disabled_reason("{}", agent), None);
         }
+        let codex = |text: &str| hooks_disabled_reason(text, HookAgent::Codex);
+        assert!(codex("[features]\nhooks = false\n").is_some());
+        assert_eq!(codex("model = \"m\"\n"), None);
+        let broken = codex("a = 1\n[features\n").unwrap();
+        assert!(broken.starts_with("line 2, column 10: "), "{broken}");
+        assert!(broken.contains("does not start with it"), "{broken}");
         assert_eq!(ignored_hooks_reason("", HookAgent::Claude), None);
     }
 

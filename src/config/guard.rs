@@ -10,7 +10,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    config::files,
+    config::{files, settings_dialect::place_of},
     domain::{
         command::CommandKind,
         job::rules::PolicyRules,
@@ -84,12 +84,7 @@ impl GuardFile {
     fn read(name: &str, text: &str) -> Result<Self, String> {
         let file: Self = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
-            let before = text.get(..at).unwrap_or(text);
-            let line = before.matches('\n').count() + 1;
-            let column = before
-                .rsplit('\n')
-                .next()
-                .map_or(1, |rest| rest.chars().count() + 1);
+            let (line, column) = place_of(text, at);
             format!(
                 "{name}:{line}:{column}: {}",
                 error.message().replace('\n', ", ")
@@ -258,6 +253,10 @@ const fn strictness(preset: PolicyPreset) -> u8 {
 }
 
 fn text_of(path: &Path) -> Result<Option<String>, String> {
+    // What is no file is not opened: a pipe would be waited for forever.
+    if let Some(what) = files::not_a_file_reason(path) {
+        return Err(format!("{}: it is {what} and no file", path.display()));
+    }
     match files::read_text(path) {
         Ok(text) => Ok(Some(text)),
         Err(error)

@@ -6,6 +6,7 @@
 
 mod add_rules;
 pub mod agent_hooks;
+pub mod agent_trust;
 mod discover;
 mod done_checks;
 mod error;

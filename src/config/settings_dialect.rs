@@ -6,11 +6,12 @@
 use jsonc_parser::{
     CollectOptions, ParseOptions,
     ast::{Object, Value as Node},
+    common::Ranged as _,
     parse_to_ast,
 };
 use serde_json::Value;
 
-use crate::domain::guard::HookAgent;
+use crate::domain::guard::{HookAgent, hook::hook_entries};
 
 /// The mark that may stand in front of a file; Claude Code does not mind it.
 const MARK: char = '\u{feff}';
@@ -93,10 +94,78 @@ pub fn ignored_hooks_reason(text: &str, agent: HookAgent) -> Option<String> {
             ))
         }
         Ok(parsed) => {
-            let top = parsed.value.as_ref().and_then(Node::as_object);
-            doubled(body, top).or_else(|| not_followed(body, agent))
+            let value = parsed.value.as_ref()?;
+            let top = value.as_object();
+            shape_fault(body, value, agent)
+                .or_else(|| doubled(body, top))
+                .or_else(|| not_followed(body, value, agent))
         }
     }
+}
+
+/// Returns what keeps hooks from having a place in a file, with where that is.
+fn shape_fault(body: &str, value: &Node<'_>, agent: HookAgent) -> Option<String> {
+    if value.as_object().is_none() {
+        return Some(located(body, value, &[], "it is no object on its outside"));
+    }
+    hook_entries(agent, "").iter().find_map(|entry| {
+        let [outer, inner] = entry.path;
+        let hooks = node_at(value, &[outer]).whole()?;
+        if hooks.as_object().is_none() {
+            return Some(located(
+                body,
+                value,
+                &[outer],
+                &format!("`{outer}` is no object"),
+            ));
+        }
+        let list = node_at(value, &[outer, inner]).whole()?;
+        let fault = format!("`{outer}.{inner}` is no list");
+        list.as_array()
+            .is_none()
+            .then(|| located(body, value, &[outer, inner], &fault))
+    })
+}
+
+/// A value below the outermost one, or the deepest on the way to it.
+struct FoundNode<'n, 't> {
+    node: &'n Node<'t>,
+    is_at_end: bool,
+}
+
+impl<'n, 't> FoundNode<'n, 't> {
+    fn whole(self) -> Option<&'n Node<'t>> {
+        self.is_at_end.then_some(self.node)
+    }
+}
+
+fn node_at<'n, 't>(value: &'n Node<'t>, keys: &[&str]) -> FoundNode<'n, 't> {
+    let mut node = value;
+    for key in keys {
+        // Of a key that stands there twice the last one counts.
+        let next = node.as_object().and_then(|object| {
+            let mut own = object.properties.iter().rev();
+            own.find(|property| property.name.as_str() == *key)
+        });
+        let Some(next) = next else {
+            return FoundNode {
+                node,
+                is_at_end: false,
+            };
+        };
+        node = &next.value;
+    }
+    FoundNode {
+        node,
+        is_at_end: true,
+    }
+}
+
+/// Says a fault of a value with its place.
+fn located(body: &str, value: &Node<'_>, keys: &[&str], fault: &str) -> String {
+    let at = node_at(value, keys).node.range().start;
+    let (line, column) = place_of(body, at);
+    format!("line {line}, column {column}: {fault}")
 }
 
 /// Returns whether keys that hooks stand under are there twice: programs take the last, and the others are for show.
@@ -125,7 +194,13 @@ fn doubled(body: &str, top: Option<&Object<'_>>) -> Option<String> {
 /// Returns what in a file of an agent keeps hooks from being run, wherever they stand: its settings, for Codex `config.toml`.
 pub fn hooks_disabled_reason(text: &str, agent: HookAgent) -> Option<String> {
     if agent == HookAgent::Codex {
-        let value: toml::Value = toml::from_str(text).ok()?;
+        let value: toml::Value = match toml::from_str(text) {
+            Ok(value) => value,
+            Err(error) => {
+                let fault = toml_fault(text, &error);
+                return Some(format!("{fault}; Codex does not start with it: mend it"));
+            }
+        };
         let features = value.get("features")?;
         let off = |key: &str| features.get(key).and_then(toml::Value::as_bool) == Some(false);
         return ["hooks", "codex_hooks"]
@@ -159,6 +234,21 @@ pub fn hooks_disabled_reason(text: &str, agent: HookAgent) -> Option<String> {
     }
 }
 
+/// Returns where a text is no TOML, and why.
+pub(super) fn toml_fault(text: &str, error: &toml::de::Error) -> String {
+    let at = error.span().map_or(0, |span| span.start);
+    let (line, column) = place_of(text, at);
+    let why = error.message().replace('\n', ", ");
+    format!("line {line}, column {column}: {why}")
+}
+
+/// Returns the line and the column of a byte of a text, counted from 1.
+pub(super) fn place_of(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let last = before.rsplit('\n').next().unwrap_or("");
+    (before.matches('\n').count() + 1, last.chars().count() + 1)
+}
+
 fn read(text: &str, agent: HookAgent) -> Option<Value> {
     let parsed = parse_to_ast(
         strip_bom(text).0,
@@ -169,41 +259,46 @@ fn read(text: &str, agent: HookAgent) -> Option<Value> {
 }
 
 /// Returns what in a file keeps an agent from following it.
-fn not_followed(text: &str, agent: HookAgent) -> Option<String> {
+fn not_followed(text: &str, top: &Node<'_>, agent: HookAgent) -> Option<String> {
     if agent == HookAgent::Codex {
         return None;
     }
     let shape = || {
-        let wrong = claude_shape(&read(text, agent)?)?;
+        let (keys, wrong) = claude_shape(&read(text, agent)?)?;
         let becomes = with_a_fault(HookAgent::Claude);
+        let wrong = located(text, top, &keys, &wrong);
         Some(format!("{wrong}; Claude Code {becomes}: mend it"))
     };
     let off = hooks_disabled_reason(text, agent);
     off.or_else(|| (agent == HookAgent::Claude).then(shape).flatten())
 }
 
-/// Returns what Claude Code would not take, of the keys that many files have. It knows more kinds of faults than these.
-fn claude_shape(value: &Value) -> Option<String> {
+/// Returns what Claude Code would not take, of the keys that many files have, and where. It knows more kinds of faults than these.
+fn claude_shape(value: &Value) -> Option<(Vec<&'static str>, String)> {
     let is_texts = |value: &Value| {
         let list = value.as_array();
         list.is_some_and(|list| list.iter().all(Value::is_string))
     };
     if let Some(model) = value.get("model").filter(|model| !model.is_string()) {
-        return Some(format!("`model` is {model}, which is no text"));
+        return Some((
+            vec!["model"],
+            format!("`model` is {model}, which is no text"),
+        ));
     }
     if let Some(environment) = value.get("env") {
         let all = environment.as_object();
         if !all.is_some_and(|all| all.values().all(Value::is_string)) {
-            return Some("`env` is no object of texts".to_owned());
+            return Some((vec!["env"], "`env` is no object of texts".to_owned()));
         }
     }
     if let Some(permissions) = value.get("permissions") {
         let Some(permissions) = permissions.as_object() else {
-            return Some("`permissions` is no object".to_owned());
+            return Some((vec!["permissions"], "`permissions` is no object".to_owned()));
         };
         for list in ["allow", "deny", "ask", "additionalDirectories"] {
             if permissions.get(list).is_some_and(|list| !is_texts(list)) {
-                return Some(format!("`permissions.{list}` is no list of texts"));
+                let keys = vec!["permissions", list];
+                return Some((keys, format!("`permissions.{list}` is no list of texts")));
             }
         }
     }
@@ -214,8 +309,9 @@ fn claude_shape(value: &Value) -> Option<String> {
         hooks.is_some_and(|hooks| hooks.iter().all(is_hook))
     };
     let wrong = groups.iter().position(|group| !is_group(group))?;
-    Some(format!(
+    let fault = format!(
         "`hooks.PreToolUse` entry {} is no group of hooks",
         wrong + 1
-    ))
+    );
+    Some((vec!["hooks", "PreToolUse"], fault))
 }

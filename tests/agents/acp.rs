@@ -61,7 +61,17 @@ fn a_task_is_done_through_acp_and_its_use_is_counted() {
                 .any(|call| call.to_string().contains("completed")),
             "{calls:#?}"
         );
-        assert_eq!(events(&bench, "agent_session").len(), 1);
+        let sessions = events(&bench, "agent_session");
+        assert_eq!(sessions.len(), 1);
+        // Who asks for nothing is confined and not judged, and the account of the run says so.
+        let asks_nothing = sessions[0].to_string().contains("\"asks\":false");
+        assert_eq!(
+            ended.said.contains("not judged by the policy"),
+            asks_nothing,
+            "{agent:?}: {}",
+            ended.said
+        );
+        assert!(agent != Agent::ClaudeAcp || !asks_nothing, "{sessions:?}");
         let given = events(&bench, "agent_permission");
         assert!(
             given

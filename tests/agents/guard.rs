@@ -141,6 +141,7 @@ fn codex_skips_a_hook_that_nobody_has_trusted_as_status_says() {
         return;
     };
     let status = bench.tos(&["guard", "status", "codex"]);
+    assert_eq!(status.code, Some(1), "{}", status.said);
     assert!(status.said.contains("SKIPS it"), "{}", status.said);
     bench.write("idea.txt", "the only copy\n");
     let said = asked(&bench, "DO: rm idea.txt", &[]);

@@ -19,6 +19,7 @@ mod login;
 mod mcp;
 mod provider;
 mod success;
+mod trust;
 mod walls;
 
 #[path = "../support/model_server/mod.rs"]

@@ -10,6 +10,14 @@ fn settings(bench: &Bench) -> std::path::PathBuf {
     bench.home().join(".claude/settings.json")
 }
 
+/// Has Gemini CLI trust everything in the home folder; without that it runs no hook.
+fn trust_by_gemini(bench: &Bench) -> std::path::PathBuf {
+    let file = bench.home().join(".gemini/trustedFolders.json");
+    let text = serde_json::json!({ bench.home().display().to_string(): "TRUST_FOLDER" });
+    put(&file, &text.to_string());
+    file
+}
+
 fn put(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
@@ -18,6 +26,7 @@ fn put(path: &Path, text: &str) {
 #[test]
 fn every_agent_is_installed_proved_and_taken_out_again() {
     let bench = Bench::new();
+    let trusted = trust_by_gemini(&bench);
     for agent in ["claude", "codex", "gemini", "opencode", "cursor"] {
         for scope in [&["--yes"][..], &["--yes", "--project"][..]] {
             let words = [&["guard", "install", agent][..], scope].concat();
@@ -47,6 +56,7 @@ fn every_agent_is_installed_proved_and_taken_out_again() {
         }
         assert_eq!(bench.tos(&["guard", "status", agent]).code, Some(1));
     }
+    fs::remove_file(trusted).unwrap();
     let left = walk(&bench.home());
     let left: Vec<&String> = left
         .iter()
@@ -361,6 +371,7 @@ fn a_file_that_an_agent_passes_over_is_refused_and_its_hook_is_not_effective() {
 #[test]
 fn gemini_reads_comments() {
     let bench = Bench::new();
+    trust_by_gemini(&bench);
     put(
         &bench.home().join(".gemini/settings.json"),
         "{\n  // mine\n  \"a\": 1 // one\n}\n",
@@ -428,28 +439,336 @@ fn an_observing_guard_blocks_nothing_and_reports() {
     let ended = bench.claude("rm -rf /srv/data");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
     let stats = bench.tos(&["guard", "stats", "--json"]).json();
-    assert_eq!(stats["decisions"]["deny"], 1);
+    assert_eq!(
+        (&stats["decisions"]["deny"], &stats["observed"]),
+        (&1.into(), &1.into())
+    );
+    // Nothing says that it was allowed, or refused, by the rules.
+    let log = bench.tos(&["guard", "log"]);
+    assert!(
+        log.stdout
+            .contains("would deny  claude Bash: rm -rf /srv/data"),
+        "{log:?}"
+    );
+    let stats = bench.tos(&["guard", "stats"]);
+    assert!(
+        stats
+            .stdout
+            .contains("1 of the asked and refused were only observed"),
+        "{stats:?}"
+    );
+    let explained = bench.tos(&["guard", "explain", "rm -rf /srv/data"]);
+    assert!(
+        explained.stdout.starts_with("deny  ") && explained.stdout.contains("the hook lets it run"),
+        "{explained:?}"
+    );
+    let call = serde_json::json!({ "tool": "bash", "cwd": bench.root, "args": { "command": "rm -rf /srv/data" } });
+    let told = bench
+        .feed(&["guard", "hook", "opencode"], call.to_string().as_bytes())
+        .json();
+    assert_eq!(told["decision"], "allow");
+    let reason = told["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("only observes and blocks nothing; its rules say `deny`"),
+        "{reason}"
+    );
+}
+
+/// Puts a program named `codex` on the path, which answers as the app server does, and returns its folder.
+fn codex_that_answers(bench: &Bench, answer: &str) -> String {
+    let folder = bench.top().join("bin");
+    let program = folder.join("codex");
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = app-server ] || exit 3\nread hello; read done; read asked\ncat <<'END'\nnot JSON\n{{\"method\":\"x\",\"params\":{{}}}}\n{{\"id\":0,\"result\":{{}}}}\n{answer}\nEND\ncat >/dev/null\n"
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:/usr/local/bin:/usr/bin:/bin", folder.display())
+}
+
+/// What Codex says about the two hooks of the guard in a file.
+fn listed(file: &Path, source: &str, enabled: bool, trust: &str) -> serde_json::Value {
+    let text = fs::read_to_string(file).unwrap();
+    let settings: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let command = settings.pointer("/hooks/PreToolUse/0/hooks/0/command");
+    let hook = |event: &str| {
+        serde_json::json!({
+            "eventName": event, "handlerType": "command", "command": command, "sourcePath": file, "source": source,
+            "enabled": enabled, "trustStatus": trust,
+        })
+    };
+    serde_json::json!([hook("preToolUse"), hook("permissionRequest")])
+}
+
+fn status_with_codex(bench: &Bench, hooks: &serde_json::Value) -> crate::bench::Ended {
+    let answer = serde_json::json!({ "id": 1, "result": { "data": [
+        { "cwd": bench.root, "hooks": hooks, "warnings": [], "errors": [] },
+    ] } });
+    let path = codex_that_answers(bench, &answer.to_string());
+    ended(
+        bench
+            .command(&["guard", "status", "codex"])
+            .env("PATH", path),
+    )
 }
 
 #[test]
-fn codex_s_trust_is_told() {
+fn what_codex_says_about_trust_is_what_status_says() {
     let bench = Bench::new();
     let installed = bench.tos(&["guard", "install", "codex", "--yes"]);
     let said = format!("{}{}", installed.stdout, installed.stderr);
     assert!(said.contains("/hooks"), "{said}");
-    let status = bench.tos(&["guard", "status", "codex"]);
+    let hooks = bench.home().join(".codex/hooks.json");
+    for (enabled, trust, code, part) in [
+        (
+            true,
+            "trusted",
+            0,
+            "it refused a destructive call just now  ",
+        ),
+        (true, "untrusted", 1, "SKIPS it without a word"),
+        (true, "modified", 1, "has changed since it was trusted"),
+        (false, "trusted", 1, "switched off in Codex"),
+    ] {
+        let status = status_with_codex(&bench, &listed(&hooks, "user", enabled, trust));
+        assert_eq!(status.code, Some(code), "{trust}: {status:?}");
+        assert!(status.stdout.contains(part), "{trust}: {status:?}");
+    }
+    // A hook of another command is not the guard's, whoever trusts it.
+    let mut other = listed(&hooks, "user", true, "trusted");
+    other[0]["command"] = "mine.sh".into();
+    let status = status_with_codex(&bench, &other);
+    assert_eq!(status.code, Some(1), "{status:?}");
     assert!(
-        status.stdout.contains("SKIPS it without a word"),
+        status.stdout.contains("does not list its PreToolUse hook"),
         "{status:?}"
     );
-    assert_eq!(status.code, Some(1), "nothing to rely on: {status:?}");
+}
+
+#[test]
+fn without_an_answer_of_codex_nothing_is_called_proved() {
+    let bench = Bench::new();
     let config = bench.home().join(".codex/config.toml");
     let hooks = bench.home().join(".codex/hooks.json");
+    drop(bench.tos(&["guard", "install", "codex", "--yes"]));
+    let untrusted = bench.tos(&["guard", "status", "codex"]);
+    assert_eq!(untrusted.code, Some(1), "{untrusted:?}");
+    assert!(
+        untrusted.stdout.contains("SKIPS it without a word"),
+        "{untrusted:?}"
+    );
     let record = format!(
         "[hooks.state.\"{}:pre_tool_use:0:0\"]\ntrusted_hash = \"x\"\n",
         hooks.display()
     );
     put(&config, &record);
+    let recorded = bench.tos(&["guard", "status", "codex"]);
+    assert_eq!(recorded.code, Some(1), "{recorded:?}");
+    assert!(
+        recorded
+            .stdout
+            .contains("trust not checked: there is no `codex` on the PATH"),
+        "{recorded:?}"
+    );
+    put(&config, &format!("{record}enabled = false\n"));
+    let off = bench.tos(&["guard", "status", "codex"]);
+    assert!(off.stdout.contains("switched off in Codex"), "{off:?}");
+    put(&config, &record);
+    for answer in ["", "{\"id\":1,\"error\":{\"message\":\"unknown method\"}}"] {
+        let path = codex_that_answers(&bench, answer);
+        let path = if answer.is_empty() {
+            // One that ends without a word.
+            fs::write(bench.top().join("bin/codex"), "#!/bin/sh\nexit 0\n").unwrap();
+            path
+        } else {
+            path
+        };
+        let status = ended(
+            bench
+                .command(&["guard", "status", "codex", "--json"])
+                .env("PATH", path),
+        );
+        assert_eq!(status.code, Some(1), "{answer}: {status:?}");
+        assert_eq!(
+            status.json()["hooks"][0]["state"],
+            "trust not checked",
+            "{status:?}"
+        );
+    }
+}
+
+#[test]
+fn a_project_in_a_folder_that_codex_does_not_trust_has_no_hook_and_that_is_told() {
+    let bench = Bench::new();
+    let words = ["guard", "install", "codex", "--yes", "--project"];
+    let installed = bench.tos(&words);
+    assert_eq!(installed.code, Some(0), "{installed:?}");
+    let here = bench.root.display().to_string();
+    let told = format!("{here} is none of them");
+    assert!(installed.stderr.contains(&told), "{installed:?}");
     let status = bench.tos(&["guard", "status", "codex"]);
+    assert!(status.stdout.contains(&told), "{status:?}");
+    let status = status_with_codex(&bench, &serde_json::json!([]));
+    assert!(
+        status.stdout.contains("only in folders it trusts"),
+        "{status:?}"
+    );
+    assert_eq!(status.code, Some(1));
+    let trusted = format!("[projects.\"{here}\"]\ntrust_level = \"trusted\"\n");
+    put(&bench.home().join(".codex/config.toml"), &trusted);
+    drop(bench.tos(&["guard", "uninstall", "codex", "--yes", "--project"]));
+    let installed = bench.tos(&words);
+    assert!(!installed.stderr.contains("none of them"), "{installed:?}");
+    let hooks = bench.root.join(".codex/hooks.json");
+    let status = status_with_codex(&bench, &listed(&hooks, "project", true, "trusted"));
     assert_eq!(status.code, Some(0), "{status:?}");
+}
+
+#[test]
+fn a_folder_that_gemini_does_not_trust_has_no_hook_at_all_and_that_is_told() {
+    let bench = Bench::new();
+    let here = bench.root.display().to_string();
+    for scope in [&["--yes"][..], &["--yes", "--project"]] {
+        let installed = bench.tos(&[&["guard", "install", "gemini"][..], scope].concat());
+        assert_eq!(installed.code, Some(0), "{installed:?}");
+        assert!(
+            installed.stderr.contains(&format!(
+                "not effective yet: Gemini CLI has not been told to trust {here}"
+            )),
+            "{installed:?}"
+        );
+    }
+    let status = bench.tos(&["guard", "status", "gemini"]);
+    assert_eq!(status.code, Some(1), "{status:?}");
+    let skipped = "but the agent skips it";
+    assert_eq!(status.stdout.matches(skipped).count(), 2, "{status:?}");
+    let file = trust_by_gemini(&bench);
+    let status = bench.tos(&["guard", "status", "gemini"]);
+    assert_eq!(status.code, Some(0), "{status:?}");
+    assert!(
+        status.stdout.contains("over ACP, Gemini CLI asks no hook"),
+        "{status:?}"
+    );
+    let rules = serde_json::json!({
+        bench.home().display().to_string(): "TRUST_FOLDER", here: "DO_NOT_TRUST",
+    });
+    put(&file, &rules.to_string());
+    let status = bench.tos(&["guard", "status", "gemini"]);
+    assert_eq!(status.code, Some(1), "{status:?}");
+    assert!(status.stdout.contains("/permissions"), "{status:?}");
+    let mut trusting = bench.command(&["guard", "status", "gemini"]);
+    let status = ended(trusting.env("GEMINI_CLI_TRUST_WORKSPACE", "true"));
+    assert_eq!(status.code, Some(0), "{status:?}");
+}
+
+#[test]
+fn a_broken_file_of_any_agent_is_told_with_its_place_and_left_alone() {
+    let bench = Bench::new();
+    for (agent, file, text, place) in [
+        (
+            "claude",
+            ".claude/settings.json",
+            "{\n  \"a\": [1,,\n}\n",
+            "line 2, column 11: ",
+        ),
+        (
+            "gemini",
+            ".gemini/settings.json",
+            "{\n \"hooks\": 3\n}\n",
+            "line 2, column 11: `hooks` is no object",
+        ),
+        (
+            "cursor",
+            ".cursor/hooks.json",
+            "{\n \"a\"\n}\n",
+            "line 3, column 1: ",
+        ),
+        ("codex", ".codex/hooks.json", "[]\n", "line 1, column 1: "),
+        (
+            "codex",
+            ".codex/config.toml",
+            "model = \"m\"\n[features\n",
+            "line 2, column 10: ",
+        ),
+    ] {
+        let path = bench.home().join(file);
+        put(&path, text);
+        let refused = bench.tos(&["guard", "install", agent, "--yes"]);
+        assert_eq!(refused.code, Some(1), "{agent}: {refused:?}");
+        let told = format!("{}: {place}", path.display());
+        assert!(
+            refused.stderr.contains(&told) && refused.stderr.contains("left alone"),
+            "{agent}: {refused:?}"
+        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        fs::remove_file(&path).unwrap();
+    }
+    // The same after the hook had come into the file beside it.
+    drop(bench.tos(&["guard", "install", "codex", "--yes"]));
+    put(&bench.home().join(".codex/config.toml"), "[features\n");
+    let status = bench.tos(&["guard", "status", "codex"]);
+    assert_eq!(status.code, Some(1), "{status:?}");
+    assert!(
+        status.stdout.contains("config.toml: line 1, column 10: ")
+            && status.stdout.contains("Codex does not start with it"),
+        "{status:?}"
+    );
+    fs::write(bench.home().join(".codex/hooks.json"), b"{\n \"\xff\": 1}").unwrap();
+    fs::remove_file(bench.home().join(".codex/config.toml")).unwrap();
+    let refused = bench.tos(&["guard", "install", "codex", "--yes"]);
+    assert!(
+        refused.stderr.contains("line 2, column 3: it is not UTF-8"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn what_is_no_file_is_not_opened() {
+    let bench = Bench::new();
+    for (agent, file) in [
+        ("claude", ".claude/settings.json"),
+        ("codex", ".codex/hooks.json"),
+        ("codex", ".codex/config.toml"),
+        ("gemini", ".gemini/settings.json"),
+        ("gemini", ".gemini/trustedFolders.json"),
+        ("cursor", ".cursor/hooks.json"),
+        ("opencode", ".config/opencode/plugin/tos-guard.js"),
+    ] {
+        let path = bench.home().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        for (what, make) in [
+            ("a named pipe", "mkfifo"),
+            ("a named pipe", "mkfifo elsewhere; ln -s $PWD/elsewhere"),
+            ("a device", "ln -s /dev/zero"),
+            ("a folder", "mkdir"),
+        ] {
+            bench.run(&format!("rm -f elsewhere; {make} '{}'", path.display()));
+            let told = format!("it is {what} and no file");
+            if !file.contains("trusted") {
+                let refused = bench.tos(&["guard", "install", agent, "--yes"]);
+                assert_eq!(refused.code, Some(1), "{file} {what}: {refused:?}");
+                assert!(refused.stderr.contains(&told), "{file}: {refused:?}");
+            }
+            let status = bench.tos(&["guard", "status", agent]);
+            assert_eq!(status.code, Some(1), "{file} {what}: {status:?}");
+            if !file.contains("config.toml") && !file.contains("trusted") {
+                assert!(status.stdout.contains(&told), "{file}: {status:?}");
+            }
+            bench.run(&format!(
+                "rmdir '{0}' 2>/dev/null || rm '{0}'",
+                path.display()
+            ));
+        }
+    }
+    bench.run("rm -f elsewhere; mkdir .tos; mkfifo .tos/guard.toml");
+    let explained = bench.tos(&["guard", "explain", "ls"]);
+    assert_ne!(explained.code, Some(0), "{explained:?}");
+    let told = "guard.toml: it is a named pipe and no file";
+    assert!(explained.stderr.contains(told), "{explained:?}");
+    let status = bench.tos(&["guard", "status"]);
+    assert!(status.stdout.contains(told), "{status:?}");
+    let call = serde_json::json!({ "cwd": bench.root, "tool_name": "Bash", "tool_input": { "command": "ls" } });
+    let judged = bench.feed(&["guard", "hook", "codex"], call.to_string().as_bytes());
+    assert_eq!(judged.code, Some(2), "{judged:?}");
+    assert!(judged.stderr.contains(told), "{judged:?}");
 }

@@ -1,7 +1,7 @@
 //! Attempts in containers: what is missing is said; with podman and an image they are worked on, and stopped, in there.
 //!
 //! The last test needs podman and a machine on which containers can be started; its image it makes itself of the machine's own
-//! programs. Where that is not so it says so and checks nothing (`TOS_TEST_CONTAINERS_REQUIRED=1`, as in `.ci/run`: it fails).
+//! programs. Where that is not so it says so and checks nothing (with `TOS_TEST_CONTAINERS_REQUIRED=1` it fails).
 
 use std::{
     fs,

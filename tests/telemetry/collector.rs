@@ -9,6 +9,7 @@ use std::{
 use opentelemetry_proto::tonic::{
     collector::{metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
     common::v1::{KeyValue, any_value::Value},
+    metrics::v1::{Metric, metric::Data, number_data_point},
 };
 use prost::Message;
 
@@ -120,16 +121,79 @@ impl Collector {
 
     /// Returns the names of the metrics.
     pub(crate) fn metrics(&self) -> Vec<String> {
-        let mut names = Vec::new();
+        let all = self.sent_metrics().into_iter();
+        all.map(|metric| metric.name).collect()
+    }
+
+    /// Returns what was measured under a name, a point for each set of attributes.
+    pub(crate) fn points(&self, name: &str) -> Vec<Point> {
+        let own = self.sent_metrics().into_iter();
+        own.filter(|metric| metric.name == name)
+            .flat_map(points)
+            .collect()
+    }
+
+    fn sent_metrics(&self) -> Vec<Metric> {
+        let mut metrics = Vec::new();
         for body in self.bodies("/v1/metrics") {
             let request = ExportMetricsServiceRequest::decode(body.as_slice()).unwrap();
-            let scopes = request
-                .resource_metrics
-                .into_iter()
-                .flat_map(|one| one.scope_metrics);
-            names.extend(scopes.flat_map(|one| one.metrics).map(|metric| metric.name));
+            let resources = request.resource_metrics.into_iter();
+            let scopes = resources.flat_map(|one| one.scope_metrics);
+            metrics.extend(scopes.flat_map(|one| one.metrics));
         }
-        names
+        metrics
+    }
+}
+
+/// What was measured with one set of attributes.
+#[derive(Debug, Clone)]
+pub(crate) struct Point {
+    /// How often; of a counter, what it counts.
+    pub(crate) count: u64,
+    /// What all of it adds up to.
+    pub(crate) sum: f64,
+    attributes: Vec<KeyValue>,
+}
+
+impl Point {
+    pub(crate) fn has(&self, name: &str, text: &str) -> bool {
+        let own = self.attributes.iter().find(|one| one.key == name);
+        let value = own.and_then(|one| one.value.as_ref()?.value.as_ref());
+        match value {
+            Some(Value::StringValue(value)) => value == text,
+            Some(Value::IntValue(value)) => value.to_string() == text,
+            _ => false,
+        }
+    }
+}
+
+fn points(metric: Metric) -> Vec<Point> {
+    match metric.data.unwrap() {
+        Data::Histogram(histogram) => histogram
+            .data_points
+            .into_iter()
+            .map(|point| Point {
+                count: point.count,
+                sum: point.sum.unwrap(),
+                attributes: point.attributes,
+            })
+            .collect(),
+        Data::Sum(sum) => {
+            assert!(sum.is_monotonic, "a counter only grows");
+            let counted = |value: Option<number_data_point::Value>| match value.unwrap() {
+                number_data_point::Value::AsInt(count) => u64::try_from(count).unwrap(),
+                number_data_point::Value::AsDouble(count) => panic!("{count} is no count"),
+            };
+            let points = sum.data_points.into_iter();
+            points
+                .map(|point| Point {
+                    count: counted(point.value),
+                    sum: 0.0,
+                    attributes: point.attributes,
+                })
+                .collect()
+        }
+        other => panic!("{other:?}"),
     }
 }
 

@@ -92,6 +92,108 @@ fn a_job_is_a_trace_of_runs_steps_calls_and_commands_with_the_names_of_the_conve
     }
 }
 
+/// Returns what the points of a metric with this attribute add up to.
+fn added_up(collector: &Collector, metric: &str, (name, text): (&str, &str)) -> (u64, f64) {
+    let points = collector.points(metric).into_iter();
+    let own = points.filter(|point| point.has(name, text));
+    own.fold((0, 0.0), |(count, sum), point| {
+        (count + point.count, sum + point.sum)
+    })
+}
+
+#[test]
+fn tokens_cost_denials_and_durations_of_a_job_are_what_its_run_log_says() {
+    let (_folder, root) = sample();
+    let collector = Collector::start();
+    let prices = ["draft", "review", "final"].map(|role| {
+        [
+            format!("models.{role}.price.input_per_mtok=1000"),
+            format!("models.{role}.price.output_per_mtok=2000"),
+        ]
+    });
+    let url = collector.url();
+    let mut words = vec!["run", "--otlp", &url];
+    for price in prices.as_flattened() {
+        words.extend(["--set", price]);
+    }
+    let ran = tos(&root, &words, &[]);
+    assert!(ran.status.success(), "{}", said(&ran));
+    let log = std::fs::read_to_string(root.join("logs/run.jsonl")).unwrap();
+    let events: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let all = |kind: &str, pointer: &str| -> Vec<serde_json::Value> {
+        let own = events.iter().map(|event| &event["event"]);
+        let own = own.filter(|event| event["type"] == kind);
+        own.filter_map(|event| event.pointer(pointer).cloned())
+            .collect()
+    };
+    let total = |values: &[serde_json::Value]| -> f64 {
+        values.iter().filter_map(serde_json::Value::as_f64).sum()
+    };
+    let is_near = |one: f64, other: f64| (one - other).abs() < 1e-6;
+    let calls = all("query_answered", "/reply/usage").len() as u64;
+    assert!(calls > 0, "{log}");
+    for kind in ["input", "output"] {
+        let of_kind = ("gen_ai.token.type", kind);
+        let (count, sum) = added_up(&collector, "gen_ai.client.token.usage", of_kind);
+        let used = total(&all("query_answered", &format!("/reply/usage/{kind}")));
+        assert!(count == calls && is_near(sum, used), "{kind}: {sum} {used}");
+    }
+    let chat = ("gen_ai.operation.name", "chat");
+    let (count, cost) = added_up(&collector, "tos.cost", chat);
+    let paid = total(&all("query_answered", "/cost"));
+    assert!(
+        count == calls && paid > 0.0 && is_near(cost, paid),
+        "{cost} {paid}"
+    );
+    let (count, seconds) = added_up(&collector, "gen_ai.client.operation.duration", chat);
+    assert!(count == calls && seconds >= 0.0, "{count} {seconds}");
+    let verdicts = all("judged", "/verdicts");
+    let verdicts = verdicts.iter().filter_map(serde_json::Value::as_array);
+    let denied = verdicts.flatten().filter(|one| one["decision"] == "deny");
+    let denied = denied.count() as u64;
+    let (count, _) = added_up(&collector, "tos.denials", ("tos.denial.source", "job"));
+    assert!(denied > 0 && count == denied, "{count} {denied}");
+    let ran_for = all("command_ended", "/end/elapsed_ms");
+    let ended_well = ("process.exit.code", "0");
+    let (count, seconds) = added_up(&collector, "tos.command.duration", ended_well);
+    assert_eq!(count, ran_for.len() as u64, "{log}");
+    assert!(is_near(seconds, total(&ran_for) / 1000.0), "{seconds}");
+}
+
+#[test]
+fn a_command_of_exec_is_measured_and_a_refused_one_is_a_denial() {
+    let (_folder, root) = sample();
+    let collector = Collector::start();
+    let url = collector.url();
+    let front = ["exec", "--otlp", &url, "--set", "sandbox.level=off", "--"];
+    let ran = tos(&root, &[&front[..], &["sh", "-c", "exit 3"]].concat(), &[]);
+    assert_eq!(ran.status.code(), Some(3), "{}", said(&ran));
+    let measured = collector.points("tos.command.duration");
+    assert!(
+        matches!(measured.as_slice(), [one] if one.count == 1 && one.sum >= 0.0 && one.has("process.exit.code", "3")),
+        "{measured:?}"
+    );
+    assert!(collector.points("tos.denials").is_empty());
+    let refused = tos(
+        &root,
+        &[&front[..], &["git", "push", "--force"]].concat(),
+        &[],
+    );
+    assert_eq!(refused.status.code(), Some(126), "{}", said(&refused));
+    let denied = added_up(&collector, "tos.denials", ("tos.denial.source", "exec"));
+    assert_eq!(denied.0, 1);
+    let spans = collector.spans();
+    let codes: Vec<i64> = spans
+        .iter()
+        .map(|span| span.number("process.exit.code"))
+        .collect();
+    assert_eq!(codes, [3, 126]);
+    assert_eq!(collector.points("tos.command.duration").len(), 1);
+}
+
 #[test]
 fn prompts_and_secrets_are_not_sent() {
     let folder = tempfile::tempdir().unwrap();
@@ -114,6 +216,11 @@ fn prompts_and_secrets_are_not_sent() {
         "{task:?}"
     );
     assert_eq!(parent(&spans, task).name, "plan run");
+    let took = collector.points("tos.task.duration");
+    assert!(
+        matches!(took.as_slice(), [one] if one.count == 1 && one.sum >= 0.0),
+        "{took:?}"
+    );
     let all = format!("{spans:?}");
     assert!(
         all.contains("a goal with") && !all.contains("secret-value"),

@@ -2,19 +2,66 @@
 
 use std::{
     fs, io,
+    io::Read as _,
+    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use crate::adapters::{job::store::replace, process};
 
-/// Reads a settings file; `None` where there is none.
+/// Reads a settings file; `None` where there is none. What is no file is not opened: a pipe would be waited for forever.
 pub fn read(path: &Path) -> Result<Option<String>, String> {
-    match fs::read(path) {
-        Ok(bytes) => String::from_utf8(bytes)
-            .map(Some)
-            .map_err(|_| format!("{}: it is not UTF-8; nothing was changed", path.display())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(format!("{}: {error}", path.display())),
+    let kind = match fs::metadata(path) {
+        Ok(found) => found.file_type(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("{}: {error}", path.display())),
+    };
+    if let Some(what) = not_a_file(kind) {
+        return Err(format!(
+            "{}: it is {what} and no file; nothing was changed",
+            path.display()
+        ));
+    }
+    // It may have become a pipe since, and is not waited for then.
+    text_of(path, rustix::fs::OFlags::NONBLOCK)
+}
+
+/// Reads a text from whatever lies there; `None` where there is nothing.
+pub fn read_anything(path: &Path) -> Result<Option<String>, String> {
+    text_of(path, rustix::fs::OFlags::empty())
+}
+
+fn text_of(path: &Path, flags: rustix::fs::OFlags) -> Result<Option<String>, String> {
+    let told = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
+    let opened = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path);
+    let mut bytes = Vec::new();
+    match opened.and_then(|mut file| file.read_to_end(&mut bytes)) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(told(&error)),
+    }
+    String::from_utf8(bytes).map(Some).map_err(|error| {
+        let good = error.as_bytes().get(..error.utf8_error().valid_up_to());
+        let good = String::from_utf8_lossy(good.unwrap_or_default());
+        let line = good.matches('\n').count() + 1;
+        let column = good.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        told(&format_args!(
+            "line {line}, column {column}: it is not UTF-8; nothing was changed"
+        ))
+    })
+}
+
+/// Says what lies where a file is wanted; `None` = a file.
+fn not_a_file(kind: fs::FileType) -> Option<&'static str> {
+    match kind {
+        kind if kind.is_file() => None,
+        kind if kind.is_dir() => Some("a folder"),
+        kind if kind.is_fifo() => Some("a named pipe"),
+        kind if kind.is_socket() => Some("a socket"),
+        _ => Some("a device"),
     }
 }
 

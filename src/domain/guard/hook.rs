@@ -88,6 +88,14 @@ pub fn hook_entries(agent: HookAgent, command: &str) -> Vec<HookEntry> {
     }
 }
 
+/// Returns the form of an agent in which it asks no hook, whatever stands in its settings.
+pub const fn unhooked_form(agent: HookAgent) -> Option<&'static str> {
+    match agent {
+        HookAgent::Gemini => Some("in an editor, over ACP, Gemini CLI asks no hook"),
+        HookAgent::Claude | HookAgent::Codex | HookAgent::Opencode | HookAgent::Cursor => None,
+    }
+}
+
 /// Returns the text of the plugin for `OpenCode`.
 pub fn opencode_plugin(program: &Path) -> String {
     let program = json!(program.to_string_lossy()).to_string();

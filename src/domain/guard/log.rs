@@ -76,6 +76,8 @@ pub struct GuardStats {
     pub checkpoints: u64,
     /// Times somebody got something back.
     pub undone: u64,
+    /// Of those asked about and refused, how many were only observed, and ran.
+    pub observed: u64,
     /// Calls that could not be judged.
     pub failed: u64,
     /// The median time of one judgement, in microseconds.
@@ -104,6 +106,7 @@ impl GuardStats {
                     }
                     *stats.decisions.entry(entry.decision.clone()).or_default() += 1;
                     *stats.agents.entry(entry.agent.clone()).or_default() += 1;
+                    stats.observed += u64::from(entry.observe && entry.decision != "allow");
                     stats.checkpoints += u64::from(entry.checkpoint.is_some());
                     if let Some(rule) = entry.rule.clone().filter(|_| entry.decision != "allow") {
                         *stats.rules.entry(rule).or_default() += 1;

@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod call;
 pub mod checkpoint;
+pub mod codex_trust;
 pub mod hook;
 pub mod installed;
 pub mod log;
@@ -70,6 +71,12 @@ impl GuardOutcome {
             _ => String::new(),
         };
         let reason = self.reason.replace(", and nobody can be asked", "");
+        if self.observe && self.decision != Decision::Allow {
+            let decision = self.decision.as_str();
+            return format!(
+                "tos guard only observes and blocks nothing; its rules say `{decision}`: {reason}"
+            );
+        }
         format!("tos guard: {reason}{alone}")
     }
 

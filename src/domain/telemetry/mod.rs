@@ -3,6 +3,7 @@
 //! Derived from what is recorded anyway, so the loops know nothing of it. Prompts, replies and outputs are never part of
 //! it. Danger: command lines and reasons are; whoever exports them removes secrets first.
 
+mod exec;
 mod job;
 mod plan;
 mod session;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::model::TokenUsage;
 
+pub use exec::{exec_denied, exec_ended};
 pub use job::JobTelemetry;
 pub use plan::PlanTelemetry;
 pub use session::SessionTelemetry;

@@ -7,9 +7,12 @@ use std::{
 };
 
 use crate::{
-    config::guard::GuardSettings,
+    config::{agent_trust::GeminiTrustSources, guard::GuardSettings},
     domain::{
-        guard::{HookAgent, NO_PROJECT, installed::InstallRecord, protected::ProjectInspector},
+        guard::{
+            HookAgent, NO_PROJECT, codex_trust::CodexHookList, installed::InstallRecord,
+            protected::ProjectInspector,
+        },
         policy::{GitUse, PolicyContext},
         sandbox::{HiddenFolder, SandboxBackend},
     },
@@ -118,6 +121,9 @@ pub trait GuardServiceFactory {
     /// Reads a settings file; `None` where there is none.
     fn read_settings(&self, path: &Path) -> Result<Option<String>, String>;
 
+    /// Reads a text that a person names, which may come through a pipe; `None` where there is none.
+    fn read_text(&self, path: &Path) -> Result<Option<String>, String>;
+
     /// Replaces a settings file if it still is what was read; `None` removes it.
     fn write_settings(
         &self,
@@ -152,6 +158,15 @@ pub trait GuardServiceFactory {
         input: &str,
         folder: &Path,
     ) -> Result<HookTrialResult, String>;
+
+    /// Asks Codex which hooks it would run in a folder; the error says why it could not be asked.
+    fn codex_hooks(&self, folder: &Path) -> Result<CodexHookList, String>;
+
+    /// Returns what decides whether Gemini CLI trusts a folder.
+    fn gemini_trust_sources(&self) -> GeminiTrustSources;
+
+    /// Returns a path with its links resolved, or unchanged where they cannot be.
+    fn real_path(&self, path: &Path) -> PathBuf;
 
     /// Builds what one command runs with in a project; the whole output of a stream is at most so many bytes, and the
     /// repository is open to git where nothing else runs.

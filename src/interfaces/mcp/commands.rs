@@ -151,17 +151,8 @@ impl McpState {
                 verdict.reason
             )),
             Decision::Ask if client.can_ask() && !self.waits => {
-                match client.ask(&command.text(), &verdict.reason).await {
-                    Ok(true) => Ok(()),
-                    Ok(false) => Err(format!(
-                        "refused: {} (the person at the client said no); nothing ran",
-                        verdict.reason
-                    )),
-                    Err(why) => Err(format!(
-                        "refused: {} (the client could not ask: {why}); nothing ran",
-                        verdict.reason
-                    )),
-                }
+                let asked = client.ask(&command.text(), &verdict.reason).await;
+                asked.map_err(|why| format!("refused: {} ({why}); nothing ran", verdict.reason))
             }
             Decision::Ask => {
                 let id = format!("mcp-{}-{number}", self.services.run);

@@ -31,10 +31,11 @@ impl Questioner {
         self.peer.is_some()
     }
 
-    /// Asks whether a command may run; the error says why there was no answer.
-    pub(super) async fn ask(&self, command: &str, reason: &str) -> Result<bool, String> {
+    /// Asks whether a command may run; the error says what there was in place of a yes. A client that runs without a person
+    /// declines by itself, in the same words as a person would, so nothing here says who it was.
+    pub(super) async fn ask(&self, command: &str, reason: &str) -> Result<(), String> {
         let Some(peer) = &self.peer else {
-            return Ok(false);
+            return Err("the client cannot ask".to_owned());
         };
         let form = json!({
             "mode": "form",
@@ -51,12 +52,52 @@ impl Questioner {
             serde_json::from_value(form).map_err(|error| error.to_string())?;
         let request = ServerRequest::ElicitRequest(ElicitRequest::new(form));
         let answer = peer.send_request(request).await;
-        match answer.map_err(|error| error.to_string())? {
-            ClientResult::ElicitResult(answer) => {
+        match answer {
+            Ok(ClientResult::ElicitResult(answer)) => {
                 let said = answer.content.unwrap_or_default();
-                Ok(answer.action == ElicitationAction::Accept && said["run"] == true)
+                refusal(&answer.action, said["run"] == true).map_or(Ok(()), Err)
             }
-            _ => Err("its answer is none".to_owned()),
+            Ok(_) => Err("the client could not ask: its answer is none".to_owned()),
+            Err(error) => Err(format!("the client could not ask: {error}")),
+        }
+    }
+}
+
+/// Returns in words what an answer is, where it is no yes.
+fn refusal(action: &ElicitationAction, runs: bool) -> Option<String> {
+    let what = match action {
+        ElicitationAction::Accept if runs => return None,
+        ElicitationAction::Accept => "the answer at the client was no",
+        ElicitationAction::Decline => {
+            "the client declined: a person there said no, or nobody was there to be asked"
+        }
+        _ => "the question was dismissed at the client: nobody there answered it",
+    };
+    Some(what.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_filled_in_yes_is_one_and_nobody_is_named_who_may_not_have_been_there() {
+        assert_eq!(refusal(&ElicitationAction::Accept, true), None);
+        for (action, runs, words) in [
+            (
+                ElicitationAction::Accept,
+                false,
+                "the answer at the client was no",
+            ),
+            (
+                ElicitationAction::Decline,
+                true,
+                "or nobody was there to be asked",
+            ),
+            (ElicitationAction::Cancel, true, "nobody there answered it"),
+        ] {
+            let told = refusal(&action, runs).unwrap();
+            assert!(told.contains(words), "{told}");
         }
     }
 }

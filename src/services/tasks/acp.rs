@@ -18,7 +18,10 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{SessionState, agent_call::AgentListener};
+use super::{
+    SessionState,
+    agent_call::{AgentListener, UNJUDGED},
+};
 use crate::{
     domain::{
         agent::{
@@ -130,8 +133,10 @@ impl Conversation {
             {
                 self.listener.refused(title, why);
             }
-            if let AcpEvent::Trouble(text) = event {
-                self.listener.trouble(text);
+            match event {
+                AcpEvent::Trouble(text) => self.listener.trouble(text),
+                AcpEvent::Session { asks: false, .. } => self.listener.set_unjudged(),
+                _ => {}
             }
             (self.events)(event);
         }
@@ -445,7 +450,10 @@ fn recorded(event: &AcpEvent, task: &str) -> (&'static str, Value) {
             asks,
         } => (
             "agent_session",
-            json!({ "task": task, "session": id, "agent": agent, "resumed": is_resumed, "asks": asks }),
+            json!({
+                "task": task, "session": id, "agent": agent, "resumed": is_resumed, "asks": asks,
+                "note": (!asks).then_some(UNJUDGED),
+            }),
         ),
         AcpEvent::ToolCall {
             id,

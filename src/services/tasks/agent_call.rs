@@ -35,6 +35,8 @@ use crate::{
 
 /// How often in a row a provider may refuse a login before the agent that tries again is ended.
 const REFUSALS: u32 = 2;
+/// What is said of an agent that asks for nothing.
+pub(super) const UNJUDGED: &str = "in this mode it asks for nothing, so its commands are confined by the sandbox but not judged by the policy";
 /// How many refused tool calls are shown, and how many characters of each.
 const SHOWN: usize = 3;
 const SHOWN_CHARACTERS: usize = 160;
@@ -51,6 +53,8 @@ pub(crate) struct AgentListener {
     has_envelope: bool,
     /// It waits for the answer of a person, so its silence is not its own.
     waits_for_person: AtomicBool,
+    /// It asks for nothing before it acts.
+    is_unjudged: AtomicBool,
 }
 
 impl AgentListener {
@@ -62,7 +66,13 @@ impl AgentListener {
             heard_ms: AtomicU64::new(millis(clock.monotonic())),
             has_envelope: kind.emits_json_lines(),
             waits_for_person: AtomicBool::new(false),
+            is_unjudged: AtomicBool::new(false),
         }
+    }
+
+    /// Takes note that the agent asks for nothing, so that no command of it comes before the policy.
+    pub(crate) fn set_unjudged(&self) {
+        self.is_unjudged.store(true, Ordering::Relaxed);
     }
 
     /// Takes note that it begins or ceases to wait for the answer of a person.
@@ -218,6 +228,7 @@ impl SessionState<'_> {
             }),
         );
         self.show_denials(&report);
+        self.show_unjudged(&agent, &listener);
         if let Some(broken) = self.check_protected()? {
             return Ok(Some(broken));
         }
@@ -365,6 +376,15 @@ impl SessionState<'_> {
                 "  note: nobody says what a call of `{}` costs, so `max_usd = {most}` counts without it{price}",
                 agent.program()
             ));
+        }
+    }
+
+    /// Says where no command of an agent came before the policy.
+    fn show_unjudged(&self, agent: &Agent, listener: &AgentListener) {
+        if listener.is_unjudged.load(Ordering::Relaxed) {
+            let program = agent.program();
+            self.watcher
+                .line(&format!("  note: `{program}`: {UNJUDGED}"));
         }
     }
 

@@ -31,6 +31,7 @@ use crate::{
         policy::{DataLoss, Decision, GitUse, Policy, PolicyContext},
         process::SpawnError,
         sandbox::HiddenFolder,
+        telemetry::{TelemetryRecord, exec_denied, exec_ended},
     },
     interfaces::{
         cli::{
@@ -160,6 +161,7 @@ fn judge_and_run(
         printer,
     };
     if !allowed {
+        measured(exec_denied(), global, services)?;
         let why = outcome.sentence(presence);
         printer.alert(&why);
         report.document(Decision::Deny, "refused", (REFUSED, Some(&why)), None);
@@ -173,8 +175,23 @@ fn judge_and_run(
         return Ok(code);
     }
     let ended = run(args, command, &place, &exec, most, global.json, services)?;
+    if let Ok(result) = &ended.result {
+        measured(exec_ended(result), global, services)?;
+    }
     after_git(&exec, &subject, &ended, &report);
     Ok(report.told(&ended))
+}
+
+/// Sends a measure, where somebody asked for that.
+fn measured(
+    record: TelemetryRecord,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+) -> Result<(), CliError> {
+    if let Some(telemetry) = services.telemetry(global)? {
+        telemetry.export("exec", vec![record]);
+    }
+    Ok(())
 }
 
 /// Refuses to keep the files of a project where there is none.

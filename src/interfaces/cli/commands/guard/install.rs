@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{InstallArgs, UninstallArgs};
+use super::{InstallArgs, UninstallArgs, trust::folder_skip_reason};
 use crate::{
-    config::agent_hooks,
+    config::{agent_hooks, settings_dialect::hooks_disabled_reason},
     domain::guard::{
         HookAgent,
-        hook::{PLUGIN_MARK, hook_command, opencode_plugin},
+        hook::{PLUGIN_MARK, hook_command, opencode_plugin, unhooked_form},
         installed::InstallRecord,
     },
     interfaces::{
@@ -32,6 +32,8 @@ struct Change {
     record: Option<InstallRecord>,
     /// Folders that go with the file, where they are empty then.
     folders: Vec<PathBuf>,
+    /// Why the agent would skip the hook all the same.
+    skipped: Option<String>,
 }
 
 impl Change {
@@ -83,6 +85,9 @@ fn planned(
 ) -> Result<Change, String> {
     let path = settings_path(agent, project, services)?;
     let before = services.read_settings(&path)?;
+    if agent == HookAgent::Codex {
+        effective_codex(services)?;
+    }
     // A record is about the hook that stands there; a file made anew has another past.
     let has_own = before.as_deref().is_some_and(|text| has_own(text, agent));
     let known = services.install_record(&path).filter(|_| has_own);
@@ -126,7 +131,21 @@ fn planned(
         after: Some(after),
         record: Some(record),
         folders: Vec::new(),
+        skipped: match project {
+            Some(root) => folder_skip_reason(agent, true, root, services),
+            None => {
+                folder_skip_reason(agent, false, &services.guard_project(None).folder, services)
+            }
+        },
     })
+}
+
+/// Returns why Codex would run no hook, wherever it stands: its other file says so, or cannot be read.
+fn effective_codex(services: &dyn ServiceFactory) -> Result<(), String> {
+    let config = settings_path(HookAgent::Codex, None, services)?.with_file_name("config.toml");
+    let text = services.read_settings(&config)?.unwrap_or_default();
+    hooks_disabled_reason(&text, HookAgent::Codex)
+        .map_or(Ok(()), |why| Err(left_alone(&config, &why)))
 }
 
 /// Returns the plugin for `OpenCode`, which is a file of its own.
@@ -223,6 +242,7 @@ fn removal(
         before,
         after,
         record: None,
+        skipped: None,
     })
 }
 
@@ -342,13 +362,26 @@ fn made(
         ));
     }
     printer.line(&format!("{title}: done"));
-    if change.agent == HookAgent::Codex && new.contains(" guard hook ") {
+    if change.record.is_some() {
+        told_after(change, printer);
+    }
+    Ok(("changed", change.path.clone()))
+}
+
+/// Says what else it takes until an agent asks the hook that is in its settings now.
+fn told_after(change: &Change, printer: &Printer) {
+    if change.agent == HookAgent::Codex {
         printer.alert(
             "Codex runs a hook only after you trusted it: start `codex`, type `/hooks`, and trust this one. Until \
              then, and after each change of it, Codex skips it without a word",
         );
     }
-    Ok(("changed", change.path.clone()))
+    if let Some(form) = unhooked_form(change.agent) {
+        printer.alert(&format!("note: {form}"));
+    }
+    if let Some(why) = &change.skipped {
+        printer.alert(&format!("not effective yet: {why}"));
+    }
 }
 
 /// Says which other hooks there are, and in which order they run.

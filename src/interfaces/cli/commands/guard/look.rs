@@ -13,7 +13,7 @@ use crate::{
             checkpoint::CheckpointCause,
             log::{GuardStats, LogEntry, PROBE_SESSION},
         },
-        policy::{DataLoss, Decision, Policy},
+        policy::{DataLoss, Decision, Policy, PolicyFinding},
     },
     interfaces::{
         cli::{
@@ -77,7 +77,32 @@ pub(super) fn explain(
     let sentence = outcome.sentence(presence);
     let sentence = sentence.strip_prefix("tos guard: ").unwrap_or(&sentence);
     printer.shown(&format!("{word}  {sentence}"));
-    for finding in &outcome.findings {
+    show_findings(&outcome.findings, printer);
+    let kept: Vec<String> = losses.iter().filter_map(said).collect();
+    if settings.observe {
+        printer.note(
+            "`observe = true`: whatever is decided here, the hook lets it run and keeps nothing",
+        );
+    } else if decision != Decision::Deny && !kept.is_empty() {
+        printer.shown(&format!(
+            "kept first, as far as it is there and no commit holds it: {}",
+            kept.join("; ")
+        ));
+    }
+    printer.document(&json!({
+        "decision": decision.as_str(), "reason": sentence, "rule": outcome.rule,
+        "findings": outcome.findings, "kept_first": kept,
+        "observe": settings.observe,
+    }));
+    Ok(if decision == Decision::Allow {
+        CliExit::Success
+    } else {
+        CliExit::NotDone
+    })
+}
+
+fn show_findings(findings: &[PolicyFinding], printer: &Printer) {
+    for finding in findings {
         printer.shown(&format!(
             "  {:>3}. {}\n       {}: {} by {}",
             finding.at,
@@ -87,22 +112,6 @@ pub(super) fn explain(
             finding.rule
         ));
     }
-    let kept: Vec<String> = losses.iter().filter_map(said).collect();
-    if decision != Decision::Deny && !kept.is_empty() {
-        printer.shown(&format!(
-            "kept first, as far as it is there and no commit holds it: {}",
-            kept.join("; ")
-        ));
-    }
-    printer.document(&json!({
-        "decision": decision.as_str(), "reason": sentence, "rule": outcome.rule,
-        "findings": outcome.findings, "kept_first": kept,
-    }));
-    Ok(if decision == Decision::Allow {
-        CliExit::Success
-    } else {
-        CliExit::NotDone
-    })
 }
 
 /// Reads the rules of a place, and warns of those that allow too much.
@@ -181,6 +190,9 @@ pub(super) fn log(
         let (word, tone) = match (entry.kind.as_str(), entry.answer.as_str()) {
             ("failed", _) => ("failed", TextStyle::Bad),
             ("undone", _) => ("undone", TextStyle::Good),
+            // Who only looks on lets everything pass; what is worth knowing is what would have become of it.
+            _ if entry.observe && entry.decision == "deny" => ("would deny", TextStyle::Warn),
+            _ if entry.observe && entry.decision == "ask" => ("would ask", TextStyle::Warn),
             (_, "deny") => ("deny", TextStyle::Bad),
             (_, "ask") => ("ask", TextStyle::Warn),
             _ => ("allow", TextStyle::Faint),
@@ -224,6 +236,12 @@ pub(super) fn stats(
         of("deny"),
         stats.failed
     ));
+    if stats.observed > 0 {
+        printer.shown(&format!(
+            "{} of the asked and refused were only observed: they ran",
+            stats.observed
+        ));
+    }
     printer.shown(&format!(
         "{} checkpoints made, {} brought back; one judgement takes {:.1} ms (longest {:.1})",
         stats.checkpoints,

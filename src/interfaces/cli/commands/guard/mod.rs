@@ -5,6 +5,7 @@ mod install;
 mod look;
 mod status;
 mod test;
+mod trust;
 mod undo;
 
 use std::path::PathBuf;

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::json;
 
-use super::StatusArgs;
+use super::{
+    StatusArgs,
+    trust::{CodexTrust, HookTrust, folder_skip_reason},
+};
 use crate::{
     config::{
         agent_hooks,
@@ -14,7 +17,7 @@ use crate::{
     },
     domain::guard::{
         HookAgent,
-        hook::{PLUGIN_MARK, hook_command, is_refusal, probe_call, program_of},
+        hook::{PLUGIN_MARK, hook_command, is_refusal, probe_call, program_of, unhooked_form},
         log::{LogEntry, PROBE_SESSION},
     },
     interfaces::{
@@ -35,7 +38,7 @@ struct HookStatus {
     /// `person` or `project`.
     scope: &'static str,
     file: PathBuf,
-    /// `proved`, `observes`, `missing_checkpoint`, `not proved`, `not effective`, `not trusted` or `unreadable`.
+    /// `proved`, `observes`, `not proved`, `not effective`, `not trusted`, `trust not checked`, `missing` or `unreadable`.
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     program: Option<String>,
@@ -57,13 +60,14 @@ pub(super) fn main(
         args.agents.clone()
     };
     let settings = services.guard_settings(&place.root);
+    let codex = CodexTrust::new(services, &place.folder, &place.root);
     let mut all = Vec::new();
     for agent in agents {
         let person = services.agent_settings_path(agent, None)?;
         let project = services.agent_settings_path(agent, Some(&place.root))?;
         let project = (!place.is_no_project()).then_some(("project", project));
         for (scope, file) in [("person", person)].into_iter().chain(project) {
-            all.push(status_of(agent, scope, file, &place, services));
+            all.push(status_of(agent, scope, file, &place, &codex, services));
         }
     }
     let is_named = |agent: &str| args.agents.iter().any(|named| named.as_str() == agent);
@@ -147,6 +151,7 @@ fn status_of(
     scope: &'static str,
     file: PathBuf,
     place: &GuardedProject,
+    codex: &CodexTrust<'_>,
     services: &dyn ServiceFactory,
 ) -> HookStatus {
     let mut status = HookStatus {
@@ -194,14 +199,47 @@ fn status_of(
     } else {
         ignored_hooks_reason(&text, agent).or_else(|| switched_off(agent, place, services))
     };
-    match off {
-        Some(why) => {
-            status.state = "not effective";
-            status.notes.push(format!("not effective: {why}"));
-        }
-        None => tried(agent, &command, &place.folder, services, &mut status),
+    if let Some(why) = off {
+        status.state = "not effective";
+        status.notes.push(format!("not effective: {why}"));
+        return status;
     }
+    tried(agent, &command, &place.folder, services, &mut status);
+    status.notes.extend(unhooked_form(agent).map(str::to_owned));
+    trusted(agent, &command, place, codex, services, &mut status);
     status
+}
+
+/// Says whether the agent would run the hook at all.
+fn trusted(
+    agent: HookAgent,
+    command: &str,
+    place: &GuardedProject,
+    codex: &CodexTrust<'_>,
+    services: &dyn ServiceFactory,
+    status: &mut HookStatus,
+) {
+    let is_project = status.scope == "project";
+    let trust = if agent == HookAgent::Codex {
+        codex.of(&status.file, is_project, command)
+    } else {
+        let folder = if is_project {
+            &place.root
+        } else {
+            &place.folder
+        };
+        folder_skip_reason(agent, is_project, folder, services)
+            .map_or(HookTrust::Runs, HookTrust::Skips)
+    };
+    let (state, note) = match trust {
+        HookTrust::Runs => return,
+        HookTrust::Skips(why) => ("not trusted", why),
+        HookTrust::NotChecked(why) => ("trust not checked", why),
+    };
+    if status.state == "proved" {
+        status.state = state;
+    }
+    status.notes.push(note);
 }
 
 /// Returns what in other files of an agent keeps its hooks from being run.
@@ -222,7 +260,10 @@ fn switched_off(
         HookAgent::Gemini => vec![person, project],
         HookAgent::Codex => {
             let beside = |file: PathBuf| file.with_file_name("config.toml");
-            vec![beside(person), beside(project)]
+            // Settings of a project in a folder that Codex does not trust are not read.
+            let is_read = folder_skip_reason(agent, true, &place.root, services).is_none();
+            let project = is_read.then(|| beside(project));
+            std::iter::once(beside(person)).chain(project).collect()
         }
         HookAgent::Opencode | HookAgent::Cursor => return None,
     };
@@ -301,9 +342,6 @@ fn tried(
             "not proved"
         }
     };
-    if agent == HookAgent::Codex {
-        trust(services, status);
-    }
 }
 
 /// Says that a hook let the call pass, and how it ended.
@@ -353,37 +391,22 @@ fn whose(program: &str, services: &dyn ServiceFactory, status: &mut HookStatus) 
     }
 }
 
-/// Says whether Codex would run the hook: it skips what nobody has trusted, without a word.
-fn trust(services: &dyn ServiceFactory, status: &mut HookStatus) {
-    let config = services.agent_settings_path(HookAgent::Codex, None);
-    let config = config.map(|file| file.with_file_name("config.toml"));
-    let text = config
-        .ok()
-        .and_then(|file| services.read_settings(&file).ok().flatten());
-    let named = format!("{}:pre_tool_use", status.file.display());
-    let trusted = text.is_some_and(|text| text.contains(&named) && text.contains("trusted_hash"));
-    let note = if trusted {
-        "Codex has a trust record for it; after a change of the hook it has to be trusted again (`/hooks`)"
-    } else {
-        "Codex has no trust record for it and SKIPS it without a word: start `codex`, type `/hooks`, and trust it"
-    };
-    if !trusted && status.state == "proved" {
-        status.state = "not trusted";
-    }
-    status.notes.push(note.to_owned());
-}
-
 fn show(status: &HookStatus, printer: &Printer) {
     let tone = match status.state {
         "proved" => TextStyle::Good,
-        "missing" | "observes" => TextStyle::Warn,
+        "missing" | "observes" | "trust not checked" => TextStyle::Warn,
         _ => TextStyle::Bad,
     };
     let words = match status.state {
         "proved" => "installed; it refused a destructive call just now",
         "observes" => "installed; it observes only and blocks nothing",
         "not effective" => "installed, but not effective",
-        "not trusted" => "installed; it refused a destructive call just now, but Codex skips it",
+        "not trusted" => {
+            "installed; it refused a destructive call just now, but the agent skips it"
+        }
+        "trust not checked" => {
+            "installed; it refused a destructive call just now, but whether the agent runs it was not checked"
+        }
         "missing" => "not installed",
         "unreadable" => "its settings cannot be read",
         _ => "installed, but it does not do its work",

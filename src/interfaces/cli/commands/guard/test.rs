@@ -74,7 +74,7 @@ pub(super) fn main(
         ..services.guard_context(&place, &settings)
     };
     let file = place.folder.join(&args.file);
-    let text = services.read_settings(&file).map_err(CliError::Usage)?;
+    let text = services.read_text(&file).map_err(CliError::Usage)?;
     let text =
         text.ok_or_else(|| CliError::Usage(format!("{}: there is no such file", file.display())))?;
     let (mut harmful, mut harmless): (Counts, Counts) = ([0; 3], [0; 3]);
