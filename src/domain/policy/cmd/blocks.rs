@@ -67,19 +67,7 @@ pub(super) fn each(shell: &mut ShellInterpreter<'_, '_>, rest: &str) {
         );
     }
     let values = each_value(shell, flags, &list);
-    // `/r FOLDER` goes through it instead of this one.
-    let root = flags
-        .split_once("/r")
-        .map_or("", |(_, behind)| behind.trim());
-    let values: Vec<String> = if root.is_empty() {
-        values
-    } else {
-        let root = windows::path(root);
-        values
-            .iter()
-            .map(|value| format!("{root}/{NAME}/{value}"))
-            .collect()
-    };
+    let values = seen_from(flags, values);
     for value in values.iter().take(48) {
         for offset in 0..4 {
             // `tokens=1,2` also fills the letters that follow.
@@ -100,6 +88,21 @@ pub(super) fn each(shell: &mut ShellInterpreter<'_, '_>, rest: &str) {
             shell.reading.leave();
         }
     }
+}
+
+/// Returns values as `/r FOLDER` finds them: it goes through that folder instead of this one.
+fn seen_from(flags: &str, values: Vec<String>) -> Vec<String> {
+    let root = flags
+        .split_once("/r")
+        .map_or("", |(_, behind)| behind.trim());
+    if root.is_empty() {
+        return values;
+    }
+    let root = windows::path(root);
+    values
+        .iter()
+        .map(|value| format!("{root}/{NAME}/{value}"))
+        .collect()
 }
 
 pub(super) fn each_value(

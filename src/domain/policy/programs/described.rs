@@ -493,6 +493,13 @@ impl ShellInterpreter<'_, '_> {
 
     /// Looks at settings of a tool, written into their file, that name a program which the tool starts from then on.
     pub(in crate::domain::policy) fn names_programs(&mut self, path: &str, text: &str) {
+        const FILES: [&str; 5] = [
+            "/.cargo/config.toml",
+            "/.cargo/config",
+            "/.npmrc",
+            "/.yarnrc",
+            "/.yarnrc.yml",
+        ];
         if path.ends_with("/conftest.py")
             && let Some(mark) = skips_all(text)
         {
@@ -504,13 +511,6 @@ impl ShellInterpreter<'_, '_> {
             self.reading
                 .opaque(format!("{name}, which then checks nothing: `{what}`"));
         }
-        const FILES: [&str; 5] = [
-            "/.cargo/config.toml",
-            "/.cargo/config",
-            "/.npmrc",
-            "/.yarnrc",
-            "/.yarnrc.yml",
-        ];
         if !FILES.iter().any(|file| path.ends_with(file)) {
             return;
         }

@@ -48,8 +48,7 @@ impl ShellInterpreter<'_, '_> {
             *word == "--all"
                 || word.starts_with('-') && !word.starts_with("--") && word.contains('a')
         };
-        self.state.has_added_keys |=
-            commits && self.state.has_copied_keys && words.iter().any(|word| all(word));
+        self.state.has_added_keys |= commits && self.state.has_copied_keys && words.iter().any(all);
         let has_keys = |word: &str| {
             let inside = word.split_once("$(").or_else(|| word.split_once('`'));
             inside.is_some_and(|(_, code)| {

@@ -8,6 +8,37 @@ use crate::domain::policy::{
 };
 
 impl ShellInterpreter<'_, '_> {
+    /// Looks at files that Perl or Ruby edit where they lie.
+    fn edited_in_place(&mut self, args: &[String], options: &Options, codes: &[&str]) {
+        // What prints no line back leaves none.
+        let keeps = |code: &str| {
+            !matches!(
+                code.trim(),
+                "" | "$_=\"\"" | "$_=''" | "undef $_" | "$_ = ''"
+            )
+        };
+        let prints = args
+            .iter()
+            .any(|arg| arg.starts_with('-') && arg.contains('p'))
+            || options
+                .values(codes)
+                .any(|code| code.contains("print") || code.contains("puts"));
+        let is_empty = !prints || options.values(codes).any(|code| !keeps(code));
+        for file in &options.rest {
+            if is_empty {
+                self.empties(file);
+            }
+            // What is kept by the number of its line is little.
+            if args
+                .iter()
+                .any(|arg| arg.contains("print if $.") || arg.contains("print if 0"))
+            {
+                self.empties(file);
+            }
+            self.edits(file);
+        }
+    }
+
     /// Looks at an interpreter of another language.
     pub(super) fn language(
         &mut self,
@@ -48,33 +79,7 @@ impl ShellInterpreter<'_, '_> {
         if matches!(language, Language::Perl | Language::Ruby)
             && args.iter().any(|arg| edits_in_place(arg))
         {
-            // What prints no line back leaves none.
-            let keeps = |code: &str| {
-                !matches!(
-                    code.trim(),
-                    "" | "$_=\"\"" | "$_=''" | "undef $_" | "$_ = ''"
-                )
-            };
-            let prints = args
-                .iter()
-                .any(|arg| arg.starts_with('-') && arg.contains('p'))
-                || options
-                    .values(codes)
-                    .any(|code| code.contains("print") || code.contains("puts"));
-            let is_empty = !prints || options.values(codes).any(|code| !keeps(code));
-            for file in &options.rest {
-                if is_empty {
-                    self.empties(file);
-                }
-                // What is kept by the number of its line is little.
-                if args
-                    .iter()
-                    .any(|arg| arg.contains("print if $.") || arg.contains("print if 0"))
-                {
-                    self.empties(file);
-                }
-                self.edits(file);
-            }
+            self.edited_in_place(args, &options, codes);
         }
         for module in options.values(&["r", "require", "import", "loader"]) {
             if language == Language::JavaScript

@@ -523,14 +523,17 @@ impl ShellInterpreter<'_, '_> {
         stdin: String,
     ) -> String {
         vague_code(self, code, name);
-        let lower = name.to_lowercase();
-        if lower.ends_with(".ps1") {
-            super::powershell::run(self, code, name);
-            return UNKNOWN.to_string();
-        }
-        if lower.ends_with(".bat") || lower.ends_with(".cmd") {
-            self.run_cmd(code, name);
-            return UNKNOWN.to_string();
+        let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+        match ending.to_lowercase().as_str() {
+            "ps1" => {
+                super::powershell::run(self, code, name);
+                return UNKNOWN.to_string();
+            }
+            "bat" | "cmd" => {
+                self.run_cmd(code, name);
+                return UNKNOWN.to_string();
+            }
+            _ => {}
         }
         let first = code.lines().next().unwrap_or("");
         let interpreter = first.strip_prefix("#!").unwrap_or("/bin/sh").trim();

@@ -133,7 +133,7 @@ impl ShellInterpreter<'_, '_> {
         if list.additional.is_empty() {
             return printed;
         }
-        let mut stays_sure = self.is_sure(&list.first, &[]);
+        let mut stays_sure = Self::is_sure(&list.first, &[]);
         let mut before = vec![&list.first];
         let mut after_sure = self.state.folders.clone();
         self.state.conditions += 1;
@@ -141,7 +141,7 @@ impl ShellInterpreter<'_, '_> {
             printed.push_str(&self.pipeline(pipeline, stdin));
             if stays_sure && operator == ast::PipelineOperator::And {
                 after_sure.clone_from(&self.state.folders);
-                stays_sure = self.is_sure(pipeline, &before);
+                stays_sure = Self::is_sure(pipeline, &before);
                 before.push(pipeline);
             } else {
                 stays_sure = false;
@@ -153,14 +153,14 @@ impl ShellInterpreter<'_, '_> {
     }
 
     /// Returns whether a command hardly ever fails, so that what follows `&&` happens: a folder is made that is not there, or goes before.
-    fn is_sure(&self, pipeline: &ast::Pipeline, before: &[&ast::Pipeline]) -> bool {
+    fn is_sure(pipeline: &ast::Pipeline, before: &[&ast::Pipeline]) -> bool {
         let Some((name, args)) = plain_words(pipeline) else {
             return false;
         };
         let has = |flag: char| {
             let is_flag =
                 |arg: &&str| arg.starts_with('-') && !arg.starts_with("--") && arg.contains(flag);
-            args.iter().any(|arg| is_flag(arg))
+            args.iter().any(is_flag)
         };
         match name {
             "echo" | "printf" | ":" | "true" | "export" => true,
@@ -173,7 +173,7 @@ impl ShellInterpreter<'_, '_> {
                             .is_some_and(|(name, words)| name == "rm" && words.contains(folder))
                     })
                 };
-                args.iter().all(|arg| goes_before(&arg))
+                args.iter().all(|arg| goes_before(arg))
             }
             _ => false,
         }

@@ -169,6 +169,11 @@ impl KnownFolders {
 
 /// Returns the code with the home folder in the place of what stands for it inside of a text, before a slash.
 pub(super) fn with_home<'t>(code: &'t str, known: &KnownFolders) -> Cow<'t, str> {
+    const ASKS: [&str; 3] = [
+        "env::var(\"HOME\")",
+        "os.UserHomeDir()",
+        "os.Getenv(\"HOME\")",
+    ];
     const HOMES: [&str; 16] = [
         "$ENV{HOME}/",
         "$ENV{'HOME'}/",
@@ -189,11 +194,6 @@ pub(super) fn with_home<'t>(code: &'t str, known: &KnownFolders) -> Cow<'t, str>
     ];
     let mut code = Cow::Borrowed(code);
     // Rust and Go keep it in a variable first.
-    const ASKS: [&str; 3] = [
-        "env::var(\"HOME\")",
-        "os.UserHomeDir()",
-        "os.Getenv(\"HOME\")",
-    ];
     let asked = ASKS.iter().find_map(|ask| code.find(ask));
     if let Some(at) = asked {
         let before = code.get(..at).unwrap_or("");
