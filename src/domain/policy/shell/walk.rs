@@ -173,7 +173,7 @@ impl ShellInterpreter<'_, '_> {
                             .is_some_and(|(name, words)| name == "rm" && words.contains(folder))
                     })
                 };
-                args.iter().all(|arg| goes_before(arg))
+                args.iter().all(goes_before)
             }
             _ => false,
         }
