@@ -132,8 +132,8 @@ fn command(shell: &mut ShellInterpreter<'_, '_>, raw: &str, input: &str) -> Stri
     if text.starts_with('>')
         && let Some((head, block)) = text.split_once('(')
         && !head.contains('\n')
+        && redirects(shell, head).trim().is_empty()
     {
-        drop(redirects(shell, head));
         return command(shell, &format!("({block}"), input);
     }
     if let Some(inner) = text.strip_prefix('(') {
@@ -141,10 +141,11 @@ fn command(shell: &mut ShellInterpreter<'_, '_>, raw: &str, input: &str) -> Stri
         for statement in statements(inner.get(..end).unwrap_or("")) {
             line_of(shell, &statement);
         }
-        redirects(
-            shell,
-            inner.get(end..).unwrap_or("").trim_start_matches(')'),
-        );
+        let behind = inner.get(end..).unwrap_or("").trim_start_matches(')');
+        let behind = redirects(shell, behind);
+        if !behind.trim().is_empty() {
+            line_of(shell, &behind);
+        }
         return UNKNOWN.to_string();
     }
     // What stands in the body of these is redirected there.

@@ -44,10 +44,45 @@ fn continued(code: &str) -> Vec<String> {
             Some(last) => last.push_str(line),
             None => lines.push(line.to_owned()),
         }
-        let carets = line.chars().rev().take_while(|c| *c == '^').count();
-        goes_on = carets % 2 == 1 && line.matches('"').count() % 2 == 0;
+        goes_on = ends_with_caret(line);
     }
     lines
+}
+
+/// Returns whether a line ends with a caret that is in no quotation, and that no other one protects.
+fn ends_with_caret(line: &str) -> bool {
+    let mut quoted = false;
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => quoted = !quoted,
+            '^' if !quoted && chars.next().is_none() => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Returns whether a bracket behind this text of a command opens a block: at its start, and behind what leads one in.
+fn leads_in(command: &str) -> bool {
+    let command = command
+        .trim_start_matches([' ', '\t', '@', ')', '\n'])
+        .trim_end();
+    let (first, rest) = command.split_once(' ').unwrap_or((command, ""));
+    match first.to_lowercase().as_str() {
+        "" => true,
+        "else" => leads_in(rest),
+        "if" => {
+            let behind = behind_condition(rest).to_lowercase();
+            behind.is_empty() || behind.ends_with(") else")
+        }
+        "for" => {
+            let lower = rest.to_lowercase();
+            lower.ends_with("in") || lower.ends_with("do")
+        }
+        // Where the output of a block goes may stand in front of it.
+        _ => command.starts_with('>') && !rest.contains(' '),
+    }
 }
 
 /// Returns whether a line ends with the bracket that opens a block.
@@ -114,7 +149,13 @@ pub(super) fn parts(line: &str) -> Vec<(String, bool)> {
     let (mut current, mut quoted, mut piped) = (String::new(), false, false);
     let mut chars = line.chars().peekable();
     let mut depth = 0_u32;
+    // What the command at hand says so far, in brackets or not.
+    let mut command = 0;
+    let mut outer: Vec<usize> = Vec::new();
     while let Some(c) = chars.next() {
+        if c == '\n' || !quoted && matches!(c, '&' | '|') {
+            command = current.len() + 1;
+        }
         match c {
             '"' => {
                 quoted = !quoted;
@@ -137,25 +178,30 @@ pub(super) fn parts(line: &str) -> Vec<(String, bool)> {
             '\n' => {
                 quoted = false;
                 found.push((std::mem::take(&mut current), piped));
+                command = 0;
                 piped = false;
             }
             // One stream into another, `2>&1`.
-            '&' if current.ends_with(['>', '<'])
-                && chars.peek().is_some_and(char::is_ascii_digit) =>
-            {
+            '&' if current.ends_with(['>', '<']) && goes_to_a_stream(&current, chars.clone()) => {
                 current.push(c);
             }
             '&' | '|' if !quoted && depth == 0 => {
                 let double = chars.next_if_eq(&c).is_some();
                 found.push((std::mem::take(&mut current), piped));
+                command = 0;
                 piped = c == '|' && !double;
             }
             '(' if !quoted => {
-                depth += 1;
+                if leads_in(current.get(command..).unwrap_or("")) {
+                    depth += 1;
+                    outer.push(command);
+                    command = current.len() + 1;
+                }
                 current.push(c);
             }
             ')' if !quoted => {
                 depth = depth.saturating_sub(1);
+                command = outer.pop().unwrap_or(command);
                 current.push(c);
             }
             other => current.push(other),
@@ -163,6 +209,13 @@ pub(super) fn parts(line: &str) -> Vec<(String, bool)> {
     }
     found.push((current, piped));
     found
+}
+
+/// Returns whether what follows an ampersand is the number of a stream alone.
+fn goes_to_a_stream(before: &str, mut behind: impl Iterator<Item = char>) -> bool {
+    let is_escaped = before.trim_end_matches(['>', '<']).ends_with('\u{1}');
+    let is_number = behind.next().is_some_and(|c| c.is_ascii_digit());
+    !is_escaped && is_number && behind.next().is_none_or(|c| !c.is_alphanumeric())
 }
 
 /// Splits a text into words; quotes keep blanks and fall away.
@@ -264,12 +317,26 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_behind_a_block_stands_alone() {
+        for text in [
+            "if exist x (\n echo (\n) & del y",
+            "(echo () & del y",
+            "if exist x (echo () & del y",
+        ] {
+            let last = parts(text).pop().unwrap().0;
+            assert_eq!(last.trim(), "del y", "{text}");
+        }
+        assert_eq!(parts("for %i in (a b) do (echo %i & echo b)").len(), 1);
+    }
+
+    #[test]
     fn a_caret_at_the_end_goes_on_in_the_next_line() {
         assert_eq!(
             statements("de^\nl x\necho \"a^\ndel y"),
             ["de^l x", "echo \"a^", "del y"]
         );
         assert_eq!(statements("echo a^^\ndel y").len(), 2);
+        assert_eq!(statements("echo ^\" \"^\ndel y").len(), 2);
     }
 
     #[test]
@@ -279,5 +346,6 @@ mod tests {
             [("a > b 2>&1 ".to_owned(), false), (" c".to_owned(), false)]
         );
         assert_eq!(parts("a >&del").len(), 2);
+        assert_eq!(parts("echo ^>&7z a").len(), 2);
     }
 }

@@ -83,39 +83,6 @@ impl Reader<'_, '_, '_> {
             .map(|body| body.concat())
     }
 
-    /// Gives the parameters of a function their values: those that are named, then the others in their order.
-    fn bind_parameters(&mut self, function: &str, args: &[Arg]) {
-        let key = format!("parameters:{function}");
-        let mut left = self.shell.lookup(&key).unwrap_or_default();
-        let mut args = args.iter().peekable();
-        let mut unnamed = Vec::new();
-        while let Some(arg) = args.next() {
-            match arg {
-                Arg::Values(values) => unnamed.push(values.clone()),
-                Arg::Block(code) => unnamed.push(vec![format!("{{{code}}}")]),
-                Arg::Name(name, glued) => {
-                    let bare = name.trim_start_matches('-').to_lowercase();
-                    let at = left.iter().position(|own| own.starts_with(&bare));
-                    let Some(at) = at else { continue };
-                    let name = left.remove(at);
-                    let value = match (glued, args.peek()) {
-                        (Some(value), _) => vec![value.clone()],
-                        (None, Some(Arg::Values(values))) => values.clone(),
-                        (None, Some(Arg::Block(code))) => vec![format!("{{{code}}}")],
-                        (None, _) => vec!["True".to_owned()],
-                    };
-                    if glued.is_none() && !matches!(args.peek(), Some(Arg::Name(..)) | None) {
-                        args.next();
-                    }
-                    self.shell.assign(&name, value);
-                }
-            }
-        }
-        for (name, value) in left.iter().zip(unnamed) {
-            self.shell.assign(name, value);
-        }
-    }
-
     fn vague_name(&mut self, name: &str, args: Vec<Arg>, input: &str) -> String {
         self.shell
             .reading
@@ -310,64 +277,6 @@ impl Reader<'_, '_, '_> {
             for file in given.all(&["path", "literalpath", "attachments"]) {
                 self.shell.reads(&path(&file));
             }
-        }
-    }
-
-    fn removes(&mut self, command: &str, given: &ParsedArguments, input: &str) {
-        if command == "clear-recyclebin" {
-            self.shell
-                .reading
-                .does(EffectKind::System, "empties the recycle bin");
-            return;
-        }
-        let mut targets = given.all(&["path", "literalpath", "lp", "pspath"]);
-        // With Unix tools of the same name, letters stand together.
-        if targets.is_empty() {
-            let is_setting = |name: &str| {
-                ["ea", "wa", "ev"].contains(&name)
-                    || [
-                        "erroraction",
-                        "warningaction",
-                        "errorvariable",
-                        "informationaction",
-                    ]
-                    .iter()
-                    .any(|long| name.len() > 4 && long.starts_with(name))
-            };
-            let named = given.named.iter().filter(|(name, _)| !is_setting(name));
-            let values = named.flat_map(|(_, values)| values.clone());
-            targets.extend(
-                values.filter(|value| !["true", "false"].contains(&value.to_lowercase().as_str())),
-            );
-        }
-        let filtered = given.has("include", 1) || given.has("filter", 2);
-        if targets.is_empty() {
-            targets.extend(input.lines().map(str::to_owned));
-        }
-        for target in targets {
-            let lower = target.to_lowercase();
-            if ["env:", "variable:", "alias:", "function:"]
-                .iter()
-                .any(|drive| lower.starts_with(drive))
-            {
-                continue;
-            }
-            if windows::is_registry(&target)
-                || lower.starts_with("cert:")
-                || lower.starts_with("wsman:")
-            {
-                windows::registry(self.shell, &target);
-                continue;
-            }
-            let name = if filtered {
-                format!("{}/{NAME}x", path(&target).trim_end_matches(NAME))
-            } else {
-                path(&target)
-            };
-            if command == "clear-content" {
-                self.shell.empties(&name);
-            }
-            self.shell.deletes(&name);
         }
     }
 

@@ -161,6 +161,12 @@ impl Reader<'_, '_, '_> {
                         return UNKNOWN.to_string();
                     }
                     let is_path = name.contains(['/', '\\']);
+                    // Its text was read by its name already.
+                    if name.to_lowercase().trim_end().ends_with(".ps1")
+                        && self.shell.remembered(&path(name)).is_some()
+                    {
+                        return UNKNOWN.to_string();
+                    }
                     let mut all = vec![if is_path { path(name) } else { bare.to_owned() }];
                     all.extend(words.iter().map(|word| {
                         if word.contains("://") {

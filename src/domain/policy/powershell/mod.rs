@@ -14,6 +14,10 @@ mod machine;
 mod methods;
 mod names;
 mod objects;
+mod parameters;
+mod removing;
+
+use parameters::{declared_parameters, parameters_of};
 
 use crate::domain::policy::{
     partial_text::{TextScanner, UNKNOWN},
@@ -547,42 +551,4 @@ fn split_in(head: &str) -> Option<(String, &str)> {
         .filter(|word| word.eq_ignore_ascii_case("in"))
         .and_then(|_| rest.get(2..))?;
     Some((name.to_lowercase(), list))
-}
-/// Returns the names of parameters from what stands in their brackets: `[string]$a, [int]$b = 3`.
-fn parameters_of(head: &str) -> Vec<String> {
-    let mut depth = 0_u32;
-    let parts = head.split(|c: char| {
-        match c {
-            '(' | '[' | '{' => depth += 1,
-            ')' | ']' | '}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        c == ',' && depth == 0
-    });
-    let name_of = |part: &str| {
-        let before = part.split('=').next().unwrap_or(part);
-        let (_, behind) = before.rsplit_once('$')?;
-        let name = behind
-            .split(|c: char| !c.is_alphanumeric() && c != '_')
-            .next()?;
-        (!name.is_empty()).then(|| name.to_lowercase())
-    };
-    parts.filter_map(name_of).collect()
-}
-
-/// Returns the parameters that the body of a function begins with.
-fn declared_parameters(body: &str) -> Vec<String> {
-    let mut scan = TextScanner::new(body);
-    skip_blank(&mut scan, true);
-    while scan.eat("[") {
-        bracketed(&mut scan, '[', ']');
-        skip_blank(&mut scan, true);
-    }
-    let word = scan.take_while(char::is_alphabetic).to_lowercase();
-    skip_blank(&mut scan, true);
-    if word == "param" && scan.eat("(") {
-        parameters_of(bracketed(&mut scan, '(', ')'))
-    } else {
-        Vec::new()
-    }
 }

@@ -42,13 +42,16 @@ impl ShellInterpreter<'_, '_> {
         words: impl IntoIterator<Item = &'w str>,
     ) {
         let words: Vec<&str> = words.into_iter().collect();
-        // What is committed with everything that changed.
-        let commits = words.first() == Some(&"commit");
-        let all = |word: &&str| {
-            *word == "--all"
-                || word.starts_with('-') && !word.starts_with("--") && word.contains('a')
-        };
-        self.state.has_added_keys |= commits && self.state.has_copied_keys && words.iter().any(all);
+        // Behind git's own options stands the verb.
+        let mut verbs = words.iter();
+        let mut verb = verbs.next();
+        while let Some(option) = verb.filter(|word| word.starts_with('-')) {
+            if ["-C", "-c"].contains(option) {
+                verbs.next();
+            }
+            verb = verbs.next();
+        }
+        self.state.has_added_keys |= verb == Some(&"commit") && self.state.has_copied_keys;
         let has_keys = |word: &str| {
             let inside = word.split_once("$(").or_else(|| word.split_once('`'));
             inside.is_some_and(|(_, code)| {
@@ -58,7 +61,13 @@ impl ShellInterpreter<'_, '_> {
         };
         let by_file = words
             .windows(2)
-            .any(|pair| matches!(pair, ["-F" | "--file", file] if holds_keys(file)));
+            .any(|pair| matches!(pair, ["-F" | "--file", file] if holds_keys(file)))
+            || words.iter().any(|word| {
+                let file = word
+                    .strip_prefix("--file=")
+                    .or_else(|| word.strip_prefix("-F"));
+                file.is_some_and(holds_keys)
+            });
         if by_file || words.into_iter().any(has_keys) {
             self.reading.does(
                 EffectKind::Network,

@@ -137,7 +137,9 @@ pub(super) fn git_loses(verb: &str, args: &[String]) -> Option<&'static str> {
             if first == "remove"
                 && has(&["f", "force"])
                 // One in a folder that the command itself made up holds nobody's work.
-                && !rest.iter().any(|word| word.contains(FRESH)) =>
+                && !rest
+                    .get(1)
+                    .is_some_and(|word| word.contains(FRESH) && !word.contains("..")) =>
         {
             Some("git worktree removes a folder with changes")
         }

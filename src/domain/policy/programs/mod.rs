@@ -40,6 +40,7 @@ mod streams;
 mod system;
 mod table;
 mod task_files;
+mod temporary;
 pub(in crate::domain::policy) mod this_machine;
 mod tools;
 mod transfer;
@@ -51,6 +52,7 @@ pub(super) use code::{Language, scan as scan_code, scan_file};
 pub(super) use options::{Options, picks};
 pub(super) use printers::base64_bytes;
 pub(super) use system::{PathBase, persistent_path};
+pub(super) use table::is_known_program;
 pub(super) use this_machine::leads_here;
 pub(in crate::domain::policy) use vague::vague_code;
 
@@ -523,18 +525,6 @@ impl ShellInterpreter<'_, '_> {
         stdin: String,
     ) -> String {
         vague_code(self, code, name);
-        let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-        match ending.to_lowercase().as_str() {
-            "ps1" => {
-                super::powershell::run(self, code, name);
-                return UNKNOWN.to_string();
-            }
-            "bat" | "cmd" => {
-                self.run_cmd(code, name);
-                return UNKNOWN.to_string();
-            }
-            _ => {}
-        }
         let first = code.lines().next().unwrap_or("");
         let interpreter = first.strip_prefix("#!").unwrap_or("/bin/sh").trim();
         let program = interpreter
@@ -552,11 +542,6 @@ impl ShellInterpreter<'_, '_> {
             }),
         }
     }
-}
-
-/// Returns whether a name is that of a program of which something is known.
-pub(super) fn is_known_program(name: &str) -> bool {
-    table::family(name).is_some()
 }
 
 /// Returns whether the arguments of a program are text to print, so that they name nothing it talks to.

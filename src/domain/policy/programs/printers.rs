@@ -1,7 +1,7 @@
 //! Programs that only print: what they print is worked out where that is possible, because it may be run.
 
 use crate::domain::policy::{
-    partial_text::{FRESH, NAME, SECRET, UNKNOWN, base_name, is_vague},
+    partial_text::{NAME, SECRET, UNKNOWN, base_name, is_vague},
     programs::{Options, environment::names_secret, is_stream},
     rule::EffectKind,
     shell::{ShellInterpreter, ansi_text},
@@ -243,36 +243,6 @@ impl ShellInterpreter<'_, '_> {
             }
             None => text,
         }
-    }
-
-    fn mktemp(&mut self, args: &[String]) -> String {
-        let options = Options::parse(args, "p", &["suffix", "tmpdir"]);
-        let folder = options
-            .value("p")
-            .or_else(|| options.value("tmpdir"))
-            .unwrap_or("/tmp")
-            .to_owned();
-        if options.has(&["u", "dry-run"]) {
-            // A name alone: nothing is there, so whoever goes there stays where they are.
-            return UNKNOWN.to_string();
-        }
-        let template = options.rest.first().map_or("tmp.XXXXXX", String::as_str);
-        // Three letters or more at the end of the name are made up, whatever ending follows.
-        let name = match template.rfind("XXX") {
-            Some(at) => {
-                let (before, behind) = template.split_at(at + 3);
-                format!("{}{FRESH}{behind}", before.trim_end_matches('X'))
-            }
-            None => template.to_owned(),
-        };
-        if template.contains('/')
-            || (!options.rest.is_empty() && !options.has(&["t", "p", "tmpdir"]))
-        {
-            self.makes(&name);
-            self.remember(&name, "", false);
-            return format!("{name}\n");
-        }
-        format!("{folder}/{name}{FRESH}\n")
     }
 
     fn date(&mut self, args: &[String]) -> String {

@@ -200,7 +200,6 @@ enum SedCommand {
     Read(String),
 }
 
-/// Finds the commands of a sed script that run or write something.
 /// Returns whether a script of sed leaves nothing of a file, or no more than its first lines.
 fn leaves_little(script: &str) -> bool {
     let digits = |c: char| c.is_ascii_digit();
@@ -209,6 +208,7 @@ fn leaves_little(script: &str) -> bool {
     is_cut || is_in("d 1~1d D Q //d", script)
 }
 
+/// Finds the commands of a sed script that run or write something.
 fn sed_commands(script: &str) -> Vec<SedCommand> {
     let mut found = Vec::new();
     let mut scan = TextScanner::new(script);

@@ -378,6 +378,11 @@ fn spec(line: &'static str) -> (&'static str, WrapperSpec) {
     )
 }
 
+/// Returns whether a name is that of a program of which something is known.
+pub(in crate::domain::policy) fn is_known_program(name: &str) -> bool {
+    family(name).is_some()
+}
+
 /// Returns the family of a program by its usual name; versions and `.exe` at its end do not matter.
 pub(super) fn family(name: &str) -> Option<ProgramFamily> {
     if let Some(family) = known(name) {

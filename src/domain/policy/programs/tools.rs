@@ -311,7 +311,17 @@ impl ShellInterpreter<'_, '_> {
         }
         if let Some(output) = &output {
             self.changes(output);
-            self.builds(output, &options.rest);
+            // What else is linked in nobody looked into.
+            let links = |arg: &String| {
+                let library = arg.strip_prefix("-l");
+                ["-L", "-Wl", "-Xlinker", "@", "-B"]
+                    .iter()
+                    .any(|start| arg.starts_with(start))
+                    || library.is_some_and(|name| !is_in("m pthread rt dl stdc++ z", name))
+            };
+            if !options.rest.is_empty() && !args.iter().any(links) {
+                self.builds(output, &options.rest);
+            }
         }
         let mut sources: Vec<String> = options.rest.clone();
         if args.iter().any(|arg| arg == "-") {

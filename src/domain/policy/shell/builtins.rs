@@ -162,23 +162,16 @@ impl ShellInterpreter<'_, '_> {
     }
 
     fn set(&mut self, args: &[String]) {
-        for (at, arg) in args.iter().enumerate() {
-            let is_flag = |sign: char| {
-                let letters = arg.strip_prefix(sign);
-                let named = arg == "errexit"
-                    && at
-                        .checked_sub(1)
-                        .and_then(|at| args.get(at))
-                        .is_some_and(|before| before.starts_with(sign) && before.ends_with('o'));
-                named
-                    || letters
-                        .is_some_and(|letters| letters.contains('e') && !letters.starts_with('-'))
-            };
-            if is_flag('-') {
-                self.state.stops_on_failure = true;
-            } else if is_flag('+') {
-                self.state.stops_on_failure = false;
+        let is_option = |arg: &&String| arg.starts_with(['-', '+']) && *arg != "--";
+        for option in args.iter().take_while(is_option) {
+            let letters = option.trim_start_matches(['-', '+']);
+            let named = letters.ends_with('o') && args.iter().any(|arg| arg == "errexit");
+            if !letters.contains('e') && !named {
+                continue;
             }
+            // Under a condition it may not come to it.
+            self.state.stops_on_failure =
+                option.starts_with('-') && self.state.conditions == 0 && self.state.pipes == 0;
         }
         let plain = args.iter().position(|arg| arg == "--");
         if let Some(at) = plain {

@@ -7,6 +7,7 @@
 //!
 //! Danger: everything here works on hostile text. All loops spend from the budget of the [`Reading`].
 
+mod and_or;
 mod arithmetic;
 mod braces;
 mod builtins;

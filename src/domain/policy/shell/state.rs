@@ -392,6 +392,8 @@ impl<'r, 'w> ShellInterpreter<'r, 'w> {
     pub(in crate::domain::policy) fn aside<T>(&mut self, inner: impl FnOnce(&mut Self) -> T) -> T {
         let kept = self.state.clone();
         let (choice, choices) = (self.choice, self.choices);
+        // Substitutions and other shells go on after a failure.
+        self.state.stops_on_failure = false;
         let result = inner(self);
         // Files outlive the shell that wrote them.
         let files = std::mem::replace(&mut self.state, kept);

@@ -6,11 +6,11 @@ use brush_parser::ast;
 
 use crate::domain::policy::{
     interpretation::LIMITS,
-    partial_text::{FRESH, INHERITED, NAME, UNKNOWN, is_vague},
     programs::{self, git_added::holds_keys},
     rule::EffectKind,
     shell::{
         ShellInterpreter,
+        and_or::raw_words,
         arithmetic::is_expression,
         endless,
         parse::{ParsedText, parsed},
@@ -90,7 +90,7 @@ impl ShellInterpreter<'_, '_> {
             let before = self.state.folders.clone();
             let text = self.and_or(item, stdin);
             if item.additional.is_empty()
-                && !self.state.stops_on_failure
+                && (!self.state.stops_on_failure || self.state.conditions > 0)
                 && self.may_not_be_there(&before)
             {
                 self.may_also_be_in(before);
@@ -103,82 +103,6 @@ impl ShellInterpreter<'_, '_> {
         printed
     }
 
-    /// Returns whether the shell went to a folder that is not on the disk, so that it may have stayed where it was.
-    fn may_not_be_there(&self, before: &[Option<String>]) -> bool {
-        let eyes = self.reading.world.eyes.as_ref();
-        let is_gone =
-            |folder: &str| eyes.is_some_and(|eyes| !eyes.is_there(std::path::Path::new(folder)));
-        let gone = |folder: &Option<String>| {
-            // A name that nobody knows is there only where the command made it.
-            let is_any = |folder: &str| {
-                folder.contains(NAME) && !folder.contains([FRESH, UNKNOWN, INHERITED])
-            };
-            let known = folder.as_deref();
-            let known = known.filter(|folder| !is_vague(folder) || is_any(folder));
-            known.is_some_and(|folder| {
-                let inside = format!("{folder}/");
-                let is_made = self
-                    .state
-                    .made
-                    .iter()
-                    .any(|path| path == folder || path.starts_with(&inside));
-                !is_made && (is_vague(folder) || is_gone(folder))
-            })
-        };
-        self.state.folders != before && self.state.folders.first().is_some_and(gone)
-    }
-
-    fn and_or(&mut self, list: &ast::AndOrList, stdin: &str) -> String {
-        let mut printed = self.pipeline(&list.first, stdin);
-        if list.additional.is_empty() {
-            return printed;
-        }
-        let mut stays_sure = Self::is_sure(&list.first, &[]);
-        let mut before = vec![&list.first];
-        let mut after_sure = self.state.folders.clone();
-        self.state.conditions += 1;
-        for (operator, pipeline) in list.iter().skip(1) {
-            printed.push_str(&self.pipeline(pipeline, stdin));
-            if stays_sure && operator == ast::PipelineOperator::And {
-                after_sure.clone_from(&self.state.folders);
-                stays_sure = Self::is_sure(pipeline, &before);
-                before.push(pipeline);
-            } else {
-                stays_sure = false;
-            }
-        }
-        self.state.conditions -= 1;
-        self.may_also_be_in(after_sure);
-        printed
-    }
-
-    /// Returns whether a command hardly ever fails, so that what follows `&&` happens: a folder is made that is not there, or goes before.
-    fn is_sure(pipeline: &ast::Pipeline, before: &[&ast::Pipeline]) -> bool {
-        let Some((name, args)) = plain_words(pipeline) else {
-            return false;
-        };
-        let has = |flag: char| {
-            let is_flag =
-                |arg: &&str| arg.starts_with('-') && !arg.starts_with("--") && arg.contains(flag);
-            args.iter().any(is_flag)
-        };
-        match name {
-            "echo" | "printf" | ":" | "true" | "export" => true,
-            "rm" => has('f'),
-            "mkdir" if has('p') => true,
-            "mkdir" => {
-                let goes_before = |folder: &&str| {
-                    before.iter().any(|earlier| {
-                        plain_words(earlier)
-                            .is_some_and(|(name, words)| name == "rm" && words.contains(folder))
-                    })
-                };
-                args.iter().all(goes_before)
-            }
-            _ => false,
-        }
-    }
-
     /// Runs what may or may not happen: afterwards the shell may be where it was.
     fn maybe<T>(&mut self, inner: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.state.folders.clone();
@@ -189,15 +113,7 @@ impl ShellInterpreter<'_, '_> {
         result
     }
 
-    fn may_also_be_in(&mut self, folders: Vec<Option<String>>) {
-        for folder in folders {
-            if !self.state.folders.contains(&folder) && self.state.folders.len() < 8 {
-                self.state.folders.push(folder);
-            }
-        }
-    }
-
-    fn pipeline(&mut self, pipeline: &ast::Pipeline, stdin: &str) -> String {
+    pub(super) fn pipeline(&mut self, pipeline: &ast::Pipeline, stdin: &str) -> String {
         self.empties_its_input(&pipeline.seq);
         for command in &pipeline.seq {
             if let ast::Command::Simple(simple) = command
@@ -210,6 +126,9 @@ impl ShellInterpreter<'_, '_> {
             }
         }
         if let [only] = pipeline.seq.as_slice() {
+            if pipeline.bang {
+                return self.without_stop(|shell| shell.command(only, stdin.to_owned()));
+            }
             return self.command(only, stdin.to_owned());
         }
         self.endless_line(pipeline);
@@ -383,7 +302,7 @@ impl ShellInterpreter<'_, '_> {
     }
 
     fn if_clause(&mut self, clause: &ast::IfClauseCommand, stdin: &str) -> String {
-        let mut printed = self.list(&clause.condition, stdin);
+        let mut printed = self.without_stop(|shell| shell.list(&clause.condition, stdin));
         printed.push_str(&self.maybe(|shell| shell.list(&clause.then, stdin)));
         for branch in clause.elses.iter().flatten() {
             printed.push_str(&self.maybe(|shell| {
@@ -661,34 +580,4 @@ fn is_filter(command: &ast::Command) -> bool {
         })
         .collect();
     programs::environment::narrows(endless::name_of(simple), &args)
-}
-
-/// Returns the words behind the name of a command, as they were written.
-fn raw_words(command: &ast::SimpleCommand) -> impl Iterator<Item = &str> {
-    let items = command.suffix.iter().flat_map(|suffix| &suffix.0);
-    items.filter_map(|item| match item {
-        ast::CommandPrefixOrSuffixItem::Word(word) => Some(word.value.as_str()),
-        ast::CommandPrefixOrSuffixItem::IoRedirect(_)
-        | ast::CommandPrefixOrSuffixItem::AssignmentWord(..)
-        | ast::CommandPrefixOrSuffixItem::ProcessSubstitution(..) => None,
-    })
-}
-
-/// Returns the words of a single command without anything that is only known when it runs.
-fn plain_words(pipeline: &ast::Pipeline) -> Option<(&str, Vec<&str>)> {
-    let [ast::Command::Simple(simple)] = pipeline.seq.as_slice() else {
-        return None;
-    };
-    if pipeline.bang || simple.prefix.is_some() {
-        return None;
-    }
-    let name = simple.word_or_name.as_ref()?.value.as_str();
-    let mut words = Vec::new();
-    for item in simple.suffix.iter().flat_map(|suffix| &suffix.0) {
-        let ast::CommandPrefixOrSuffixItem::Word(word) = item else {
-            return None;
-        };
-        words.push(word.value.as_str());
-    }
-    Some((name, words))
 }

@@ -47,6 +47,7 @@ impl ShellInterpreter<'_, '_> {
     /// Records that the file a word names gets a new content; what it is, is remembered afterwards.
     pub(in crate::domain::policy) fn makes(&mut self, word: &str) {
         if let Some(path) = resolved_path::absolute(word, self.folder()) {
+            self.state.built.remove(&path);
             self.state.made.insert(path);
         }
         self.changes(word);

@@ -359,9 +359,14 @@ fn perl_substitution(scan: &mut TextScanner<'_>) -> Option<Token> {
     let to = until(&mut ahead, closing(second), true);
     let flags = ahead.take_while(char::is_alphanumeric);
     let runs = |text: &str| {
-        ["@{", "${", "?{", "??{"]
-            .iter()
-            .any(|mark| text.contains(mark))
+        // A subscript is computed.
+        let variable = text.find(['$', '@']).and_then(|at| text.get(at..));
+        let is_computed =
+            variable.is_some_and(|rest| rest.contains(['[', '{']) || rest.contains("->"));
+        is_computed && open != '\''
+            || ["@{", "${", "?{", "??{"]
+                .iter()
+                .any(|mark| text.contains(mark))
     };
     // Brackets in brackets are counted, which this does not.
     let is_nested = is_bracket && (from.contains(open) || to.contains(second));

@@ -9,6 +9,7 @@ mod known;
 mod lex;
 mod listed;
 mod little;
+mod opened;
 mod paths;
 mod reach;
 mod servers;
@@ -207,6 +208,11 @@ impl Scanner<'_, '_, '_> {
                 self.deletes(&from);
                 self.writes(&to);
             }
+            CallEffect::Write if self.language == Language::C && word.ends_with("open") => {
+                if self.opens_to_write(word) {
+                    self.writes(&args);
+                }
+            }
             CallEffect::Write => self.writes(&args),
             CallEffect::WriteSecond if self.language == Language::R => {
                 for path in args.iter().flatten().filter(|path| path.contains('/')) {
@@ -255,25 +261,6 @@ impl Scanner<'_, '_, '_> {
                 .reading
                 .does(EffectKind::System, format!("{word} ends processes")),
         }
-    }
-
-    /// Adds the file and the mode that a call of Python is given by name.
-    fn with_names(&self, at: usize, mut args: Vec<Option<String>>) -> Vec<Option<String>> {
-        let end = fold::call_end(self.tokens, at + 1);
-        let inside = self.tokens.get(at..end).unwrap_or_default();
-        let named = |name: &str| {
-            inside.windows(3).find_map(|three| match three {
-                [Token::Word(word), Token::Sign('='), Token::Text(text)] if word == name => {
-                    Some(text.clone())
-                }
-                _ => None,
-            })
-        };
-        if let Some(file) = named("file").or_else(|| named("filename")) {
-            args.insert(0, Some(file));
-        }
-        args.extend(named("mode").map(Some));
-        args
     }
 
     /// Reads the text behind a tag that runs it, as in Bun.

@@ -73,13 +73,23 @@ impl Scanner<'_, '_, '_> {
         let is_listen = |token: &Token| matches!(token, Token::Word(word) if word == "listen" || word.ends_with(".listen"));
         let calls = self.tokens.iter().enumerate();
         let mut calls = calls.filter(|(_, token)| is_listen(token)).peekable();
-        let is_here = |token: &Token| matches!(token, Token::Text(host) if is_own_port(&[Some(host.clone())]));
+        let is_server = |token: &Token| match token {
+            Token::Word(word) => {
+                !word.starts_with("http.")
+                    || ["http.createServer", "http.Server", "http.STATUS_CODES"]
+                        .contains(&word.as_str())
+            }
+            _ => true,
+        };
+        // The host is the second, behind the port.
+        let is_here = |at: usize| {
+            let args = fold::arguments(self.tokens, at + 1);
+            args.get(1)
+                .is_some_and(|host| is_own_port(std::slice::from_ref(host)))
+        };
         calls.peek().is_some()
-            && calls.all(|(at, _)| {
-                let end = fold::call_end(self.tokens, at + 1);
-                let inside = self.tokens.get(at..end).unwrap_or_default();
-                inside.iter().any(is_here)
-            })
+            && calls.all(|(at, _)| is_here(at))
+            && self.tokens.iter().all(is_server)
     }
 
     /// Looks at a client of a server: one that names no other machine talks to this one.

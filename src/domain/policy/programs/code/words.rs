@@ -360,8 +360,6 @@ fn own(language: Language, name: &str, last: &str) -> Option<CallEffect> {
             | "http.Post"
             | "http.PostForm"
             | "http.NewRequest"
-            | "reqwest::get"
-            | "reqwest::blocking::get"
             | "ureq::get"
             | "ureq::post",
         ) => Some(CallEffect::Network),

@@ -1,0 +1,40 @@
+//! `mktemp`: files and folders under names that nothing had before.
+
+use crate::domain::policy::{
+    partial_text::{FRESH, UNKNOWN},
+    programs::Options,
+    shell::ShellInterpreter,
+};
+
+impl ShellInterpreter<'_, '_> {
+    /// Makes a file or folder of its own, and returns its name.
+    pub(super) fn mktemp(&mut self, args: &[String]) -> String {
+        let options = Options::parse(args, "p", &["suffix", "tmpdir"]);
+        let folder = options
+            .value("p")
+            .or_else(|| options.value("tmpdir"))
+            .unwrap_or("/tmp")
+            .to_owned();
+        if options.has(&["u", "dry-run"]) {
+            // A name alone: nothing is there, so whoever goes there stays where they are.
+            return UNKNOWN.to_string();
+        }
+        let template = options.rest.first().map_or("tmp.XXXXXX", String::as_str);
+        // Three letters or more at the end of the name are made up, whatever ending follows.
+        let name = match template.rfind("XXX") {
+            Some(at) => {
+                let (before, behind) = template.split_at(at + 3);
+                format!("{}{FRESH}{behind}", before.trim_end_matches('X'))
+            }
+            None => template.to_owned(),
+        };
+        if template.contains('/')
+            || (!options.rest.is_empty() && !options.has(&["t", "p", "tmpdir"]))
+        {
+            self.makes(&name);
+            self.remember(&name, "", false);
+            return format!("{name}\n");
+        }
+        format!("{folder}/{name}{FRESH}\n")
+    }
+}
