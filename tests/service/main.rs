@@ -283,6 +283,8 @@ fn a_stop_is_told_once_everything_is_gone_whatever_ignores_it() {
             "stopped"
         };
         assert!(run == 1 || said.contains(word), "{said}");
+        // «is being stopped» would be a promise only.
+        assert!(!said.contains("is being"), "{said}");
         if run < 3 {
             place.tos(&["board", "resume"]);
         }

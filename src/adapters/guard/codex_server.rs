@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
+};
 
 use crate::adapters::process;
 
@@ -81,7 +84,7 @@ fn answer_of<T: Send + 'static>(
     })
 }
 
-/// Lets it end by itself, as the end of its input tells it to, and ends it with all it started where it does not.
+/// Lets it end by itself, as the end of its input tells it to, and ends what it started, and it too where it does not.
 fn end(child: &mut Child) {
     drop(child.stdin.take());
     let group = Pid::from_child(child);
@@ -91,9 +94,18 @@ fn end(child: &mut Child) {
             let _ = kill_process_group(group, Signal::KILL);
         }
     });
-    drop(child.wait());
+    // Its end is seen and not yet taken note of: until then its number, which is the group's too, belongs to nobody else.
+    let seen = || {
+        waitid(
+            WaitId::Pid(group),
+            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
+        )
+    };
+    while matches!(seen(), Err(Errno::INTR)) {}
     drop(send);
     drop(watch.join());
+    let _ = kill_process_group(group, Signal::KILL);
+    drop(child.wait());
 }
 
 #[cfg(test)]
@@ -133,5 +145,24 @@ mod tests {
     fn one_that_does_not_end_is_ended() {
         let script = "echo 'answer x'; trap '' TERM; exec tail -f /dev/null";
         assert_eq!(asked(script).as_deref(), Ok("x"));
+    }
+
+    #[test]
+    fn what_it_started_ends_with_it_also_where_it_ends_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        // What it starts holds the pipe open, too.
+        let script = format!(
+            "exec 9>'{}'; tail -f /dev/null & echo 'answer x'; cat >/dev/null",
+            pipe.display()
+        );
+        let (send, receive) = mpsc::channel();
+        std::thread::spawn(move || send.send(fs::read(pipe).unwrap()));
+        assert_eq!(asked(&script).as_deref(), Ok("x"));
+        // It ends once nobody holds the other end.
+        let read = receive.recv_timeout(Duration::from_secs(60));
+        assert_eq!(read.as_deref(), Ok(b"".as_slice()));
     }
 }

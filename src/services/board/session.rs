@@ -192,12 +192,17 @@ impl Sessions {
 /// Takes sessions onto the board that are over and ran while no service was there.
 pub(super) async fn record_past_sessions(handle: BoardHandle, context: Arc<ServicePorts>) {
     let ledger = Arc::clone(&context.tools.ledger);
-    let Ok(Ok(chain)) = tokio::task::spawn_blocking(move || ledger.read()).await else {
+    let (board, now) = (handle.snapshot(), handle.now());
+    // A ledger of years is long.
+    let found = tokio::task::spawn_blocking(move || {
+        let chain = ledger.read().ok()?;
+        Some(unknown_sessions(&chain.records, &board, now))
+    });
+    let Ok(Some(found)) = found.await else {
         // What is wrong with it is said where it is needed.
         return;
     };
-    let board = handle.snapshot();
-    for record in unknown_sessions(&chain.records, &board, handle.now()) {
+    for record in found {
         let run = record.spec.run.clone();
         let record = Box::new(record);
         let told = handle.submit(Input::Session(SessionInput::Record { record }));
