@@ -1,6 +1,7 @@
 //! The policy against commands in many spellings: what has to be refused, what has to pass, and what may
 //! never happen whatever the text is.
 //!
+//! In `corpus/bypass.jsonl` a listener of its writer's own machine is named as the other machine that it stood for.
 //! The commands stand in `refused.txt` and `allowed.txt`, grouped by class.
 
 #![expect(
@@ -154,12 +155,7 @@ fn tallies_by(corpus: &str, judge: impl Fn(CommandKind, &str) -> Decision) -> [[
         let windows = matches!(kind, CommandKind::Powershell | CommandKind::Cmd);
         let tally = &mut found[usize::from(windows)][usize::from(!harmful)];
         tally.all += 1;
-        // Who wrote these tried them on a listener of their own, which stood for another machine.
-        let mut command = entry.command.clone();
-        if harmful && command.contains("8099") {
-            command = command.replace("127.0.0.1", "collector.example");
-        }
-        let refused = judge(kind, &command) == Decision::Deny;
+        let refused = judge(kind, &entry.command) == Decision::Deny;
         if refused != harmful {
             tally.wrong.push(format!("{} {}", entry.id, entry.command));
         }
