@@ -251,11 +251,11 @@ impl ServiceBackend for ServiceBoard {
                 | Input::Cleanup { .. }
         );
         Box::pin(async move {
-            let answer = self.handle.submit(input).await?;
             if is_end {
-                self.handle.until_stopped(STOP_PATIENCE).await;
+                self.handle.give_up(input, STOP_PATIENCE).await
+            } else {
+                self.handle.submit(input).await
             }
-            Ok(answer)
         })
     }
 
