@@ -23,7 +23,7 @@ use crate::{
     domain::{
         board::{
             ATTEMPT_REFERENCES, Board, BoardResponse, Fence, Input, Millis, ProcessName, Refusal,
-            RefusalCode, RunId, SessionInput, run_of_reference,
+            RefusalCode, RunId, SessionInput, references_of_board,
         },
         cluster::ClusterView,
         gates::GateContext,
@@ -251,11 +251,11 @@ impl ServiceBackend for ServiceBoard {
                 | Input::Cleanup { .. }
         );
         Box::pin(async move {
-            let answer = self.handle.submit(input).await?;
             if is_end {
-                self.handle.until_stopped(STOP_PATIENCE).await;
+                self.handle.give_up(input, STOP_PATIENCE).await
+            } else {
+                self.handle.submit(input).await
             }
-            Ok(answer)
         })
     }
 
@@ -430,14 +430,15 @@ impl ServiceBackend for ServiceBoard {
         }))
     }
 
-    fn remove_attempts(&self, last: RunId) -> BoxFuture<'_, Result<usize, BoardError>> {
+    fn remove_attempts(&self, board: Arc<Board>) -> BoxFuture<'_, Result<usize, BoardError>> {
         let this = self.clone();
         Box::pin(beside(move || {
-            let mut names = this
+            let names = this
                 .merges
                 .references(&ATTEMPT_REFERENCES)
                 .map_err(unavailable)?;
-            names.retain(|name| run_of_reference(name).is_some_and(|run| run <= last));
+            let chain = this.ledger.read().map_err(unavailable)?;
+            let names = references_of_board(names, &board, &chain.records);
             this.merges.remove_references(&names).map_err(unavailable)?;
             Ok(names.len())
         }))

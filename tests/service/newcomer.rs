@@ -410,10 +410,23 @@ fn a_cleanup_that_is_refused_does_nothing_and_one_that_is_done_leaves_no_referen
         assert!(!ok, "{said}");
     }
     assert!(!archive.exists());
-    assert!(references().contains("refs/tos/attempts/board/task-1/run-1"));
+    let is_of_run = |line: &str| {
+        line.starts_with("refs/tos/attempts/board/task-1/") && line.ends_with("-run-1")
+    };
+    assert!(references().lines().any(is_of_run));
+    // Nor does it touch what the board of another worktree left.
+    git(
+        &place.top,
+        &[
+            "update-ref",
+            "refs/tos/runs/20261130-000000-abcdef-run-1",
+            "HEAD",
+        ],
+    );
     place.tos(&["board", "cleanup", "--yes", "--stop-first"]);
     assert_eq!(fs::read_dir(&archive).unwrap().count(), 1);
-    assert_eq!(references(), "refs/tos/runs/20261130-night");
+    let others = "refs/tos/runs/20261130-000000-abcdef-run-1\nrefs/tos/runs/20261130-night";
+    assert_eq!(references(), others);
     assert_eq!(
         service.ask("GET", "/tasks", &Value::Null)["tasks"],
         json!([])

@@ -393,7 +393,10 @@ impl ClaimedOrder for Taken {
                     kept: Some(kept), ..
                 } => match code.publish_attempt(&kept.base, &kept.commit).await {
                     Ok(name) => result.bundle = name,
-                    Err(why) => tracing::warn!("what {} tried stays here: {why}", self.order.run),
+                    Err(why) => {
+                        tracing::warn!("what {} tried stays here: {why}", self.order.run);
+                        result.outcome.forget_tried();
+                    }
                 },
                 RunOutcome::Failed { kept: None, .. }
                 | RunOutcome::NoChange { .. }

@@ -457,8 +457,8 @@ async fn result_of(
     loop {
         tokio::select! {
             came = &mut awaited.result => {
-                let result = came.map_err(|_| "the service ends".to_owned())?;
-                Box::pin(fetched(streams, handed, &result)).await?;
+                let mut result = came.map_err(|_| "the service ends".to_owned())?;
+                Box::pin(fetched(streams, handed, &mut result)).await?;
                 return Ok(result);
             }
             told = stop.next() => {
@@ -535,7 +535,11 @@ async fn gone(
 }
 
 /// Brings the commit and the logs of an attempt here. Without its logs an attempt counts all the same.
-async fn fetched(streams: &Streams, handed: &HandedOut, result: &WorkResult) -> Result<(), String> {
+async fn fetched(
+    streams: &Streams,
+    handed: &HandedOut,
+    result: &mut WorkResult,
+) -> Result<(), String> {
     if let Some(folder) = &handed.log_folder
         && let Err(why) = streams.logs.fetch(&result.logs, folder).await
     {
@@ -551,6 +555,7 @@ async fn fetched(streams: &Streams, handed: &HandedOut, result: &WorkResult) -> 
         } => {
             if let Err(why) = code.fetch_attempt(&result.bundle, &kept.commit).await {
                 tracing::warn!("what {} tried stays on the worker: {why}", handed.run);
+                result.outcome.forget_tried();
             }
         }
         RunOutcome::Failed { kept: None, .. }

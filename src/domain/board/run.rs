@@ -125,6 +125,15 @@ pub enum RunOutcome {
     Stopped,
 }
 
+impl RunOutcome {
+    /// Takes out what a failed run tried, because it is not where anybody could look at it.
+    pub fn forget_tried(&mut self) {
+        if let Self::Failed { kept, .. } = self {
+            *kept = None;
+        }
+    }
+}
+
 /// Whether an agent can take work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -162,4 +171,30 @@ pub struct AgentState {
     pub task: Option<TaskId>,
     /// Since when.
     pub since: Millis,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_failed_run_tried_is_forgotten() {
+        let kept = AttemptCommit {
+            commit: "c".into(),
+            reference: "r".into(),
+            base: "b".into(),
+        };
+        let mut failed = RunOutcome::Failed {
+            failure: FailureKind::Test,
+            reasons: Vec::new(),
+            signature: String::new(),
+            kept: Some(kept.clone()),
+        };
+        failed.forget_tried();
+        assert!(matches!(failed, RunOutcome::Failed { kept: None, .. }));
+        let mut done = RunOutcome::Committed { kept };
+        let before = done.clone();
+        done.forget_tried();
+        assert_eq!(done, before);
+    }
 }

@@ -13,11 +13,13 @@ use tokio::sync::{broadcast, mpsc as async_mpsc, oneshot, watch};
 
 use super::{
     deliveries::{DeliveryError, DeliveryQueue},
-    under_way::WorkUnderWay,
+    under_way::{WorkUnderWay, held_by},
 };
 use crate::{
     domain::{
-        board::{Board, BoardResponse, Effect, Event, Fence, Input, Millis, ProcessName},
+        board::{
+            Board, BoardResponse, Effect, Event, Fence, Input, Millis, ProcessName, SessionEffect,
+        },
         github::WebhookEvent,
     },
     ports::{
@@ -33,10 +35,13 @@ const GROUP: usize = 512;
 const BEHIND: usize = 4096;
 
 type Reply = Box<dyn FnOnce(Result<BoardResponse, SubmitError>) + Send>;
+/// What the board answered, and the work that it gave up with that.
+type GivenUp = Result<(BoardResponse, BTreeSet<Fence>), SubmitError>;
 type Events = Result<Vec<(u64, Event)>, StoreError>;
 
 enum Request {
     Submit(Box<Input>, Reply),
+    GiveUp(Box<Input>, oneshot::Sender<GivenUp>),
     Alive(ProcessName),
     Read(u64, usize, oneshot::Sender<Events>),
     Probe(oneshot::Sender<Result<(), StoreError>>),
@@ -135,11 +140,19 @@ impl BoardHandle {
         self.under_way.given_up_by(&self.snapshot())
     }
 
-    /// Waits until the programs of what the board has given up are gone, for a while at most.
-    pub async fn until_stopped(&self, patience: Duration) {
-        let stopping = self.stopping();
-        // Whoever asks sees what is left.
-        drop(tokio::time::timeout(patience, self.under_way.until_gone(&stopping)).await);
+    /// Tells the board something that ends work. Returns once it is durable and the programs of what was given up with it are
+    /// gone, or after a while: whoever asks sees what is left.
+    pub async fn give_up(
+        &self,
+        input: Input,
+        patience: Duration,
+    ) -> Result<BoardResponse, SubmitError> {
+        let (sender, receiver) = oneshot::channel();
+        let asked = self.requests.send(Request::GiveUp(Box::new(input), sender));
+        asked.map_err(|_| SubmitError::Ending)?;
+        let (answer, given_up) = receiver.await.map_err(|_| SubmitError::Ending)??;
+        drop(tokio::time::timeout(patience, self.under_way.until_gone(&given_up)).await);
+        Ok(answer)
     }
 
     /// Returns the time on the clock of the board.
@@ -156,6 +169,7 @@ struct Engine {
     snapshot: watch::Sender<Arc<Board>>,
     events: broadcast::Sender<SequencedEvent>,
     effects: async_mpsc::UnboundedSender<Effect>,
+    under_way: WorkUnderWay,
 }
 
 /// Reads the board and starts the loop. It ends when nobody holds a handle any more.
@@ -184,6 +198,7 @@ pub fn start_loaded(
     let (snapshot_sender, snapshot) = watch::channel(Arc::new(board.clone()));
     let (events, _) = broadcast::channel(BEHIND);
     let (effects, effects_receiver) = async_mpsc::unbounded_channel();
+    let under_way = WorkUnderWay::default();
     let engine = Engine {
         board,
         store,
@@ -192,6 +207,7 @@ pub fn start_loaded(
         snapshot: snapshot_sender,
         events: events.clone(),
         effects,
+        under_way: under_way.clone(),
     };
     let thread = std::thread::Builder::new().name("board".to_owned());
     let started = thread.spawn(move || engine.work(&inbox));
@@ -203,7 +219,7 @@ pub fn start_loaded(
             events,
             clock,
             deliveries: DeliveryQueue::new(),
-            under_way: WorkUnderWay::default(),
+            under_way,
         },
         effects_receiver,
     ))
@@ -232,21 +248,21 @@ impl Engine {
         let mut replies = Vec::new();
         for request in group {
             match request {
-                Request::Submit(input, reply) => match self.board.handle(&input, now) {
-                    Ok(decision) => {
-                        decision
-                            .events
-                            .iter()
-                            .for_each(|event| self.board.apply(event));
-                        batch.events.extend(decision.events);
-                        effects.extend(decision.effects);
-                        replies.push((reply, Ok(decision.answer)));
-                    }
-                    Err(refusal) => {
-                        tracing::debug!("refused: {refusal}");
-                        replies.push((reply, Err(SubmitError::Refused(refusal))));
-                    }
-                },
+                Request::Submit(input, reply) => {
+                    let answer = self.decide(&input, now, &mut batch, &mut effects);
+                    replies.push((reply, answer));
+                }
+                Request::GiveUp(input, sender) => {
+                    let mut given_up = held_by(&self.board);
+                    let answer = self.decide(&input, now, &mut batch, &mut effects);
+                    let held = held_by(&self.board);
+                    given_up.retain(|fence| !held.contains(fence));
+                    let reply: Reply = Box::new(move |answer| {
+                        // Whoever asked may have gone.
+                        drop(sender.send(answer.map(|answer| (answer, given_up))));
+                    });
+                    replies.push((reply, answer));
+                }
                 Request::Alive(name) => self.board.note_alive(name, now),
                 Request::Read(seq, most, reply) => {
                     // Whoever asked may have gone.
@@ -265,11 +281,48 @@ impl Engine {
         }
         self.publish(batch);
         for effect in effects {
-            // Nobody performs effects any more when the service ends; the next start begins from the board.
-            drop(self.effects.send(effect));
+            self.send(effect);
         }
         for (reply, answer) in replies {
+            // Whoever is told so begins it.
+            if let Ok(BoardResponse::Run { fence, .. }) = &answer {
+                self.under_way.announce(*fence);
+            }
             reply(answer);
+        }
+    }
+
+    /// Decides an input and applies what follows; nobody is told before it is durable.
+    fn decide(
+        &mut self,
+        input: &Input,
+        now: Millis,
+        batch: &mut BoardBatch,
+        effects: &mut Vec<Effect>,
+    ) -> Result<BoardResponse, SubmitError> {
+        let decision = self.board.handle(input, now).map_err(|refusal| {
+            tracing::debug!("refused: {refusal}");
+            SubmitError::Refused(refusal)
+        })?;
+        for event in &decision.events {
+            self.board.apply(event);
+        }
+        batch.events.extend(decision.events);
+        effects.extend(decision.effects);
+        Ok(decision.answer)
+    }
+
+    /// Hands an effect to whoever performs it. The work it begins is under way from here on.
+    fn send(&self, effect: Effect) {
+        let begins = begun_by(&effect);
+        if let Some(fence) = begins {
+            self.under_way.announce(fence);
+        }
+        // Nobody performs effects any more when the service ends; the next start begins from the board.
+        if self.effects.send(effect).is_err()
+            && let Some(fence) = begins
+        {
+            self.under_way.withdraw(fence);
         }
     }
 
@@ -301,13 +354,27 @@ impl Engine {
     }
 }
 
+/// Returns the number of the lease of the work that an effect begins.
+#[expect(clippy::wildcard_enum_match_arm, reason = "few effects begin anything")]
+const fn begun_by(effect: &Effect) -> Option<Fence> {
+    match effect {
+        Effect::StartRun { fence, .. }
+        | Effect::StartJudgement { fence, .. }
+        | Effect::Session(SessionEffect::Turn { fence, .. }) => Some(*fence),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
     use super::*;
     use crate::{
-        domain::{board::TaskSpec, time::Timestamp},
+        domain::{
+            board::{Controller, RunId, TaskSpec},
+            time::Timestamp,
+        },
         ports::BoxFuture,
     };
 
@@ -443,5 +510,63 @@ mod tests {
             let newest = board.tasks().next_back().unwrap();
             assert_eq!((handle.now(), newest.created_at), (late + up, late + up));
         }
+    }
+
+    /// Adds a task and does what is due until its run is given out; nobody has begun it yet.
+    async fn given_out(
+        handle: &BoardHandle,
+        effects: &mut async_mpsc::UnboundedReceiver<Effect>,
+    ) -> (RunId, Fence) {
+        let instance = "a".to_owned();
+        let adopt = BTreeSet::new();
+        let began = Input::ServiceStarted { instance, adopt };
+        handle.submit(began).await.unwrap();
+        handle.submit(create("one")).await.unwrap();
+        loop {
+            match effects.try_recv() {
+                Ok(Effect::StartRun { run, fence, .. }) => return (run, fence),
+                Ok(Effect::StartProcess {
+                    name, generation, ..
+                }) => {
+                    let up = Input::ProcessUp { name, generation };
+                    handle.submit(up).await.unwrap();
+                    handle.heartbeat(name);
+                }
+                Ok(_) => {}
+                Err(_) => {
+                    let (board, now) = (handle.snapshot(), handle.now());
+                    let is_due = |part: &Controller| board.next_wake_of(*part) <= Some(now);
+                    let mut due = Controller::ALL.into_iter().filter(is_due);
+                    let part = due.find(|part| board.next_wake_of(*part).is_some());
+                    let part = part.expect("the run is given out");
+                    handle.submit(Input::Wake { part }).await.unwrap();
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stop_waits_for_what_it_gave_up_begun_or_not_and_for_nothing_else() {
+        let store = Box::new(Store::default());
+        let (handle, mut effects) = start(store, Arc::new(Clocks::default())).unwrap();
+        // Given up before, and stuck.
+        let _stuck = handle.under_way.begin(Fence(1000), watch::channel(0).0);
+        let (run, fence) = given_out(&handle, &mut effects).await;
+        assert_eq!(handle.stopping(), [Fence(1000)].into());
+        let stop = tokio::spawn({
+            let handle = handle.clone();
+            let by = "a person".to_owned();
+            let note = String::new();
+            let input = Input::CancelRun { run, note, by };
+            async move { handle.give_up(input, Duration::MAX).await }
+        });
+        let given_up = |board: &Arc<Board>| board.live_runs().next().is_none();
+        handle.watch().wait_for(given_up).await.unwrap();
+        assert_eq!(handle.stopping(), [fence, Fence(1000)].into());
+        let work = handle.under_way.begin(fence, watch::channel(0).0);
+        assert!(!stop.is_finished());
+        drop(work);
+        stop.await.unwrap().unwrap();
+        assert_eq!(handle.stopping(), [Fence(1000)].into());
     }
 }

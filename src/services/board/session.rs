@@ -76,11 +76,12 @@ impl Sessions {
                 place,
                 run,
                 fence,
-            } => self.with(session, |open| {
-                self.begin(open, fence);
-                // A thread that has ended reports the end of its session; the turn ends with its lease.
-                drop(open.told.send(Told::Turn(Turn { place, run, fence })));
-            }),
+            } => {
+                self.begin(session, fence, |open| {
+                    // A thread that has ended reports the end of its session; the turn ends with its lease.
+                    drop(open.told.send(Told::Turn(Turn { place, run, fence })));
+                });
+            }
             SessionEffect::Stop { session, stop } => self.with(session, |open| {
                 if stop.why == StopReason::Operator {
                     raise(&open.stop, 1);
@@ -98,10 +99,14 @@ impl Sessions {
         }
     }
 
-    /// Takes note of a turn.
-    fn begin(&self, open: &mut Open, fence: Fence) {
-        let work = self.handle.under_way.begin(fence, open.stop.clone());
-        open.work = Some(work);
+    /// Takes note of a turn, where the session is there to have it.
+    fn begin(&self, session: SessionId, fence: Fence, act: impl FnOnce(&Open)) {
+        let under_way = &self.handle.under_way;
+        self.with(session, |open| {
+            open.work = Some(under_way.begin(fence, open.stop.clone()));
+            act(open);
+        });
+        under_way.withdraw(fence);
     }
 
     /// Stops all work, because the service ends; the sessions go on with the next one.
@@ -342,8 +347,7 @@ impl Observer {
         match self.sessions.handle.submit(Input::Session(input)).await {
             Ok(BoardResponse::Run { run, fence }) => {
                 *current = Some(Turn { run, fence, ..turn });
-                self.sessions
-                    .with(self.id, |open| self.sessions.begin(open, fence));
+                self.sessions.begin(self.id, fence, |_| {});
                 true
             }
             Ok(_) => true,

@@ -114,6 +114,9 @@ pub async fn run(
             }
         }
     }
+    // What is left of them is begun by nobody.
+    drop(effects);
+    shared.handle.under_way.withdraw_all();
     supervisor.abort();
     follower.abort();
     if let Some(workers) = workers {
@@ -215,6 +218,7 @@ impl SupervisorState {
             // An agent that has ended takes nothing; its lease ends, and the board gives the work to another.
             drop(process.work.send(work));
         }
+        self.handle.under_way.withdraw(fence);
     }
 
     fn start(&self, name: ProcessName, generation: u64, plan: Option<PlanId>) -> Started {

@@ -229,7 +229,11 @@ fn told(
     };
     let outcome = match (end, end.and_then(|end| end.commit.clone())) {
         (Some(end), Some(commit)) if end.outcome == TaskOutcome::Success => {
-            let reference = format!("refs/tos/attempts/board/{}/{run}", task.id);
+            // Other folders with boards may share the repository.
+            let reference = format!(
+                "refs/tos/attempts/board/{}/{}-{run}",
+                task.id, context.instance
+            );
             match context.tools.worktrees.update_ref(&reference, &commit) {
                 Ok(()) => RunOutcome::Committed {
                     kept: AttemptCommit {

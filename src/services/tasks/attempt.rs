@@ -232,7 +232,8 @@ impl SessionState<'_> {
             after: after.unwrap_or_else(|error| error.to_string()),
             kept: kept.clone().ok().flatten(),
         })?;
-        self.preserved = kept.ok().flatten();
+        // What an earlier try left is still there where this one left nothing.
+        self.preserved = kept.ok().flatten().or(self.preserved.take());
         Ok(ok)
     }
 

@@ -520,3 +520,16 @@ fn the_clock_of_a_board_never_goes_back() {
     assert!(bench.board.now() >= at);
     assert_eq!(bench.task(id).not_before, Some(at + 30 * SECOND));
 }
+
+#[test]
+fn what_a_run_of_an_earlier_version_left_is_known_by_its_name() {
+    let mut bench = Bench::new();
+    let task = bench.add(TaskSpec::default());
+    bench.commit(task, "c1");
+    let names = ["c1", "c2"].map(|commit| format!("refs/tos/attempts/{commit}"));
+    let [own, _] = names.clone();
+    assert_eq!(
+        references_of_board(names.to_vec(), &bench.board, &[]),
+        [own]
+    );
+}

@@ -453,12 +453,13 @@ pub(in crate::interfaces::http) async fn empty_board(
     service.snapshot().check_cleanup(stop_first)?;
     let archive = service.board().archive().await?;
     let by = by.to_owned();
+    // What begins afterwards is not part of it.
+    let before = service.snapshot();
     let counts = match service.submit(Input::Cleanup { stop_first, by }).await? {
         BoardResponse::Cleaned(counts) => counts,
         _ => CleanupCounts::default(),
     };
-    let last = service.snapshot().globals().last_run;
-    if let Err(error) = service.board().remove_attempts(last).await {
+    if let Err(error) = service.board().remove_attempts(before).await {
         tracing::warn!("references to what runs left stay: {error}");
     }
     Ok((counts, archive))
