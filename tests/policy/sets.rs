@@ -21,6 +21,11 @@ const FILES: &str = "package.json package-lock.json Cargo.toml Cargo.lock Makefi
 const TOOLS: &str =
     "eslint prettier tsc jest vitest vite webpack playwright tsx ts-node esbuild biome";
 
+fn is_one(list: &str, name: &Path) -> bool {
+    list.split_whitespace()
+        .any(|known| Path::new(known) == name)
+}
+
 /// The disk of a person with that project.
 #[derive(Debug)]
 struct Project;
@@ -30,8 +35,9 @@ impl FilesystemView for Project {
         Some(path.to_owned())
     }
 
-    fn known_program(&self, _: &Path) -> Option<String> {
-        None
+    fn known_program(&self, path: &Path) -> Option<String> {
+        let tool = path.strip_prefix("/home/dev/app/node_modules/.bin").ok()?;
+        is_one(TOOLS, tool).then(|| tool.display().to_string())
     }
 
     fn is_there(&self, path: &Path) -> bool {
@@ -39,10 +45,6 @@ impl FilesystemView for Project {
             return true;
         };
         let tool = inside.strip_prefix("node_modules/.bin").ok();
-        let is_one = |list: &str, name: &Path| {
-            list.split_whitespace()
-                .any(|known| Path::new(known) == name)
-        };
         inside == Path::new("")
             || is_one(FILES, inside)
             || tool.is_some_and(|tool| is_one(TOOLS, tool))
