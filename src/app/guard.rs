@@ -259,7 +259,7 @@ impl GuardServiceFactory for AppContext {
     }
 
     fn redact(&self, text: &str) -> String {
-        self.redactor().clean(text)
+        self.redactor().clean_command(text)
     }
 
     fn time_stamp(&self) -> String {

@@ -599,3 +599,29 @@ fn what_a_patch_or_an_archive_of_python_replaces_is_kept_first() {
     undo(&bench, number);
     assert_eq!(bench.read("n/idea.txt").as_deref(), Some("idea\n"));
 }
+
+#[test]
+fn a_secret_in_a_command_is_in_no_record() {
+    let bench = Bench::new();
+    bench.write("a.txt", "not committed\n");
+    for command in [
+        "export API_KEY=hunter2pass; rm a.txt",
+        "PGPASSWORD=hunter2pass psql -c 'select 1'; rm a.txt",
+        "mysql -phunter2pass db; rm a.txt",
+        "curl -u bob:hunter2pass https://localhost/; rm a.txt",
+        "docker login -u bob -p hunter2pass; rm a.txt",
+        "aws configure set aws_secret_access_key hunter2pass; rm a.txt",
+    ] {
+        drop(bench.claude(command));
+    }
+    for words in [
+        &["guard", "log", "--json"][..],
+        &["guard", "log"],
+        &["guard", "undo"],
+        &["guard", "undo", "--json"],
+    ] {
+        let shown = bench.tos(words);
+        assert!(shown.stdout.contains("API_KEY=[redacted]"), "{shown:?}");
+        assert!(!shown.stdout.contains("hunter2pass"), "{shown:?}");
+    }
+}

@@ -272,6 +272,26 @@ fn it_can_be_the_shell_of_an_agent() {
         "echo b",
     ]);
     assert_eq!(named.stdout, "b\n", "{named:?}");
+    // Some agents take only what has `bash` or `zsh` in its path for a shell, and hand the options over one by one.
+    for name in ["tos-bash", "tos-zsh"] {
+        let link = bench.top().join("bin").join(name);
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tos"), &link).unwrap();
+        let called = |code: &str| {
+            let mut command = std::process::Command::new(&link);
+            command
+                .args(["-c", "-l", code])
+                .current_dir(&bench.root)
+                .env("HOME", bench.home())
+                .env("TOS_SANDBOX__LEVEL", "off");
+            crate::bench::ended(&mut command)
+        };
+        assert_eq!(called("echo hi").stdout, "hi\n", "{name}");
+        assert_eq!(
+            called("rm -rf /srv/tos-elsewhere").code,
+            Some(126),
+            "{name}"
+        );
+    }
     // Options of the shell are kept.
     let strict = run(&["-euo", "pipefail", "-c", "false | true; echo on"]);
     assert_eq!(

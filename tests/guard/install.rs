@@ -772,3 +772,103 @@ fn what_is_no_file_is_not_opened() {
     assert_eq!(judged.code, Some(2), "{judged:?}");
     assert!(judged.stderr.contains(told), "{judged:?}");
 }
+
+/// Edits of an installed hook after which the agent no longer obeys it: the agent, its file, what is replaced by what.
+const EDITS: &[(&str, &str, &str, &str)] = &[
+    (
+        "claude",
+        ".claude/settings.json",
+        "\"Bash|PowerShell|",
+        "\"Write\", \"was\": \"",
+    ),
+    // What an earlier tos wrote was for fewer tools.
+    ("claude", ".claude/settings.json", "|REPL|ExitWorktree", ""),
+    (
+        "claude",
+        ".claude/settings.json",
+        "\"timeout\": 60",
+        "\"timeout\": 0.001",
+    ),
+    (
+        "claude",
+        ".claude/settings.json",
+        "\"timeout\": 60",
+        "\"timeout\": 60, \"async\": true",
+    ),
+    (
+        "claude",
+        ".claude/settings.json",
+        "\"timeout\": 60",
+        "\"timeout\": 60, \"if\": \"Bash(ls *)\"",
+    ),
+    ("claude", ".claude/settings.json", "exit 2", "exit 1"),
+    ("codex", ".codex/hooks.json", "exit 2", "exit 1"),
+    (
+        "codex",
+        ".codex/hooks.json",
+        "\"timeout\": 60",
+        "\"timeout\": 0",
+    ),
+    ("gemini", ".gemini/settings.json", "run_shell_command|", ""),
+    ("gemini", ".gemini/settings.json", "exit 2", "exit 1"),
+    (
+        "cursor",
+        ".cursor/hooks.json",
+        "\"failClosed\": true",
+        "\"failClosed\": false",
+    ),
+    (
+        "cursor",
+        ".cursor/hooks.json",
+        "beforeMCPExecution",
+        "afterMCPExecution",
+    ),
+    (
+        "opencode",
+        ".config/opencode/plugin/tos-guard.js",
+        "throw new Error(answer.reason)",
+        "return",
+    ),
+    (
+        "opencode",
+        ".config/opencode/plugin/tos-guard.js",
+        "tool.execute.before",
+        "tool.execute.never",
+    ),
+    (
+        "opencode",
+        ".config/opencode/plugin/tos-guard.js",
+        "const program",
+        "var program",
+    ),
+];
+
+#[test]
+fn a_hook_that_somebody_edited_is_not_called_proved_and_install_mends_it() {
+    let bench = Bench::new();
+    trust_by_gemini(&bench);
+    for agent in ["claude", "codex", "gemini", "opencode", "cursor"] {
+        let installed = bench.tos(&["guard", "install", agent, "--yes"]);
+        assert_eq!(installed.code, Some(0), "{agent}: {installed:?}");
+        for (_, file, old, new) in EDITS.iter().filter(|edit| edit.0 == agent) {
+            let file = bench.home().join(file);
+            let written = fs::read_to_string(&file).unwrap();
+            let edited = written.replacen(old, new, 1);
+            assert_ne!(edited, written, "{agent}: {old}: {written}");
+            fs::write(&file, edited).unwrap();
+            let status = bench.tos(&["guard", "status", agent, "--json"]);
+            assert_eq!(status.code, Some(1), "{agent}: {new}: {status:?}");
+            let state = status.json().pointer("/hooks/0/state").cloned();
+            assert_eq!(state, Some("altered".into()), "{agent}: {new}: {status:?}");
+            let shown = bench.tos(&["guard", "status", agent]).stdout;
+            let mend = format!("`tos guard install {agent}` mends it");
+            assert!(shown.contains(&mend), "{shown}");
+            assert!(!shown.contains("it refused a destructive call"), "{shown}");
+            let mended = bench.tos(&["guard", "install", agent, "--yes"]);
+            assert_eq!(mended.code, Some(0), "{agent}: {new}: {mended:?}");
+            let status = bench.tos(&["guard", "status", agent, "--json"]).json();
+            let state = status.pointer("/hooks/0/state");
+            assert_ne!(state, Some(&"altered".into()), "{agent}: {new}: {status}");
+        }
+    }
+}

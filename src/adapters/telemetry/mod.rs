@@ -126,6 +126,9 @@ impl OtlpTelemetry {
     fn attributes(&self, attributes: Attributes) -> Vec<KeyValue> {
         let told = attributes.into_iter().map(|(name, value)| {
             let value = match value {
+                AttributeValue::Text(text) if name == "process.command_line" => {
+                    Value::from(self.redactor.clean_command(&text))
+                }
                 AttributeValue::Text(text) => Value::from(self.redactor.clean(&text)),
                 AttributeValue::Whole(number) => Value::I64(number),
                 AttributeValue::Number(number) => Value::F64(number),

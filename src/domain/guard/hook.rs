@@ -28,6 +28,25 @@ pub fn hook_command(program: &Path, agent: HookAgent) -> String {
     )
 }
 
+/// Returns the command of a hook that blocks nothing and only reports.
+pub fn observing_hook_command(program: &Path, agent: HookAgent) -> String {
+    let plain = format!("guard hook {}", agent.as_str());
+    hook_command(program, agent).replacen(&plain, &format!("{plain} --observe"), 1)
+}
+
+/// Returns the command as it would be written now for the program that a command starts, and in its manner; `None` where it
+/// starts none.
+pub fn rewritten_hook_command(command: &str, agent: HookAgent) -> Option<String> {
+    let program = program_of(command)?;
+    let is_observing = command.contains(&format!(" guard hook {} --observe", agent.as_str()));
+    let write = if is_observing {
+        observing_hook_command
+    } else {
+        hook_command
+    };
+    Some(write(Path::new(&program), agent))
+}
+
 /// Returns whether a command in a settings file is the guard's.
 pub fn is_hook_command(command: &str, agent: HookAgent) -> bool {
     command.contains(&format!(" guard hook {}", agent.as_str()))
@@ -100,6 +119,27 @@ pub const fn unhooked_form(agent: HookAgent) -> Option<&'static str> {
 pub fn opencode_plugin(program: &Path) -> String {
     let program = json!(program.to_string_lossy()).to_string();
     include_str!("opencode_plugin.js").replace("\"@PROGRAM@\"", &program)
+}
+
+/// Returns the text of a plugin that blocks nothing and only reports.
+pub fn observing_opencode_plugin(program: &Path) -> String {
+    opencode_plugin(program).replace("\"opencode\"]", "\"opencode\", \"--observe\"]")
+}
+
+/// Returns whether a plugin stands as it would be written now for the program it names.
+pub fn is_current_plugin(text: &str) -> bool {
+    plugin_program(text).is_some_and(|program| {
+        let program = Path::new(&program);
+        text == opencode_plugin(program) || text == observing_opencode_plugin(program)
+    })
+}
+
+/// Returns the program that a plugin starts.
+pub fn plugin_program(text: &str) -> Option<String> {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("const program = "))?;
+    serde_json::from_str(line.trim().trim_end_matches(';')).ok()
 }
 
 /// The first line of the plugin, by which it is known.

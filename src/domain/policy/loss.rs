@@ -234,7 +234,7 @@ const BOUNDS: [&str; 6] = [
 const READERS: &str = "
 cat bat batcat tac nl less more most head tail grep egrep fgrep rg ag ack ls eza exa lsd tree fd fdfind find stat wc file du test [ [[
 echo printf diff colordiff delta cmp comm md5sum sha1sum sha224sum sha256sum sha384sum sha512sum b2sum cksum sum jq yq tomlq gron
-git ln tos tos-shell realpath readlink basename dirname cd pushd popd xxd od hexdump hd strings cut sort uniq tr column fold rev awk gawk
+git ln tos tos-shell tos-bash tos-zsh realpath readlink basename dirname cd pushd popd xxd od hexdump hd strings cut sort uniq tr column fold rev awk gawk
 mawk sed source . tar gtar bsdtar zip 7z 7za rsync scp open xdg-open code subl export declare local read for case
 ";
 

@@ -1,11 +1,12 @@
 //! Removes secrets from text before it is written, sent or shown.
 //!
 //! Two ways to know a secret: its value (what the environment of tos held, also as base64, hex,
-//! percent-encoded or JSON-escaped) and its shape (see `shapes`). The scanner is written by hand
+//! percent-encoded or JSON-escaped) and its shape (see `shapes`); in a command line also its place (see `command_line`). The scanner is written by hand
 //! instead of with regexes, because compiling those would cost more than the rest of the start-up.
 //! Danger: a secret may be cut by a read boundary; [`StreamRedactor`] therefore holds text back until no
 //! secret can begin in it and end behind it.
 
+mod command_line;
 mod files;
 pub mod secret_files;
 mod shapes;
@@ -102,6 +103,15 @@ impl Redactor {
     pub fn clean(&self, text: &str) -> String {
         // Secrets begin and end between characters, so nothing is lost here.
         String::from_utf8_lossy(&self.clean_bytes(text.as_bytes())).into_owned()
+    }
+
+    /// Returns a command line with every secret replaced by `[redacted]`, also those told by where they stand
+    /// (`API_KEY=value`, `--password value`).
+    pub fn clean_command(&self, text: &str) -> String {
+        let text = self.clean(text);
+        let spans = command_line::spans(text.as_bytes());
+        let bytes = replaced(text.as_bytes(), 0, text.len(), &spans);
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Returns the bytes with every secret replaced by `[redacted]`; borrowed where there is none.

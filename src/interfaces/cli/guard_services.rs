@@ -99,7 +99,7 @@ pub trait GuardServiceFactory {
     /// Builds the log of the guard.
     fn guard_log(&self) -> Arc<dyn GuardLog>;
 
-    /// Removes secrets from a text.
+    /// Removes secrets from a command, or from a text about one.
     fn redact(&self, text: &str) -> String;
 
     /// Returns the present time as RFC 3339.

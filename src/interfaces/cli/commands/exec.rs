@@ -55,7 +55,7 @@ pub struct ExecArgs {
     #[arg(short = 'c', value_name = "COMMAND", conflicts_with = "words")]
     code: Option<String>,
     /// Take the words behind it as a shell takes its own (`-c COMMAND`, `-lc COMMAND`, a script), so that this can be the SHELL
-    /// of an agent; a link of the name `tos-shell` to tos does the same
+    /// of an agent; a link to tos of the name `tos-shell`, `tos-bash` or `tos-zsh` does the same
     #[arg(long)]
     as_shell: bool,
     /// End it, and everything it started, after this many seconds

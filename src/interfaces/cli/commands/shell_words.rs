@@ -5,8 +5,8 @@ use std::{ffi::OsString, path::Path};
 use super::own_options::own_length;
 use crate::domain::command::{Command, CommandKind};
 
-/// The name of a link to tos that is a shell.
-const LINK: &str = "tos-shell";
+/// The names of a link to tos that is a shell; some agents take only a program with `bash` or `zsh` in its path for one.
+const LINKS: [&str; 3] = ["tos-shell", "tos-bash", "tos-zsh"];
 /// More options that may stand before the words of the shell; `true` = they take a word.
 const OWN: [(&str, bool); 4] = [
     ("--timeout", true),
@@ -22,7 +22,7 @@ pub fn rewrite_shell_args(words: Vec<OsString>) -> Vec<OsString> {
         .first()
         .and_then(|word| Path::new(word).file_name()?.to_str());
     // A login shell is told so by a `-` before its name.
-    if name.is_some_and(|name| name.strip_prefix('-').unwrap_or(name) == LINK) {
+    if name.is_some_and(|name| LINKS.contains(&name.strip_prefix('-').unwrap_or(name))) {
         let front = ["tos", "exec", "--as-shell", "--"].map(OsString::from);
         return front.into_iter().chain(words.into_iter().skip(1)).collect();
     }
@@ -159,6 +159,9 @@ mod tests {
         for (given, meant) in [
             ("/bin/tos-shell -c ls", "tos exec --as-shell -- -c ls"),
             ("-tos-shell -c ls", "tos exec --as-shell -- -c ls"),
+            ("/bin/tos-bash -c -l ls", "tos exec --as-shell -- -c -l ls"),
+            ("-tos-zsh -lc ls", "tos exec --as-shell -- -lc ls"),
+            ("/bin/tos-bash-not -c ls", "/bin/tos-bash-not -c ls"),
             ("tos exec --as-shell -c ls", "tos exec --as-shell -- -c ls"),
             (
                 "tos exec --as-shell -lc ls",

@@ -9,7 +9,10 @@ use crate::{
     config::{agent_hooks, settings_dialect::hooks_disabled_reason},
     domain::guard::{
         HookAgent,
-        hook::{PLUGIN_MARK, hook_command, opencode_plugin, unhooked_form},
+        hook::{
+            PLUGIN_MARK, hook_command, observing_hook_command, observing_opencode_plugin,
+            opencode_plugin, unhooked_form,
+        },
         installed::InstallRecord,
     },
     interfaces::{
@@ -97,11 +100,12 @@ fn planned(
             Vec::new(),
         )
     } else {
-        let mut command = hook_command(program, agent);
-        if observe {
-            let plain = format!("guard hook {}", agent.as_str());
-            command = command.replacen(&plain, &format!("{plain} --observe"), 1);
-        }
+        let write = if observe {
+            observing_hook_command
+        } else {
+            hook_command
+        };
+        let command = write(program, agent);
         let text = before.as_deref().unwrap_or("");
         let with = agent_hooks::with_hook(text, agent, &command, known.as_ref());
         with.map_err(|why| left_alone(&path, &why))?
@@ -158,11 +162,10 @@ fn plugin(
     if before.is_some_and(|text| !text.starts_with(PLUGIN_MARK)) {
         return Err(format!("{}: something else lies there", path.display()));
     }
-    let text = opencode_plugin(program);
     Ok(if observe {
-        text.replace("\"opencode\"]", "\"opencode\", \"--observe\"]")
+        observing_opencode_plugin(program)
     } else {
-        text
+        opencode_plugin(program)
     })
 }
 

@@ -17,7 +17,10 @@ use crate::{
     },
     domain::guard::{
         HookAgent,
-        hook::{PLUGIN_MARK, hook_command, is_refusal, probe_call, program_of, unhooked_form},
+        hook::{
+            PLUGIN_MARK, hook_command, is_current_plugin, is_refusal, observing_hook_command,
+            plugin_program, probe_call, program_of, rewritten_hook_command, unhooked_form,
+        },
         log::{LogEntry, PROBE_SESSION},
     },
     interfaces::{
@@ -192,6 +195,9 @@ fn status_of(
         }
     };
     let Some(command) = command else {
+        if agent == HookAgent::Opencode && text.starts_with(PLUGIN_MARK) {
+            altered(agent, &mut status);
+        }
         return status;
     };
     let off = if agent == HookAgent::Opencode {
@@ -205,6 +211,9 @@ fn status_of(
         return status;
     }
     tried(agent, &command, &place.folder, services, &mut status);
+    if !is_as_written(agent, &text, &command) {
+        altered(agent, &mut status);
+    }
     status.notes.extend(unhooked_form(agent).map(str::to_owned));
     trusted(agent, &command, place, codex, services, &mut status);
     status
@@ -279,16 +288,33 @@ fn plugin_command(text: &str) -> Option<String> {
     if !text.starts_with(PLUGIN_MARK) {
         return None;
     }
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("const program = "))?;
-    let program: String = serde_json::from_str(line.trim()).ok()?;
-    let command = hook_command(Path::new(&program), HookAgent::Opencode);
+    let program = PathBuf::from(plugin_program(text)?);
     Some(if text.contains("\"--observe\"") {
-        command.replacen("guard hook opencode", "guard hook opencode --observe", 1)
+        observing_hook_command(&program, HookAgent::Opencode)
     } else {
-        command
+        hook_command(&program, HookAgent::Opencode)
     })
+}
+
+/// Returns whether the hook stands as `tos guard install` would write it. An agent obeys what stands around the command as well
+/// (which tools it is for, how long it may take, whether its answer is waited for), which no trial of the command shows.
+fn is_as_written(agent: HookAgent, text: &str, command: &str) -> bool {
+    if agent == HookAgent::Opencode {
+        return is_current_plugin(text);
+    }
+    rewritten_hook_command(command, agent).is_some_and(|written| {
+        agent_hooks::is_current(text, agent, &written).is_ok_and(|current| current)
+    })
+}
+
+/// Says that a hook is not as tos writes it.
+fn altered(agent: HookAgent, status: &mut HookStatus) {
+    status.state = "altered";
+    status.notes.push(format!(
+        "it is not as this tos writes it, so {} may not obey it; `tos guard install {}` mends it",
+        agent.title(),
+        agent.as_str()
+    ));
 }
 
 /// Tries a hook with a call that no hook may let pass.
@@ -407,6 +433,7 @@ fn show(status: &HookStatus, printer: &Printer) {
         "trust not checked" => {
             "installed; it refused a destructive call just now, but whether the agent runs it was not checked"
         }
+        "altered" => "installed, but not as tos writes it",
         "missing" => "not installed",
         "unreadable" => "its settings cannot be read",
         _ => "installed, but it does not do its work",

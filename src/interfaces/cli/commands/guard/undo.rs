@@ -53,7 +53,8 @@ fn list(
             cause.agent,
             one.describe()
         ));
-        let command = cause.command.replace('\n', " ");
+        // Older versions kept more.
+        let command = services.redact(&cause.command).replace('\n', " ");
         let command: String = command.chars().take(100).collect();
         printer.shown(&format!("      before `{command}`"));
     }
