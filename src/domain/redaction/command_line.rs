@@ -253,12 +253,12 @@ fn judge(text: &[u8], words: &[Range<usize>], found: &mut Vec<Range<usize>>) {
 
 fn is_secret_option(name: &[u8]) -> bool {
     let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-    let ends = |end: &&str| {
-        name.strip_suffix(*end)
+    let ends = |end: &str| {
+        name.strip_suffix(end)
             .is_some_and(|front| front.is_empty() || front.ends_with(['-', '_', '.']))
     };
     let first = name.split('-').next().unwrap_or_default();
-    OPTION_ENDINGS.iter().any(|end| ends(&end)) && !OPTION_STARTS.contains(&first)
+    OPTION_ENDINGS.iter().any(|end| ends(end)) && !OPTION_STARTS.contains(&first)
 }
 
 /// Returns the place of the password in `user:password`; an empty one where there is none.
