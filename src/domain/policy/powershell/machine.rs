@@ -162,7 +162,8 @@ impl Reader<'_, '_, '_> {
                     }
                     let is_path = name.contains(['/', '\\']);
                     // Its text was read by its name already.
-                    if name.to_lowercase().trim_end().ends_with(".ps1")
+                    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+                    if ending.trim_end().eq_ignore_ascii_case("ps1")
                         && self.shell.remembered(&path(name)).is_some()
                     {
                         return UNKNOWN.to_string();

@@ -79,7 +79,7 @@ impl Scanner<'_, '_, '_> {
                     || ["http.createServer", "http.Server", "http.STATUS_CODES"]
                         .contains(&word.as_str())
             }
-            _ => true,
+            Token::Text(_) | Token::Command(_) | Token::Sign(_) | Token::End => true,
         };
         // The host is the second, behind the port.
         let is_here = |at: usize| {
