@@ -368,95 +368,98 @@ mod tests {
         Redactor::default().clean_command(text)
     }
 
+    /// Commands, and what is left of them.
+    const CLEANED: &[(&str, &str)] = &[
+        ("export API_KEY=hunter2hunter2", "export API_KEY=[redacted]"),
+        (
+            "AWS_SECRET_ACCESS_KEY=ab/cd+ef aws s3 ls",
+            "AWS_SECRET_ACCESS_KEY=[redacted] aws s3 ls",
+        ),
+        (
+            "PGPASSWORD='a b' psql -h db",
+            "PGPASSWORD=[redacted] psql -h db",
+        ),
+        ("PGPASSWORD=a\\ b psql", "PGPASSWORD=[redacted] psql"),
+        ("MYSQL_PWD=abc; ls", "MYSQL_PWD=[redacted]; ls"),
+        (
+            "bash -c 'TOKEN=abc cmd'; ls",
+            "bash -c 'TOKEN=[redacted] cmd'; ls",
+        ),
+        (
+            "bash -c \"export TOKEN=abc\" && ls",
+            "bash -c \"export TOKEN=[redacted]\" && ls",
+        ),
+        (
+            r#"sh -c "DB_PASS=\"a b\" cmd""#,
+            r#"sh -c "DB_PASS=[redacted] cmd""#,
+        ),
+        (
+            "docker run -e API_KEY=abc -p 8080:80 x",
+            "docker run -e API_KEY=[redacted] -p 8080:80 x",
+        ),
+        (
+            "docker run -eAPI_KEY=abc x",
+            "docker run -eAPI_KEY=[redacted] x",
+        ),
+        (
+            "mvn -Dspring.datasource.password=abc x",
+            "mvn -Dspring.datasource.password=[redacted] x",
+        ),
+        (
+            "kubectl create secret generic a --from-literal=password=abc",
+            "kubectl create secret generic a --from-literal=password=[redacted]",
+        ),
+        (
+            "curl 'https://host/x?access_token=abc&page=2'",
+            "curl 'https://host/x?access_token=[redacted]&page=2'",
+        ),
+        ("$env:API_KEY=\"abc\"; ls", "$env:API_KEY=[redacted]; ls"),
+        (
+            "mysql -u bob -phunter2pass db",
+            "mysql -u bob -p[redacted] db",
+        ),
+        (
+            "ssh host \"/usr/bin/mysqldump -phunter2pass db\"",
+            "ssh host \"/usr/bin/mysqldump -p[redacted] db\"",
+        ),
+        (
+            "mariadb --password=abc db",
+            "mariadb --password=[redacted] db",
+        ),
+        (
+            "curl -u bob:hunter2pass https://host",
+            "curl -u bob:[redacted] https://host",
+        ),
+        (
+            "curl -sSu 'bob:a b' https://host",
+            "curl -sSu 'bob:[redacted]' https://host",
+        ),
+        ("curl --user=bob:abc x", "curl --user=bob:[redacted] x"),
+        ("curl -ubob:abc x", "curl -ubob:[redacted] x"),
+        (
+            "docker login -u bob -p abc host",
+            "docker login -u bob -p [redacted] host",
+        ),
+        (
+            "docker login --password abc host",
+            "docker login --password [redacted] host",
+        ),
+        ("sshpass -p abc ssh host", "sshpass -p [redacted] ssh host"),
+        (
+            "aws configure set aws_secret_access_key abc --profile x",
+            "aws configure set aws_secret_access_key [redacted] --profile x",
+        ),
+        (
+            "x --api-key abc --client-secret='a b' y",
+            "x --api-key [redacted] --client-secret=[redacted] y",
+        ),
+    ];
+
     #[test]
     fn a_secret_goes_by_where_it_stands_and_its_name_stays() {
-        for (text, cleaned) in [
-            ("export API_KEY=hunter2hunter2", "export API_KEY=[redacted]"),
-            (
-                "AWS_SECRET_ACCESS_KEY=ab/cd+ef aws s3 ls",
-                "AWS_SECRET_ACCESS_KEY=[redacted] aws s3 ls",
-            ),
-            (
-                "PGPASSWORD='a b' psql -h db",
-                "PGPASSWORD=[redacted] psql -h db",
-            ),
-            ("PGPASSWORD=a\\ b psql", "PGPASSWORD=[redacted] psql"),
-            ("MYSQL_PWD=abc; ls", "MYSQL_PWD=[redacted]; ls"),
-            (
-                "bash -c 'TOKEN=abc cmd'; ls",
-                "bash -c 'TOKEN=[redacted] cmd'; ls",
-            ),
-            (
-                "bash -c \"export TOKEN=abc\" && ls",
-                "bash -c \"export TOKEN=[redacted]\" && ls",
-            ),
-            (
-                r#"sh -c "DB_PASS=\"a b\" cmd""#,
-                r#"sh -c "DB_PASS=[redacted] cmd""#,
-            ),
-            (
-                "docker run -e API_KEY=abc -p 8080:80 x",
-                "docker run -e API_KEY=[redacted] -p 8080:80 x",
-            ),
-            (
-                "docker run -eAPI_KEY=abc x",
-                "docker run -eAPI_KEY=[redacted] x",
-            ),
-            (
-                "mvn -Dspring.datasource.password=abc x",
-                "mvn -Dspring.datasource.password=[redacted] x",
-            ),
-            (
-                "kubectl create secret generic a --from-literal=password=abc",
-                "kubectl create secret generic a --from-literal=password=[redacted]",
-            ),
-            (
-                "curl 'https://host/x?access_token=abc&page=2'",
-                "curl 'https://host/x?access_token=[redacted]&page=2'",
-            ),
-            ("$env:API_KEY=\"abc\"; ls", "$env:API_KEY=[redacted]; ls"),
-            (
-                "mysql -u bob -phunter2pass db",
-                "mysql -u bob -p[redacted] db",
-            ),
-            (
-                "ssh host \"/usr/bin/mysqldump -phunter2pass db\"",
-                "ssh host \"/usr/bin/mysqldump -p[redacted] db\"",
-            ),
-            (
-                "mariadb --password=abc db",
-                "mariadb --password=[redacted] db",
-            ),
-            (
-                "curl -u bob:hunter2pass https://host",
-                "curl -u bob:[redacted] https://host",
-            ),
-            (
-                "curl -sSu 'bob:a b' https://host",
-                "curl -sSu 'bob:[redacted]' https://host",
-            ),
-            ("curl --user=bob:abc x", "curl --user=bob:[redacted] x"),
-            ("curl -ubob:abc x", "curl -ubob:[redacted] x"),
-            (
-                "docker login -u bob -p abc host",
-                "docker login -u bob -p [redacted] host",
-            ),
-            (
-                "docker login --password abc host",
-                "docker login --password [redacted] host",
-            ),
-            ("sshpass -p abc ssh host", "sshpass -p [redacted] ssh host"),
-            (
-                "aws configure set aws_secret_access_key abc --profile x",
-                "aws configure set aws_secret_access_key [redacted] --profile x",
-            ),
-            (
-                "x --api-key abc --client-secret='a b' y",
-                "x --api-key [redacted] --client-secret=[redacted] y",
-            ),
-        ] {
-            assert_eq!(clean(text), cleaned);
-            assert_eq!(clean(cleaned), cleaned, "twice is once");
+        for (text, cleaned) in CLEANED {
+            assert_eq!(clean(text), *cleaned);
+            assert_eq!(clean(cleaned), *cleaned, "twice is once");
         }
     }
 
