@@ -225,7 +225,16 @@ fn status_says_of_each_state_of_trust_what_codex_makes_of_it() {
         .args(["guard", "install", "codex", "--yes"])
         .env_clear()
         .envs(variables);
-    let installed = install.current_dir(&bench.root).output().unwrap();
+    install.current_dir(&bench.root);
+    // What another test starts holds the copy open for an instant.
+    let installed = loop {
+        match install.output() {
+            Err(busy) if busy.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                std::thread::yield_now();
+            }
+            output => break output.unwrap(),
+        }
+    };
     assert!(installed.status.success(), "{installed:?}");
     compared(&bench, "moved", false, "has changed since it was trusted");
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{ErrorKind, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -169,7 +169,13 @@ impl Bench {
 }
 
 pub(crate) fn ended(command: &mut Command) -> Ended {
-    let output = command.output().unwrap();
+    // What another test starts holds a program that was just copied open for an instant.
+    let output = loop {
+        match command.output() {
+            Err(busy) if busy.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            output => break output.unwrap(),
+        }
+    };
     Ended {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
