@@ -88,7 +88,7 @@ fn many_short_worlds_hold() {
 #[test]
 fn weeks_hold() {
     for seed in seeds(1000..1001) {
-        let world = simulate(seed, hours(24 * 7 * 2), None, true);
+        let world = simulate(seed, hours(24 * 8), None, true);
         let world = world.unwrap_or_else(|broken| panic!("{broken}"));
         println!("{}", world.summary());
     }
