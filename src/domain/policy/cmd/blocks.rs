@@ -66,8 +66,7 @@ pub(super) fn each(shell: &mut ShellInterpreter<'_, '_>, rest: &str) {
             format!("a loop that {what} without end"),
         );
     }
-    let values = each_value(shell, flags, &list);
-    let values = seen_from(flags, values);
+    let values = seen_from(flags, each_value(shell, flags, &list));
     for value in values.iter().take(48) {
         for offset in 0..4 {
             // `tokens=1,2` also fills the letters that follow.

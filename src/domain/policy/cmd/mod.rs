@@ -9,7 +9,7 @@ mod words;
 
 use crate::domain::policy::{
     partial_text::{NAME, UNKNOWN, base_name},
-    programs::{git_added::holds_keys, inspect_variable, is_known_program, leads_here, vague_code},
+    programs::{inspect_variable, is_known_program, leads_here, vague_code},
     resolved_path::ResolvedPath,
     rule::EffectKind,
     shell::ShellInterpreter,
@@ -323,12 +323,11 @@ fn run_named(
                 files.first()
             };
             if let Some(target) = target {
-                shell.state.has_copied_keys |= name == "copy"
-                    && files
-                        .iter()
-                        .rev()
-                        .skip(1)
-                        .any(|file| holds_keys(&path(file)));
+                if name == "copy" {
+                    for source in files.iter().rev().skip(1) {
+                        shell.copies_keys(&path(source));
+                    }
+                }
                 // One file over all of them leaves none.
                 if let ("copy", [source, _]) = (name, files.as_slice())
                     && !source.contains(['*', '?', UNKNOWN, NAME])

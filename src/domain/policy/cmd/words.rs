@@ -25,7 +25,7 @@ pub(super) fn statements(code: &str) -> Vec<String> {
         if plain.starts_with(')') {
             depth = depth.saturating_sub(1);
         }
-        depth += usize::from(opens_block(plain));
+        depth += usize::from(plain.strip_suffix('(').is_some_and(leads_in));
         open.push(line.as_str());
         if depth == 0 {
             found.push(std::mem::take(&mut open).join("\n"));
@@ -67,7 +67,7 @@ fn ends_with_caret(line: &str) -> bool {
 fn leads_in(command: &str) -> bool {
     let command = command
         .trim_start_matches([' ', '\t', '@', ')', '\n'])
-        .trim_end();
+        .trim_end_matches([' ', '\t', '@']);
     let (first, rest) = command.split_once(' ').unwrap_or((command, ""));
     match first.to_lowercase().as_str() {
         "" => true,
@@ -77,37 +77,13 @@ fn leads_in(command: &str) -> bool {
             behind.is_empty() || behind.ends_with(") else")
         }
         "for" => {
-            let lower = rest.to_lowercase();
-            lower.ends_with("in") || lower.ends_with("do")
+            let last = rest.rsplit([' ', ')']).next().unwrap_or("");
+            ["in", "do"]
+                .iter()
+                .any(|word| last.eq_ignore_ascii_case(word))
         }
         // Where the output of a block goes may stand in front of it.
         _ => command.starts_with('>') && !rest.contains(' '),
-    }
-}
-
-/// Returns whether a line ends with the bracket that opens a block.
-fn opens_block(line: &str) -> bool {
-    if !line.ends_with('(') {
-        return false;
-    }
-    let line = line.trim_start_matches([')', ' ', '@']);
-    // `> file (`.
-    if line.starts_with('>') {
-        let behind = line.trim_start_matches(['>', ' ']).trim_end_matches('(');
-        let is_file = !behind.trim().is_empty() && !behind.trim().contains([' ', '&', '|', '(']);
-        return is_file && behind.ends_with(' ');
-    }
-    let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
-    match first.to_lowercase().as_str() {
-        "(" => rest.is_empty(),
-        "else" => opens_block(rest.trim_start()),
-        "if" => behind_condition(rest) == "(",
-        "for" => {
-            let lower = rest.to_lowercase();
-            let behind = lower.split_once(") do");
-            behind.is_some_and(|(_, body)| body.trim() == "(")
-        }
-        _ => false,
     }
 }
 
