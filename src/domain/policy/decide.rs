@@ -323,9 +323,7 @@ fn matches_effect(rule: &PolicyRule, act: &SimpleCommand, effect: &CommandEffect
     }
     let denies = rule.decision != Decision::Allow;
     let leads = |globs: &[String], place: &ResolvedPath| {
-        globs
-            .iter()
-            .any(|glob| leads_to(glob, place) || denies && may_lead_to(glob, place))
+        globs.iter().any(|glob| leads_to(glob, place, denies))
     };
     match effect {
         CommandEffect::Read(place) => leads(&rule.reads, place),
@@ -369,7 +367,13 @@ fn is_of_the_machine(path: &str) -> bool {
             .any(|known| glob_overlaps(folder, known))
 }
 
-fn leads_to(glob: &str, place: &ResolvedPath) -> bool {
+/// Returns whether a glob of a rule names a place. Where the rule `denies`, a pattern of the shell for files at home or elsewhere counts as
+/// soon as it may mean one of those.
+fn leads_to(glob: &str, place: &ResolvedPath, denies: bool) -> bool {
+    let fits = |glob: &str, path: &str| {
+        let may_mean = || path.contains(['*', '?']) && globs_meet(glob, path);
+        glob_overlaps(glob, path) || denies && may_mean()
+    };
     match (glob, place) {
         ("@outside", ResolvedPath::Outside(_) | ResolvedPath::Home(_)) => true,
         ("@home", ResolvedPath::Home(_))
@@ -382,32 +386,12 @@ fn leads_to(glob: &str, place: &ResolvedPath) -> bool {
         (_, ResolvedPath::Inside(path)) => {
             !glob.starts_with(['/', '~', '@']) && glob_overlaps(glob, path)
         }
-        (_, ResolvedPath::Home(path)) => glob
-            .strip_prefix("~/")
-            .is_some_and(|glob| glob_overlaps(glob, path)),
-        (_, ResolvedPath::Outside(path) | ResolvedPath::Scratch(path)) => {
-            glob.starts_with('/') && glob_overlaps(glob, path)
+        (_, ResolvedPath::Home(path)) => {
+            glob.strip_prefix("~/").is_some_and(|glob| fits(glob, path))
         }
+        (_, ResolvedPath::Outside(path)) => glob.starts_with('/') && fits(glob, path),
+        (_, ResolvedPath::Scratch(path)) => glob.starts_with('/') && glob_overlaps(glob, path),
         (_, ResolvedPath::Device | ResolvedPath::Unknown(_)) => false,
-    }
-}
-
-/// Returns whether a pattern of the shell for files at home or elsewhere may mean one that a glob names from the top.
-fn may_lead_to(glob: &str, place: &ResolvedPath) -> bool {
-    let has_wildcards = |path: &str| path.contains(['*', '?']);
-    match place {
-        ResolvedPath::Home(path) if has_wildcards(path) => glob
-            .strip_prefix("~/")
-            .is_some_and(|glob| globs_meet(glob, path)),
-        ResolvedPath::Outside(path) if has_wildcards(path) => {
-            glob.starts_with('/') && globs_meet(glob, path)
-        }
-        ResolvedPath::Home(_)
-        | ResolvedPath::Outside(_)
-        | ResolvedPath::Inside(_)
-        | ResolvedPath::Scratch(_)
-        | ResolvedPath::Device
-        | ResolvedPath::Unknown(_) => false,
     }
 }
 

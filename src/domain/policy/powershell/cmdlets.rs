@@ -10,7 +10,7 @@ use crate::domain::policy::{
         objects::{ends_own, listed, made, own_process},
         run,
     },
-    programs::{git_added::holds_keys, leads_here},
+    programs::leads_here,
     rule::EffectKind,
     windows,
     windows::path,
@@ -54,12 +54,16 @@ impl Reader<'_, '_, '_> {
             .lookup(&format!("alias:{bare}"))
             .map(|value| bare_name(&value.concat()));
         let target = alias.unwrap_or(bare);
+        let is_script = name.to_lowercase().ends_with(".ps1");
         let written = self
             .shell
             .remembered(&path(name))
-            .filter(|_| name.contains(['\\', '/']) || name.to_lowercase().ends_with(".ps1"));
+            .filter(|_| name.contains(['\\', '/']) || is_script);
         if let Some(code) = written {
             run(self.shell, &code, name);
+            if is_script {
+                return UNKNOWN.to_string();
+            }
         }
         // `sc.exe` is the program, whatever `sc` stands for.
         let program = name.to_lowercase().ends_with(".exe");
@@ -247,7 +251,7 @@ impl Reader<'_, '_, '_> {
                 for file in &files {
                     self.shell.reads(&path(file));
                     // Where it goes from here is not followed.
-                    self.shell.state.has_copied_keys |= holds_keys(&path(file));
+                    self.shell.copies_keys(&path(file));
                 }
                 return files
                     .iter()
@@ -328,7 +332,7 @@ impl Reader<'_, '_, '_> {
             if let Some(target) = target {
                 self.shell.writes(&path(&target));
                 for source in words.iter().filter(|source| **source != target) {
-                    self.shell.state.has_copied_keys |= holds_keys(&path(source));
+                    self.shell.copies_keys(&path(source));
                     self.shell.bind(&path(&target), &path(source));
                 }
             }

@@ -161,13 +161,6 @@ impl Reader<'_, '_, '_> {
                         return UNKNOWN.to_string();
                     }
                     let is_path = name.contains(['/', '\\']);
-                    // Its text was read by its name already.
-                    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-                    if ending.trim_end().eq_ignore_ascii_case("ps1")
-                        && self.shell.remembered(&path(name)).is_some()
-                    {
-                        return UNKNOWN.to_string();
-                    }
                     let mut all = vec![if is_path { path(name) } else { bare.to_owned() }];
                     all.extend(words.iter().map(|word| {
                         if word.contains("://") {

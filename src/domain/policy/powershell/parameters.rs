@@ -21,41 +21,44 @@ impl Reader<'_, '_, '_> {
         let mut unnamed = Vec::new();
         let mut is_clear = true;
         while let Some(arg) = args.next() {
-            match arg {
-                Arg::Values(values) => unnamed.push(values.clone()),
-                Arg::Block(code) => unnamed.push(vec![format!("{{{code}}}")]),
-                Arg::Name(name, glued) => {
-                    let bare = name.trim_start_matches('-').to_lowercase();
-                    let is = |own: &String| own.trim_start_matches('-') == bare;
-                    let begins = |own: &String| own.trim_start_matches('-').starts_with(&bare);
-                    let at = left.iter().position(is);
-                    let Some(at) = at.or_else(|| left.iter().position(begins)) else {
-                        // Whether a value belongs to it nobody can say.
-                        is_clear = false;
-                        continue;
-                    };
-                    let name = left.remove(at);
-                    if let Some(switch) = name.strip_prefix('-') {
-                        self.shell.assign(switch, vec!["True".to_owned()]);
-                        continue;
-                    }
-                    let value = match (glued, args.peek()) {
-                        (Some(value), _) => vec![value.clone()],
-                        (None, Some(Arg::Values(values))) => values.clone(),
-                        (None, Some(Arg::Block(code))) => vec![format!("{{{code}}}")],
-                        (None, _) => vec![UNKNOWN.to_string()],
-                    };
-                    if glued.is_none() && !matches!(args.peek(), Some(Arg::Name(..)) | None) {
-                        args.next();
-                    }
-                    self.shell.assign(&name, value);
-                }
-            }
+            let Arg::Name(name, glued) = arg else {
+                unnamed.extend(value_of(arg));
+                continue;
+            };
+            let bare = name.trim_start_matches('-').to_lowercase();
+            let is = |own: &String| own.trim_start_matches('-') == bare;
+            let begins = |own: &String| own.trim_start_matches('-').starts_with(&bare);
+            let at = left.iter().position(is);
+            let Some(at) = at.or_else(|| left.iter().position(begins)) else {
+                // Whether a value belongs to it nobody can say.
+                is_clear = false;
+                continue;
+            };
+            let name = left.remove(at);
+            let value = if name.starts_with('-') {
+                vec!["True".to_owned()]
+            } else if let Some(value) = glued {
+                vec![value.clone()]
+            } else {
+                let next = args.next_if(|next| !matches!(next, Arg::Name(..)));
+                let value = next.and_then(value_of);
+                value.unwrap_or_else(|| vec![UNKNOWN.to_string()])
+            };
+            self.shell.assign(name.trim_start_matches('-'), value);
         }
         let places = left.iter().filter(|name| !name.starts_with('-'));
         for (name, value) in places.zip(unnamed).filter(|_| is_clear) {
             self.shell.assign(name, value);
         }
+    }
+}
+
+/// Returns the value that an argument is, a block in its braces.
+fn value_of(arg: &Arg) -> Option<Vec<String>> {
+    match arg {
+        Arg::Values(values) => Some(values.clone()),
+        Arg::Block(code) => Some(vec![format!("{{{code}}}")]),
+        Arg::Name(..) => None,
     }
 }
 

@@ -258,21 +258,12 @@ fn unfollowed<'t>(follow: Follow, file: &str, text: &'t str) -> Option<&'t str> 
         }
         Follow::Marks => has(&RUNS),
         Follow::Addresses => has(&["url"]),
-        Follow::Code if file == "conftest.py" => has(&BENDS).or_else(|| skips_all(text)),
+        Follow::Code if file == "conftest.py" => has(&BENDS),
         Follow::Code => None,
         Follow::Endings => {
             (text.contains("func TestMain") && text.contains("os.Exit(0)")).then_some("os.Exit(0)")
         }
     }
-}
-
-/// Returns the mark by which a hook of pytest skips every test that it is handed, without asking which.
-pub(super) fn skips_all(text: &str) -> Option<&'static str> {
-    let (_, hook) = text.split_once("def pytest_collection_modifyitems")?;
-    let hook = hook.split("\ndef ").next().unwrap_or(hook);
-    let skips = ["mark.skip", "mark.xfail"];
-    let mark = skips.into_iter().find(|mark| text.contains(mark))?;
-    (hook.contains("add_marker") && !hook.contains("if ")).then_some(mark)
 }
 
 impl ShellInterpreter<'_, '_> {

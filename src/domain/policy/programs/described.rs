@@ -7,8 +7,7 @@
 use crate::domain::policy::{
     partial_text::{UNKNOWN, is_vague},
     programs::{
-        Language, base_name, build_files::skips_all, is_in, is_question, picks, scan_code,
-        scan_file, table, vague_code,
+        Language, base_name, is_in, is_question, picks, scan_code, scan_file, table, vague_code,
     },
     resolved_path,
     resolved_path::ResolvedPath,
@@ -186,33 +185,6 @@ fn only_asks(name: &str, args: &[String]) -> bool {
     ];
     is_in(ASKING, &format!("{name}:{word}"))
         && !args.iter().any(|arg| changes.contains(&arg.as_str()))
-}
-
-/// Returns the words with which the settings of a test runner or linter leave everything out.
-fn checks_nothing(path: &str, text: &str) -> Option<&'static str> {
-    const LEFT_OUT: [&str; 4] = [
-        "ignores:[\"**/*\"]",
-        "ignores:['**/*']",
-        "ignores:[\"**\"]",
-        "ignores:['**']",
-    ];
-    let name = base_name(path);
-    let plain: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    if name.starts_with("eslint.config.") {
-        return LEFT_OUT.into_iter().find(|mark| plain.contains(mark));
-    }
-    if is_in(".eslintignore .prettierignore .stylelintignore", name) {
-        let is_all = |line: &str| is_in("* ** **/* src/** src/**/* src/ src", line.trim());
-        return text.lines().any(is_all).then_some("all sources");
-    }
-    let is_test = [".test.", ".spec."].iter().any(|mark| name.contains(mark));
-    let says = |mark: &str| plain.matches(mark).count();
-    if is_test && says("expect(") > 0 && says("expect(") == says("expect(true).toBe(true)") {
-        return Some("expect(true).toBe(true)");
-    }
-    let is_pytest = is_in("pyproject.toml pytest.ini setup.cfg tox.ini", name);
-    let is_empty = plain.contains("addopts") && plain.contains("--collect-only");
-    (is_pytest && is_empty).then_some("--collect-only")
 }
 
 impl ShellInterpreter<'_, '_> {
@@ -475,9 +447,7 @@ impl ShellInterpreter<'_, '_> {
                 .split(|c: char| c.is_whitespace() || "\"'[],".contains(c))
                 .filter(|word| !word.is_empty())
                 .collect();
-            if is_in(STARTS, key.trim()) && value.contains('/') {
-                self.runs_file(value.trim_matches([' ', '"', '\'']));
-            }
+            self.sets_program(key, value);
             match key.trim() {
                 "init-hook" => {
                     scan_code(self, Language::Python, value.trim_matches([' ', '"', '\'']));
@@ -500,25 +470,19 @@ impl ShellInterpreter<'_, '_> {
             "/.yarnrc",
             "/.yarnrc.yml",
         ];
-        if path.ends_with("/conftest.py")
-            && let Some(mark) = skips_all(text)
-        {
-            self.reading
-                .opaque(format!("conftest.py, which skips every test by `{mark}`"));
-        }
-        if let Some(what) = checks_nothing(path, text) {
-            let name = base_name(path);
-            self.reading
-                .opaque(format!("{name}, which then checks nothing: `{what}`"));
-        }
         if !FILES.iter().any(|file| path.ends_with(file)) {
             return;
         }
         for (key, value) in text.lines().filter_map(|line| line.split_once(['=', ':'])) {
-            let value = value.trim_matches([' ', '"', '\'', '[', ']']);
-            if is_in(STARTS, key.trim()) && value.contains('/') {
-                self.runs_file(value);
-            }
+            self.sets_program(key, value);
+        }
+    }
+
+    /// Looks at a setting that may name a program which a tool starts.
+    fn sets_program(&mut self, key: &str, value: &str) {
+        let value = value.trim_matches([' ', '"', '\'', '[', ']']);
+        if is_in(STARTS, key.trim()) && value.contains('/') {
+            self.runs_file(value);
         }
     }
 

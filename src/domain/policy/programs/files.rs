@@ -4,7 +4,7 @@ use crate::domain::policy::{
     interpretation::CommandEffect,
     partial_text::{NAME, UNKNOWN, base_name, is_vague},
     patch_paths::{PatchStrip, strip_of},
-    programs::{Options, git_added::holds_keys, is_stream},
+    programs::{Options, is_stream},
     resolved_path::ResolvedPath,
     rule::EffectKind,
     shell::ShellInterpreter,
@@ -197,7 +197,7 @@ impl ShellInterpreter<'_, '_> {
             } else {
                 self.blurs(target);
             }
-            self.state.has_copied_keys |= holds_keys(source);
+            self.copies_keys(source);
             self.carries_below(source, target);
             self.bind(target, source);
         }

@@ -162,9 +162,7 @@ impl ShellInterpreter<'_, '_> {
         if let Some(why) = loses {
             self.loses_in_git(why);
         }
-        if verb == "push" {
-            self.git_push_keys(args);
-        }
+        self.git_keys(verb, args);
         match verb {
             "grep" | "diff" if lists_names(args) => {
                 self.git_pager(args);

@@ -41,17 +41,6 @@ impl ShellInterpreter<'_, '_> {
         &mut self,
         words: impl IntoIterator<Item = &'w str>,
     ) {
-        let words: Vec<&str> = words.into_iter().collect();
-        // Behind git's own options stands the verb.
-        let mut verbs = words.iter();
-        let mut verb = verbs.next();
-        while let Some(option) = verb.filter(|word| word.starts_with('-')) {
-            if ["-C", "-c"].contains(option) {
-                verbs.next();
-            }
-            verb = verbs.next();
-        }
-        self.state.has_added_keys |= verb == Some(&"commit") && self.state.has_copied_keys;
         let has_keys = |word: &str| {
             let inside = word.split_once("$(").or_else(|| word.split_once('`'));
             inside.is_some_and(|(_, code)| {
@@ -59,27 +48,36 @@ impl ShellInterpreter<'_, '_> {
                 names.any(holds_keys)
             })
         };
-        let by_file = words
-            .windows(2)
-            .any(|pair| matches!(pair, ["-F" | "--file", file] if holds_keys(file)))
-            || words.iter().any(|word| {
-                let file = word
-                    .strip_prefix("--file=")
-                    .or_else(|| word.strip_prefix("-F"));
-                file.is_some_and(holds_keys)
-            });
-        if by_file || words.into_iter().any(has_keys) {
-            self.reading.does(
-                EffectKind::Network,
-                "hands a file with keys to git in a message, and the next push sends it",
-            );
+        if words.into_iter().any(has_keys) {
+            self.tells_keys();
         }
     }
 
-    /// Looks at a push of what the command itself added.
-    pub(super) fn git_push_keys(&mut self, args: &[String]) {
+    fn tells_keys(&mut self) {
+        self.reading.does(
+            EffectKind::Network,
+            "hands a file with keys to git in a message, and the next push sends it",
+        );
+    }
+
+    /// Notes that what a file holds goes into another, if it holds keys.
+    pub(in crate::domain::policy) fn copies_keys(&mut self, source: &str) {
+        self.state.has_copied_keys |= holds_keys(source);
+    }
+
+    /// Looks at a verb of git for keys: in a commit of what was copied, in a file with a message, in a push of what was added.
+    pub(super) fn git_keys(&mut self, verb: &str, args: &[String]) {
+        const TELLS: [&str; 5] = ["commit", "tag", "notes", "merge", "commit-tree"];
+        self.state.has_added_keys |= verb == "commit" && self.state.has_copied_keys;
+        if TELLS.contains(&verb) {
+            let options = Options::parse(args, "FmCct", &["file", "message"]);
+            let mut files = options.values(&["F", "file"]);
+            if files.any(holds_keys) {
+                self.tells_keys();
+            }
+        }
         let tries = args.iter().any(|arg| arg == "-n" || arg == "--dry-run");
-        if self.state.has_added_keys && !tries {
+        if verb == "push" && self.state.has_added_keys && !tries {
             self.reading.does(
                 EffectKind::Network,
                 "git push sends a file with keys that the command added",
@@ -89,7 +87,7 @@ impl ShellInterpreter<'_, '_> {
 }
 
 /// Returns whether a file holds keys, by its name.
-pub(in crate::domain::policy) fn holds_keys(word: &str) -> bool {
+fn holds_keys(word: &str) -> bool {
     let name = base_name(word).to_lowercase();
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     let is_key = is_in(FILES, &name)

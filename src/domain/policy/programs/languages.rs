@@ -23,16 +23,12 @@ impl ShellInterpreter<'_, '_> {
             || options
                 .values(codes)
                 .any(|code| code.contains("print") || code.contains("puts"));
-        let is_empty = !prints || options.values(codes).any(|code| !keeps(code));
+        // What is kept by the number of its line is little.
+        let by_number = |arg: &String| arg.contains("print if $.") || arg.contains("print if 0");
+        let is_empty =
+            !prints || options.values(codes).any(|code| !keeps(code)) || args.iter().any(by_number);
         for file in &options.rest {
             if is_empty {
-                self.empties(file);
-            }
-            // What is kept by the number of its line is little.
-            if args
-                .iter()
-                .any(|arg| arg.contains("print if $.") || arg.contains("print if 0"))
-            {
                 self.empties(file);
             }
             self.edits(file);

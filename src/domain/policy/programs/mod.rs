@@ -18,7 +18,7 @@ pub(in crate::domain::policy) mod environment;
 mod files;
 mod foreign;
 mod git;
-pub(in crate::domain::policy) mod git_added;
+mod git_added;
 mod git_files;
 mod git_settings;
 mod install;
@@ -46,6 +46,7 @@ mod tools;
 mod transfer;
 pub(in crate::domain::policy) mod vague;
 mod variables;
+mod weakened_checks;
 mod wrappers;
 
 pub(super) use code::{Language, scan as scan_code, scan_file};
@@ -499,7 +500,7 @@ impl ShellInterpreter<'_, '_> {
                 && !arg.contains([':', '*', '{', '(', '=', ','])
                 && (!arg.contains('/') || arg.starts_with(['/', '.', '~']))
                 && table::has_consequences(base_name(arg))
-                && !self.reading_is_full()
+                && self.reading.given_up.is_none()
         });
         let Some(tail) = found.and_then(|at| args.get(at..)) else {
             return;
@@ -510,10 +511,6 @@ impl ShellInterpreter<'_, '_> {
         let tail = tail.to_vec();
         drop(self.aside(|shell| shell.dispatch(tail, String::new())));
         self.reading.leave();
-    }
-
-    const fn reading_is_full(&self) -> bool {
-        self.reading.given_up.is_some()
     }
 
     /// Runs a script the command itself wrote.

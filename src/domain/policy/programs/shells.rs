@@ -284,22 +284,6 @@ impl ShellInterpreter<'_, '_> {
                 "find removes before it looks at what stands behind, which throws changes away",
             );
         }
-        // Age and size name nothing: what git keeps is among them.
-        let before = tests.get(..at).unwrap_or_default();
-        let has = |words: &str| before.iter().any(|word| is_in(words, word));
-        let by_age = has("-mtime -mmin -atime -ctime -size -newer -amin -cmin");
-        // What is left out says little of what is meant, but for what git keeps.
-        let is_told = |(at, word): (usize, &String)| {
-            let not = at.checked_sub(1).and_then(|at| before.get(at));
-            let is_left_out = not.is_some_and(|word| word == "-not" || word == "!");
-            is_in(NAMES, word) && !is_left_out || word.contains(".git")
-        };
-        let names = before.iter().enumerate().any(is_told);
-        if test == "-delete" && by_age && !names {
-            for start in starts {
-                self.deletes(&format!("{}/{NAME}", start.trim_end_matches('/')));
-            }
-        }
         for path in &found_by(starts, tests, at) {
             match test.as_str() {
                 "-delete" => self.deletes(path),
@@ -415,8 +399,6 @@ fn items(input: &str, lines: bool) -> Vec<String> {
         .collect()
 }
 
-/// Tests of `find` that say which files are meant.
-const NAMES: &str = "-name -iname -path -ipath -wholename -regex -iregex -empty -perm";
 /// Tests of `find` that narrow down what is found.
 const LIMITS: &str = "-name -iname -path -ipath -wholename -regex -iregex -type -newer -mtime -mmin -atime -ctime -size -empty -user -group
     -perm -not !";
@@ -471,7 +453,7 @@ fn found_name(tests: &[String]) -> Option<String> {
         let before = at.checked_sub(1).and_then(|at| tests.get(at));
         before.is_some_and(|word| word == "-not" || word == "!")
     };
-    // What is not to be found says nothing about what is.
+    // What is not to be found says nothing about what is. Age and size say nothing about names: what git keeps is among them.
     let at = tests.iter().enumerate().position(|(at, test)| {
         !is_negated(at)
             && [
@@ -482,10 +464,6 @@ fn found_name(tests: &[String]) -> Option<String> {
                 "-wholename",
                 "-regex",
                 "-iregex",
-                "-newer",
-                "-mtime",
-                "-mmin",
-                "-size",
                 "-empty",
                 "-user",
                 "-perm",

@@ -1,8 +1,8 @@
 //! `sed` and `awk`: little languages that can run and write.
 
 use crate::domain::policy::{
-    partial_text::{TextScanner, UNKNOWN, is_in, is_vague},
-    programs::{Language, Options, is_stream, scan_code, task_files::substitute, vague_code},
+    partial_text::{TextScanner, UNKNOWN, is_in},
+    programs::{Language, Options, is_stream, scan_code, vague_code},
     rule::EffectKind,
     shell::ShellInterpreter,
 };
@@ -54,38 +54,6 @@ impl ShellInterpreter<'_, '_> {
             }
         }
         sed_output(&scripts, stdin, rest.is_empty())
-    }
-
-    /// Looks at an edit in place that lowers what tests have to reach, or skips tests in many files.
-    fn bends_checks(&mut self, script: &str, file: &str) {
-        const GATES: [&str; 5] = [
-            "fail_under",
-            "fail-under",
-            "Threshold",
-            "threshold",
-            "minimum_coverage",
-        ];
-        const SKIPS: [&str; 5] = [".skip(", "mark.skip", "#[ignore]", "t.Skip(", "@Disabled"];
-        let Some((from, to)) = substitute(script) else {
-            return;
-        };
-        let number = |text: &str| {
-            let digits = text.split(|c: char| !c.is_ascii_digit() && c != '.');
-            digits
-                .filter_map(|part| part.parse::<f64>().ok())
-                .next_back()
-        };
-        let is_gate = GATES.iter().any(|gate| from.contains(gate));
-        let is_lower = matches!((number(from), number(to)), (Some(from), Some(to)) if to < from);
-        if is_gate && is_lower {
-            self.reading
-                .opaque("an edit that lowers what the tests have to reach");
-        }
-        let puts_in = |mark: &&str| to.contains(*mark) && !from.contains(*mark);
-        if SKIPS.iter().any(puts_in) && is_vague(file) {
-            self.reading
-                .opaque("an edit that skips the tests of many files");
-        }
     }
 
     fn sed_script(&mut self, script: &str, stdin: &str) {

@@ -6,7 +6,7 @@ use brush_parser::ast;
 
 use crate::domain::policy::{
     interpretation::LIMITS,
-    programs::{self, git_added::holds_keys},
+    programs,
     rule::EffectKind,
     shell::{
         ShellInterpreter,
@@ -249,14 +249,11 @@ impl ShellInterpreter<'_, '_> {
             .map(|word| word.value.as_str());
         let words: Vec<&str> = words.collect();
         // Plain words are counted, whatever number they are.
-        let is_plain = |word: &&str| word.chars().all(|c| c.is_ascii_digit());
-        let named: Vec<&str> = words
-            .iter()
-            .copied()
-            .filter(|word| !is_plain(word))
-            .collect();
+        let is_plain = |word: &&&str| word.chars().all(|c| c.is_ascii_digit());
         let count = words.len().to_string();
-        self.many_jobs(&format!("{} {count}", named.join(" ")), &clause.body.list);
+        let named = words.iter().filter(|word| !is_plain(word)).copied();
+        let named: Vec<&str> = named.chain([count.as_str()]).collect();
+        self.many_jobs(&named.join(" "), &clause.body.list);
         self.assign_all(&clause.variable_name, &values);
         self.repeated(&clause.body.list, stdin)
     }
@@ -440,9 +437,11 @@ impl ShellInterpreter<'_, '_> {
         } else {
             let input = std::mem::take(&mut streams.stdin);
             let file = streams.file.as_ref();
-            let has_keys = words.iter().skip(1).any(|word| holds_keys(word));
-            self.state.has_copied_keys |=
-                has_keys && file.is_some_and(|(file, _)| !file.starts_with("/dev/"));
+            if file.is_some_and(|(file, _)| !file.starts_with("/dev/")) {
+                for word in words.iter().skip(1) {
+                    self.copies_keys(word);
+                }
+            }
             self.fills(&words, file.map_or("/dev/null", |(file, _)| file));
             let stays = words == ["exec"];
             let printed = self.with_assignments(&assigned, |shell| shell.dispatch(words, input));

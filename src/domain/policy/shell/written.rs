@@ -95,6 +95,7 @@ impl ShellInterpreter<'_, '_> {
         if !append && !is_vague(text) && name.starts_with('.') && path.contains(NAME) {
             self.empties(word);
         }
+        self.weakens_checks(&path, text);
         self.names_programs(&path, text);
         let manner = match (append, self.state.conditions) {
             (true, _) => WriteManner::Behind,

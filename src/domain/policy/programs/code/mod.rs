@@ -84,7 +84,7 @@ fn read(shell: &mut ShellInterpreter<'_, '_>, language: Language, code: &str, is
         // Code that puts a hook into the file of the test runner.
         for file in ["conftest.py", "pyproject.toml", "pytest.ini", "setup.cfg"] {
             if code.contains(file) {
-                shell.names_programs(&format!("/{file}"), code);
+                shell.weakens_checks(file, code);
             }
         }
     }

@@ -219,8 +219,8 @@ impl Reader<'_> {
 
     /// Finds one of the names through which anything can be reached.
     fn named(&self, word: &str) -> Option<String> {
-        // Node collects what is not used any more.
-        if word == "global.gc" {
+        // A member that is listed by its whole name is known.
+        if self.lists.members.contains(word) {
             return None;
         }
         word.split(['.', ':'])
@@ -261,7 +261,7 @@ impl Reader<'_> {
         });
         let loads = matches!(rest.get(end + 2), Some(Token::Word(word)) if words::is_loader(word));
         let imports = matches!(rest.get(end + 1), Some(Token::Word(word)) if word == "from");
-        is_flat && imports || is_flat && loads && rest.get(end + 1) == Some(&Token::Sign('='))
+        is_flat && (imports || loads && rest.get(end + 1) == Some(&Token::Sign('=')))
     }
 
     /// Judges the method at the end of a dotted name.
