@@ -198,7 +198,7 @@ async fn nothing_is_written(stream: &jetstream::Context) {
     // What is forbidden is never answered: so all are waited for at once.
     let subjects = [
         "tos.test.log",
-        "tos.test.work.2.worker.any.99",
+        "tos.test.work.3.worker.any.99",
         "$KV.TOS_test_LEADER.controller",
         "$KV.TOS_test_CONTROL.drain.all",
     ];

@@ -153,10 +153,10 @@ async fn an_order_that_the_server_lost_is_given_out_under_a_new_number() {
 }
 
 #[tokio::test]
-async fn a_task_of_a_plan_whose_order_the_server_lost_is_tried_again() {
+async fn a_task_of_a_plan_whose_order_the_server_lost_is_handed_out_again_and_costs_no_retry() {
     let server = NatsServer::start();
     let place = Place::new("");
-    let plan = "tasks:\n- {id: a, shell: \"true\", retries: 1, retry_backoff_sec: [0]}\n";
+    let plan = "tasks:\n- {id: a, shell: \"true\"}\n";
     std::fs::write(place.top.join("plan.yaml"), plan).unwrap();
     let words = [&["plan", "run", "plan.yaml"][..], &options(&server)].concat();
     let mut runner = place.command(&words);

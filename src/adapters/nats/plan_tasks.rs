@@ -352,8 +352,9 @@ impl Shared {
         self.streams.cluster.subject(&rest)
     }
 
-    /// Fails what servers lost before a worker had it, or after one did it. With its claim nobody ever begins it.
-    async fn fail_lost(&self) {
+    /// Hands out once more what servers lost before a worker had it, and fails what they lost after one did it. With its claim nobody ever begins
+    /// the order that was lost.
+    async fn mend_lost(self: &Arc<Self>) {
         let Ok(places) = QueuePlaces::look(&self.streams.work).await else {
             return;
         };
@@ -370,6 +371,9 @@ impl Shared {
             let why = match self.claim(&order).await {
                 Ok(true) => {
                     self.repair(&order).await;
+                    if self.hand_out_again(&order) {
+                        continue;
+                    }
                     places::LOST
                 }
                 _ if is_result_lost => places::LOST_RESULT,
@@ -378,6 +382,38 @@ impl Shared {
             let end = RemoteExit::lost(why.to_owned());
             self.tell(PlanTaskResult::to(&order, "", end));
         }
+    }
+
+    /// Hands the attempt of an order out once more that nobody can begin. Returns whether it may be.
+    fn hand_out_again(self: &Arc<Self>, order: &PlanTaskRequest) -> bool {
+        if self.is_ending.load(Ordering::Relaxed) {
+            return false;
+        }
+        let Some(again) = order.again() else {
+            return false;
+        };
+        tracing::warn!("{}: {}; it is handed out again", order.id, places::LOST);
+        self.book().away.remove(&order.key());
+        // Its files are on the server since it was handed out first.
+        self.hand_out(again, Vec::new());
+        true
+    }
+
+    fn hand_out(self: &Arc<Self>, order: PlanTaskRequest, sources: Vec<PathBuf>) {
+        let away = Away {
+            order: order.clone(),
+            holder: ClaimHolder::default(),
+            place: None,
+            unheard: 0,
+        };
+        self.book().away.insert(order.key(), away);
+        let shared = Arc::clone(self);
+        drop(self.streams.cluster.spawn(async move {
+            if let Err(why) = shared.send(&order, &sources).await {
+                let end = RemoteExit::lost(format!("it could not be handed out: {why}"));
+                shared.tell(PlanTaskResult::to(&order, "", end));
+            }
+        }));
     }
 
     /// Takes an order that is lost out of the queue, and mends that.
@@ -507,7 +543,7 @@ async fn look(shared: std::sync::Weak<Shared>, beat: Duration) {
             }
         }
         if beats % places::LOOKED == 0 {
-            shared.fail_lost().await;
+            shared.mend_lost().await;
         }
         // A claim whose question was lost is asked for again.
         if shared.is_ending.load(Ordering::Relaxed) {
@@ -522,7 +558,7 @@ impl RemoteTasks for NatsPlanTasks {
     }
 
     fn hand_out(&self, order: PlanTaskRequest, sources: Vec<PathBuf>) {
-        let shared = Arc::clone(&self.shared);
+        let shared = &self.shared;
         let project = shared.project.clone();
         let order = PlanTaskRequest {
             protocol: PROTOCOL_VERSION,
@@ -535,20 +571,7 @@ impl RemoteTasks for NatsPlanTasks {
             folder: project.map(|project| project.folder).unwrap_or_default(),
             ..order
         };
-        let away = Away {
-            order: order.clone(),
-            holder: ClaimHolder::default(),
-            place: None,
-            unheard: 0,
-        };
-        shared.book().away.insert(order.key(), away);
-        let cluster = Arc::clone(&shared.streams.cluster);
-        drop(cluster.spawn(async move {
-            if let Err(why) = shared.send(&order, &sources).await {
-                let end = RemoteExit::lost(format!("it could not be handed out: {why}"));
-                shared.tell(PlanTaskResult::to(&order, "", end));
-            }
-        }));
+        shared.hand_out(order, sources);
     }
 
     fn stop(&self, how: u8) {

@@ -35,7 +35,7 @@ use super::{
 };
 
 /// The form of orders and results. A worker with another one gets no work.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// One attempt to be made somewhere else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -46,6 +46,8 @@ pub struct PlanTaskRequest {
     pub id: String,
     /// The attempt, counted over the whole run.
     pub attempt: u32,
+    /// How often this attempt was handed out before and lost on the way.
+    pub lost: u32,
     /// A plan of this task alone, as a text.
     pub plan: String,
     /// The commit that holds the project; empty = there is none.
@@ -61,15 +63,30 @@ pub struct PlanTaskRequest {
 }
 
 impl PlanTaskRequest {
-    /// Returns what names this attempt and no other.
+    /// Returns what names this order and no other.
     pub fn key(&self) -> String {
-        key(&self.opening, self.task, self.attempt)
+        key(&self.opening, self.task, self.attempt, self.lost)
+    }
+
+    /// Returns the same attempt to be handed out once more, where nobody began it and nobody can; `None` when it was lost too often. It costs no
+    /// retry: nothing of the task was done.
+    #[must_use]
+    pub fn again(&self) -> Option<Self> {
+        let lost = self.lost + 1;
+        let again = || Self {
+            lost,
+            ..self.clone()
+        };
+        (lost <= MAX_LOST).then(again)
     }
 }
 
-/// Returns what names an attempt and no other.
-fn key(opening: &str, task: u32, attempt: u32) -> String {
-    format!("{opening}-{task}-{attempt}")
+/// How often an attempt that servers lose is handed out once more.
+const MAX_LOST: u32 = 5;
+
+/// Returns what names an order and no other.
+fn key(opening: &str, task: u32, attempt: u32, lost: u32) -> String {
+    format!("{opening}-{task}-{attempt}-{lost}")
 }
 
 /// How an attempt at a task of a plan ended on another machine, as that machine tells it.
@@ -140,6 +157,8 @@ pub struct PlanTaskResult {
     pub task: u32,
     /// The attempt.
     pub attempt: u32,
+    /// How often it had been lost on the way before.
+    pub lost: u32,
     /// Who made it; empty = nobody.
     pub worker: String,
     /// How it ended.
@@ -170,15 +189,16 @@ impl PlanTaskResult {
             opening: order.opening.clone(),
             task: order.task,
             attempt: order.attempt,
+            lost: order.lost,
             worker: worker.to_owned(),
             end,
             ..Self::default()
         }
     }
 
-    /// Returns what names the attempt, as its order does.
+    /// Returns what names the order, as it does itself.
     pub fn key(&self) -> String {
-        key(&self.opening, self.task, self.attempt)
+        key(&self.opening, self.task, self.attempt, self.lost)
     }
 }
 

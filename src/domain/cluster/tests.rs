@@ -166,6 +166,19 @@ fn a_lost_worker_is_shown_and_counts_for_nothing() {
 }
 
 #[test]
+fn an_order_that_was_lost_is_handed_out_five_times_more_and_each_has_a_name() {
+    let mut names = std::collections::BTreeSet::new();
+    let mut next = Some(PlanTaskRequest::default());
+    while let Some(order) = next {
+        let result = PlanTaskResult::to(&order, "", RemoteExit::default());
+        assert_eq!(result.key(), order.key());
+        assert!(names.insert(order.key()), "{names:?}");
+        next = order.again();
+    }
+    assert_eq!(names.len(), 6);
+}
+
+#[test]
 fn a_board_tells_its_workers_what_they_have_to_know() {
     let (lane, entry) = WorkerInstructions::lane_of(&["gpu".to_owned(), "arm".to_owned()]);
     let (key, value) = entry.unwrap();
