@@ -488,7 +488,7 @@ fn what_is_found_by_size_or_age_is_kept_whatever_its_name() {
     assert!(bench.read("work/big.bin").is_some());
     let number = lost(
         &bench,
-        "find . -name .git -prune -o -type f -size +2k -exec rm {} +",
+        "find work -name .git -prune -o -type f -size +2k -exec rm {} +",
     );
     undo(&bench, number);
     assert!(bench.read("work/big.bin").is_some());

@@ -21,9 +21,18 @@ pub(super) const FRESH: char = '\u{F0005}';
 /// Stands behind [`INHERITED`] where the name of the variable says that its value is a key or a password.
 pub(super) const SECRET: char = '\u{F0006}';
 
+/// Stands behind [`UNKNOWN`] where the text is what a source of the project says that the command did not write: nobody knows it, and whoever
+/// runs the project runs it anyway.
+pub(super) const OWN: char = '\u{F0007}';
+
+/// Returns a text without what sources of the project say.
+pub(super) fn without_own(text: &str) -> String {
+    text.replace([UNKNOWN, OWN].iter().collect::<String>().as_str(), "")
+}
+
 /// Returns whether `c` is one of the marks.
 pub(super) const fn is_mark(c: char) -> bool {
-    matches!(c, '\u{F0000}'..='\u{F0006}')
+    matches!(c, '\u{F0000}'..='\u{F0007}')
 }
 
 /// Returns whether the text holds any mark, that is, whether it is not fully known.
@@ -33,7 +42,7 @@ pub(super) fn is_vague(text: &str) -> bool {
 
 /// Returns whether parts of the text are unknown altogether, patterns and names aside.
 pub(super) fn is_unknown(text: &str) -> bool {
-    text.contains([UNKNOWN, INHERITED])
+    text.contains([UNKNOWN, INHERITED, OWN])
 }
 
 /// Returns the text as a person may read it, marks written as shell wildcards.
@@ -42,7 +51,7 @@ pub(super) fn readable(text: &str) -> String {
         return text.to_owned();
     }
     text.chars()
-        .filter(|c| *c != SECRET)
+        .filter(|c| ![SECRET, OWN].contains(c))
         .map(|c| match c {
             UNKNOWN | INHERITED => '\u{2026}',
             NAME | FRESH => '*',

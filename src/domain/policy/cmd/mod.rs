@@ -325,7 +325,7 @@ fn run_named(
             if let Some(target) = target {
                 if name == "copy" {
                     for source in files.iter().rev().skip(1) {
-                        shell.copies_keys(&path(source));
+                        shell.copies_keys(&path(source), &path(target));
                     }
                 }
                 // One file over all of them leaves none.

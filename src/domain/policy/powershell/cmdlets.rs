@@ -251,7 +251,7 @@ impl Reader<'_, '_, '_> {
                 for file in &files {
                     self.shell.reads(&path(file));
                     // Where it goes from here is not followed.
-                    self.shell.copies_keys(&path(file));
+                    self.shell.copies_keys(&path(file), "");
                 }
                 return files
                     .iter()
@@ -332,7 +332,7 @@ impl Reader<'_, '_, '_> {
             if let Some(target) = target {
                 self.shell.writes(&path(&target));
                 for source in words.iter().filter(|source| **source != target) {
-                    self.shell.copies_keys(&path(source));
+                    self.shell.copies_keys(&path(source), &path(&target));
                     self.shell.bind(&path(&target), &path(source));
                 }
             }

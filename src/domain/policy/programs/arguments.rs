@@ -447,6 +447,9 @@ impl ShellInterpreter<'_, '_> {
                 );
             }
             "docker" | "podman" | "nerdctl" | "buildah" => {
+                if args.iter().any(|arg| arg.contains(".Env")) {
+                    self.shows_environment(name);
+                }
                 let is_context = |arg: &&String| {
                     arg.starts_with("git@") || address_elsewhere(arg) == Some(arg.as_str())
                 };

@@ -5,7 +5,7 @@
 //! not understood.
 
 use crate::domain::policy::{
-    partial_text::{UNKNOWN, is_vague},
+    partial_text::{OWN, UNKNOWN, is_vague},
     programs::{
         Language, base_name, is_in, is_question, picks, scan_code, scan_file, table, vague_code,
     },
@@ -282,10 +282,22 @@ impl ShellInterpreter<'_, '_> {
             | ResolvedPath::Device
             | ResolvedPath::Unknown(_) => false,
         };
-        if self.resolve_all(file).iter().any(is_foreign) {
+        if self.resolve_all(file).iter().any(is_foreign) && !self.is_in_checkout(file) {
             self.reading
                 .opaque(format!("the file {file}, which is none of the project"));
         }
+    }
+
+    /// Returns whether a file lies in a work tree of the project that the command itself made.
+    pub(super) fn is_in_checkout(&self, file: &str) -> bool {
+        let path = resolved_path::absolute(file, self.folder());
+        path.is_some_and(|path| {
+            let mut all = self.state.checkouts.iter();
+            all.any(|top| {
+                path.strip_prefix(top.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        })
     }
 
     /// Returns whether a command word is the path of a file of the project.
@@ -509,7 +521,7 @@ impl ShellInterpreter<'_, '_> {
         for (path, text) in files {
             let name = base_name(&path);
             // Files that were changed where they lie, of which only a pattern is known, are the project's.
-            if is_vague(name) && text.chars().all(|c| c == UNKNOWN) {
+            if is_vague(name) && text.chars().all(|c| [UNKNOWN, OWN].contains(&c)) {
                 continue;
             }
             // A script that runs a tool of the project is read once.

@@ -25,7 +25,12 @@ const KEYS: [&str; 8] = [
 
 /// Returns whether a command picks a few of the lines that it is given.
 pub(in crate::domain::policy) fn narrows(name: &str, args: &[&str]) -> bool {
-    let is_filter = is_in(FILTERS, name);
+    // An edit lets every line through, unless it is told to print some.
+    let edits = is_in("sed gsed", name)
+        && !args
+            .iter()
+            .any(|arg| arg.starts_with("-n") || *arg == "--quiet");
+    let is_filter = is_in(FILTERS, name) && !edits;
     let inverts = args
         .iter()
         .any(|arg| arg.starts_with('-') && !arg.starts_with("--") && arg.contains('v'));

@@ -197,7 +197,7 @@ impl ShellInterpreter<'_, '_> {
             } else {
                 self.blurs(target);
             }
-            self.copies_keys(source);
+            self.copies_keys(source, target);
             self.carries_below(source, target);
             self.bind(target, source);
         }

@@ -103,7 +103,8 @@ impl ShellInterpreter<'_, '_> {
             let away = |place: &ResolvedPath| {
                 matches!(place, ResolvedPath::Outside(_) | ResolvedPath::Home(_))
             };
-            self.resolve_all(path).iter().any(away)
+            // The end of a name is none: `base + '/index.ts'`.
+            !path.starts_with("/index.") && self.resolve_all(path).iter().any(away)
         })
     }
 
@@ -234,7 +235,7 @@ impl ShellInterpreter<'_, '_> {
     fn scratch_argument(&mut self, name: &str, arg: &str) {
         for path in paths_in(arg) {
             let is_scratch = |place: &ResolvedPath| matches!(place, ResolvedPath::Scratch(_));
-            if self.resolve_all(path).iter().any(is_scratch) {
+            if self.resolve_all(path).iter().any(is_scratch) && !self.is_in_checkout(path) {
                 self.reading
                     .opaque(format!("{name} with {path}, which is none of the project"));
             }

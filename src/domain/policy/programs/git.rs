@@ -527,6 +527,8 @@ impl ShellInterpreter<'_, '_> {
             && let Some(folder) = options.rest.get(1)
         {
             self.writes(&folder.clone());
+            let path = crate::domain::policy::resolved_path::absolute(folder, self.folder());
+            self.state.checkouts.extend(path);
         }
     }
 

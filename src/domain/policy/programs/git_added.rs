@@ -33,7 +33,13 @@ impl ShellInterpreter<'_, '_> {
                 "git add gives it files with keys that it was told to leave out, and the next push sends them",
             );
         }
-        self.state.has_added_keys |= keys || self.state.has_copied_keys;
+        if self.state.has_copied_keys {
+            self.reading.does(
+                EffectKind::Network,
+                "git add after a copy of a file with keys was made, and the next push sends it",
+            );
+        }
+        self.state.has_added_keys |= keys;
     }
 
     /// Looks at the words of git as they were written, for a message that is made from a file with keys.
@@ -60,15 +66,52 @@ impl ShellInterpreter<'_, '_> {
         );
     }
 
-    /// Notes that what a file holds goes into another, if it holds keys.
-    pub(in crate::domain::policy) fn copies_keys(&mut self, source: &str) {
-        self.state.has_copied_keys |= holds_keys(source);
+    /// Notes that what a file holds goes into another, if it holds keys and the other is not called like one that does: that is left out by git
+    /// as the first is.
+    pub(in crate::domain::policy) fn copies_keys(&mut self, source: &str, target: &str) {
+        self.state.has_copied_keys |= holds_keys(source) && !holds_keys(target);
+    }
+
+    /// Notes what a command prints into a file, if it prints keys: what files with keys say, or the settings of containers with all their values.
+    pub(in crate::domain::policy) fn prints_keys(&mut self, words: &[String], target: &str) {
+        // What these print are the words.
+        let is_text = words.first().is_some_and(|name| is_in("echo printf", name));
+        for word in words.iter().skip(1).filter(|_| !is_text) {
+            self.copies_keys(word, target);
+        }
+        let has = |wanted: &str| words.iter().any(|word| word == wanted);
+        let is_compose =
+            has("compose") || words.first().is_some_and(|name| name == "docker-compose");
+        let leaves_out = [
+            "-q",
+            "--quiet",
+            "--services",
+            "--images",
+            "--volumes",
+            "--profiles",
+            "--no-interpolate",
+            "--environment",
+        ];
+        self.state.has_copied_keys |=
+            is_compose && has("config") && !leaves_out.iter().any(|option| has(option));
     }
 
     /// Looks at a verb of git for keys: in a commit of what was copied, in a file with a message, in a push of what was added.
     pub(super) fn git_keys(&mut self, verb: &str, args: &[String]) {
         const TELLS: [&str; 5] = ["commit", "tag", "notes", "merge", "commit-tree"];
+        let is_all = |arg: &String| {
+            arg == "--all"
+                || arg
+                    .strip_prefix('-')
+                    .is_some_and(|short| short.starts_with('a'))
+        };
         self.state.has_added_keys |= verb == "commit" && self.state.has_copied_keys;
+        if verb == "commit" && self.state.has_copied_keys && args.iter().any(is_all) {
+            self.reading.does(
+                EffectKind::Network,
+                "git commit takes in a copy of a file with keys, and the next push sends it",
+            );
+        }
         if TELLS.contains(&verb) {
             let options = Options::parse(args, "FmCct", &["file", "message"]);
             let mut files = options.values(&["F", "file"]);

@@ -239,6 +239,10 @@ impl ShellInterpreter<'_, '_> {
             self.managed(name, words);
             return;
         }
+        if self.has_hashes(name, args) {
+            self.runs_project();
+            return;
+        }
         let from_cache = |arg: &String| arg == "--offline" || arg == "--no-index";
         if FETCHES.contains(&verb) && args.iter().any(from_cache) {
             self.runs_project();

@@ -31,6 +31,9 @@ impl ShellInterpreter<'_, '_> {
             if is_empty {
                 self.empties(file);
             }
+            for code in options.values(codes) {
+                self.bends_checks(code, file);
+            }
             self.edits(file);
         }
     }

@@ -89,6 +89,32 @@ impl ShellInterpreter<'_, '_> {
         files.any(|file| self.has_written(file)) || self.has_made(of_dotnet)
     }
 
+    /// Returns whether pip installs exactly what a file of the project names with its digests.
+    pub(super) fn has_hashes(&self, name: &str, args: &[String]) -> bool {
+        const TAME: &str = "--require-hashes --no-deps -q --quiet --no-cache-dir --disable-pip-version-check --no-input --only-binary=:all:";
+        let mut words = args.iter().skip_while(|arg| *arg != "install").skip(1);
+        let mut has_file = false;
+        while let Some(word) = words.next() {
+            if is_in("-r --requirement", word) {
+                let file = words.next().map_or("", String::as_str);
+                let is_own = file.rsplit('.').next() == Some("txt")
+                    && !file.starts_with(['/', '~'])
+                    && !file.contains("..");
+                if !is_own || self.has_written(file) {
+                    return false;
+                }
+                has_file = true;
+            } else if !is_in(TAME, word) {
+                return false;
+            }
+        }
+        let is_set = self.has_set(|name| name.starts_with("PIP"));
+        is_in("pip pip3", name)
+            && has_file
+            && !is_set
+            && args.iter().any(|arg| arg == "--require-hashes")
+    }
+
     /// Looks at a manager that installs what the project declares; returns whether that is all there is to say.
     pub(super) fn declared_packages(&mut self, name: &str, args: &[String]) -> bool {
         let verb: Vec<&str> = args.iter().take(2).map(String::as_str).collect();
@@ -99,7 +125,15 @@ impl ShellInterpreter<'_, '_> {
         if let Some((_, verbs, locks)) = rows(DECLARED).find(is_row) {
             let behind = if is_in(verbs, one) { 1 } else { 2 };
             let is_tame = are_tame(args.get(behind..).unwrap_or_default());
-            let names_itself = |name: &str| SETTINGS.iter().any(|start| name.starts_with(start));
+            let is_strict = |name: &str| {
+                is_in(
+                    "BUNDLE_FROZEN BUNDLE_DEPLOYMENT BUNDLE_JOBS BUNDLE_RETRY BUNDLE_WITHOUT",
+                    name,
+                )
+            };
+            let names_itself = |name: &str| {
+                SETTINGS.iter().any(|start| name.starts_with(start)) && !is_strict(name)
+            };
             let is_set = self.has_set(names_itself);
             if is_tame && !is_set && self.holds_any(locks) && !self.changed_lock() {
                 self.runs_project();
@@ -252,6 +286,7 @@ mod tests {
         for code in [
             "bundle install --quiet",
             "bundle install --jobs 4",
+            "BUNDLE_FROZEN=true bundle install",
             "composer install --no-interaction --prefer-dist",
             "mix deps.get",
             "dotnet restore App.sln --locked-mode",
@@ -272,6 +307,7 @@ mod tests {
         for code in [
             "bundle add rails",
             "bundle install --gemfile=/tmp/Gemfile",
+            "BUNDLE_GEMFILE=/tmp/Gemfile bundle install",
             "uv sync --index-url http://r.example/simple",
             "uv sync --upgrade",
             "composer install --repository=http://r.example",

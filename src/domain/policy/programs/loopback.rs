@@ -151,9 +151,11 @@ pub(super) fn is_local_host(args: &[String]) -> bool {
     let named: Vec<&str> = options.values(&["h", "host", "uri"]).collect();
     let addresses = args.iter().filter(|arg| arg.contains("://"));
     let hosts = named.into_iter().chain(addresses.map(String::as_str));
-    hosts
-        .map(host)
-        .all(|host| host.is_empty() || is_loopback(host) || named_socket(host))
+    let is_service = |arg: &String| arg.contains("service=");
+    !args.iter().any(is_service)
+        && hosts
+            .map(host)
+            .all(|host| host.is_empty() || is_loopback(host) || named_socket(host))
 }
 
 /// Returns whether what listens at an address acts with the rights of the machine.

@@ -175,7 +175,12 @@ impl ShellInterpreter<'_, '_> {
             }
             "nc" | "ncat" | "netcat" | "nc.openbsd" | "nc.traditional" => self.netcat(args),
             "socat" => self.socat(args),
-            "docker" | "podman" | "nerdctl" => self.container(name, args),
+            "docker" | "podman" | "nerdctl" => {
+                self.container(name, args);
+                if let Some(inner) = in_service(args) {
+                    return self.dispatch(inner.to_vec(), stdin);
+                }
+            }
             _ => {}
         }
         let only_files = !args.is_empty()
@@ -372,6 +377,32 @@ impl ShellInterpreter<'_, '_> {
             );
         }
     }
+}
+
+/// Returns what runs in a container of the project's own services: `docker compose exec -T db psql`. It is judged as if it ran here, which is
+/// stricter: what it changes there is the container's.
+fn in_service(args: &[String]) -> Option<&[String]> {
+    const TAME: &str =
+        "-T -i -t -it -ti --rm --no-deps -q --quiet --quiet-pull --no-TTY --interactive";
+    const VALUES: &str = "-e --env -w --workdir --index";
+    let [compose, verb, rest @ ..] = args else {
+        return None;
+    };
+    if compose != "compose" || !is_in("exec run", verb) {
+        return None;
+    }
+    let mut at = 0;
+    while let Some(option) = rest.get(at).filter(|word| word.starts_with('-')) {
+        at += match option.split_once('=') {
+            Some((option, _)) if is_in(VALUES, option) => 1,
+            None if is_in(TAME, option) => 1,
+            None if is_in(VALUES, option) => 2,
+            _ => return None,
+        };
+    }
+    let inner = rest.get(at + 1..)?;
+    let is_named = rest.get(at).is_some_and(|service| !is_vague(service));
+    (is_named && !inner.is_empty()).then_some(inner)
 }
 
 /// Returns whether a program stays on this machine with this subcommand.

@@ -20,6 +20,7 @@ impl ShellInterpreter<'_, '_> {
     /// Looks at a program that prints; one of them may make another description of the project.
     pub(super) fn printed(&mut self, name: &str, args: &[String], stdin: &str) -> String {
         if name == "jq" {
+            self.gates_in_filter(args);
             self.scripts_in_filter(args);
             if let Some(text) = self.description_kept(args) {
                 return text;

@@ -1,7 +1,7 @@
 //! Programs that only print: what they print is worked out where that is possible, because it may be run.
 
 use crate::domain::policy::{
-    partial_text::{NAME, SECRET, UNKNOWN, base_name, is_vague},
+    partial_text::{NAME, SECRET, UNKNOWN, base_name, is_in, is_vague, without_own},
     programs::{Options, environment::names_secret, is_stream},
     rule::EffectKind,
     shell::{ShellInterpreter, ansi_text},
@@ -338,7 +338,8 @@ pub(super) fn is_process(text: &str) -> bool {
 /// Returns what a filter makes of its input, where that can be told.
 fn decoded(name: &str, args: &[String], input: &str) -> Option<String> {
     if input.contains(UNKNOWN) {
-        return None;
+        let keeps = is_in("cat tac head tail uniq", name) && !without_own(input).contains(UNKNOWN);
+        return keeps.then(|| input.to_owned());
     }
     let flag = |letter: char| {
         args.iter()

@@ -36,7 +36,7 @@ const REACHES: [&str; 20] = [
     "-CMD",
 ];
 
-/// Words with which a database loses more than rows and tables.
+/// Words with which a server loses more than rows and tables.
 const DESTROYS: [&str; 6] = [
     "DROP DATABASE",
     "DROP SCHEMA",
@@ -413,6 +413,29 @@ impl ShellInterpreter<'_, '_> {
         }
     }
 
+    /// Looks for a statement, in capitals, that leaves nothing of a table, unless the database is there to be tried on.
+    fn empties_tables(&mut self, name: &str, args: &[String], statements: &str) {
+        let empties = |statement: &str| {
+            let statement = statement.trim_start();
+            let deletes = statement.starts_with("DELETE FROM ") && !statement.contains(" WHERE ");
+            deletes
+                || ["DROP TABLE ", "TRUNCATE "]
+                    .iter()
+                    .any(|start| statement.starts_with(start))
+        };
+        let is_tried = |arg: &String| {
+            ["test", "tmp", "scratch"]
+                .iter()
+                .any(|word| arg.contains(word))
+        };
+        if name != "sqlite3" && statements.split(';').any(empties) && !args.iter().any(is_tried) {
+            self.reading.does(
+                EffectKind::System,
+                format!("{name} throws away what tables hold"),
+            );
+        }
+    }
+
     fn database(&mut self, name: &str, args: &[String], stdin: &str) {
         self.started_with(args);
         let scripts = Options::parse(
@@ -451,6 +474,7 @@ impl ShellInterpreter<'_, '_> {
                     format!("{name} destroys what a server holds"),
                 );
             }
+            self.empties_tables(name, args, &upper);
             let changes = [
                 "INSERT ", "UPDATE ", "DELETE ", "DROP ", "CREATE ", "ALTER ", "REPLACE ", "VACUUM",
             ];

@@ -13,23 +13,100 @@ impl ShellInterpreter<'_, '_> {
     /// Looks at what is written into a file that says what is checked.
     pub(in crate::domain::policy) fn weakens_checks(&mut self, path: &str, text: &str) {
         let name = base_name(path);
+        if is_vague(path) && SILENCES.iter().any(|mark| text.contains(mark)) {
+            self.reading
+                .opaque("a text that silences the checks of many files");
+        }
         if let Some(what) = checks_nothing(name, text) {
             self.reading
                 .opaque(format!("{name}, which then checks nothing: `{what}`"));
         }
     }
 
-    /// Looks at an edit in place that lowers what tests have to reach, or skips tests in many files.
-    pub(super) fn bends_checks(&mut self, script: &str, file: &str) {
-        const GATES: [&str; 5] = [
-            "fail_under",
-            "fail-under",
-            "Threshold",
-            "threshold",
-            "minimum_coverage",
+    /// Looks at a test that is emptied: one that says nothing cannot fail.
+    pub(in crate::domain::policy) fn empties_test(&mut self, path: &str, text: &str) {
+        let name = base_name(path);
+        let plain: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        if is_test(name) && is_in("export{} export{};", &plain) || is_test(name) && plain.is_empty()
+        {
+            self.reading
+                .opaque(format!("{name}, a test that is emptied"));
+        }
+    }
+
+    /// Looks at code that writes marks into many files with which a linter or a type checker says nothing of them.
+    pub(in crate::domain::policy) fn silences_in_code(&mut self, code: &str) {
+        const WRITES: [&str; 5] = [
+            "writeFile",
+            "write_text(",
+            ".write(",
+            "File.write",
+            "print $",
         ];
+        const MANY: [&str; 6] = ["for", "map(", "each", "glob", "walk(", "rglob"];
+        const SKIPS: [&str; 4] = [".skip(", "mark.skip", "t.Skip(", "#[ignore]"];
+        const LOOKS: [&str; 9] = [
+            "replace(",
+            "sub(",
+            "includes(",
+            "test(",
+            "search(",
+            "match(",
+            "find(",
+            "in ",
+            "if ",
+        ];
+        let has = |words: &[&str]| words.iter().any(|word| code.contains(word));
+        if !has(&WRITES) || !has(&MANY) {
+            return;
+        }
+        let writes = |mark: &&str| {
+            code.match_indices(*mark).any(|(at, _)| {
+                let line = code
+                    .get(..at)
+                    .and_then(|head| head.rsplit(['\n', ';']).next());
+                line.is_some_and(|line| {
+                    // What is put in stands behind what is looked for.
+                    let asks = |look: &str| {
+                        line.rsplit_once(look)
+                            .is_some_and(|(_, rest)| !rest.contains(','))
+                    };
+                    !LOOKS.iter().any(|look| asks(look))
+                })
+            })
+        };
+        if SILENCES.iter().chain(&SKIPS).any(writes) {
+            self.reading
+                .opaque("code that silences the checks of many files");
+        }
+    }
+
+    /// Looks at a filter for JSON that lowers what tests have to reach.
+    pub(super) fn gates_in_filter(&mut self, args: &[String]) {
+        let lowers = |filter: &String| {
+            let plain: String = filter.chars().filter(|c| !c.is_whitespace()).collect();
+            let sets = plain.split('=').skip(1).any(|value| value.starts_with('0'));
+            GATES.iter().any(|gate| plain.contains(gate)) && (sets || plain.contains("del("))
+        };
+        if args.iter().any(lowers) {
+            self.reading
+                .opaque("a filter that lowers what the tests have to reach");
+        }
+    }
+
+    /// Looks at an edit in place that lowers what tests have to reach, or skips tests or silences checks in many files.
+    pub(super) fn bends_checks(&mut self, script: &str, file: &str) {
         const SKIPS: [&str; 5] = [".skip(", "mark.skip", "#[ignore]", "t.Skip(", "@Disabled"];
-        let Some((from, to)) = substitute(script) else {
+        const PARTS: [&str; 4] = ["lines", "branches", "functions", "statements"];
+        const SETTINGS: [&str; 6] = [
+            "vitest.",
+            "jest.",
+            ".nycrc",
+            ".c8rc",
+            "karma.",
+            "package.json",
+        ];
+        let Some((from, to)) = substitute(script).or_else(|| Some(("", put_in(script)?))) else {
             return;
         };
         let number = |text: &str| {
@@ -38,18 +115,76 @@ impl ShellInterpreter<'_, '_> {
                 .filter_map(|part| part.parse::<f64>().ok())
                 .next_back()
         };
-        let is_gate = GATES.iter().any(|gate| from.contains(gate));
-        let is_lower = matches!((number(from), number(to)), (Some(from), Some(to)) if to < from);
+        let is_setting = SETTINGS
+            .iter()
+            .any(|start| base_name(file).starts_with(start));
+        let has = |words: &[&str]| words.iter().any(|word| from.contains(word));
+        let is_gate = has(&GATES) || is_setting && has(&PARTS);
+        let is_lower = match (number(from), number(to)) {
+            (Some(from), Some(to)) => to < from,
+            (None, Some(to)) => to == 0.0,
+            (_, None) => false,
+        };
         if is_gate && is_lower {
             self.reading
                 .opaque("an edit that lowers what the tests have to reach");
         }
         let puts_in = |mark: &&str| to.contains(*mark) && !from.contains(*mark);
-        if SKIPS.iter().any(puts_in) && is_vague(file) {
+        if SKIPS.iter().chain(&SILENCES).any(puts_in) && is_vague(file) {
             self.reading
-                .opaque("an edit that skips the tests of many files");
+                .opaque("an edit that skips the tests or silences the checks of many files");
         }
     }
+}
+
+/// Words of settings that say what tests have to reach.
+const GATES: [&str; 6] = [
+    "fail_under",
+    "fail-under",
+    "Threshold",
+    "threshold",
+    "minimum_coverage",
+    "check_coverage",
+];
+
+/// Marks with which a linter or a type checker says nothing of a file or a line.
+const SILENCES: [&str; 20] = [
+    "@ts-nocheck",
+    "@ts-ignore",
+    "@ts-expect-error",
+    "eslint-disable",
+    "biome-ignore",
+    "stylelint-disable",
+    "istanbul ignore",
+    "c8 ignore",
+    "v8 ignore",
+    "# noqa",
+    "ruff: noqa",
+    "type: ignore",
+    "mypy: ignore-errors",
+    "pylint: disable",
+    "pylint: skip-file",
+    "pragma: no cover",
+    "//nolint",
+    "#![allow(",
+    "rubocop:disable",
+    "phpcs:ignoreFile",
+];
+
+/// Returns the lines that a command of sed puts in: `1i TEXT`, `$a TEXT`.
+fn put_in(script: &str) -> Option<&str> {
+    let script = script.trim_start_matches(|c: char| c.is_ascii_digit() || ",$~ ".contains(c));
+    script.strip_prefix(['i', 'a', 'c'])
+}
+
+/// Returns whether a file is a test, by its name.
+fn is_test(name: &str) -> bool {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let is_python = name.starts_with("test_") && name.strip_suffix(".py").is_some();
+    [".test", ".spec", "_test", "_spec"]
+        .iter()
+        .any(|end| stem.ends_with(end))
+        || is_python
 }
 
 /// Returns the words with which a file of this name leaves everything out.
@@ -72,6 +207,19 @@ fn checks_nothing(name: &str, text: &str) -> Option<&'static str> {
     if is_in(".eslintignore .prettierignore .stylelintignore", name) {
         let is_all = |line: &str| is_in("* ** **/* src/** src/**/* src/ src", line.trim());
         return text.lines().any(is_all).then_some("all sources");
+    }
+    // Whatever is expected then holds.
+    if is_test(name) || name.contains("setup") {
+        const SELF: [&str; 4] = [
+            "globalThis.expect=",
+            "globalThisasany).expect=",
+            "global.expect=",
+            "expect:()=>",
+        ];
+        let plain = plain();
+        if SELF.iter().any(|mark| plain.contains(mark)) {
+            return Some("expect");
+        }
     }
     if name.contains(".test.") || name.contains(".spec.") {
         const NOTHING: &str = "expect(true).toBe(true)";

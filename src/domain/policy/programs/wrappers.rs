@@ -7,6 +7,13 @@ use crate::domain::policy::{
     shell::ShellInterpreter,
 };
 
+/// Returns words without the numbers in front of them: how often, and after which time.
+fn without_numbers(args: &[String]) -> &[String] {
+    let is_number = |arg: &String| arg.trim_end_matches('s').parse::<f64>().is_ok();
+    let first = args.iter().position(|arg| !is_number(arg));
+    args.get(first.unwrap_or(args.len())..).unwrap_or_default()
+}
+
 impl ShellInterpreter<'_, '_> {
     /// Peels a wrapper off and looks at what is inside.
     pub(super) fn wrapper(
@@ -25,6 +32,11 @@ impl ShellInterpreter<'_, '_> {
                 format!("{name} publish sends to another machine"),
             );
         }
+        let args = if name == "retry" {
+            without_numbers(args)
+        } else {
+            args
+        };
         let printed = self.peeled(name, spec, args, stdin);
         self.reading.leave();
         printed

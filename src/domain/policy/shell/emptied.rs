@@ -120,6 +120,13 @@ impl ShellInterpreter<'_, '_> {
     }
 }
 
+/// Returns whether a file is one that somebody wrote by hand in a language, by its ending.
+pub(super) fn is_source(path: &str) -> bool {
+    let name = base_name(path);
+    name.rsplit_once('.')
+        .is_some_and(|(_, ending)| is_in(SOURCES, ending))
+}
+
 /// Returns whether a word stands for many files, and those are sources or anything.
 fn names_sources(word: &str) -> bool {
     if word.contains(FRESH) {

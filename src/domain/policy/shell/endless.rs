@@ -42,6 +42,14 @@ impl ShellInterpreter<'_, '_> {
                 holds.contains(&words)
             }
         });
+        let fills = condition.is_some_and(|condition| {
+            let words = condition.to_string();
+            let name = words.split_whitespace().next().unwrap_or("");
+            is_in("fallocate dd truncate mkfile", name)
+        });
+        if fills {
+            self.takes_more("writes until the disk is full");
+        }
         let text = body.to_string();
         // As long as something else does not come, a job more each time.
         let waits_for = condition.is_some_and(|condition| {

@@ -50,6 +50,8 @@ pub(in crate::domain::policy) struct ShellState {
     pub(super) filled: BTreeSet<String>,
     /// Whether the command itself gave a file that holds keys to git.
     pub(in crate::domain::policy) has_added_keys: bool,
+    /// Folders in which the command itself checked out a state of the project.
+    pub(in crate::domain::policy) checkouts: Vec<String>,
     /// Whether the command itself copied what such a file holds into another.
     pub(in crate::domain::policy) has_copied_keys: bool,
     /// Names that were bound to a program by hand.
@@ -109,6 +111,7 @@ impl ShellState {
             packed: BTreeSet::new(),
             filled: BTreeSet::new(),
             has_added_keys: false,
+            checkouts: Vec::new(),
             has_copied_keys: false,
             bound: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -403,6 +406,7 @@ impl<'r, 'w> ShellInterpreter<'r, 'w> {
         self.state.packed = files.packed;
         self.state.filled = files.filled;
         self.state.has_added_keys = files.has_added_keys;
+        self.state.checkouts = files.checkouts;
         self.state.has_copied_keys = files.has_copied_keys;
         (self.choice, self.choices) = (choice, choices);
         result

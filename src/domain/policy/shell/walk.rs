@@ -437,10 +437,8 @@ impl ShellInterpreter<'_, '_> {
         } else {
             let input = std::mem::take(&mut streams.stdin);
             let file = streams.file.as_ref();
-            if file.is_some_and(|(file, _)| !file.starts_with("/dev/")) {
-                for word in words.iter().skip(1) {
-                    self.copies_keys(word);
-                }
+            if let Some((file, _)) = file.filter(|(file, _)| !file.starts_with("/dev/")) {
+                self.prints_keys(&words, file);
             }
             self.fills(&words, file.map_or("/dev/null", |(file, _)| file));
             let stays = words == ["exec"];

@@ -5,12 +5,12 @@
 
 use crate::domain::policy::{
     partial_text::{
-        ANY_CHAR, FRESH, INHERITED, NAME, SECRET, UNKNOWN, base_name, glob_fits, is_mark,
+        ANY_CHAR, FRESH, INHERITED, NAME, OWN, SECRET, UNKNOWN, base_name, glob_fits, is_mark,
         is_unknown, is_vague,
     },
     resolved_path,
     resolved_path::ResolvedPath,
-    shell::{ShellInterpreter, state::unknown},
+    shell::{ShellInterpreter, emptied::is_source, state::unknown},
 };
 
 /// The most that is remembered of one file.
@@ -25,6 +25,9 @@ const SEEN: [&str; 7] = [
     "/proc/self/fd/1",
     "/proc/self/fd/2",
 ];
+
+/// Folders with the tools that a project installed.
+const TOOLS: [&str; 4] = ["node_modules/.bin/", "venv/bin/", "vendor/bin/", ".tox/"];
 
 /// How a text comes into a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +54,15 @@ impl ShellInterpreter<'_, '_> {
             self.state.made.insert(path);
         }
         self.changes(word);
+        if let Some(name) = TOOLS
+            .iter()
+            .find_map(|folder| word.split_once(folder))
+            .map(|(_, name)| name)
+            && !name.is_empty()
+        {
+            let what = format!("{name}, which is put in the place of a tool of the project");
+            self.reading.opaque(what);
+        }
     }
 
     /// Returns the names of the files that the command itself made in a folder.
@@ -96,6 +108,15 @@ impl ShellInterpreter<'_, '_> {
             self.empties(word);
         }
         self.weakens_checks(&path, text);
+        // A bundle takes in what its settings define.
+        let plain = || text.split_whitespace().collect::<String>();
+        if base_name(&path).contains(".config.") && plain().contains("JSON.stringify(process.env)")
+        {
+            self.shows_environment(base_name(&path));
+        }
+        if !append {
+            self.empties_test(&path, text);
+        }
         self.names_programs(&path, text);
         let manner = match (append, self.state.conditions) {
             (true, _) => WriteManner::Behind,
@@ -360,8 +381,14 @@ impl ShellInterpreter<'_, '_> {
             // The number of a process that somebody else started.
             let is_process = word.rsplit('.').next() == Some("pid")
                 && self.resolve_all(word).iter().all(is_outside);
+            let is_inside = |place: &ResolvedPath| matches!(place, ResolvedPath::Inside(_));
+            let is_own = is_source(word)
+                && !self.has_written(word)
+                && self.resolve_all(word).iter().all(is_inside);
             if is_process {
                 format!("2{NAME}\n")
+            } else if is_own {
+                format!("{UNKNOWN}{OWN}")
             } else {
                 unknown()
             }

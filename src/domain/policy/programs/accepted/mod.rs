@@ -146,7 +146,13 @@ impl ShellInterpreter<'_, '_> {
             .iter()
             .enumerate()
             .filter(|(_, arg)| !arg.starts_with(['-', '+']));
-        let verb = words.next();
+        // What follows an option may be its value: `kubectl -n shop get`.
+        let verb = words.find(|(at, arg)| {
+            let before = at.checked_sub(1).and_then(|at| args.get(at));
+            let may_be_value =
+                before.is_some_and(|before| before.starts_with('-') && !before.contains('='));
+            !may_be_value || section(&format!("{name} {arg}")).is_some()
+        });
         let inner = verb.and_then(|(at, verb)| {
             let one = format!("{name} {verb}");
             let next = args.get(at + 1).map_or("", String::as_str);

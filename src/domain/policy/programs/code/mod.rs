@@ -18,7 +18,7 @@ mod words;
 
 use crate::domain::policy::{
     interpretation::CommandEffect,
-    partial_text::{UNKNOWN, base_name, is_in, is_vague, stripped},
+    partial_text::{UNKNOWN, base_name, is_in, is_vague, stripped, without_own},
     programs::{files::sets_id, vague_code},
     resolved_path::{ResolvedPath, has_drive},
     rule::EffectKind,
@@ -69,7 +69,7 @@ pub(in crate::domain::policy) fn scan_file(
     language: Language,
     code: &str,
 ) {
-    read(shell, language, code, false);
+    read(shell, language, &without_own(code), false);
 }
 
 fn read(shell: &mut ShellInterpreter<'_, '_>, language: Language, code: &str, is_strict: bool) {
@@ -81,6 +81,7 @@ fn read(shell: &mut ShellInterpreter<'_, '_>, language: Language, code: &str, is
     }
     if is_strict {
         shell.whole_code(code);
+        shell.silences_in_code(code);
         // Code that puts a hook into the file of the test runner.
         for file in ["conftest.py", "pyproject.toml", "pytest.ini", "setup.cfg"] {
             if code.contains(file) {
@@ -237,6 +238,8 @@ impl Scanner<'_, '_, '_> {
             CallEffect::Open => self.opens(&self.with_names(at, args)),
             CallEffect::Mode => self.mode(at, &args),
             CallEffect::Network if asks(word) && is_here(&args) => {}
+            // A short name that may be a session, where no session is opened.
+            CallEffect::Network if word.starts_with("s.") && !self.opens_session() => {}
             CallEffect::Network if word.ends_with("createServer") && self.listens_here() => {}
             CallEffect::Network
                 if opens_port(word)

@@ -68,6 +68,18 @@ impl Scanner<'_, '_, '_> {
         }
     }
 
+    /// Returns whether the code opens a session with a server: `requests.Session()`, `httpx.Client()`.
+    pub(super) fn opens_session(&self) -> bool {
+        let mut words = self.tokens.iter().filter_map(|token| match token {
+            Token::Word(word) => Some(word),
+            Token::Text(_) | Token::Command(_) | Token::Sign(_) | Token::End => None,
+        });
+        words.any(|word| {
+            let last = word.rsplit('.').next().unwrap_or(word).to_lowercase();
+            last.ends_with("session") || last.ends_with("client")
+        })
+    }
+
     /// Returns whether the code opens a server that nobody but this machine reaches: `….listen(3000, '127.0.0.1')`.
     pub(super) fn listens_here(&self) -> bool {
         let is_listen = |token: &Token| matches!(token, Token::Word(word) if word == "listen" || word.ends_with(".listen"));
