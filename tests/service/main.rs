@@ -189,10 +189,7 @@ fn a_stopped_worker_gives_its_task_back_and_leaves_no_process() {
     service.until(task, "running");
     place.until_process("sleep 61408", true);
     let answer = place.tos(&["proc", "stop-all"]);
-    assert!(
-        answer.contains("1 runs cancelled, 1 tasks back"),
-        "{answer}"
-    );
+    assert!(answer.contains("1 run cancelled, 1 task back"), "{answer}");
     service.until(task, "queued");
     place.until_process("sleep 61408", false);
     let why = place.tos(&["why", "1"]);

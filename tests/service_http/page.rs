@@ -98,6 +98,18 @@ fn every_page_is_whole_and_takes_nothing_from_outside_for_markup() {
 }
 
 #[test]
+fn one_call_is_one_and_a_missing_goal_is_said() {
+    let server = Server::start();
+    server.memory.start_everything();
+    let cookie = server.sign_in();
+    assert_eq!(server.post("/tasks", &json!({"title": "one"})).status, 201);
+    let page = server.page(&cookie, "/ui/tasks/1", &[]).text();
+    assert!(page.contains("1 call,"), "{page}");
+    assert!(page.contains("Nothing beyond its title."), "{page}");
+    assert!(!page.contains("aria-labelledby=\"wish\"></pre>"), "{page}");
+}
+
+#[test]
 fn forms_do_what_their_buttons_say() {
     let server = Server::start();
     let cookie = server.sign_in();

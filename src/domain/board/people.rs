@@ -6,6 +6,7 @@ use super::{
     RequeueCause, RetryFeedback, Run, RunId, RunStatus, SystemEvent, Task, TaskEvent, TaskId,
     TaskStatus,
 };
+use crate::domain::text::counted;
 
 impl Board {
     pub(super) fn configure(&self, draft: &mut Draft, settings: &BoardSettings) {
@@ -390,7 +391,7 @@ impl Board {
         if busy > 0 && !stop_first {
             return Err(Refusal::new(
                 RefusalCode::Conflict,
-                format!("{busy} agents are at work"),
+                format!("{} at work", counted(busy as u64, "agent")),
                 "`tos proc stop-all` first, or `--stop-first`",
             ));
         }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::service_client::{ServiceClient, percent_encode, print_answer};
 use crate::{
     config::task_list,
+    domain::text::counted,
     interfaces::{
         cli::{
             args::GlobalArgs,
@@ -150,11 +151,12 @@ pub fn main(
 fn stop_all(client: &ServiceClient, printer: &Printer) -> Result<(), CliError> {
     let answer = client.ask("POST", "/system/processes/stop-all", &Value::Null)?;
     let left = answer["stillStopping"].as_u64().unwrap_or_default();
+    let count = |name: &str, thing: &str| counted(answer[name].as_u64().unwrap_or_default(), thing);
     printer.line(&format!(
-        "{} processes stopped, {} runs cancelled, {} tasks back in the queue; {}",
-        answer["stopped"],
-        answer["cancelledRuns"],
-        answer["requeuedTasks"],
+        "{} stopped, {} cancelled, {} back in the queue; {}",
+        count("stopped", "process"),
+        count("cancelledRuns", "run"),
+        count("requeuedTasks", "task"),
         if left == 0 {
             "nothing of them runs any more".to_owned()
         } else {

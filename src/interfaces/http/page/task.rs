@@ -109,7 +109,7 @@ fn standing_of(view: &PageContext, board: &Board, task: &Task) -> Markup {
         }
         p.faint {
             (view.t("since")) " " (view.moment(task.since)) ", "
-            (task.spent.calls) " " (view.t("calls")) ", $" (dollars(task.spent.micro_usd))
+            (view.counted(task.spent.calls, "call", "calls")) ", $" (dollars(task.spent.micro_usd))
             @if let Some(commit) = &task.merged { ", " (view.t("merged as")) " " code { (commit.get(..12).unwrap_or(commit)) } }
         }
         div.row {
@@ -160,7 +160,7 @@ pub(super) fn colored_diff(view: &PageContext, diff: &str) -> Markup {
         pre.diff id="diff-text" tabindex="0" aria-labelledby="diff" {
             @for (class, line) in lines { span class=(class) { (text(line)) "\n" } }
         }
-        @if more > 0 { p.faint { (more) " " (view.t("more lines")) } }
+        @if more > 0 { p.faint { (view.counted(more, "more line", "more lines")) } }
     }
 }
 
@@ -244,7 +244,8 @@ fn judged(view: &PageContext, judgement: &Judgement) -> Markup {
 fn wishes(view: &PageContext, board: &Board, task: &Task) -> Markup {
     let spec = &task.spec;
     html! {
-        pre tabindex="0" aria-labelledby="wish" { (text(&spec.goal)) }
+        @if spec.goal.trim().is_empty() { p.faint { (view.t("Nothing beyond its title.")) } }
+        @else { pre tabindex="0" aria-labelledby="wish" { (text(&spec.goal)) } }
         dl {
             dt { (view.t("Who does it")) } dd { (view.word(spec.role.as_str())) }
             @if !spec.test_command.is_empty() { dt { (view.t("Test command")) } dd { code { (text(&spec.test_command.join(" "))) } } }

@@ -27,6 +27,10 @@ const WORDS: &[(&str, &str)] = &[
     // A plan before its tasks are made.
     ("All plans", "すべての計画"),
     (
+        "task is made when you say so.",
+        "件のタスクが承認後に作られます。",
+    ),
+    (
         "tasks are made when you say so.",
         "件のタスクが承認後に作られます。",
     ),
@@ -157,6 +161,7 @@ const WORDS: &[(&str, &str)] = &[
     ("There are no tasks yet.", "タスクはまだありません。"),
     ("Add a task", "タスクを追加"),
     // Costs.
+    ("call", "回の呼び出し"),
     ("This hour", "この1時間"),
     ("Today", "今日"),
     ("In all", "合計"),
@@ -166,6 +171,11 @@ const WORDS: &[(&str, &str)] = &[
     ("Dollars", "ドル"),
     ("At most for one task", "1タスクの上限"),
     ("The dearest tasks", "費用の大きいタスク"),
+    ("resolved by:", "対応:"),
+    (
+        "Nothing beyond its title.",
+        "題名のほかに指示はありません。",
+    ),
     // Board and task.
     ("The whole board", "ボード全体"),
     ("Older ones", "古いもの"),
@@ -198,6 +208,7 @@ const WORDS: &[(&str, &str)] = &[
     ("What is asked for", "依頼内容"),
     ("failed so far:", "これまでの失敗:"),
     ("since", "開始"),
+    ("more line", "行が続きます"),
     ("merged as", "マージ済み"),
     ("For the next attempt", "次の試行への注意"),
     ("Back to the queue", "待機列へ戻す"),
@@ -274,6 +285,77 @@ const WORDS: &[(&str, &str)] = &[
     ("its programs are being ended", "プログラムを終了中"),
     ("What the next attempt is told", "次の試行に伝えること"),
     ("Planning", "計画"),
+    // Gates.
+    ("Level", "レベル"),
+    ("works without a person", "人なしで作業できます"),
+    ("a person allows each task", "タスクごとに人の許可が必要"),
+    ("Locked:", "ロック中:"),
+    ("Led back from level", "次のレベルから戻されました:"),
+    ("Suspended:", "停止中:"),
+    (
+        "A person overrides the gates for another",
+        "人がゲートを一時的に解除しています。残り",
+    ),
+    ("Without a person", "人なしの作業"),
+    ("yes, at a time up to", "可。一度に最長"),
+    ("When a task fails", "タスクが失敗したとき"),
+    ("How agents are confined", "エージェントの隔離"),
+    ("Checked before a start", "開始前の確認"),
+    ("Records in the ledger", "台帳の記録数"),
+    (
+        "No level is above this one.",
+        "これより上のレベルはありません。",
+    ),
+    ("What the next level asks for:", "次のレベルの条件:"),
+    ("conditions are met.", "の条件を満たしています。"),
+    (
+        "A person at the terminal enters the level:",
+        "端末の人がこのレベルに上げます:",
+    ),
+    ("Condition", "条件"),
+    ("Counted", "実績"),
+    ("What counted or is missing", "数えたもの・足りないもの"),
+    ("met", "達成"),
+    ("open", "未達"),
+    ("One by one", "内訳"),
+    (
+        "The way to work without a person",
+        "人なしで作業できるまでの道のり",
+    ),
+    ("Further ladders of levels", "その他のレベル"),
+    ("everything stops", "すべて停止"),
+    (
+        "it is tried once more, then everything stops",
+        "もう一度試し、だめならすべて停止",
+    ),
+    (
+        "it is tried once more, then what depends on it is skipped",
+        "もう一度試し、だめなら依存するタスクを省略",
+    ),
+    ("a work tree of its own", "専用の作業ツリー"),
+    ("a minimal environment", "最小限の環境変数"),
+    ("a home of its own", "専用のホーム"),
+    ("all its processes can be ended", "全プロセスを終了可能"),
+    ("files confined", "ファイルの隔離"),
+    ("network by a list", "許可リストの通信のみ"),
+    ("memory limited", "メモリの制限"),
+    ("number of processes limited", "プロセス数の制限"),
+    ("disk space limited", "ディスクの制限"),
+    ("the machine is well", "マシンが正常"),
+    ("the machine stays awake", "マシンがスリープしない"),
+    ("the checkout is clean", "チェックアウトに変更がない"),
+    ("the ledger is whole", "台帳が完全"),
+    (
+        "the sandbox has proved itself",
+        "サンドボックスの自己検査に合格",
+    ),
+    ("phase", "レベル"),
+    ("hold", "停止"),
+    ("unhold", "停止解除"),
+    ("unlock", "ロック解除"),
+    ("override", "一時解除"),
+    ("void", "無効化"),
+    ("gap", "台帳の断絶"),
     ("Graph", "グラフ"),
     ("The text", "本文"),
     // Logs.
@@ -330,13 +412,16 @@ mod tests {
     #[test]
     fn every_word_of_the_page_is_there_in_japanese() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/interfaces/http/page");
+        let counted = Regex::new(r#"\.counted\([^"]*"([^"]*)", "[^"]*"\)"#).unwrap();
+        let many = Regex::new(r#"\.counted\([^"]*"[^"]*", "([^"]*)"\)"#).unwrap();
         let said = Regex::new(r#"\.t\(\s*"((?:[^"\\]|\\.)*)""#).unwrap();
         let page = Regex::new(r#"\("/[^"]*", "([^"]*)"\)"#).unwrap();
         let mut missing = BTreeSet::new();
         let mut found = 0;
         for file in fs::read_dir(folder).unwrap() {
             let text = fs::read_to_string(file.unwrap().path()).unwrap();
-            for word in said.captures_iter(&text).chain(page.captures_iter(&text)) {
+            let all = [&said, &page, &counted, &many];
+            for word in all.iter().flat_map(|one| one.captures_iter(&text)) {
                 let word = word[1].replace("\\\"", "\"");
                 found += 1;
                 if japanese(&word).is_none() {
