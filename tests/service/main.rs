@@ -194,7 +194,18 @@ fn a_stopped_worker_gives_its_task_back_and_leaves_no_process() {
     place.until_process("sleep 61408", false);
     let why = place.tos(&["why", "1"]);
     assert!(why.contains("dispatcher is stop"), "{why}");
-    assert!(place.tos(&["hatch", "status"]).contains("disarmed"));
+    let shown = service.ask("GET", "/system/hatch", &Value::Null);
+    let since = shown["since"].as_str().unwrap().to_owned();
+    let status = place.tos(&["hatch", "status"]);
+    for words in ["disarmed since", &since, "by a person (stop-all)", "until"] {
+        assert!(status.contains(words), "{words}: {status}");
+    }
+    let told = place
+        .command(&["hatch", "status", "--json"])
+        .output()
+        .unwrap();
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(told["since"], json!(since), "{told}");
     assert!(!place.run(&["proc", "start", "nobody"]).0);
 }
 

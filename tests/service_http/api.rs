@@ -454,8 +454,18 @@ fn stop_and_hold(api: &mut Checked) {
     assert!(counts["orphanCleanup"]["pids"].is_array());
     assert_eq!(api.ok("GET", "/system/hatch", None)["armed"], false);
     assert_eq!(api.ok("GET", "/agents/worker-1", None)["status"], "offline");
-    assert_eq!(api.ok("POST", "/system/hatch/arm", None)["armed"], true);
-    assert_eq!(api.ok("POST", "/system/hatch/disarm", None)["armed"], false);
+    let hatch = api.ok("POST", "/system/hatch/arm", None);
+    assert_eq!(
+        (&hatch["armed"], &hatch["byPerson"]),
+        (&json!(true), &json!(true))
+    );
+    assert!(hatch["since"].is_string(), "{hatch}");
+    let until = hatch["until"].as_str().unwrap();
+    assert!(until.contains("disarmed"), "{until}");
+    let hatch = api.ok("POST", "/system/hatch/disarm", None);
+    assert_eq!(hatch["armed"], false);
+    let until = hatch["until"].as_str().unwrap();
+    assert!(until.contains("a person arms it"), "{until}");
     assert_eq!(api.ok("GET", "/system/hold", None)["held"], false);
     api.ok("POST", "/system/hold", Some(json!({"reason": "wait"})));
     assert_eq!(api.ok("GET", "/system/hold", None)["detail"], "wait");

@@ -225,6 +225,8 @@ const WORDS: &[(&str, &str)] = &[
     ("allowed", "許可"),
     ("denied", "拒否"),
     ("withdrawn", "取り下げ"),
+    ("by a person", "人による"),
+    ("by itself", "自動"),
     // Agents and processes.
     ("Kept running:", "常時稼働:"),
     ("yes", "はい"),
