@@ -205,10 +205,31 @@ fn tasks(api: &mut Checked) {
     );
     let error = api.refused("POST", "/tasks", Some(json!({"titel": "t"})), 400);
     assert!(error["message"].as_str().unwrap().contains("titel"));
-    let wrong = json!({"title": "t", "goal": "x", "dependencies": [{"task": "1"}]});
-    let error = api.refused("POST", "/tasks", Some(wrong), 400);
-    let message = error["message"].as_str().unwrap();
-    assert!(message.contains("dependencies[0].task"), "{message}");
+    // The field, the place in it, and what to write instead.
+    for (dependencies, place, remedy) in [
+        (json!([7]), "`dependencies[0]`", "{\"task\": 7}"),
+        (json!(["task-1"]), "`dependencies[0]`", "{\"task\": 7}"),
+        (
+            json!([{"task": 1}, {"task": "1"}]),
+            "`dependencies[1].task`",
+            "without quotes",
+        ),
+        (
+            json!([{"task": 1}, {"task": -1}]),
+            "`dependencies[1].task`",
+            "`tos board list`",
+        ),
+        (
+            json!([{"task": 1}, {"task": 99}]),
+            "`dependencies[1]` is task-99",
+            "`tos board list`",
+        ),
+    ] {
+        let wrong = json!({"title": "t", "goal": "x", "dependencies": dependencies});
+        let error = api.refused("POST", "/tasks", Some(wrong), 400);
+        let said = format!("{} {}", error["message"], error["hint"]).replace("\\\"", "\"");
+        assert!(said.contains(place) && said.contains(remedy), "{said}");
+    }
 
     let why = api.ok("GET", "/tasks/1", None)["why"].clone();
     let sentence = why[0]["text"].as_str().unwrap();
