@@ -157,6 +157,8 @@ pub(super) struct CleanupView {
     events: u64,
     /// Agents that are up and idle now.
     agents: usize,
+    /// Processes that were told to stop before; they stay so.
+    stopped: usize,
     /// Judgements.
     judgements: usize,
     /// Entries of the merge queue.
@@ -461,6 +463,7 @@ pub(super) async fn cleanup(
         leases: counts.leases,
         events: counts.events,
         agents: counts.agents,
+        stopped: counts.stopped,
         judgements: counts.judgements,
         merges: counts.merges,
         cycles: counts.cycles,
