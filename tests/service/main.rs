@@ -210,6 +210,51 @@ fn a_stopped_worker_gives_its_task_back_and_leaves_no_process() {
 }
 
 #[test]
+fn attempts_that_a_crash_ended_are_no_nights_and_leave_nothing_among_them() {
+    let place = Place::new("");
+    let mut service = Service::start(&place);
+    let task = service.add(json!({ "title": "be slow" }));
+    service.until(task, "running");
+    let sessions = || -> Vec<String> {
+        let folder = fs::read_dir(place.top.join(".tos/sessions")).unwrap();
+        let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names
+            .filter_map(|name| name.strip_suffix(".json").map(str::to_owned))
+            .collect()
+    };
+    Place::until_true(|| place.top.join(".tos/sessions").exists() && !sessions().is_empty());
+    service.kill();
+    // What earlier versions wrote of such attempts; a person added something to one of the folders.
+    let nights = place.top.join(".tos/nights");
+    let attempt = sessions().pop().unwrap();
+    assert!(attempt.ends_with("-run-1"), "{attempt}");
+    let lay_down = |name: &str, files: &[&str]| {
+        fs::create_dir_all(nights.join(name)).unwrap();
+        for file in files {
+            fs::write(nights.join(name).join(file), "x").unwrap();
+        }
+    };
+    let written = ["summary.txt", "summary.json", "summary.html"];
+    lay_down(&attempt, &written);
+    lay_down("20261129-mine-run-1", &written);
+    let mut service = Service::start(&place);
+    // Nothing but what belongs to an attempt of this board is taken away, and nothing new was written.
+    let left: Vec<_> = fs::read_dir(&nights)
+        .unwrap()
+        .map(|one| one.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["20261129-mine-run-1"]);
+    service.kill();
+    lay_down(&attempt, &["summary.txt", "my-notes.txt"]);
+    let _service = Service::start(&place);
+    let kept: Vec<_> = fs::read_dir(nights.join(&attempt))
+        .unwrap()
+        .map(|one| one.unwrap().file_name())
+        .collect();
+    assert_eq!(kept, ["my-notes.txt"]);
+}
+
+#[test]
 fn a_hatch_that_a_person_disarmed_lets_the_judge_work_and_nothing_else_begin() {
     let place = Place::new("");
     let service = Service::start_with(&place, &[("JUDGE_COUNT", "0".as_ref())]);
