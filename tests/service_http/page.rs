@@ -98,6 +98,54 @@ fn every_page_is_whole_and_takes_nothing_from_outside_for_markup() {
 }
 
 #[test]
+fn whatever_waits_on_the_board_says_why_and_who_resolves_it() {
+    let server = Server::start();
+    let cookie = server.sign_in();
+    let task = |title: &str, more: serde_json::Value| {
+        let mut task = json!({"title": title, "goal": "x"});
+        task.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        assert_eq!(server.post("/tasks", &task).status, 201);
+    };
+    task("one", json!({"paths": ["src/**"]}));
+    let waiting = server.page(&cookie, "/ui/board", &[]).text();
+    for wanted in [
+        "dispatcher is idle, so nothing starts",
+        "resolved by: person",
+    ] {
+        assert!(waiting.contains(wanted), "{wanted}: {waiting}");
+    }
+    server.memory.start_everything();
+    task("two", json!({"dependencies": [{"task": 1}]}));
+    task("three", json!({"paths": ["src/a.rs"]}));
+    for path in ["/ui/board", "/ui/board?status=queued"] {
+        let page = server.page(&cookie, path, &[]).text();
+        for wanted in [
+            "it needs task-1 merged first, which is running",
+            "no worker is idle: 1 busy, 0 offline",
+            "resolved by: other task",
+        ] {
+            assert!(page.contains(wanted), "{path} {wanted}: {page}");
+        }
+    }
+    // The same decision and the same words as `tos why`.
+    for id in [1, 2, 3] {
+        let why = server.get(&format!("/tasks/{id}")).json()["task"].clone();
+        assert_eq!(why["id"], id);
+        let told = server.get(&format!("/tasks/{id}")).json()["why"][0]["text"].clone();
+        let board = server.page(&cookie, "/ui/board", &[]).text();
+        assert!(board.contains(told.as_str().unwrap()), "{told}: {board}");
+    }
+    let held = server.post("/system/hold", &json!({"reason": "lunch"}));
+    assert_eq!(held.status, 200);
+    let page = server.page(&cookie, "/ui/board", &[]).text();
+    for wanted in ["nothing new is started: lunch", "resolved by: person"] {
+        assert!(page.contains(wanted), "{wanted}: {page}");
+    }
+}
+
+#[test]
 fn one_call_is_one_and_a_missing_goal_is_said() {
     let server = Server::start();
     server.memory.start_everything();

@@ -58,6 +58,16 @@ pub struct Why {
     pub countdown: Option<Countdown>,
 }
 
+impl Why {
+    /// Returns the sentence that stands for all of them: what waits for a person comes before what others change.
+    pub fn chief(&self) -> Option<&ExplanationSentence> {
+        let is_for_person =
+            |sentence: &&ExplanationSentence| sentence.resolver == BlockResolver::Person;
+        let asked = self.sentences.iter().find(is_for_person);
+        asked.or_else(|| self.sentences.first())
+    }
+}
+
 impl Board {
     /// Explains where a task is, why, and what changes that.
     pub fn why(&self, id: TaskId, now: Millis) -> Result<Why, Refusal> {

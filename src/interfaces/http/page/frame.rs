@@ -3,8 +3,11 @@
 use maud::{DOCTYPE, Markup, html};
 
 use crate::{
-    domain::board::{Board, Task, TaskStatus},
-    interfaces::report::page::{badge, text},
+    domain::board::{BlockResolver, Board, Task, TaskStatus},
+    interfaces::{
+        http::api::wire::word,
+        report::page::{badge, text},
+    },
 };
 
 use super::view::{Lang, PageContext};
@@ -107,6 +110,11 @@ pub(super) fn status_badge(view: &PageContext, task: &Task) -> Markup {
         None => word,
     };
     badge(class, &word)
+}
+
+/// Who or what changes something about a task.
+pub(super) fn resolver(view: &PageContext, resolver: BlockResolver) -> String {
+    view.word(&word(&resolver).replace('-', "_"))
 }
 
 /// The title of a task that leads to its page.

@@ -13,7 +13,7 @@ use crate::{
     domain::board::{Board, Fence, Judgement, Run, RunStatus, Task, TaskId, TaskStatus},
     interfaces::{
         http::{
-            api::{logs::last_lines, runs::tail, tasks::find_task, wire::word},
+            api::{logs::last_lines, runs::tail, tasks::find_task},
             error::ApiError,
             extract::{ApiPath, parse_id},
             state::HttpState,
@@ -24,7 +24,7 @@ use crate::{
 
 use super::{
     approvals::question,
-    frame::{button, link, log_box, nothing, page, status_badge},
+    frame::{button, link, log_box, nothing, page, resolver, status_badge},
     money::dollars,
     view::PageContext,
 };
@@ -137,7 +137,7 @@ fn why(view: &PageContext, board: &Board, task: &Task) -> Result<Markup, ApiErro
             @for sentence in &why.sentences {
                 li {
                     (text(&sentence.text))
-                    " " span.faint { "(" (view.word(&word(&sentence.resolver).replace('-', "_"))) ")" }
+                    " " span.faint { "(" (resolver(view, sentence.resolver)) ")" }
                     @if let Some(at) = sentence.at { ", " (view.until(at)) }
                     @if !sentence.remedy.is_empty() { " " code { (text(&sentence.remedy)) } }
                 }
