@@ -1,7 +1,10 @@
 //! The pages without any script: forms and reload.
 
 use serde_json::json;
-use tos::{domain::board::Verdict, ports::board::ServiceBackend as _};
+use tos::{
+    domain::{board::Verdict, ledger::LedgerEntry},
+    ports::board::ServiceBackend as _,
+};
 
 use super::server::Server;
 
@@ -40,6 +43,8 @@ pub(crate) fn fill(server: &Server) {
     memory.judge(Verdict::RequestChanges { reasons });
     memory.write_log("worker-1", &format!("a line {evil}\n"));
     memory.ask(&format!("rm -rf build {evil}"));
+    let reason = format!("a visit {evil}");
+    memory.record(LedgerEntry::Hold { reason });
 }
 
 /// Hands a requirement in and proposes tasks, on a board without any; afterwards the rest can be filled.
@@ -94,6 +99,43 @@ fn every_page_is_whole_and_takes_nothing_from_outside_for_markup() {
         "request changes",
     ] {
         assert!(task.contains(wanted), "{wanted}: {task}");
+    }
+}
+
+#[test]
+fn gates_are_a_page_that_a_person_reads() {
+    let server = Server::start();
+    fill(&server);
+    let cookie = server.sign_in();
+    let page = server.page(&cookie, "/ui/gates", &[]).text();
+    for wanted in [
+        "Level 1: watched",
+        "a person allows each task",
+        "a work tree of its own, a minimal environment, a home of its own",
+        "What the next level asks for: 2a",
+        "0 / 3 conditions are met.",
+        "0/5",
+        "5 different tasks that succeeded",
+        "tos autonomy promote 2a (you type its name)",
+        "a visit",
+        "eva",
+        "S-4: basics",
+    ] {
+        assert!(page.contains(wanted), "{wanted}: {page}");
+    }
+    // Nothing of it is there as data.
+    for raw in ["&quot;criteria&quot;", "&quot;met&quot;", "env_min", "{"] {
+        assert!(!page.contains(raw), "{raw}: {page}");
+    }
+    let japanese = server.page(&cookie, "/ui/gates", &[("Accept-Language", "ja")]);
+    let japanese = japanese.text();
+    for wanted in [
+        "レベル 1: watched",
+        "次のレベルの条件:",
+        "専用の作業ツリー",
+        "未達",
+    ] {
+        assert!(japanese.contains(wanted), "{wanted}: {japanese}");
     }
 }
 

@@ -129,14 +129,15 @@ pub(super) fn button(action: &str, label: &str, class: &str) -> Markup {
 
 /// Says that there is nothing to show, and what brings something here.
 pub(super) fn empty(view: &PageContext, what_helps: &'static str) -> Markup {
-    // Words between backticks are typed in a terminal.
-    let parts = view.t(what_helps).split('`').enumerate();
+    html! { p.faint { (view.t("Nothing.")) " " (with_code(view.t(what_helps))) } }
+}
+
+/// A sentence in which words between backticks are typed in a terminal.
+pub(super) fn with_code(sentence: &str) -> Markup {
+    let parts = sentence.split('`').enumerate();
     html! {
-        p.faint {
-            (view.t("Nothing.")) " "
-            @for (place, part) in parts {
-                @if place % 2 == 1 { code { (part) } } @else { (part) }
-            }
+        @for (place, part) in parts {
+            @if place % 2 == 1 { code { (text(part)) } } @else { (text(part)) }
         }
     }
 }

@@ -62,10 +62,6 @@ const WORDS: &[(&str, &str)] = &[
     ),
     // What brings something to an empty page.
     (
-        "A kind of change has its gate here once a task of it was done.",
-        "その種類のタスクが一度完了すると、ここにゲートが表示されます。",
-    ),
-    (
         "`tos night start LIST` and `tos task run LIST` hand a list over; it is seen here while it runs and afterwards.",
         "`tos night start LIST` と `tos task run LIST` がリストを渡します。実行中も終了後もここで見られます。",
     ),
@@ -161,25 +157,25 @@ const WORDS: &[(&str, &str)] = &[
     ("There are no tasks yet.", "タスクはまだありません。"),
     ("Add a task", "タスクを追加"),
     // Costs.
-    ("call", "回の呼び出し"),
     ("This hour", "この1時間"),
     ("Today", "今日"),
     ("In all", "合計"),
     ("Calls", "呼び出し"),
+    ("call", "回の呼び出し"),
     ("calls", "回の呼び出し"),
     ("Tokens", "トークン"),
     ("Dollars", "ドル"),
     ("At most for one task", "1タスクの上限"),
     ("The dearest tasks", "費用の大きいタスク"),
+    // Board and task.
+    ("The whole board", "ボード全体"),
+    ("Older ones", "古いもの"),
+    ("goes on in", "再開まで"),
     ("resolved by:", "対応:"),
     (
         "Nothing beyond its title.",
         "題名のほかに指示はありません。",
     ),
-    // Board and task.
-    ("The whole board", "ボード全体"),
-    ("Older ones", "古いもの"),
-    ("goes on in", "再開まで"),
     ("Title", "題名"),
     ("What the agent is asked to do", "エージェントへの依頼"),
     ("Test command", "テストコマンド"),
@@ -208,11 +204,11 @@ const WORDS: &[(&str, &str)] = &[
     ("What is asked for", "依頼内容"),
     ("failed so far:", "これまでの失敗:"),
     ("since", "開始"),
-    ("more line", "行が続きます"),
     ("merged as", "マージ済み"),
     ("For the next attempt", "次の試行への注意"),
     ("Back to the queue", "待機列へ戻す"),
     ("Give up", "取りやめる"),
+    ("more line", "行が続きます"),
     ("more lines", "行が続きます"),
     ("Made by", "作成者"),
     ("Made", "作成"),
@@ -225,12 +221,12 @@ const WORDS: &[(&str, &str)] = &[
     ("allowed", "許可"),
     ("denied", "拒否"),
     ("withdrawn", "取り下げ"),
-    ("by a person", "人による"),
-    ("by itself", "自動"),
     // Agents and processes.
     ("Kept running:", "常時稼働:"),
     ("yes", "はい"),
     ("no", "いいえ"),
+    ("by a person", "人による"),
+    ("by itself", "自動"),
     ("Keep running", "常時稼働にする"),
     ("Do not keep running", "常時稼働をやめる"),
     ("Process", "プロセス"),
@@ -287,6 +283,8 @@ const WORDS: &[(&str, &str)] = &[
     ("its programs are being ended", "プログラムを終了中"),
     ("What the next attempt is told", "次の試行に伝えること"),
     ("Planning", "計画"),
+    ("Graph", "グラフ"),
+    ("The text", "本文"),
     // Gates.
     ("Level", "レベル"),
     ("works without a person", "人なしで作業できます"),
@@ -358,8 +356,6 @@ const WORDS: &[(&str, &str)] = &[
     ("override", "一時解除"),
     ("void", "無効化"),
     ("gap", "台帳の断絶"),
-    ("Graph", "グラフ"),
-    ("The text", "本文"),
     // Logs.
     ("all", "すべて"),
     ("Show", "表示"),
@@ -414,10 +410,10 @@ mod tests {
     #[test]
     fn every_word_of_the_page_is_there_in_japanese() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/interfaces/http/page");
-        let counted = Regex::new(r#"\.counted\([^"]*"([^"]*)", "[^"]*"\)"#).unwrap();
-        let many = Regex::new(r#"\.counted\([^"]*"[^"]*", "([^"]*)"\)"#).unwrap();
         let said = Regex::new(r#"\.t\(\s*"((?:[^"\\]|\\.)*)""#).unwrap();
         let page = Regex::new(r#"\("/[^"]*", "([^"]*)"\)"#).unwrap();
+        let counted = Regex::new(r#"\.counted\([^"]*"([^"]*)", "[^"]*"\)"#).unwrap();
+        let many = Regex::new(r#"\.counted\([^"]*"[^"]*", "([^"]*)"\)"#).unwrap();
         let mut missing = BTreeSet::new();
         let mut found = 0;
         for file in fs::read_dir(folder).unwrap() {
