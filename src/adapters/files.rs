@@ -68,6 +68,28 @@ pub fn remove(path: &Path) {
     }
 }
 
+/// Returns the names of the folders in a folder; links are none.
+pub fn folder_names(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let names = entries.filter_map(|entry| {
+        let entry = entry.ok()?;
+        entry.file_type().ok()?.is_dir().then_some(())?;
+        entry.file_name().into_string().ok()
+    });
+    names.collect()
+}
+
+/// Removes these files of a folder, and the folder where nothing else is in it.
+pub fn remove_folder_of(folder: &Path, names: &[&str]) {
+    for name in names {
+        remove(&folder.join(name));
+    }
+    // What else is in it is somebody's.
+    drop(fs::remove_dir(folder));
+}
+
 /// Reads a file; `None` where there is none or it cannot be read.
 pub fn read(path: &Path) -> Option<Vec<u8>> {
     fs::read(path).ok()

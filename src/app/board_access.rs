@@ -26,7 +26,7 @@ use crate::{
             RefusalCode, RunId, SessionInput, references_of_board,
         },
         cluster::ClusterView,
-        gates::GateContext,
+        gates::{AutonomyAccount, GateContext},
         redaction::Redactor,
         state_folder::{TOS_FOLDER, tos_path},
         text::char_from,
@@ -457,6 +457,11 @@ impl ServiceBackend for ServiceBoard {
     fn past(&self, kind: HistoryKind) -> BoxFuture<'_, Result<Vec<HistoryEntry>, BoardError>> {
         let this = self.clone();
         Box::pin(beside(move || this.past_work(kind)))
+    }
+
+    fn autonomy(&self) -> BoxFuture<'_, Result<AutonomyAccount, BoardError>> {
+        let this = self.clone();
+        Box::pin(beside(move || this.account_of_gates()))
     }
 
     fn cluster(&self) -> BoxFuture<'_, Option<Result<ClusterView, BoardError>>> {

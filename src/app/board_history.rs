@@ -1,10 +1,10 @@
-//! Past work as the page shows it: runs of plans, nights, the state of gates.
+//! Past work as the page shows it: runs of plans, nights, and where the gates stand.
 
 use super::board_access::{ServiceBoard, unavailable};
 use crate::{
     adapters::plan::LocalPlanStore,
     domain::{
-        gates::{GateContext, eval},
+        gates::{AutonomyAccount, GateContext, account},
         night::{run_ids, summarise_run},
         plan::state::TaskStatus,
         state_folder::tos_path,
@@ -24,7 +24,6 @@ impl ServiceBoard {
         match kind {
             HistoryKind::PlanRuns => self.plan_runs(),
             HistoryKind::Nights => self.nights(),
-            HistoryKind::Gates => self.tracks(),
         }
     }
 
@@ -90,29 +89,12 @@ impl ServiceBoard {
         Ok(past.collect())
     }
 
-    fn tracks(&self) -> Result<Vec<HistoryEntry>, BoardError> {
+    pub(super) fn account_of_gates(&self) -> Result<AutonomyAccount, BoardError> {
         let records = self.ledger.read().map_err(unavailable)?.records;
         let here = GateContext {
             at: self.clock.now(),
             ..self.here.clone()
         };
-        let report = eval(&self.gates.gates, &records, &here);
-        let holds = report.holds.join("\n");
-        let past = report.tracks.into_iter().map(|track| HistoryEntry {
-            status: track.phase.clone(),
-            facts: track
-                .locked
-                .iter()
-                .map(|why| ("locked".to_owned(), why.clone()))
-                .collect(),
-            text: track
-                .gate
-                .and_then(|gate| serde_json::to_string_pretty(&gate).ok())
-                .unwrap_or_else(|| holds.clone()),
-            id: track.track,
-            title: track.title,
-            at: None,
-        });
-        Ok(past.collect())
+        Ok(account(&self.gates.gates, &records, &here))
     }
 }

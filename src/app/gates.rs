@@ -527,6 +527,14 @@ impl TaskServiceFactory for AppContext {
         files::remove(&path);
     }
 
+    fn state_folders(&self, global: &GlobalArgs, folder: &str) -> Vec<String> {
+        files::folder_names(&self.state_file(global, folder))
+    }
+
+    fn remove_state_folder(&self, global: &GlobalArgs, folder: &str, names: &[&str]) {
+        files::remove_folder_of(&self.state_file(global, folder), names);
+    }
+
     fn probe_isolation(&self) -> (Vec<String>, bool) {
         isolation_probe::blocking_probe()
     }

@@ -3,6 +3,16 @@
 
 use std::borrow::Cow;
 
+/// Returns a number with the word for what it counts: `1 run`, `2 runs`, `2 processes`.
+pub fn counted(count: u64, thing: &str) -> String {
+    let ending = match count {
+        1 => "",
+        _ if thing.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{count} {thing}{ending}")
+}
+
 /// Returns the first `max` characters, and `mark` where something was cut.
 pub fn head(text: &str, max: usize, mark: &str) -> String {
     match text.char_indices().nth(max) {
@@ -131,6 +141,22 @@ pub fn format_ms_as_seconds(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_thing_is_not_counted_as_many() {
+        let said = [
+            (0, "run"),
+            (1, "run"),
+            (2, "run"),
+            (1, "process"),
+            (3, "process"),
+        ];
+        let said = said.map(|(count, thing)| counted(count, thing));
+        assert_eq!(
+            said,
+            ["0 runs", "1 run", "2 runs", "1 process", "3 processes"]
+        );
+    }
 
     #[test]
     fn cuts_count_characters_and_leave_a_mark() {

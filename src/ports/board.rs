@@ -11,6 +11,7 @@ use crate::domain::{
         RunId, SessionId,
     },
     cluster::ClusterView,
+    gates::AutonomyAccount,
 };
 
 use super::{BoxFuture, board_store::Error as StoreError};
@@ -149,7 +150,7 @@ pub struct ConfigEntry {
     pub restart: Vec<ProcessName>,
 }
 
-/// A night, a run of a plan, a state of gates: something past that is shown as it is.
+/// A night, a run of a plan: something past that is shown as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistoryEntry {
     /// Its name.
@@ -173,8 +174,6 @@ pub enum HistoryKind {
     PlanRuns,
     /// Nights and other sessions.
     Nights,
-    /// Gates of autonomy, one per kind of change.
-    Gates,
 }
 
 /// Something that has to be well for the service to work.
@@ -311,6 +310,9 @@ pub trait ServiceBackend: Send + Sync {
 
     /// Returns past work, newest first.
     fn past(&self, kind: HistoryKind) -> BoxFuture<'_, Result<Vec<HistoryEntry>, BoardError>>;
+
+    /// Returns what may be done without a person, what is missing for more, and how it came to that.
+    fn autonomy(&self) -> BoxFuture<'_, Result<AutonomyAccount, BoardError>>;
 
     /// Returns who works elsewhere and what lies in the queue, or why that is not known; `None` where all work is done here.
     fn cluster(&self) -> BoxFuture<'_, Option<Result<ClusterView, BoardError>>> {

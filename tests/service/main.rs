@@ -189,16 +189,69 @@ fn a_stopped_worker_gives_its_task_back_and_leaves_no_process() {
     service.until(task, "running");
     place.until_process("sleep 61408", true);
     let answer = place.tos(&["proc", "stop-all"]);
-    assert!(
-        answer.contains("1 runs cancelled, 1 tasks back"),
-        "{answer}"
-    );
+    assert!(answer.contains("1 run cancelled, 1 task back"), "{answer}");
     service.until(task, "queued");
     place.until_process("sleep 61408", false);
     let why = place.tos(&["why", "1"]);
     assert!(why.contains("dispatcher is stop"), "{why}");
-    assert!(place.tos(&["hatch", "status"]).contains("disarmed"));
+    let shown = service.ask("GET", "/system/hatch", &Value::Null);
+    let since = shown["since"].as_str().unwrap().to_owned();
+    let status = place.tos(&["hatch", "status"]);
+    for words in ["disarmed since", &since, "by a person (stop-all)", "until"] {
+        assert!(status.contains(words), "{words}: {status}");
+    }
+    let told = place
+        .command(&["hatch", "status", "--json"])
+        .output()
+        .unwrap();
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(told["since"], json!(since), "{told}");
     assert!(!place.run(&["proc", "start", "nobody"]).0);
+}
+
+#[test]
+fn attempts_that_a_crash_ended_are_no_nights_and_leave_nothing_among_them() {
+    let place = Place::new("");
+    let mut service = Service::start(&place);
+    let task = service.add(json!({ "title": "be slow" }));
+    service.until(task, "running");
+    let sessions = || -> Vec<String> {
+        let folder = fs::read_dir(place.top.join(".tos/sessions")).unwrap();
+        let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names
+            .filter_map(|name| name.strip_suffix(".json").map(str::to_owned))
+            .collect()
+    };
+    Place::until_true(|| place.top.join(".tos/sessions").exists() && !sessions().is_empty());
+    service.kill();
+    // What earlier versions wrote of such attempts; a person added something to one of the folders.
+    let nights = place.top.join(".tos/nights");
+    let attempt = sessions().pop().unwrap();
+    assert!(attempt.ends_with("-run-1"), "{attempt}");
+    let lay_down = |name: &str, files: &[&str]| {
+        fs::create_dir_all(nights.join(name)).unwrap();
+        for file in files {
+            fs::write(nights.join(name).join(file), "x").unwrap();
+        }
+    };
+    let written = ["summary.txt", "summary.json", "summary.html"];
+    lay_down(&attempt, &written);
+    lay_down("20261129-mine-run-1", &written);
+    let mut service = Service::start(&place);
+    // Nothing but what belongs to an attempt of this board is taken away, and nothing new was written.
+    let left: Vec<_> = fs::read_dir(&nights)
+        .unwrap()
+        .map(|one| one.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["20261129-mine-run-1"]);
+    service.kill();
+    lay_down(&attempt, &["summary.txt", "my-notes.txt"]);
+    let _service = Service::start(&place);
+    let kept: Vec<_> = fs::read_dir(nights.join(&attempt))
+        .unwrap()
+        .map(|one| one.unwrap().file_name())
+        .collect();
+    assert_eq!(kept, ["my-notes.txt"]);
 }
 
 #[test]

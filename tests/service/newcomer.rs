@@ -358,10 +358,7 @@ fn a_cleanup_keeps_what_was_there_and_database_commands_do_something() {
             .unwrap()
             .contains("a note to keep")
     );
-    assert!(
-        said.contains("removed 1 tasks (1 of them queued)"),
-        "{said}"
-    );
+    assert!(said.contains("removed 1 task (1 of them queued)"), "{said}");
     for (list, name) in [("/tasks", "tasks"), ("/runs", "runs")] {
         assert_eq!(service.ask("GET", list, &Value::Null)[name], json!([]));
     }
@@ -423,7 +420,18 @@ fn a_cleanup_that_is_refused_does_nothing_and_one_that_is_done_leaves_no_referen
             "HEAD",
         ],
     );
-    place.tos(&["board", "cleanup", "--yes", "--stop-first"]);
+    let said = place.tos(&["board", "cleanup", "--yes", "--stop-first"]);
+    assert!(said.contains("0 agents up and idle"), "{said}");
+    assert!(
+        said.contains("processes stopped, and all stay so"),
+        "{said}"
+    );
+    let listed = service.ask("GET", "/system/processes", &Value::Null);
+    let processes = listed["processes"].as_array().unwrap();
+    assert!(
+        processes.iter().all(|one| one["status"] != "running"),
+        "{listed}"
+    );
     assert_eq!(fs::read_dir(&archive).unwrap().count(), 1);
     let others = "refs/tos/runs/20261130-000000-abcdef-run-1\nrefs/tos/runs/20261130-night";
     assert_eq!(references(), others);

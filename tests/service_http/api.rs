@@ -205,10 +205,31 @@ fn tasks(api: &mut Checked) {
     );
     let error = api.refused("POST", "/tasks", Some(json!({"titel": "t"})), 400);
     assert!(error["message"].as_str().unwrap().contains("titel"));
-    let wrong = json!({"title": "t", "goal": "x", "dependencies": [{"task": "1"}]});
-    let error = api.refused("POST", "/tasks", Some(wrong), 400);
-    let message = error["message"].as_str().unwrap();
-    assert!(message.contains("dependencies[0].task"), "{message}");
+    // The field, the place in it, and what to write instead.
+    for (dependencies, place, remedy) in [
+        (json!([7]), "`dependencies[0]`", "{\"task\": 7}"),
+        (json!(["task-1"]), "`dependencies[0]`", "{\"task\": 7}"),
+        (
+            json!([{"task": 1}, {"task": "1"}]),
+            "`dependencies[1].task`",
+            "without quotes",
+        ),
+        (
+            json!([{"task": 1}, {"task": -1}]),
+            "`dependencies[1].task`",
+            "`tos board list`",
+        ),
+        (
+            json!([{"task": 1}, {"task": 99}]),
+            "`dependencies[1]` is task-99",
+            "`tos board list`",
+        ),
+    ] {
+        let wrong = json!({"title": "t", "goal": "x", "dependencies": dependencies});
+        let error = api.refused("POST", "/tasks", Some(wrong), 400);
+        let said = format!("{} {}", error["message"], error["hint"]).replace("\\\"", "\"");
+        assert!(said.contains(place) && said.contains(remedy), "{said}");
+    }
 
     let why = api.ok("GET", "/tasks/1", None)["why"].clone();
     let sentence = why[0]["text"].as_str().unwrap();
@@ -454,8 +475,18 @@ fn stop_and_hold(api: &mut Checked) {
     assert!(counts["orphanCleanup"]["pids"].is_array());
     assert_eq!(api.ok("GET", "/system/hatch", None)["armed"], false);
     assert_eq!(api.ok("GET", "/agents/worker-1", None)["status"], "offline");
-    assert_eq!(api.ok("POST", "/system/hatch/arm", None)["armed"], true);
-    assert_eq!(api.ok("POST", "/system/hatch/disarm", None)["armed"], false);
+    let hatch = api.ok("POST", "/system/hatch/arm", None);
+    assert_eq!(
+        (&hatch["armed"], &hatch["byPerson"]),
+        (&json!(true), &json!(true))
+    );
+    assert!(hatch["since"].is_string(), "{hatch}");
+    let until = hatch["until"].as_str().unwrap();
+    assert!(until.contains("disarmed"), "{until}");
+    let hatch = api.ok("POST", "/system/hatch/disarm", None);
+    assert_eq!(hatch["armed"], false);
+    let until = hatch["until"].as_str().unwrap();
+    assert!(until.contains("a person arms it"), "{until}");
     assert_eq!(api.ok("GET", "/system/hold", None)["held"], false);
     api.ok("POST", "/system/hold", Some(json!({"reason": "wait"})));
     assert_eq!(api.ok("GET", "/system/hold", None)["detail"], "wait");

@@ -443,6 +443,12 @@ fn unnamed(browser: &mut Browser) -> Vec<String> {
     found
 }
 
+/// What sticks out of the card, cell or entry that it belongs to.
+const OUTSIDE: &str = "[...document.querySelectorAll('main .badge, main button, main a, main input, main time, main b')].filter((one) => {
+  const place = one.closest('td,th,.item,dd,.card,fieldset');
+  return one.offsetParent && place && one.getBoundingClientRect().right > place.getBoundingClientRect().right + 1;
+}).map((one) => one.outerHTML)";
+
 /// Takes the pictures of a page in both widths and colours; returns where it is too wide.
 fn pictures(browser: &mut Browser, path: &str, file: &Path) -> Vec<String> {
     let mut faults = Vec::new();
@@ -455,6 +461,9 @@ fn pictures(browser: &mut Browser, path: &str, file: &Path) -> Vec<String> {
         if wide.as_u64() > Some(u64::from(width)) {
             faults.push(format!("{path}: {wide} wide at {width}"));
         }
+        let outside = browser.value(OUTSIDE).unwrap();
+        let outside = outside.as_array().unwrap().iter();
+        faults.extend(outside.map(|one| format!("{path} at {width}: out of its place: {one}")));
         for scheme in ["light", "dark"] {
             browser.colours(scheme);
             browser.picture(&PathBuf::from(format!(
@@ -466,14 +475,22 @@ fn pictures(browser: &mut Browser, path: &str, file: &Path) -> Vec<String> {
     faults
 }
 
-#[test]
-fn every_page_can_be_used_by_everybody_and_has_its_picture() {
-    let server = Server::start();
-    fill_with_a_plan(&server);
-    fill(&server);
+/// Fills a board so that each page has something to show.
+fn fill_everything(server: &Server) {
+    fill_with_a_plan(server);
+    fill(server);
+    // One with a long word for where it stands.
+    let linked = json!({"title": "Link it", "goal": "x", "link": "an issue"});
+    assert_eq!(server.post("/tasks", &linked).status, 201);
     for run in ["r1", "r1-again"] {
         server.post("/sessions", &json!({"run": run}));
     }
+}
+
+#[test]
+fn every_page_can_be_used_by_everybody_and_has_its_picture() {
+    let server = Server::start();
+    fill_everything(&server);
     let Some((mut browser, base)) = signed_in(&server) else {
         return;
     };

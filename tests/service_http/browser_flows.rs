@@ -148,6 +148,8 @@ fn sessions_are_seen_and_ended_on_the_page() {
             "session-2",
             "the limit of the agent is reached",
             "running",
+            "waiting",
+            "session-1 waits: the limit of the agent is reached",
         ] {
             browser.wait(&format!("document.body.innerText.includes({words:?})"));
         }

@@ -7,12 +7,18 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use chrono::DateTime;
 use tokio::sync::broadcast;
 use tos::{
-    domain::board::{
-        AttemptCommit, Board, BoardResponse, Controller, Effect, Event, Input, KEYS, Millis,
-        PlanProposal, ProcessExit, ProcessName, Refusal, RefusalCode, Run, RunId, RunOutcome,
-        SessionInput, SessionItem, SessionSpec, TaskSpec, Verdict,
+    config::gates,
+    domain::{
+        board::{
+            AttemptCommit, Board, BoardResponse, Controller, Effect, Event, Input, KEYS, Millis,
+            PlanProposal, ProcessExit, ProcessName, Refusal, RefusalCode, Run, RunId, RunOutcome,
+            SessionInput, SessionItem, SessionSpec, TaskSpec, Verdict,
+        },
+        gates::{AutonomyAccount, GateContext, account},
+        ledger::{LedgerEntry, LedgerRecord, RecordMetadata},
     },
     ports::{
         BoxFuture,
@@ -31,6 +37,7 @@ struct Inner {
     logs: BTreeMap<String, String>,
     secret: Option<String>,
     requirement: String,
+    ledger: Vec<LedgerRecord>,
 }
 
 pub(crate) struct Memory {
@@ -189,6 +196,28 @@ impl Memory {
     pub(crate) fn write_log(&self, name: &str, text: &str) {
         let mut inner = self.inner.lock().unwrap();
         inner.logs.entry(name.into()).or_default().push_str(text);
+    }
+
+    /// Puts something on record, as a person did.
+    pub(crate) fn record(&self, entry: LedgerEntry) {
+        let mut inner = self.inner.lock().unwrap();
+        let seq = inner.ledger.len() as u64;
+        inner.ledger.push(LedgerRecord {
+            v: 1,
+            seq,
+            prev: String::new(),
+            stamp: RecordMetadata {
+                at: DateTime::UNIX_EPOCH.fixed_offset(),
+                boottime_ms: 0,
+                boot_id: String::new(),
+                actor: "eva".into(),
+                tool: "0.4.0".into(),
+                policy: "p".into(),
+                gates: "g".into(),
+                session: None,
+            },
+            entry,
+        });
     }
 
     pub(crate) fn secret(&self) -> Option<String> {
@@ -431,6 +460,20 @@ impl ServiceBackend for Memory {
         } else {
             vec![work]
         }))
+    }
+
+    fn autonomy(&self) -> BoxFuture<'_, Result<AutonomyAccount, BoardError>> {
+        let gates = gates::parse(include_str!("../../config/gates.toml"), "gates").unwrap();
+        let here = GateContext {
+            at: DateTime::UNIX_EPOCH.fixed_offset(),
+            tool: "0.4.0".into(),
+            policy: "p".into(),
+            gates: "g".into(),
+            agent_version: None,
+            backend: None,
+        };
+        let records = self.inner.lock().unwrap().ledger.clone();
+        ready(Ok(account(&gates, &records, &here)))
     }
 
     fn deliver(

@@ -1,7 +1,10 @@
 //! The pages without any script: forms and reload.
 
 use serde_json::json;
-use tos::{domain::board::Verdict, ports::board::ServiceBackend as _};
+use tos::{
+    domain::{board::Verdict, ledger::LedgerEntry},
+    ports::board::ServiceBackend as _,
+};
 
 use super::server::Server;
 
@@ -40,6 +43,8 @@ pub(crate) fn fill(server: &Server) {
     memory.judge(Verdict::RequestChanges { reasons });
     memory.write_log("worker-1", &format!("a line {evil}\n"));
     memory.ask(&format!("rm -rf build {evil}"));
+    let reason = format!("a visit {evil}");
+    memory.record(LedgerEntry::Hold { reason });
 }
 
 /// Hands a requirement in and proposes tasks, on a board without any; afterwards the rest can be filled.
@@ -95,6 +100,103 @@ fn every_page_is_whole_and_takes_nothing_from_outside_for_markup() {
     ] {
         assert!(task.contains(wanted), "{wanted}: {task}");
     }
+}
+
+#[test]
+fn gates_are_a_page_that_a_person_reads() {
+    let server = Server::start();
+    fill(&server);
+    let cookie = server.sign_in();
+    let page = server.page(&cookie, "/ui/gates", &[]).text();
+    for wanted in [
+        "Level 1: watched",
+        "a person allows each task",
+        "a work tree of its own, a minimal environment, a home of its own",
+        "What the next level asks for: 2a",
+        "0 / 3 conditions are met.",
+        "0/5",
+        "5 different tasks that succeeded",
+        "tos autonomy promote 2a (you type its name)",
+        "a visit",
+        "eva",
+        "S-4: basics",
+    ] {
+        assert!(page.contains(wanted), "{wanted}: {page}");
+    }
+    // Nothing of it is there as data.
+    for raw in ["&quot;criteria&quot;", "&quot;met&quot;", "env_min", "{"] {
+        assert!(!page.contains(raw), "{raw}: {page}");
+    }
+    let japanese = server.page(&cookie, "/ui/gates", &[("Accept-Language", "ja")]);
+    let japanese = japanese.text();
+    for wanted in [
+        "レベル 1: watched",
+        "次のレベルの条件:",
+        "専用の作業ツリー",
+        "未達",
+    ] {
+        assert!(japanese.contains(wanted), "{wanted}: {japanese}");
+    }
+}
+
+#[test]
+fn whatever_waits_on_the_board_says_why_and_who_resolves_it() {
+    let server = Server::start();
+    let cookie = server.sign_in();
+    let task = |title: &str, more: serde_json::Value| {
+        let mut task = json!({"title": title, "goal": "x"});
+        task.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        assert_eq!(server.post("/tasks", &task).status, 201);
+    };
+    task("one", json!({"paths": ["src/**"]}));
+    let waiting = server.page(&cookie, "/ui/board", &[]).text();
+    for wanted in [
+        "dispatcher is idle, so nothing starts",
+        "resolved by: person",
+    ] {
+        assert!(waiting.contains(wanted), "{wanted}: {waiting}");
+    }
+    server.memory.start_everything();
+    task("two", json!({"dependencies": [{"task": 1}]}));
+    task("three", json!({"paths": ["src/a.rs"]}));
+    for path in ["/ui/board", "/ui/board?status=queued"] {
+        let page = server.page(&cookie, path, &[]).text();
+        for wanted in [
+            "it needs task-1 merged first, which is running",
+            "no worker is idle: 1 busy, 0 offline",
+            "resolved by: other task",
+        ] {
+            assert!(page.contains(wanted), "{path} {wanted}: {page}");
+        }
+    }
+    // The same decision and the same words as `tos why`.
+    for id in [1, 2, 3] {
+        let why = server.get(&format!("/tasks/{id}")).json()["task"].clone();
+        assert_eq!(why["id"], id);
+        let told = server.get(&format!("/tasks/{id}")).json()["why"][0]["text"].clone();
+        let board = server.page(&cookie, "/ui/board", &[]).text();
+        assert!(board.contains(told.as_str().unwrap()), "{told}: {board}");
+    }
+    let held = server.post("/system/hold", &json!({"reason": "lunch"}));
+    assert_eq!(held.status, 200);
+    let page = server.page(&cookie, "/ui/board", &[]).text();
+    for wanted in ["nothing new is started: lunch", "resolved by: person"] {
+        assert!(page.contains(wanted), "{wanted}: {page}");
+    }
+}
+
+#[test]
+fn one_call_is_one_and_a_missing_goal_is_said() {
+    let server = Server::start();
+    server.memory.start_everything();
+    let cookie = server.sign_in();
+    assert_eq!(server.post("/tasks", &json!({"title": "one"})).status, 201);
+    let page = server.page(&cookie, "/ui/tasks/1", &[]).text();
+    assert!(page.contains("1 call,"), "{page}");
+    assert!(page.contains("Nothing beyond its title."), "{page}");
+    assert!(!page.contains("aria-labelledby=\"wish\"></pre>"), "{page}");
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub fn references_of_board(
     records: &[LedgerRecord],
 ) -> Vec<String> {
     let last = board.globals().last_run;
-    let own: BTreeSet<&str> = records.iter().filter_map(attempt_begun_by).collect();
+    let own = board_attempts(records);
     // Those of earlier versions name no service.
     let known: BTreeSet<&str> = board
         .runs()
@@ -33,6 +33,11 @@ pub fn references_of_board(
         is_own || known.contains(name.as_str())
     });
     names
+}
+
+/// Returns the sessions that were attempts at tasks of the board, each `SERVICE-run-7`.
+pub fn board_attempts(records: &[LedgerRecord]) -> BTreeSet<&str> {
+    records.iter().filter_map(attempt_begun_by).collect()
 }
 
 /// Returns the session, `SERVICE-run-7`, and the run whose work a reference holds; `None` = a night's, a list's, or nothing of ours.

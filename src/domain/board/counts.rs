@@ -30,8 +30,10 @@ pub struct CleanupCounts {
     pub leases: usize,
     /// Events that are shown no more.
     pub events: u64,
-    /// Agents that are idle now.
+    /// Agents that are up and idle now.
     pub agents: usize,
+    /// Processes that were told to stop before.
+    pub stopped: usize,
     /// Judgements.
     pub judgements: usize,
     /// Entries of the merge queue.

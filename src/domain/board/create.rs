@@ -128,39 +128,51 @@ impl Board {
         if spec.timebox_minutes > 7 * 24 * 60 {
             return Err(invalid("`timebox_minutes` is more than a week"));
         }
-        for dependency in &spec.dependencies {
-            self.check_dependency(id, dependency)?;
+        for (place, dependency) in spec.dependencies.iter().enumerate() {
+            self.check_dependency(id, place, dependency)?;
         }
         Ok(())
     }
 
-    fn check_dependency(&self, id: TaskId, dependency: &Dependency) -> Result<(), Refusal> {
+    fn check_dependency(
+        &self,
+        id: TaskId,
+        place: usize,
+        dependency: &Dependency,
+    ) -> Result<(), Refusal> {
         let needed = dependency.task;
+        let wrong = |what: &str, remedy: String| {
+            let reason = format!("`dependencies[{place}]` is {needed}{what}");
+            Refusal::new(RefusalCode::Invalid, reason, remedy)
+        };
+        let leave_out = "name another task, or leave it out";
         if needed == id {
-            return Err(invalid(format!("{id} depends on itself")));
+            return Err(wrong(", the task itself", leave_out.to_owned()));
         }
         let Some(task) = self.task(needed) else {
-            return Err(invalid(format!(
-                "it depends on {needed}, which does not exist"
-            )));
+            return Err(wrong(
+                ", which does not exist",
+                "`tos board list` shows the tasks; make that one first, or leave it out".to_owned(),
+            ));
         };
         if task.status == TaskStatus::Cancelled
             && dependency.on_fail == super::OnDependencyCancelled::Block
         {
-            return Err(invalid(format!(
-                "it depends on {needed}, which is cancelled"
-            )));
+            return Err(wrong(
+                ", which is cancelled",
+                format!("`tos board requeue {}` first, or leave it out", needed.0),
+            ));
         }
         let of_session = task.spec.session.is_some() && task.merged.is_none();
         if of_session && (task.status == TaskStatus::Done || self.session_of(task).is_some()) {
-            return Err(invalid(format!(
-                "it depends on {needed} of a session, whose work a person merges (`tos night merge`)"
-            )));
+            return Err(wrong(
+                " of a session, whose work a person merges (`tos night merge`)",
+                leave_out.to_owned(),
+            ));
         }
         if self.leads_to(needed, id) {
-            return Err(invalid(format!(
-                "{id} and {needed} would wait for each other"
-            )));
+            let what = format!(", and {id} and {needed} would wait for each other");
+            return Err(wrong(&what, leave_out.to_owned()));
         }
         Ok(())
     }

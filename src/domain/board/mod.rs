@@ -64,7 +64,7 @@ use std::{
 };
 
 pub use area::{covers, overlap, patterns_overlap};
-pub use attempt_refs::{ATTEMPT_REFERENCES, references_of_board};
+pub use attempt_refs::{ATTEMPT_REFERENCES, board_attempts, references_of_board};
 pub use budget::{DAY, HOUR, Spend, SpendLimit, SpendTotals};
 pub use code_repository::{GithubRepository, check_server_url};
 pub use counts::{CleanupCounts, StopAllCounts};

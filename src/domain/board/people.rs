@@ -1,11 +1,12 @@
 //! What people decide: give up, bring back, answer, hold, configure, hand in requirements, empty the board.
 
 use super::{
-    ApprovalId, ApprovalSubject, BlockReason, BlockResolver, Board, BoardResponse, BoardSettings,
-    CleanupCounts, Draft, Effect, JudgeEvent, MergeStatus, ProcessName, Refusal, RefusalCode,
-    RequeueCause, RetryFeedback, Run, RunId, RunStatus, SystemEvent, Task, TaskEvent, TaskId,
-    TaskStatus,
+    AgentAvailability, ApprovalId, ApprovalSubject, BlockReason, BlockResolver, Board,
+    BoardResponse, BoardSettings, CleanupCounts, Draft, Effect, JudgeEvent, MergeStatus, Process,
+    ProcessName, Refusal, RefusalCode, RequeueCause, RetryFeedback, Run, RunId, RunStatus,
+    SystemEvent, Task, TaskEvent, TaskId, TaskStatus,
 };
+use crate::domain::text::counted;
 
 impl Board {
     pub(super) fn configure(&self, draft: &mut Draft, settings: &BoardSettings) {
@@ -390,7 +391,7 @@ impl Board {
         if busy > 0 && !stop_first {
             return Err(Refusal::new(
                 RefusalCode::Conflict,
-                format!("{busy} agents are at work"),
+                format!("{} at work", counted(busy as u64, "agent")),
                 "`tos proc stop-all` first, or `--stop-first`",
             ));
         }
@@ -403,7 +404,21 @@ impl Board {
         stop_first: bool,
         by: &str,
     ) -> Result<(), Refusal> {
-        if self.check_cleanup(stop_first)? > 0 {
+        self.check_cleanup(stop_first)?;
+        let is_up = |process: &Process| process.name.is_stoppable() && process.status.is_live();
+        let (mut stopped, mut idle) = (
+            0,
+            self.agents()
+                .filter(|agent| agent.status != AgentAvailability::Offline)
+                .count(),
+        );
+        if stop_first {
+            stopped = self
+                .processes()
+                .iter()
+                .filter(|process| is_up(process))
+                .count();
+            idle = 0;
             self.stop_all(draft, by);
         }
         draft.event(SystemEvent::Cleaned { by: by.to_owned() });
@@ -418,7 +433,8 @@ impl Board {
             artifacts: self.runs().map(Run::artifact_count).sum(),
             leases: self.index.live_runs.len() + self.index.live_judgements.len(),
             events: self.globals.events - self.globals.cleaned,
-            agents: self.agents.len(),
+            agents: idle,
+            stopped,
             judgements: self.judgements.len(),
             merges: self.merges.len(),
             cycles: self.cycles.len(),

@@ -125,6 +125,23 @@ pub struct Hatch {
     pub by_person: bool,
 }
 
+impl Hatch {
+    /// Says what reverses it; no time does.
+    pub const fn reversal(&self) -> &'static str {
+        match (self.armed, self.by_person) {
+            (true, _) => {
+                "until it is disarmed (`tos hatch disarm`) or everything is stopped (`tos proc stop-all`)"
+            }
+            (false, true) => {
+                "until a person arms it (`tos hatch arm`) or starts a process (`tos proc start-all`)"
+            }
+            (false, false) => {
+                "until it is armed (`tos hatch arm`), a process is started, or attempts wait for a judge that does not run"
+            }
+        }
+    }
+}
+
 /// A period that is reported on. Its end stops nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -9,6 +9,7 @@ use super::{
     RefusalCode, RequeueCause, StopAllCounts, SystemEvent,
     create::{invalid, parse_process_name},
 };
+use crate::domain::text::counted;
 
 /// The longest wait before an automatic restart.
 const LONGEST_DELAY: Millis = 60_000;
@@ -113,7 +114,8 @@ impl Board {
             return Err(Refusal::new(
                 RefusalCode::Conflict,
                 format!(
-                    "{backlog} tasks are not done yet, and the planner starts on an empty board"
+                    "{} not done yet; the planner starts on an empty board only",
+                    counted(backlog as u64, "task")
                 ),
                 "wait for them, or cancel them",
             ));
@@ -393,7 +395,7 @@ impl Board {
         match step {
             Step::Revive(waiting) => {
                 draft.event(SystemEvent::HatchArmed {
-                    source: format!("{waiting} attempts wait for a judge"),
+                    source: format!("attempts wait for a judge: {waiting}"),
                     by_person: false,
                 });
             }

@@ -8,6 +8,7 @@ use super::{
     AgentRole, BlockReason, BlockResolver, Board, DispatchBlocker, FailureKind, MergeStatus,
     Millis, ProcessName, Refusal, Task, TaskId, TaskStatus, workers,
 };
+use crate::domain::text::counted;
 
 /// One sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +56,16 @@ pub struct Why {
     pub sentences: Vec<ExplanationSentence>,
     /// When something happens by itself.
     pub countdown: Option<Countdown>,
+}
+
+impl Why {
+    /// Returns the sentence that stands for all of them: what waits for a person comes before what others change.
+    pub fn chief(&self) -> Option<&ExplanationSentence> {
+        let is_for_person =
+            |sentence: &&ExplanationSentence| sentence.resolver == BlockResolver::Person;
+        let asked = self.sentences.iter().find(is_for_person);
+        asked.or_else(|| self.sentences.first())
+    }
 }
 
 impl Board {
@@ -234,7 +245,10 @@ impl Board {
                 )
             }
             DispatchBlocker::Slots(running) => why_sentence(
-                format!("{running} tasks run, which is as many as may (MAX_CONCURRENT_WORKERS)"),
+                format!(
+                    "{} at most may run at once (MAX_CONCURRENT_WORKERS), and as many do",
+                    counted(*running as u64, "task")
+                ),
                 BlockResolver::OtherTask,
             ),
             DispatchBlocker::Lane(lane) => why_sentence(
@@ -439,7 +453,14 @@ impl Board {
         ExplanationSentence {
             at: task.not_before,
             ..why_sentence(
-                format!("{}; {waiting} attempts are before it", task.detail),
+                match waiting {
+                    0 => format!("{}; it is the next", task.detail),
+                    more => format!(
+                        "{}; {} before it",
+                        task.detail,
+                        counted(more as u64, "attempt")
+                    ),
+                },
                 BlockResolver::Judge,
             )
         }

@@ -8,6 +8,7 @@
     reason = "a gate picks the few kinds of records it asks for; a new kind counts for nothing until one names it"
 )]
 
+mod account;
 mod drills;
 mod eval;
 mod evidence;
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+pub use account::{AutonomyAccount, AutonomyChange, account};
 pub use eval::{
     AutonomyReport, GateContext, GateRefusal, GateReport, GateTrackStatus, PhasePermission,
     StartRequest, eval, is_startable_program,

@@ -3,7 +3,7 @@
 use super::{AutonomyReport, CriterionResult, GateTrackStatus};
 
 /// Returns the steps, one sentence each; none where the phase allows such work already.
-fn way(report: &AutonomyReport) -> Vec<String> {
+pub(super) fn next_steps(report: &AutonomyReport) -> Vec<String> {
     let Some(standing) = report
         .autonomy_track()
         .filter(|_| !report.permission.unattended)
@@ -60,7 +60,7 @@ fn command(note: &str) -> Option<&str> {
 
 /// Says the way in numbered lines; `None` where nothing is missing.
 pub fn next_steps_text(report: &AutonomyReport) -> Option<String> {
-    let steps = way(report);
+    let steps = next_steps(report);
     let lines: Vec<String> = (1..)
         .zip(&steps)
         .map(|(number, step)| format!("  {number}. {step}"))

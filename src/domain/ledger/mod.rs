@@ -399,6 +399,20 @@ impl LedgerEntry {
         }
     }
 
+    /// Returns whether this changes what may be done without a person, or what counts for it.
+    pub const fn changes_freedom(&self) -> bool {
+        matches!(
+            self,
+            Self::Phase { .. }
+                | Self::Hold { .. }
+                | Self::Unhold { .. }
+                | Self::Unlock { .. }
+                | Self::Override { .. }
+                | Self::Gap { .. }
+                | Self::Void { .. }
+        )
+    }
+
     /// Returns whether this speaks for more freedom. Only such records can be voided: what speaks
     /// against it stays, whoever asks.
     pub const fn is_favourable(&self) -> bool {

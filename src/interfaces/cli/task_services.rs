@@ -181,6 +181,12 @@ pub trait TaskServiceFactory {
     /// Removes a file below the state folder, where there is one.
     fn remove_state_file(&self, global: &GlobalArgs, file: &str);
 
+    /// Returns the names of the folders in a folder below the state folder.
+    fn state_folders(&self, global: &GlobalArgs, folder: &str) -> Vec<String>;
+
+    /// Removes these files of a folder below the state folder, and the folder where nothing else is in it.
+    fn remove_state_folder(&self, global: &GlobalArgs, folder: &str, files: &[&str]);
+
     /// Examines what this machine offers to confine programs: one line each, and whether containers work.
     fn probe_isolation(&self) -> (Vec<String>, bool);
 }

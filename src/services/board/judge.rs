@@ -17,7 +17,7 @@ use crate::{
         board::{ReviewDecision, Task, Verdict, patterns_overlap},
         command::{Command, CommandKind},
         process::ExitStatus,
-        text::one_line,
+        text::{counted, one_line},
         validate,
         validate::Severity,
     },
@@ -122,7 +122,7 @@ async fn examined(
     if !reasons.is_empty() {
         return Ok(Verdict::RequestChanges { reasons });
     }
-    let files = counted(files.len());
+    let files = counted(files.len() as u64, "file");
     let mut notes = vec![format!("{files}; the tests pass on the merge result")];
     let with = (case.payer.clone(), case.runtime.clone());
     let reviewed = if case.is_reviewed {
@@ -154,13 +154,6 @@ async fn examined(
         commit: merged,
         notes,
     })
-}
-
-fn counted(files: usize) -> String {
-    match files {
-        1 => "1 file".to_owned(),
-        count => format!("{count} files"),
-    }
 }
 
 /// Says which files may not be changed by this task.

@@ -443,6 +443,33 @@ fn cleanup_refuses_while_something_runs() {
 }
 
 #[test]
+fn a_cleanup_that_stops_first_stops_also_what_is_idle_and_counts_it() {
+    for stop_first in [false, true] {
+        let mut bench = Bench::new();
+        bench.settle();
+        let up = |bench: &Bench| {
+            let all = bench.board.processes();
+            let live = all.iter().filter(|one| one.status.is_live());
+            live.filter(|one| one.name.is_stoppable()).count()
+        };
+        let (before, agents) = (up(&bench), bench.board.agents().count());
+        assert!(before > agents && agents > 0);
+        let told = bench.tell(Input::Cleanup {
+            stop_first,
+            by: "eva".into(),
+        });
+        let BoardResponse::Cleaned(counts) = told else {
+            panic!("{told:?}")
+        };
+        bench.settle();
+        let expected = if stop_first { (before, 0) } else { (0, agents) };
+        assert_eq!((counts.stopped, counts.agents), expected);
+        assert_eq!(up(&bench), before - counts.stopped);
+        assert!(!bench.board.hatch().armed);
+    }
+}
+
+#[test]
 fn a_key_makes_a_task_once() {
     let mut bench = Bench::new();
     let spec = TaskSpec {

@@ -1,5 +1,6 @@
 //! Ledgers in, verdicts out.
 
+mod account;
 mod clearing;
 mod counting;
 mod documents;

@@ -419,17 +419,7 @@ fn overrule(
 fn history(gate_services: &GateServices, printer: &Printer) -> CliExit {
     let mut rows = Vec::new();
     for record in &gate_services.chain.records {
-        let kept = matches!(
-            record.entry,
-            LedgerEntry::Phase { .. }
-                | LedgerEntry::Hold { .. }
-                | LedgerEntry::Unhold { .. }
-                | LedgerEntry::Unlock { .. }
-                | LedgerEntry::Override { .. }
-                | LedgerEntry::Gap { .. }
-                | LedgerEntry::Void { .. }
-        );
-        if kept {
+        if record.entry.changes_freedom() {
             printer.line(&super::ledger::row(record));
             rows.push(record);
         }

@@ -2,16 +2,19 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::service_client::ServiceClient;
-use crate::interfaces::{
-    cli::{
-        args::GlobalArgs,
-        exit::{CliError, CliExit},
-        services::ServiceFactory,
+use crate::{
+    domain::text::counted,
+    interfaces::{
+        cli::{
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            services::ServiceFactory,
+        },
+        report::Printer,
     },
-    report::Printer,
 };
 
 /// Removes everything, after a backup.
@@ -33,25 +36,36 @@ pub(super) fn cleanup(
         "/system/cleanup",
         &json!({ "stopFirst": stop_first }),
     )?;
+    let count = |name: &str, thing: &str| counted(answer[name].as_u64().unwrap_or_default(), thing);
     printer.line(&format!(
-        "removed {} tasks ({} of them queued), {} runs with {} artifacts, {} judgements, {} leases, {} cycles; \
-         {} agents are idle; the {} events until now are in {}",
-        answer["tasks"],
+        "removed {} ({} of them queued), {} with {}, {}, {}, {}; {} up and idle; what happened until now is in {} ({})",
+        count("tasks", "task"),
         answer["queued"],
-        answer["runs"],
-        answer["artifacts"],
-        answer["judgements"],
-        answer["leases"],
-        answer["cycles"],
-        answer["agents"],
-        answer["events"],
-        answer["archive"].as_str().unwrap_or_default()
+        count("runs", "run"),
+        count("artifacts", "artifact"),
+        count("judgements", "judgement"),
+        count("leases", "lease"),
+        count("cycles", "cycle"),
+        count("agents", "agent"),
+        answer["archive"].as_str().unwrap_or_default(),
+        count("events", "event"),
     ));
-    if stop_first {
-        printer.line("everything was stopped and stays so; `tos proc start-all` starts it again");
-    }
+    printer.line(&processes_line(stop_first, &answer));
     printer.document(&answer);
     Ok(CliExit::Success)
+}
+
+/// Says what became of the processes.
+fn processes_line(stop_first: bool, answer: &Value) -> String {
+    if stop_first {
+        let stopped = answer["stopped"].as_u64().unwrap_or_default();
+        return format!(
+            "{} stopped, and all stay so; `tos proc start-all` starts them again",
+            counted(stopped, "process")
+        );
+    }
+    "processes that run go on, and are not started again when they end (the hatch is disarmed); `tos hatch arm` keeps them running"
+        .to_owned()
 }
 
 /// Takes exported events in.
@@ -81,4 +95,22 @@ pub(super) fn rebuild(
     printer.line(&format!("{events} events folded; {words}"));
     printer.document(&json!({ "events": events, "difference": difference }));
     Ok(CliExit::Success)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cleanup_says_what_became_of_the_processes() {
+        let said = |stop_first, stopped| processes_line(stop_first, &json!({ "stopped": stopped }));
+        assert!(said(true, 7).starts_with("7 processes stopped, and all stay so"));
+        assert!(said(true, 1).starts_with("1 process stopped"));
+        assert!(said(true, 0).starts_with("0 processes stopped"));
+        let left = said(false, 0);
+        assert!(
+            left.contains("go on") && !left.contains("stopped"),
+            "{left}"
+        );
+    }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::service_client::{ServiceClient, percent_encode, print_answer};
 use crate::{
     config::task_list,
+    domain::text::counted,
     interfaces::{
         cli::{
             args::GlobalArgs,
@@ -150,11 +151,12 @@ pub fn main(
 fn stop_all(client: &ServiceClient, printer: &Printer) -> Result<(), CliError> {
     let answer = client.ask("POST", "/system/processes/stop-all", &Value::Null)?;
     let left = answer["stillStopping"].as_u64().unwrap_or_default();
+    let count = |name: &str, thing: &str| counted(answer[name].as_u64().unwrap_or_default(), thing);
     printer.line(&format!(
-        "{} processes stopped, {} runs cancelled, {} tasks back in the queue; {}",
-        answer["stopped"],
-        answer["cancelledRuns"],
-        answer["requeuedTasks"],
+        "{} stopped, {} cancelled, {} back in the queue; {}",
+        count("stopped", "process"),
+        count("cancelledRuns", "run"),
+        count("requeuedTasks", "task"),
         if left == 0 {
             "nothing of them runs any more".to_owned()
         } else {
@@ -274,25 +276,60 @@ pub fn hatch_main(
     match args.verb {
         HatchVerb::Status => {
             let hatch = client.ask("GET", "/system/hatch", &Value::Null)?;
-            let word = if hatch["armed"] == true {
-                "armed"
-            } else {
-                "disarmed"
-            };
-            printer.line(&format!(
-                "{word} ({})",
-                hatch["source"].as_str().unwrap_or_default()
-            ));
+            printer.line(&hatch_line(&hatch));
             printer.document(&hatch);
         }
         HatchVerb::Arm => {
-            let answer = client.ask("POST", "/system/hatch/arm", &Value::Null)?;
-            print_answer(&answer, "armed", printer);
+            let hatch = client.ask("POST", "/system/hatch/arm", &Value::Null)?;
+            print_answer(&hatch, &hatch_line(&hatch), printer);
         }
         HatchVerb::Disarm => {
-            let answer = client.ask("POST", "/system/hatch/disarm", &Value::Null)?;
-            print_answer(&answer, "disarmed", printer);
+            let hatch = client.ask("POST", "/system/hatch/disarm", &Value::Null)?;
+            print_answer(&hatch, &hatch_line(&hatch), printer);
         }
     }
     Ok(CliExit::Success)
+}
+
+/// Says where the hatch stands: since when, who decided, and what reverses it.
+fn hatch_line(hatch: &Value) -> String {
+    let word = |name: &str| hatch[name].as_str().unwrap_or_default();
+    let standing = if hatch["armed"] == true {
+        "armed"
+    } else {
+        "disarmed"
+    };
+    if word("since").is_empty() {
+        return format!("{standing}; nobody has decided yet");
+    }
+    let who = if hatch["byPerson"] == true {
+        "by a person"
+    } else {
+        "by itself"
+    };
+    format!(
+        "{standing} since {} {who} ({}), {}",
+        word("since"),
+        word("source"),
+        word("until")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hatch_says_since_when_who_decided_and_what_reverses_it() {
+        let mut hatch = json!({
+            "armed": false, "since": "2026-11-30T01:02:03Z", "source": "stop-all", "byPerson": true, "until": "until then",
+        });
+        let line = hatch_line(&hatch);
+        assert_eq!(
+            line,
+            "disarmed since 2026-11-30T01:02:03Z by a person (stop-all), until then"
+        );
+        hatch["since"] = Value::Null;
+        assert_eq!(hatch_line(&hatch), "disarmed; nobody has decided yet");
+    }
 }

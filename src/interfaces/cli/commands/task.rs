@@ -16,6 +16,7 @@ use crate::{
         gates,
         gates::{AutonomyReport, GateRefusal, StartRequest},
         ledger::{SessionStart, TaskOutcome, chain::sha256},
+        night::run_ids,
         tasks::{Agent, AgentKind, SandboxDemand, TaskList},
         text::one_line,
         time::duration_words,
@@ -423,10 +424,13 @@ fn settle_crash(
         printer.alert(line);
     }
     gate_services.chain = gate_services.ledger.read()?;
-    for run in &settled.runs {
+    let nights = run_ids(&gate_services.chain.records);
+    // An attempt at a task of the board is no night: what became of it is on the board.
+    for run in settled.runs.iter().filter(|run| nights.contains(run)) {
         // The summary of what a crash ended is written by whoever comes next.
         super::night::show::write_summary_files(run, gate_services, global, services, printer);
     }
+    super::night::show::remove_summaries_of_attempts(gate_services, global, services);
     Ok(())
 }
 

@@ -4,6 +4,7 @@ pub(super) mod agents;
 pub(super) mod answer;
 pub(super) mod config;
 pub(super) mod events;
+pub(super) mod hatch;
 pub(super) mod health;
 mod hold;
 mod limits;
@@ -98,9 +99,9 @@ fn operation() -> OpenApiRouter<HttpState> {
         .routes(routes!(system::stop))
         .routes(routes!(system::restart))
         .routes(routes!(system::cleanup))
-        .routes(routes!(system::hatch))
-        .routes(routes!(system::arm))
-        .routes(routes!(system::disarm))
+        .routes(routes!(hatch::status))
+        .routes(routes!(hatch::arm))
+        .routes(routes!(hatch::disarm))
         .routes(routes!(hold::held, hold::hold))
         .routes(routes!(hold::resume))
         .routes(routes!(system::retry_merges))

@@ -1,4 +1,4 @@
-//! `/system`: processes, stop-all, cleanup, the hatch, holding and going on, and what should be started.
+//! `/system`: processes, stop-all, cleanup, and what should be started.
 
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use crate::{
 
 use super::{
     answer::{DoneView, done},
+    hatch::{HatchView, hatch_of},
     wire::time,
 };
 
@@ -75,18 +76,6 @@ pub(super) struct ProcessList {
     processes: Vec<ProcessView>,
     /// Whether processes are kept running.
     hatch: HatchView,
-}
-
-/// The runtime hatch: whether processes are kept running.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct HatchView {
-    /// They are.
-    armed: bool,
-    /// Since when.
-    since: Option<String>,
-    /// Who said so.
-    source: String,
 }
 
 /// What is given along with a start.
@@ -166,8 +155,10 @@ pub(super) struct CleanupView {
     leases: usize,
     /// Events that are shown no more.
     events: u64,
-    /// Agents, which are idle now.
+    /// Agents that are up and idle now.
     agents: usize,
+    /// Processes that were told to stop before; they stay so.
+    stopped: usize,
     /// Judgements.
     judgements: usize,
     /// Entries of the merge queue.
@@ -244,15 +235,6 @@ impl ProcessView {
                 .role()
                 .is_none_or(|_| board.settings().expected_processes().contains(&name)),
         }
-    }
-}
-
-fn hatch_of(board: &Board) -> HatchView {
-    let hatch = board.hatch();
-    HatchView {
-        armed: hatch.armed,
-        since: hatch.since.map(time),
-        source: hatch.source.clone(),
     }
 }
 
@@ -481,42 +463,12 @@ pub(super) async fn cleanup(
         leases: counts.leases,
         events: counts.events,
         agents: counts.agents,
+        stopped: counts.stopped,
         judgements: counts.judgements,
         merges: counts.merges,
         cycles: counts.cycles,
         archive,
     }))
-}
-
-/// Says whether processes are kept running.
-#[utoipa::path(get, path = "/system/hatch", tag = "system", responses((status = 200, body = HatchView)))]
-pub(super) async fn hatch(State(service): State<HttpState>) -> Json<HatchView> {
-    Json(hatch_of(&service.snapshot()))
-}
-
-/// Arms or disarms the hatch.
-pub(in crate::interfaces::http) fn hatch_input(arm: bool) -> Input {
-    let source = BY.to_owned();
-    let by_person = true;
-    if arm {
-        Input::ArmHatch { source, by_person }
-    } else {
-        Input::DisarmHatch { source, by_person }
-    }
-}
-
-/// Keeps processes running.
-#[utoipa::path(post, path = "/system/hatch/arm", tag = "system", responses((status = 200, body = HatchView)))]
-pub(super) async fn arm(State(service): State<HttpState>) -> Result<Json<HatchView>, ApiError> {
-    service.submit(hatch_input(true)).await?;
-    Ok(Json(hatch_of(&service.snapshot())))
-}
-
-/// Does not keep processes running.
-#[utoipa::path(post, path = "/system/hatch/disarm", tag = "system", responses((status = 200, body = HatchView)))]
-pub(super) async fn disarm(State(service): State<HttpState>) -> Result<Json<HatchView>, ApiError> {
-    service.submit(hatch_input(false)).await?;
-    Ok(Json(hatch_of(&service.snapshot())))
 }
 
 /// Tries again to publish what waits for a clean checkout.

@@ -1,9 +1,12 @@
 //! Tasks, runs and judgements as the API shows them: the seed's names, times as text, identifiers as numbers.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, Visitor},
+};
 use utoipa::ToSchema;
 
 use crate::domain::board::{
@@ -67,14 +70,36 @@ pub(in crate::interfaces::http) struct RetryView {
 
 /// A task that has to be merged first.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "an object with the number of the task, as {\"task\": 7}"
+)]
 pub(in crate::interfaces::http) struct DependencyView {
     /// Which.
+    #[serde(deserialize_with = "task_number")]
     pub(super) task: u64,
     /// What its cancellation means: block or continue.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub(super) on_fail: OnDependencyCancelled,
+}
+
+/// Reads the number of a task; whatever else stands there is told how such a number is written.
+fn task_number<'de, D: Deserializer<'de>>(reader: D) -> Result<u64, D::Error> {
+    struct Number;
+    impl Visitor<'_> for Number {
+        type Value = u64;
+
+        fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+            to.write_str("the number of a task without quotes, as 7; `tos board list` shows them")
+        }
+
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<u64, E> {
+            Ok(number)
+        }
+    }
+    reader.deserialize_u64(Number)
 }
 
 /// What the next attempt is told of an earlier one.

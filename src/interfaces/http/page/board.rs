@@ -9,15 +9,15 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::{
-    domain::board::{AgentRole, Board, Task, TaskId, TaskStatus},
+    domain::board::{AgentRole, BlockResolver, Board, Task, TaskId, TaskStatus, Why},
     interfaces::{
         http::{api::tasks::read_word, error::ApiError, extract::ApiQuery, state::HttpState},
-        report::page::text,
+        report::page::{badge, text},
     },
 };
 
 use super::{
-    frame::{link, page, status_badge},
+    frame::{link, page, resolver},
     view::PageContext,
 };
 
@@ -96,14 +96,22 @@ fn one(view: &PageContext, board: &Board, status: TaskStatus, before: Option<u64
 }
 
 fn card(view: &PageContext, board: &Board, task: &Task) -> Markup {
-    let countdown = board.countdown(task, view.now);
+    let why = board.why(task.id, view.now).ok();
+    let reason = why.filter(|_| !task.status.is_final());
     html! {
         div.item {
             (link(task))
-            @if task.block.is_some() { " " (status_badge(view, task)) }
-            @if !task.detail.is_empty() && !task.status.is_final() { p { (text(&task.detail)) } }
-            @if let Some(at) = countdown.and_then(|countdown| countdown.at) {
-                p.faint { (view.t("goes on in")) " " (view.until(at)) }
+            // The column says that it is blocked.
+            @if let Some(block) = task.block { " " (badge("READY", &view.word(block.as_str()))) }
+            @if let Some(sentence) = reason.as_ref().and_then(Why::chief) {
+                p { (text(&sentence.text)) }
+                // Who works on it stands in the sentence.
+                @if task.status != TaskStatus::Running || sentence.resolver == BlockResolver::Person {
+                    p.faint {
+                        (view.t("resolved by:")) " " (resolver(view, sentence.resolver))
+                        @if let Some(at) = sentence.at { ", " (view.t("goes on in")) " " (view.until(at)) }
+                    }
+                }
             }
         }
     }

@@ -16,9 +16,10 @@ use crate::{
     },
     interfaces::http::{
         api::{
+            hatch::hatch_input,
             plans::submit_requirement,
             runs::cancel_run_input,
-            system::{empty_board, hatch_input, restart_named, start_named, stop_everything},
+            system::{empty_board, restart_named, start_named, stop_everything},
             tasks::{cancel_task_input, read_word, requeue_task_input, submit_task},
         },
         error::ApiError,

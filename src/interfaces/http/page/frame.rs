@@ -3,8 +3,11 @@
 use maud::{DOCTYPE, Markup, html};
 
 use crate::{
-    domain::board::{Board, Task, TaskStatus},
-    interfaces::report::page::{badge, text},
+    domain::board::{BlockResolver, Board, Task, TaskStatus},
+    interfaces::{
+        http::api::wire::word,
+        report::page::{badge, text},
+    },
 };
 
 use super::view::{Lang, PageContext};
@@ -109,6 +112,11 @@ pub(super) fn status_badge(view: &PageContext, task: &Task) -> Markup {
     badge(class, &word)
 }
 
+/// Who or what changes something about a task.
+pub(super) fn resolver(view: &PageContext, resolver: BlockResolver) -> String {
+    view.word(&word(&resolver).replace('-', "_"))
+}
+
 /// The title of a task that leads to its page.
 pub(super) fn link(task: &Task) -> Markup {
     html! { a href={ "/ui/tasks/" (task.id.0) } { "#" (task.id.0) " " (text(&task.spec.title)) } }
@@ -121,14 +129,15 @@ pub(super) fn button(action: &str, label: &str, class: &str) -> Markup {
 
 /// Says that there is nothing to show, and what brings something here.
 pub(super) fn empty(view: &PageContext, what_helps: &'static str) -> Markup {
-    // Words between backticks are typed in a terminal.
-    let parts = view.t(what_helps).split('`').enumerate();
+    html! { p.faint { (view.t("Nothing.")) " " (with_code(view.t(what_helps))) } }
+}
+
+/// A sentence in which words between backticks are typed in a terminal.
+pub(super) fn with_code(sentence: &str) -> Markup {
+    let parts = sentence.split('`').enumerate();
     html! {
-        p.faint {
-            (view.t("Nothing.")) " "
-            @for (place, part) in parts {
-                @if place % 2 == 1 { code { (part) } } @else { (part) }
-            }
+        @for (place, part) in parts {
+            @if place % 2 == 1 { code { (text(part)) } } @else { (text(part)) }
         }
     }
 }

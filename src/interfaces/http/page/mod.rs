@@ -5,6 +5,7 @@ mod assets;
 mod board;
 mod forms;
 mod frame;
+mod gates;
 mod logs;
 mod money;
 mod now;
@@ -60,7 +61,7 @@ pub(super) fn router() -> Router<HttpState> {
         .route("/ui/runs/{id}/cancel", post(forms::cancel_run))
         .route("/ui/nights", get(past::nights))
         .route("/ui/sessions/{id}/cancel", post(session::cancel))
-        .route("/ui/gates", get(past::gates))
+        .route("/ui/gates", get(gates::show))
         .route("/ui/logs", get(logs::show))
         .route("/ui/logs/clear", post(forms::clear_logs))
         .route("/ui/costs", get(money::show))

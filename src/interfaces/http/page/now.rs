@@ -136,7 +136,7 @@ fn needs(view: &PageContext, board: &Board) -> Markup {
         @for plan in &plans {
             div.item {
                 a href={ "/ui/plans/" (plan.id.0) } { (plan.id.to_string()) } " " (badge("READY", view.t("waits for your answer")))
-                p { (plan.proposal.len()) " " (view.t("tasks are made when you say so.")) }
+                p { (view.counted(plan.proposal.len(), "task is made when you say so.", "tasks are made when you say so.")) }
             }
         }
         @for process in &broken {

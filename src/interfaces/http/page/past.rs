@@ -1,4 +1,4 @@
-//! Nights and gates: what happened in sessions, and what each kind of change may do by itself.
+//! Nights: what happens and happened in sessions.
 
 use axum::{
     extract::State,
@@ -49,34 +49,6 @@ pub(super) async fn nights(
         }
     };
     Ok(Html(page(&view, Some(&board), view.t("Nights"), &body)))
-}
-
-/// The page of gates.
-pub(super) async fn gates(
-    State(service): State<HttpState>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Result<Html<String>, ApiError> {
-    shown(&service, &headers, &uri, HistoryKind::Gates, "Gates").await
-}
-
-async fn shown(
-    service: &HttpState,
-    headers: &HeaderMap,
-    uri: &Uri,
-    kind: HistoryKind,
-    title: &'static str,
-) -> Result<Html<String>, ApiError> {
-    let board = service.snapshot();
-    let view = PageContext::of(service, headers, uri);
-    let entries = service.board().past(kind).await?;
-    let body = html! {
-        section id="entries" data-live {
-            @if entries.is_empty() { (empty(&view, "A kind of change has its gate here once a task of it was done.")) }
-            @for one in &entries { (entry(&view, one, true)) }
-        }
-    };
-    Ok(Html(page(&view, Some(&board), view.t(title), &body)))
 }
 
 /// One thing of the past.

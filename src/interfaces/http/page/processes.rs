@@ -59,7 +59,13 @@ fn hatch(view: &PageContext, board: &Board) -> Markup {
         p {
             (view.t("Kept running:")) " "
             @if hatch.armed { (badge("SUCCESS", view.t("yes"))) } @else { (badge("SKIPPED", view.t("no"))) }
-            @if let Some(since) = hatch.since { " " span.faint { (text(&hatch.source)) ", " (view.moment(since)) } }
+            @if let Some(since) = hatch.since {
+                " " span.faint {
+                    (view.t("since")) " " (view.moment(since)) ", "
+                    @if hatch.by_person { (view.t("by a person")) } @else { (view.t("by itself")) }
+                    " (" (text(&hatch.source)) ")"
+                }
+            }
         }
         div.row {
             (button("/ui/stop-all", view.t("Stop all"), "bad"))

@@ -4,7 +4,7 @@ use axum::{extract::State, response::Redirect};
 use maud::{Markup, html};
 
 use crate::{
-    domain::board::{Board, Input, Session, SessionInput},
+    domain::board::{Board, Input, Session, SessionInput, Task, Why},
     interfaces::{
         http::{
             error::ApiError,
@@ -68,7 +68,7 @@ fn timeline(view: &PageContext, board: &Board, session: &Session) -> Markup {
                     " " (text(&item.goal)) " "
                     @match outcome {
                         Some(outcome) => { b { (view.word(outcome.as_str())) } }
-                        None => { (at_work(view, board, session, place)) }
+                        None => { (at_work(view, board, session, place, task)) }
                     }
                     @if let Some(task) = task.filter(|_| outcome.is_some()) {
                         p.faint { (text(&task.detail)) }
@@ -79,7 +79,14 @@ fn timeline(view: &PageContext, board: &Board, session: &Session) -> Markup {
     }
 }
 
-fn at_work(view: &PageContext, board: &Board, session: &Session, place: usize) -> Markup {
+fn at_work(
+    view: &PageContext,
+    board: &Board,
+    session: &Session,
+    place: usize,
+    task: Option<&Task>,
+) -> Markup {
+    let why = task.and_then(|task| board.why(task.id, view.now).ok());
     let run = session
         .turn
         .filter(|turn| turn.place == place)
@@ -91,7 +98,15 @@ fn at_work(view: &PageContext, board: &Board, session: &Session, place: usize) -
                 a href="/ui/processes" { (run.agent.agent_name()) }
                 " " (view.t("for")) " " (view.ago(run.started_at))
             }
-            None => { span.faint { (view.word("waiting")) } }
+            None => {
+                span.faint { (view.word("waiting")) }
+                @if let Some(sentence) = why.as_ref().and_then(Why::chief) {
+                    p.faint {
+                        (text(&sentence.text))
+                        @if let Some(at) = sentence.at { ", " (view.t("goes on in")) " " (view.until(at)) }
+                    }
+                }
+            }
         }
     }
 }

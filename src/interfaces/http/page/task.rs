@@ -13,7 +13,7 @@ use crate::{
     domain::board::{Board, Fence, Judgement, Run, RunStatus, Task, TaskId, TaskStatus},
     interfaces::{
         http::{
-            api::{logs::last_lines, runs::tail, tasks::find_task, wire::word},
+            api::{logs::last_lines, runs::tail, tasks::find_task},
             error::ApiError,
             extract::{ApiPath, parse_id},
             state::HttpState,
@@ -24,7 +24,7 @@ use crate::{
 
 use super::{
     approvals::question,
-    frame::{button, link, log_box, nothing, page, status_badge},
+    frame::{button, link, log_box, nothing, page, resolver, status_badge},
     money::dollars,
     view::PageContext,
 };
@@ -109,7 +109,7 @@ fn standing_of(view: &PageContext, board: &Board, task: &Task) -> Markup {
         }
         p.faint {
             (view.t("since")) " " (view.moment(task.since)) ", "
-            (task.spent.calls) " " (view.t("calls")) ", $" (dollars(task.spent.micro_usd))
+            (view.counted(task.spent.calls, "call", "calls")) ", $" (dollars(task.spent.micro_usd))
             @if let Some(commit) = &task.merged { ", " (view.t("merged as")) " " code { (commit.get(..12).unwrap_or(commit)) } }
         }
         div.row {
@@ -137,7 +137,7 @@ fn why(view: &PageContext, board: &Board, task: &Task) -> Result<Markup, ApiErro
             @for sentence in &why.sentences {
                 li {
                     (text(&sentence.text))
-                    " " span.faint { "(" (view.word(&word(&sentence.resolver).replace('-', "_"))) ")" }
+                    " " span.faint { "(" (resolver(view, sentence.resolver)) ")" }
                     @if let Some(at) = sentence.at { ", " (view.until(at)) }
                     @if !sentence.remedy.is_empty() { " " code { (text(&sentence.remedy)) } }
                 }
@@ -160,7 +160,7 @@ pub(super) fn colored_diff(view: &PageContext, diff: &str) -> Markup {
         pre.diff id="diff-text" tabindex="0" aria-labelledby="diff" {
             @for (class, line) in lines { span class=(class) { (text(line)) "\n" } }
         }
-        @if more > 0 { p.faint { (more) " " (view.t("more lines")) } }
+        @if more > 0 { p.faint { (view.counted(more, "more line", "more lines")) } }
     }
 }
 
@@ -244,7 +244,8 @@ fn judged(view: &PageContext, judgement: &Judgement) -> Markup {
 fn wishes(view: &PageContext, board: &Board, task: &Task) -> Markup {
     let spec = &task.spec;
     html! {
-        pre tabindex="0" aria-labelledby="wish" { (text(&spec.goal)) }
+        @if spec.goal.trim().is_empty() { p.faint { (view.t("Nothing beyond its title.")) } }
+        @else { pre tabindex="0" aria-labelledby="wish" { (text(&spec.goal)) } }
         dl {
             dt { (view.t("Who does it")) } dd { (view.word(spec.role.as_str())) }
             @if !spec.test_command.is_empty() { dt { (view.t("Test command")) } dd { code { (text(&spec.test_command.join(" "))) } } }

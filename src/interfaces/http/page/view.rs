@@ -1,5 +1,7 @@
 //! Who looks at a page, and at which: language, path, time.
 
+use std::fmt::Display;
+
 use axum::http::{HeaderMap, Uri, header};
 use maud::{Markup, html};
 
@@ -64,6 +66,17 @@ impl PageContext {
             Lang::Ja => japanese(word).map_or_else(|| word.replace('_', " "), str::to_owned),
             Lang::En => word.replace('_', " "),
         }
+    }
+
+    /// A number with the word for what it counts.
+    pub(super) fn counted<N: Copy + PartialEq + From<u8> + Display>(
+        &self,
+        count: N,
+        one: &'static str,
+        more: &'static str,
+    ) -> String {
+        let word = if count == N::from(1) { one } else { more };
+        format!("{count} {}", self.t(word))
     }
 
     /// A moment; the script of the page shows it in the reader's zone.
@@ -145,6 +158,19 @@ mod tests {
         ] {
             assert_eq!(preferred(accepted), lang, "{accepted}");
         }
+    }
+
+    #[test]
+    fn one_thing_is_not_counted_as_many() {
+        let view = |lang| PageContext {
+            lang,
+            path: String::new(),
+            now: 0,
+        };
+        let said = |lang, count: u64| view(lang).counted(count, "call", "calls");
+        assert_eq!(said(Lang::En, 0), "0 calls");
+        assert_eq!(said(Lang::En, 1), "1 call");
+        assert_eq!(said(Lang::Ja, 1), "1 回の呼び出し");
     }
 
     #[test]

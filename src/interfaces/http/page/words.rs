@@ -27,6 +27,10 @@ const WORDS: &[(&str, &str)] = &[
     // A plan before its tasks are made.
     ("All plans", "すべての計画"),
     (
+        "task is made when you say so.",
+        "件のタスクが承認後に作られます。",
+    ),
+    (
         "tasks are made when you say so.",
         "件のタスクが承認後に作られます。",
     ),
@@ -57,10 +61,6 @@ const WORDS: &[(&str, &str)] = &[
         "もう一度試しています。最初の試みが失敗した理由:",
     ),
     // What brings something to an empty page.
-    (
-        "A kind of change has its gate here once a task of it was done.",
-        "その種類のタスクが一度完了すると、ここにゲートが表示されます。",
-    ),
     (
         "`tos night start LIST` and `tos task run LIST` hand a list over; it is seen here while it runs and afterwards.",
         "`tos night start LIST` と `tos task run LIST` がリストを渡します。実行中も終了後もここで見られます。",
@@ -161,6 +161,7 @@ const WORDS: &[(&str, &str)] = &[
     ("Today", "今日"),
     ("In all", "合計"),
     ("Calls", "呼び出し"),
+    ("call", "回の呼び出し"),
     ("calls", "回の呼び出し"),
     ("Tokens", "トークン"),
     ("Dollars", "ドル"),
@@ -170,6 +171,11 @@ const WORDS: &[(&str, &str)] = &[
     ("The whole board", "ボード全体"),
     ("Older ones", "古いもの"),
     ("goes on in", "再開まで"),
+    ("resolved by:", "対応:"),
+    (
+        "Nothing beyond its title.",
+        "題名のほかに指示はありません。",
+    ),
     ("Title", "題名"),
     ("What the agent is asked to do", "エージェントへの依頼"),
     ("Test command", "テストコマンド"),
@@ -202,6 +208,7 @@ const WORDS: &[(&str, &str)] = &[
     ("For the next attempt", "次の試行への注意"),
     ("Back to the queue", "待機列へ戻す"),
     ("Give up", "取りやめる"),
+    ("more line", "行が続きます"),
     ("more lines", "行が続きます"),
     ("Made by", "作成者"),
     ("Made", "作成"),
@@ -218,6 +225,8 @@ const WORDS: &[(&str, &str)] = &[
     ("Kept running:", "常時稼働:"),
     ("yes", "はい"),
     ("no", "いいえ"),
+    ("by a person", "人による"),
+    ("by itself", "自動"),
     ("Keep running", "常時稼働にする"),
     ("Do not keep running", "常時稼働をやめる"),
     ("Process", "プロセス"),
@@ -276,6 +285,77 @@ const WORDS: &[(&str, &str)] = &[
     ("Planning", "計画"),
     ("Graph", "グラフ"),
     ("The text", "本文"),
+    // Gates.
+    ("Level", "レベル"),
+    ("works without a person", "人なしで作業できます"),
+    ("a person allows each task", "タスクごとに人の許可が必要"),
+    ("Locked:", "ロック中:"),
+    ("Led back from level", "次のレベルから戻されました:"),
+    ("Suspended:", "停止中:"),
+    (
+        "A person overrides the gates for another",
+        "人がゲートを一時的に解除しています。残り",
+    ),
+    ("Without a person", "人なしの作業"),
+    ("yes, at a time up to", "可。一度に最長"),
+    ("When a task fails", "タスクが失敗したとき"),
+    ("How agents are confined", "エージェントの隔離"),
+    ("Checked before a start", "開始前の確認"),
+    ("Records in the ledger", "台帳の記録数"),
+    (
+        "No level is above this one.",
+        "これより上のレベルはありません。",
+    ),
+    ("What the next level asks for:", "次のレベルの条件:"),
+    ("conditions are met.", "の条件を満たしています。"),
+    (
+        "A person at the terminal enters the level:",
+        "端末の人がこのレベルに上げます:",
+    ),
+    ("Condition", "条件"),
+    ("Counted", "実績"),
+    ("What counted or is missing", "数えたもの・足りないもの"),
+    ("met", "達成"),
+    ("open", "未達"),
+    ("One by one", "内訳"),
+    (
+        "The way to work without a person",
+        "人なしで作業できるまでの道のり",
+    ),
+    ("Further ladders of levels", "その他のレベル"),
+    ("everything stops", "すべて停止"),
+    (
+        "it is tried once more, then everything stops",
+        "もう一度試し、だめならすべて停止",
+    ),
+    (
+        "it is tried once more, then what depends on it is skipped",
+        "もう一度試し、だめなら依存するタスクを省略",
+    ),
+    ("a work tree of its own", "専用の作業ツリー"),
+    ("a minimal environment", "最小限の環境変数"),
+    ("a home of its own", "専用のホーム"),
+    ("all its processes can be ended", "全プロセスを終了可能"),
+    ("files confined", "ファイルの隔離"),
+    ("network by a list", "許可リストの通信のみ"),
+    ("memory limited", "メモリの制限"),
+    ("number of processes limited", "プロセス数の制限"),
+    ("disk space limited", "ディスクの制限"),
+    ("the machine is well", "マシンが正常"),
+    ("the machine stays awake", "マシンがスリープしない"),
+    ("the checkout is clean", "チェックアウトに変更がない"),
+    ("the ledger is whole", "台帳が完全"),
+    (
+        "the sandbox has proved itself",
+        "サンドボックスの自己検査に合格",
+    ),
+    ("phase", "レベル"),
+    ("hold", "停止"),
+    ("unhold", "停止解除"),
+    ("unlock", "ロック解除"),
+    ("override", "一時解除"),
+    ("void", "無効化"),
+    ("gap", "台帳の断絶"),
     // Logs.
     ("all", "すべて"),
     ("Show", "表示"),
@@ -332,11 +412,14 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/interfaces/http/page");
         let said = Regex::new(r#"\.t\(\s*"((?:[^"\\]|\\.)*)""#).unwrap();
         let page = Regex::new(r#"\("/[^"]*", "([^"]*)"\)"#).unwrap();
+        let counted = Regex::new(r#"\.counted\([^"]*"([^"]*)", "[^"]*"\)"#).unwrap();
+        let many = Regex::new(r#"\.counted\([^"]*"[^"]*", "([^"]*)"\)"#).unwrap();
         let mut missing = BTreeSet::new();
         let mut found = 0;
         for file in fs::read_dir(folder).unwrap() {
             let text = fs::read_to_string(file.unwrap().path()).unwrap();
-            for word in said.captures_iter(&text).chain(page.captures_iter(&text)) {
+            let all = [&said, &page, &counted, &many];
+            for word in all.iter().flat_map(|one| one.captures_iter(&text)) {
                 let word = word[1].replace("\\\"", "\"");
                 found += 1;
                 if japanese(&word).is_none() {

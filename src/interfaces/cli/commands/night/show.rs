@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::{
     domain::{
+        board::board_attempts,
         night::{NightSummary, format_usd, is_board_attempt, run_ids, summarise_run},
         tasks::StopReason,
     },
@@ -79,6 +80,24 @@ pub(in crate::interfaces::cli::commands) fn summary_files(
         (name("json"), format!("{:#}\n", json!(summary))),
         (name("html"), html::page(&summary)),
     ])
+}
+
+/// Takes away what earlier versions wrote of attempts at tasks of the board, as if they were nights: summaries that can be made
+/// again from the ledger at any time, and nothing else.
+pub(in crate::interfaces::cli::commands) fn remove_summaries_of_attempts(
+    gate_services: &GateServices,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+) {
+    let names = services.state_folders(global, "nights");
+    if names.is_empty() {
+        return;
+    }
+    let attempts = board_attempts(&gate_services.chain.records);
+    for run in names.iter().filter(|name| attempts.contains(name.as_str())) {
+        let files = ["summary.txt", "summary.json", "summary.html"];
+        services.remove_state_folder(global, &format!("nights/{run}"), &files);
+    }
 }
 
 /// Writes the summary of a run where it is kept: as text, JSON and one page. It can be made again from the ledger at any
