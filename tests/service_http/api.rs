@@ -390,7 +390,7 @@ fn logs(api: &mut Checked) {
     );
     api.refused("GET", "/logs/runs/999", None, 404);
     api.refused("GET", "/logs/runs/1?lines=9999", None, 400);
-    assert_eq!(api.ok("POST", "/logs/clear", None)["removed"], 3);
+    assert_eq!(api.ok("POST", "/logs/clear", None)["removed"], 4);
     assert_eq!(api.ok("GET", "/logs/all", None)["returned"], 0);
 }
 

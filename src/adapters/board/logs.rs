@@ -195,7 +195,8 @@ mod tests {
         std::os::unix::fs::symlink(folder.path(), run.join("up")).unwrap();
         let all = joined_log_files(&run, 1000).unwrap();
         assert_eq!(all, "--- task-1/00.stdout\none\ntwo\n");
-        let long: String = (0..1000).map(|number| format!("line {number}\n")).collect();
+        let lines: Vec<String> = (0..1000).map(|number| format!("line {number}\n")).collect();
+        let long = lines.concat();
         fs::write(run.join("task-1/10.stdout"), &long).unwrap();
         let cut = joined_log_files(&run, 208).unwrap();
         let (short, end) = cut.split_once("--- task-1/10.stdout\n").unwrap();

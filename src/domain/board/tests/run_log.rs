@@ -6,12 +6,13 @@ use super::{
 };
 
 fn started(bench: &Bench) -> Vec<String> {
-    let what = bench.events.iter().map(|event| &event.what);
-    what.filter_map(|what| match what {
-        EventKind::Run(RunEvent::Started { log, .. }) => Some(log.clone()),
-        _ => None,
-    })
-    .collect()
+    let mut logs = Vec::new();
+    for event in &bench.events {
+        if let EventKind::Run(RunEvent::Started { log, .. }) = &event.what {
+            logs.push(log.clone());
+        }
+    }
+    logs
 }
 
 #[test]

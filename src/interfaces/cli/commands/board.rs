@@ -277,10 +277,7 @@ pub fn main(
             }
             printer.document(&answer);
         }
-        Verb::Log { run, lines } => {
-            let path = format!("/logs/runs/{}?lines={lines}", percent_encode(run));
-            log(&ask("GET", &path, Value::Null)?, printer);
-        }
+        Verb::Log { run, lines } => log(run, *lines, &ask, printer)?,
         Verb::Diff { run } => diff(run, &ServiceClient::find(global, services)?, printer)?,
         Verb::Cancel { task, reason } => {
             let path = format!("/tasks/{}/cancel", percent_encode(task));
@@ -314,7 +311,9 @@ pub fn main(
     Ok(CliExit::Success)
 }
 
-fn log(answer: &Value, printer: &Printer) {
+fn log(run: &str, lines: u32, ask: RequestFn<'_>, printer: &Printer) -> Result<(), CliError> {
+    let path = format!("/logs/runs/{}?lines={lines}", percent_encode(run));
+    let answer = ask("GET", &path, Value::Null)?;
     for line in answer["log"].as_str().unwrap_or_default().lines() {
         printer.line(line);
     }
@@ -325,7 +324,8 @@ fn log(answer: &Value, printer: &Printer) {
         "absent" => printer.note("it is over, and nothing that its programs printed is here"),
         _ => {}
     }
-    printer.document(answer);
+    printer.document(&answer);
+    Ok(())
 }
 
 fn diff(run: &str, client: &ServiceClient, printer: &Printer) -> Result<(), CliError> {

@@ -53,7 +53,7 @@ pub(super) struct RunLogQuery {
 pub(super) struct RunLogView {
     /// The text.
     log: String,
-    /// growing, comes_at_the_end (what programs print on another machine), complete, or absent.
+    /// growing, `comes_at_the_end` (what programs print on another machine), complete, or absent.
     state: &'static str,
     /// Where it lies, below the root; empty = an earlier version did not say it.
     place: String,

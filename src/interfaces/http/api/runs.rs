@@ -63,7 +63,7 @@ pub(super) struct RunDetail {
     run: RunView,
     /// The end of its log, up to 1 MiB; it is there from the beginning of the run on.
     log: String,
-    /// growing, comes_at_the_end (what programs print on another machine), complete, or absent.
+    /// growing, `comes_at_the_end` (what programs print on another machine), complete, or absent.
     log_state: &'static str,
     /// What it left.
     artifacts: Vec<ArtifactView>,
