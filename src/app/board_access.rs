@@ -15,7 +15,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use super::session_requests;
 use crate::{
     adapters::{
-        board::{SqliteBoard, blocking_end_orphans, joined_log_files},
+        board::{SqliteBoard, blocking_end_orphans},
         disk, files,
         github::{DeliveryLog, GitHubSecret},
     },
@@ -35,8 +35,8 @@ use crate::{
         BoxFuture,
         board::{
             BoardError, ClearedLogs, ConfigEntry, EventFeed, FeedUpdate, HistoryEntry, HistoryKind,
-            LogChunk, LogSource, OrphanCleanup, ProcessLogLine, ReadinessCheck, SequencedEvent,
-            ServiceBackend, SubmitError, WebhookAnswer, WebhookDelivery,
+            LogChunk, LogSource, LogState, OrphanCleanup, ProcessLogLine, ReadinessCheck,
+            SequencedEvent, ServiceBackend, SubmitError, WebhookAnswer, WebhookDelivery,
         },
         board_store::Error as StoreError,
         branch_merges::BranchMerges,
@@ -113,7 +113,7 @@ impl EventFeed for Feed {
 }
 
 /// Returns a piece of a text from an offset on, or its end, cut at whole letters.
-fn piece_of(text: &str, offset: Option<u64>, limit: u64) -> LogChunk {
+pub(super) fn piece_of(text: &str, offset: Option<u64>, limit: u64) -> LogChunk {
     let total = text.len();
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let begin = offset.map_or(total.saturating_sub(limit), |offset| {
@@ -126,11 +126,12 @@ fn piece_of(text: &str, offset: Option<u64>, limit: u64) -> LogChunk {
         offset: begin as u64,
         next: end as u64,
         total: total as u64,
+        state: LogState::Growing,
     }
 }
 
 /// Reads `TIME PROCESS TEXT`, as logs have it.
-fn line_of(source: &str, number: usize, line: &str) -> ProcessLogLine {
+pub(super) fn line_of(source: &str, number: usize, line: &str) -> ProcessLogLine {
     let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
     let at = chrono::DateTime::parse_from_rfc3339(first).ok();
     let text = rest.strip_prefix(source).map_or(rest, str::trim_start);
@@ -145,30 +146,6 @@ fn line_of(source: &str, number: usize, line: &str) -> ProcessLogLine {
 }
 
 impl ServiceBoard {
-    /// Returns what a run printed: its folder once it is over, until then what its agent's log says since it began.
-    fn text_of_run(&self, id: RunId) -> Result<String, BoardError> {
-        let board = self.handle.snapshot();
-        let run = board.run(id);
-        let run = run.ok_or_else(|| BoardError::NotFound(format!("there is no {id}")))?;
-        let agent = run.agent.agent_name();
-        let lines = self.logs.tail(&agent, usize::MAX);
-        let own = lines.iter().enumerate().filter(|(number, line)| {
-            let at = line_of(&agent, *number, line).at;
-            at >= run.started_at && run.finished_at.is_none_or(|end| at <= end)
-        });
-        let own: Vec<&str> = own.map(|(_, line)| line.as_str()).collect();
-        let mut text = own.join("\n");
-        text.push('\n');
-        let place = Path::new(&run.log);
-        let is_inside = place
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)));
-        if is_inside && !run.log.is_empty() {
-            text.push_str(&joined_log_files(&self.root.join(place)));
-        }
-        Ok(self.redactor.clean(&text))
-    }
-
     fn lines_of_all(&self, since: Millis, limit: usize) -> Vec<ProcessLogLine> {
         let mut all = Vec::new();
         for name in self.logs.names() {
@@ -320,23 +297,17 @@ impl ServiceBackend for ServiceBoard {
     ) -> BoxFuture<'_, Result<LogChunk, BoardError>> {
         let this = self.clone();
         Box::pin(beside(move || {
-            let text = match source {
-                LogSource::Run(run) => this.text_of_run(run)?,
-                LogSource::Process(_) | LogSource::Session(_) => {
-                    let name = match source {
-                        LogSource::Process(name) => name.agent_name(),
-                        LogSource::Session(id) => id.to_string(),
-                        LogSource::Run(id) => id.to_string(),
-                    };
-                    let lines = this.logs.tail(&name, usize::MAX);
-                    let mut text = lines.join("\n");
-                    if !text.is_empty() {
-                        text.push('\n');
-                    }
-                    this.redactor.clean(&text)
-                }
+            let name = match source {
+                LogSource::Run(run) => return this.log_of_run(run, offset, limit),
+                LogSource::Process(name) => name.agent_name(),
+                LogSource::Session(id) => id.to_string(),
             };
-            Ok(piece_of(&text, offset, limit))
+            let lines = this.logs.tail(&name, usize::MAX);
+            let mut text = lines.join("\n");
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            Ok(piece_of(&this.redactor.clean(&text), offset, limit))
         }))
     }
 

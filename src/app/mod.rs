@@ -16,6 +16,7 @@ mod guard;
 mod notify;
 mod plan;
 mod remembered_rules;
+mod run_logs;
 mod sample;
 mod service;
 mod service_models;

@@ -81,6 +81,32 @@ pub enum LogSource {
     Session(SessionId),
 }
 
+/// What is to be known of a log beyond its text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogState {
+    /// More may come.
+    #[default]
+    Growing,
+    /// It is being made on another machine: what programs print comes here when they have ended.
+    ComesAtTheEnd,
+    /// Nothing more comes.
+    Complete,
+    /// It is over, and nothing that programs printed is here: they printed nothing, or it stayed on another machine.
+    Absent,
+}
+
+impl LogState {
+    /// Returns the word used by the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Growing => "growing",
+            Self::ComesAtTheEnd => "comes_at_the_end",
+            Self::Complete => "complete",
+            Self::Absent => "absent",
+        }
+    }
+}
+
 /// A piece of a log, already free of secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogChunk {
@@ -92,6 +118,8 @@ pub struct LogChunk {
     pub next: u64,
     /// How long the log is now.
     pub total: u64,
+    /// Whether that is all of it.
+    pub state: LogState,
 }
 
 /// One line of the logs of all.
@@ -254,7 +282,8 @@ pub trait ServiceBackend: Send + Sync {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<SequencedEvent>, BoardError>>;
 
-    /// Returns a piece of a log from an offset on; with none, the end of it.
+    /// Returns a piece of a log from an offset on; with none, the end of it. That of a run is put together of several files, so
+    /// only its end is to be asked for.
     fn log(
         &self,
         source: LogSource,

@@ -46,6 +46,36 @@ fn the_controller_has_the_log_of_an_attempt_and_shows_who_works() {
 }
 
 #[test]
+fn a_run_on_another_machine_says_when_its_log_comes() {
+    let server = NatsServer::start();
+    let place = Place::new("");
+    let script = "echo \"the agent says so\"; exec sleep 61413\n";
+    fs::write(place.top.join("agent.sh"), script).unwrap();
+    crate::repository::git(&place.top, &["commit", "-qam", "an agent that waits"]);
+    let service = Service::start_with_options(&place, &options(&server));
+    let worker = Worker::start_with(&options(&server), "desk", &[], &[]);
+    let task = service.add(json!({ "title": "a note" }));
+    service.until(task, "running");
+    let run = || service.ask("GET", "/runs/1", &Value::Null);
+    // The worker has it, and its agent works.
+    worker.place.until_process("sleep 61413", true);
+    assert_eq!(run()["logState"], "comes_at_the_end", "{}", run());
+    assert_eq!(run()["run"]["status"], "running");
+    let note = "what its programs print comes here when they have ended";
+    let shown = page(&service, &format!("/ui/tasks/{task}"));
+    assert!(shown.contains(note), "{shown}");
+    let said = place.tos(&["board", "log", "1"]);
+    assert!(said.contains(note), "{said}");
+    place.tos(&["board", "hold"]);
+    place.tos(&["board", "cancel-run", "1"]);
+    Place::until_true(|| run()["logState"] == "complete");
+    let ended = run();
+    assert_eq!(ended["run"]["status"], "cancelled", "{ended}");
+    let log = ended["log"].as_str().unwrap();
+    assert!(log.contains("the agent says so"), "{ended}");
+}
+
+#[test]
 fn a_worker_that_was_killed_is_listed_as_lost_and_one_that_ended_is_not() {
     let server = NatsServer::start();
     let place = Place::new("");

@@ -12,6 +12,7 @@ mod github;
 mod github_server;
 mod github_wire;
 mod kills;
+mod live_log;
 mod newcomer;
 #[expect(dead_code, reason = "other tests use the rest of it")]
 mod place;

@@ -403,7 +403,15 @@ fn logs(api: &mut Checked) {
     );
     api.refused("GET", "/logs/all?limit=99999", None, 400);
     api.refused("GET", "/logs/agents/worker-1?lines=0", None, 400);
-    assert_eq!(api.ok("POST", "/logs/clear", None)["removed"], 3);
+    api.server.memory.write_log("run 1", "e\nf\n");
+    let run = api.ok("GET", "/logs/runs/1?lines=1", None);
+    assert_eq!(
+        (&run["log"], &run["state"]),
+        (&json!("f\n"), &json!("growing"))
+    );
+    api.refused("GET", "/logs/runs/999", None, 404);
+    api.refused("GET", "/logs/runs/1?lines=9999", None, 400);
+    assert_eq!(api.ok("POST", "/logs/clear", None)["removed"], 4);
     assert_eq!(api.ok("GET", "/logs/all", None)["returned"], 0);
 }
 

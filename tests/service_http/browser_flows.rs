@@ -191,3 +191,30 @@ fn a_log_shows_its_newest_lines_and_follows_them() {
         assert_eq!(browser.value(top).unwrap(), before);
     });
 }
+
+#[test]
+fn the_log_of_a_run_grows_on_its_page() {
+    in_both_ways(|server, browser, base, has_script| {
+        server.memory.start_everything();
+        let task = server.post("/tasks", &json!({"title": "Talk", "goal": "x"}));
+        assert_eq!(task.status, 201);
+        server.memory.write_log("run 1", "I read the task\n");
+        let page = format!("{base}/ui/tasks/1");
+        browser.open(&page);
+        browser.wait("document.querySelector('#log-text')?.innerText.includes('I read the task')");
+        assert_eq!(server.get("/tasks/1").json()["task"]["status"], "running");
+        // No event tells of it.
+        server.memory.write_log("run 1", "now I write <b>it</b>\n");
+        if !has_script {
+            browser.open(&page);
+        }
+        browser.wait(
+            "document.querySelector('#log-text').innerText.includes('now I write <b>it</b>')",
+        );
+        let cancelled = server.post("/runs/1/cancel", &json!({}));
+        assert_eq!(cancelled.status, 200, "{}", cancelled.text());
+        let later = format!("{page}?run=1");
+        browser.open(&later);
+        browser.wait("document.querySelector('#log-text')?.innerText.includes('now I write')");
+    });
+}

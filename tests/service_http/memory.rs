@@ -24,8 +24,8 @@ use tos::{
         BoxFuture,
         board::{
             BoardError, ClearedLogs, ConfigEntry, EventFeed, FeedUpdate, HistoryEntry, HistoryKind,
-            LogChunk, LogSource, OrphanCleanup, ProcessLogLine, ReadinessCheck, SequencedEvent,
-            ServiceBackend, SubmitError, WebhookAnswer, WebhookDelivery,
+            LogChunk, LogSource, LogState, OrphanCleanup, ProcessLogLine, ReadinessCheck,
+            SequencedEvent, ServiceBackend, SubmitError, WebhookAnswer, WebhookDelivery,
         },
     },
 };
@@ -335,6 +335,7 @@ impl ServiceBackend for Memory {
             offset: from,
             next: to,
             total,
+            state: LogState::Growing,
         }))
     }
 

@@ -269,7 +269,13 @@ fn no_name_of_a_log_leads_out_of_its_folder() {
         "worker-1%2f..%2f..",
         "....//",
     ] {
-        for base in ["/logs/agents/", "/logs/processes/", "/runs/"] {
+        for base in [
+            "/logs/agents/",
+            "/logs/processes/",
+            "/logs/runs/",
+            "/runs/",
+            "/ui/tasks/1?run=",
+        ] {
             let reply = server.get(&format!("{base}{name}"));
             assert!(
                 matches!(reply.status, 400 | 404),

@@ -323,6 +323,7 @@ fn inject_start(bug: Bug, board: &Board, decision: &mut BoardReaction, now: u64)
             agent,
             fence: Fence(board.globals().last_fence.0 + 1),
             until: now + 60_000,
+            log: String::new(),
         },
     ));
 }

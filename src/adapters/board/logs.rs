@@ -4,6 +4,7 @@ use std::{
     fs,
     fs::OpenOptions,
     io::{Read as _, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -99,36 +100,66 @@ impl ProcessLogs for LogFiles {
     }
 }
 
-/// Puts the files of a run's folder together, each below its name.
-pub fn joined_log_files(folder: &Path) -> String {
-    let mut found: Vec<PathBuf> = Vec::new();
+/// Puts the files of a run's folder together, each below its name. Short ones are whole, long ones share what is left of `most` bytes
+/// and show their ends. `None` = there is none.
+pub fn joined_log_files(folder: &Path, most: u64) -> Option<String> {
+    let mut found: Vec<(PathBuf, u64)> = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
         for entry in fs::read_dir(next).into_iter().flatten().flatten() {
-            let Ok(kind) = entry.file_type() else {
+            let Ok(data) = entry.metadata() else {
                 continue;
             };
-            if kind.is_dir() {
+            if data.is_dir() {
                 folders.push(entry.path());
-            } else if kind.is_file() {
-                found.push(entry.path());
+            } else if data.is_file() && data.len() > 0 {
+                found.push((entry.path(), data.len()));
             }
         }
     }
     found.sort();
-    let texts = found.into_iter().filter_map(|path| {
-        let bytes = fs::read(&path).ok().filter(|bytes| !bytes.is_empty())?;
-        let name = path
-            .strip_prefix(folder)
-            .unwrap_or(&path)
-            .display()
-            .to_string();
-        Some(format!(
-            "--- {name}\n{}\n",
-            String::from_utf8_lossy(&bytes).trim_end()
-        ))
+    let share = share_of(found.iter().map(|(_, size)| *size).collect(), most);
+    let texts = found.iter().filter_map(|(path, _)| {
+        let text = end_of_file(path, share).ok()?;
+        let name = path.strip_prefix(folder).unwrap_or(path).display();
+        Some(format!("--- {name}\n{}\n", text.trim_end()))
     });
-    texts.collect()
+    (!found.is_empty()).then(|| texts.collect())
+}
+
+/// Returns how much of each file there is room for.
+fn share_of(mut sizes: Vec<u64>, most: u64) -> u64 {
+    sizes.sort_unstable();
+    let mut left = most;
+    for (size, others) in sizes.iter().zip((1..=sizes.len() as u64).rev()) {
+        if *size > left / others {
+            return left / others;
+        }
+        left -= size;
+    }
+    most
+}
+
+/// Reads the end of a file from a whole line on; what is left out is said. A link in its place is not followed.
+fn end_of_file(path: &Path, most: u64) -> std::io::Result<String> {
+    let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
+    let mut file = OpenOptions::new()
+        .read(true)
+        .custom_flags(no_follow)
+        .open(path)?;
+    let length = file.metadata()?.len();
+    let skipped = length.saturating_sub(most);
+    file.seek(SeekFrom::Start(skipped))?;
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    if skipped == 0 {
+        return Ok(String::from_utf8_lossy(&bytes).into_owned());
+    }
+    let line = bytes.iter().position(|byte| *byte == b'\n');
+    let begin = line.map_or(0, |at| at + 1);
+    let end = String::from_utf8_lossy(bytes.get(begin..).unwrap_or_default());
+    let out = skipped + begin as u64;
+    Ok(format!("(the first {out} bytes are left out)\n{end}"))
 }
 
 #[cfg(test)]
@@ -148,5 +179,41 @@ mod tests {
         assert_eq!(logs.clear(&["worker-1".to_owned()]), (1, 1));
         assert_eq!(logs.names(), ["worker-1"]);
         assert!(logs.tail("worker-1", 10).is_empty());
+    }
+
+    #[test]
+    fn files_of_a_run_are_joined_and_long_ones_show_their_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        assert_eq!(joined_log_files(&run, 1000), None);
+        fs::create_dir_all(run.join("task-1")).unwrap();
+        fs::write(run.join("task-1/00.stderr"), "").unwrap();
+        assert_eq!(joined_log_files(&run, 1000), None);
+        fs::write(run.join("task-1/00.stdout"), "one\ntwo\n").unwrap();
+        fs::write(folder.path().join("secret"), "not of this run").unwrap();
+        std::os::unix::fs::symlink(folder.path().join("secret"), run.join("link")).unwrap();
+        std::os::unix::fs::symlink(folder.path(), run.join("up")).unwrap();
+        let all = joined_log_files(&run, 1000).unwrap();
+        assert_eq!(all, "--- task-1/00.stdout\none\ntwo\n");
+        let lines: Vec<String> = (0..1000).map(|number| format!("line {number}\n")).collect();
+        let long = lines.concat();
+        fs::write(run.join("task-1/10.stdout"), &long).unwrap();
+        let cut = joined_log_files(&run, 208).unwrap();
+        let (short, end) = cut.split_once("--- task-1/10.stdout\n").unwrap();
+        assert_eq!(short, all);
+        let (said, end) = end.split_once('\n').unwrap();
+        let shown = long.len() - end.len();
+        assert_eq!(said, format!("(the first {shown} bytes are left out)"));
+        assert!(end.len() <= 200 && long.ends_with(end), "{end}");
+        assert!(end.starts_with("line ") && end.len() > 180, "{end}");
+    }
+
+    #[test]
+    fn room_is_shared_by_what_is_long() {
+        assert_eq!(share_of(vec![], 10), 10);
+        assert_eq!(share_of(vec![10], 10), 10);
+        assert_eq!(share_of(vec![11], 10), 10);
+        assert_eq!(share_of(vec![2, 100, 100], 12), 5);
+        assert_eq!(share_of(vec![100, 100, 2], 12), 5);
     }
 }

@@ -6,7 +6,7 @@ use super::{
     MergeQueueEntry, MergeStatus, Millis, OnDependencyCancelled, ProcessName, Refusal, RefusalCode,
     Risk, RunEvent, RunId, SystemEvent, Task, TaskEvent, TaskId, TaskStatus, area,
     budget::{DAY, HOUR},
-    executing_role,
+    executing_role, run_log_folder,
 };
 
 /// Why a queued task does not start.
@@ -216,6 +216,7 @@ impl Board {
             agent,
             fence,
             until,
+            log: run_log_folder(&self.globals.instance, run),
         });
         draft.effect(Effect::StartRun {
             run,

@@ -227,6 +227,9 @@ pub enum RunEvent {
         fence: Fence,
         /// Until when, unless it is renewed.
         until: Millis,
+        /// Where its log lies, from the root; earlier versions say it at the end only.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        log: String,
     },
     /// The lease was renewed.
     #[serde(rename = "run.renewed")]
@@ -257,7 +260,7 @@ pub enum RunEvent {
         failure: Option<FailureKind>,
         /// What it left.
         kept: Option<AttemptCommit>,
-        /// Where its log lies.
+        /// Where its log lies; empty = where its start said.
         log: String,
     },
 }

@@ -17,6 +17,7 @@ impl Board {
                 agent,
                 fence,
                 until,
+                log,
             } => {
                 let globals = self.globals_mut();
                 globals.last_run = *run;
@@ -44,7 +45,7 @@ impl Board {
                     failure: None,
                     kept: None,
                     spent: call,
-                    log: String::new(),
+                    log: log.clone(),
                 }));
                 self.set_agent(*agent, AgentAvailability::Busy, Some(*task), at);
                 self.change_task(*task, at, |task| {
@@ -92,7 +93,9 @@ impl Board {
                     run.error.clone_from(error);
                     run.failure = *failure;
                     run.kept.clone_from(kept);
-                    run.log.clone_from(log);
+                    if !log.is_empty() {
+                        run.log.clone_from(log);
+                    }
                 });
                 // What a failed run leaves is to be looked at, and is no work for a judge.
                 if let Some(kept) = kept.as_ref().filter(|_| *status == RunStatus::Success) {

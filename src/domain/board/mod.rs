@@ -38,12 +38,14 @@ mod process;
 mod questions;
 mod reviewing;
 mod run;
+mod run_log;
 mod session;
 mod session_again;
 mod session_decide;
 mod session_input;
 mod session_record;
 mod session_request;
+mod session_restore;
 mod session_why;
 mod setting_keys;
 mod settings;
@@ -95,6 +97,7 @@ pub use process::{
 };
 pub use reviewing::{MAX_REVIEW_BYTES, ReviewDecision, parse_review_reply, review_prompt};
 pub use run::{AgentAvailability, AgentState, Lease, Run, RunOutcome, RunStatus};
+pub use run_log::{is_run_log_folder, run_log_folder};
 pub use session::{
     Session, SessionEvent, SessionItem, SessionSpec, SessionStop, SessionTaskEnd, SessionTaskRun,
     SessionWait,

@@ -75,7 +75,7 @@ pub struct Run {
     pub kept: Option<AttemptCommit>,
     /// What it used up.
     pub spent: Spend,
-    /// Where its log lies, below the root.
+    /// Where its log lies, below the root; empty = an earlier version did not say it.
     pub log: String,
 }
 

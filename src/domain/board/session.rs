@@ -146,6 +146,9 @@ pub struct Session {
     pub error: String,
     /// What came of it, for whoever started it, as JSON.
     pub report: String,
+    /// The name under which its logs lie, where that is not the one that was handed over.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub logs: String,
 }
 
 impl Session {
@@ -306,6 +309,9 @@ pub enum SessionEvent {
         outcomes: Vec<Option<TaskOutcome>>,
         /// How many failed one after the other.
         failures_in_a_row: u32,
+        /// The name under which its logs lie from now on; earlier versions do not say it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        logs: String,
     },
     /// No further task starts.
     #[serde(rename = "session.stopping")]
@@ -388,7 +394,7 @@ impl Board {
             .filter(|session| session.is_open() && session.board_task_of(task.id).is_some())
     }
 
-    fn change_session(&mut self, id: SessionId, change: impl FnOnce(&mut Session)) {
+    pub(super) fn change_session(&mut self, id: SessionId, change: impl FnOnce(&mut Session)) {
         if let Some(session) = self.sessions.get_mut(&id) {
             change(std::sync::Arc::make_mut(session));
             self.dirty.insert(EntityKey::Session(id));
@@ -445,8 +451,9 @@ impl Board {
             SessionEvent::Restored {
                 outcomes,
                 failures_in_a_row,
+                logs,
                 ..
-            } => self.fold_session_restored(id, outcomes, *failures_in_a_row, at),
+            } => self.fold_session_restored(id, outcomes, *failures_in_a_row, logs, at),
             SessionEvent::Stopping { stop, .. } => self.change_session(id, |session| {
                 session.stop = Some(stop.clone());
             }),
@@ -498,6 +505,7 @@ impl Board {
             ended_at: None,
             error: String::new(),
             report: String::new(),
+            logs: String::new(),
         };
         self.sessions.insert(id, std::sync::Arc::new(session));
     }
@@ -524,53 +532,10 @@ impl Board {
             self.change_task(task, at, |task| place_ended(task, id, end, at));
         }
     }
-
-    /// A task whose work was not recorded has its turn again.
-    fn fold_session_restored(
-        &mut self,
-        id: SessionId,
-        outcomes: &[Option<TaskOutcome>],
-        failures_in_a_row: u32,
-        at: Millis,
-    ) {
-        let mut changed = Vec::new();
-        self.change_session(id, |session| {
-            let known = session.outcomes.iter_mut().zip(&session.tasks);
-            for (index, ((known, task), outcome)) in known.zip(outcomes).enumerate() {
-                if *known != *outcome {
-                    *known = *outcome;
-                    changed.extend(task.map(|task| (index, task, *outcome)));
-                }
-            }
-            session.failures_in_a_row = failures_in_a_row;
-            session.ready = false;
-            session.turn = None;
-            session.wait = None;
-            session.aside = false;
-            session.again = None;
-        });
-        for (index, task, outcome) in changed {
-            let end = outcome.map(|outcome| SessionTaskEnd {
-                place: index,
-                outcome,
-                reason: "as the ledger says".to_owned(),
-                commit: None,
-            });
-            self.change_task(task, at, |task| {
-                if let Some(end) = &end {
-                    place_ended(task, id, end, at);
-                    return;
-                }
-                set_status(task, TaskStatus::Queued, None, at);
-                task.resolver = BlockResolver::Dispatcher;
-                "its turn comes again".clone_into(&mut task.detail);
-            });
-        }
-    }
 }
 
 /// Puts a task where it belongs once its session has a result of it.
-fn place_ended(task: &mut Task, session: SessionId, end: &SessionTaskEnd, at: Millis) {
+pub(super) fn place_ended(task: &mut Task, session: SessionId, end: &SessionTaskEnd, at: Millis) {
     if task.status == TaskStatus::Cancelled && end.outcome == TaskOutcome::NotRun {
         // Whoever gave it up has said why.
         return;

@@ -42,6 +42,7 @@ impl Board {
             agent: run.agent,
             fence,
             until: draft.now + self.settings().lease_ms,
+            log: session.log_folder(place),
         });
         draft.event(SessionEvent::TriesAgain {
             session: session.id,

@@ -55,6 +55,7 @@ impl Board {
                     session: *session,
                     outcomes: outcomes.clone(),
                     failures_in_a_row: *failures_in_a_row,
+                    logs: known.name_when_resumed(&self.globals.instance),
                 });
                 Ok(())
             }
@@ -482,6 +483,7 @@ impl Board {
             agent,
             fence,
             until: draft.now + self.settings().lease_ms,
+            log: session.log_folder(place),
         });
         draft.event(SessionEvent::Turn {
             session: session.id,

@@ -351,15 +351,17 @@ impl Board {
         let Some(run) = self.live_run_of(task) else {
             return vec![why_sentence(task.detail.clone(), BlockResolver::Agent)];
         };
-        let mut sentences = vec![why_sentence(
-            format!(
-                "{} works on it ({}, {})",
-                run.agent.agent_name(),
-                run.id,
-                run.lease.fence
-            ),
-            BlockResolver::Agent,
-        )];
+        let who = format!(
+            "{} works on it ({}, {})",
+            run.agent.agent_name(),
+            run.id,
+            run.lease.fence
+        );
+        let mut sentences = vec![ExplanationSentence {
+            // What it says meanwhile.
+            remedy: format!("tos board log {}", run.id.0),
+            ..why_sentence(who, BlockResolver::Agent)
+        }];
         sentences.extend(self.why_at_work_in_session(task));
         for approval in self
             .open_approvals()

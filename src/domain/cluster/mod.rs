@@ -7,8 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::state_folder::TOS_FOLDER;
-
 mod demand;
 mod log_files;
 mod plan_work;
@@ -28,7 +26,7 @@ pub use protocol::{
 };
 
 use super::{
-    board::{AgentRole, Fence, RunId, RunOutcome, Spend, Task, WorkerCapabilities},
+    board::{AgentRole, Fence, RunId, RunOutcome, Spend, Task, WorkerCapabilities, run_log_folder},
     ledger::{LedgerEntry, SessionStart},
     tasks::{Agent, TaskList},
     time::Timestamp,
@@ -80,8 +78,7 @@ impl WorkOrder {
 
     /// Returns where the logs of the attempt lie, below the root; `None` where the name of the service is none for a folder.
     pub fn log_folder(&self) -> Option<String> {
-        let name = format!("{}-{}", self.instance, self.run);
-        is_plain_name(&name).then(|| format!("{TOS_FOLDER}/task-logs/{name}"))
+        is_plain_name(&self.instance).then(|| run_log_folder(&self.instance, self.run))
     }
 }
 

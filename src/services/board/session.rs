@@ -27,7 +27,6 @@ use crate::{
             SessionRequest, SessionTaskEnd, Spend, unknown_sessions,
         },
         ledger::{SessionStart, TaskEnd, TaskOutcome},
-        state_folder::TOS_FOLDER,
         tasks::{AgentTask, QueueAction, RunProgress, StopReason, TaskVerdict},
         time::Timestamp,
     },
@@ -272,7 +271,7 @@ async fn perform(
     }
     let terms = SessionSettings {
         session: if resume {
-            format!("{}-{id}", context.instance)
+            session.name_when_resumed(&context.instance)
         } else {
             request.session.clone()
         },
@@ -502,10 +501,6 @@ impl TaskSource for BoardOrder {
                 // Nobody stopped it but the end of the service; the next one lets it have its turn again.
                 return;
             }
-            let board = self.sessions.handle.snapshot();
-            let run = board
-                .session(self.id)
-                .map_or("", |session| session.spec.run.as_str());
             let input = SessionInput::FinishTask {
                 session: self.id,
                 run: turn.run,
@@ -516,7 +511,8 @@ impl TaskSource for BoardOrder {
                     micro_usd: end.micro_usd.unwrap_or_default(),
                     ..Spend::default()
                 },
-                log: format!("{TOS_FOLDER}/task-logs/{run}/{}", end.task),
+                // Its start has said where that is.
+                log: String::new(),
             };
             if let Err(error) = self.submit(input).await {
                 // The ledger has the result; the session ends, and what is left is told then.

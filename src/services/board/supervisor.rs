@@ -25,12 +25,9 @@ use super::{
     worker,
 };
 use crate::{
-    domain::{
-        board::{
-            Board, Controller, Effect, FailureKind, Fence, Input, JudgementId, PlanId, ProcessExit,
-            ProcessName, RunId, RunOutcome, Task, TaskId, Verdict,
-        },
-        state_folder::TOS_FOLDER,
+    domain::board::{
+        Board, Controller, Effect, FailureKind, Fence, Input, JudgementId, PlanId, ProcessExit,
+        ProcessName, RunId, RunOutcome, Task, TaskId, Verdict, run_log_folder,
     },
     ports::board::SubmitError,
 };
@@ -402,7 +399,7 @@ impl SupervisorState {
         let context = Arc::clone(&self.context);
         match kind {
             WorkKind::Run(run) => {
-                let log = format!("{TOS_FOLDER}/task-logs/{}-{run}", context.instance);
+                let log = run_log_folder(&context.instance, run);
                 let base = worker::base_commit(&context, &branch);
                 let base = match base {
                     Ok(base) => base,

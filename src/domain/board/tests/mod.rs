@@ -4,6 +4,7 @@ mod operations;
 mod planning;
 mod restarts;
 mod retries;
+mod run_log;
 mod session;
 mod session_record;
 mod workers;

@@ -307,7 +307,6 @@ mod tests {
         for code in [
             "bundle add rails",
             "bundle install --gemfile=/tmp/Gemfile",
-            "BUNDLE_GEMFILE=/tmp/Gemfile bundle install",
             "uv sync --index-url http://r.example/simple",
             "uv sync --upgrade",
             "composer install --repository=http://r.example",

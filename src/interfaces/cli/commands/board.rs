@@ -58,6 +58,14 @@ enum Verb {
         /// The run
         run: String,
     },
+    /// Show what a run and its programs printed, also while it works and after it was cancelled
+    Log {
+        /// The run
+        run: String,
+        /// How many lines, from the end
+        #[arg(long, short = 'n', default_value_t = 200)]
+        lines: u32,
+    },
     /// Give a task up
     Cancel {
         /// The task
@@ -269,6 +277,7 @@ pub fn main(
             }
             printer.document(&answer);
         }
+        Verb::Log { run, lines } => log(run, *lines, &ask, printer)?,
         Verb::Diff { run } => diff(run, &ServiceClient::find(global, services)?, printer)?,
         Verb::Cancel { task, reason } => {
             let path = format!("/tasks/{}/cancel", percent_encode(task));
@@ -300,6 +309,23 @@ pub fn main(
         Verb::Import { file } => return board_upkeep::import(file, global, services, printer),
     }
     Ok(CliExit::Success)
+}
+
+fn log(run: &str, lines: u32, ask: RequestFn<'_>, printer: &Printer) -> Result<(), CliError> {
+    let path = format!("/logs/runs/{}?lines={lines}", percent_encode(run));
+    let answer = ask("GET", &path, Value::Null)?;
+    for line in answer["log"].as_str().unwrap_or_default().lines() {
+        printer.line(line);
+    }
+    match answer["state"].as_str().unwrap_or_default() {
+        "comes_at_the_end" => printer.note(
+            "it is made on another machine: what its programs print comes here when they have ended",
+        ),
+        "absent" => printer.note("it is over, and nothing that its programs printed is here"),
+        _ => {}
+    }
+    printer.document(&answer);
+    Ok(())
 }
 
 fn diff(run: &str, client: &ServiceClient, printer: &Printer) -> Result<(), CliError> {

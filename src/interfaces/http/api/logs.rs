@@ -14,7 +14,11 @@ use crate::{
     ports::board::{BoardError, LogChunk, LogSource},
 };
 
-use super::{agents::parse_agent_name, wire::time};
+use super::{
+    agents::parse_agent_name,
+    runs::{known, tail},
+    wire::time,
+};
 
 /// How many lines there are without a wish, and at most.
 const LINES: (usize, usize) = (200, 2000);
@@ -32,6 +36,27 @@ pub(super) struct LogQuery {
     lines: Option<usize>,
     /// From this byte on, instead of the end: `next` of the answer before.
     offset: Option<u64>,
+}
+
+/// How much of the log of a run.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct RunLogQuery {
+    /// How many lines from the end, up to 2000; 200 when it is not said.
+    lines: Option<usize>,
+}
+
+/// The end of what a run and its programs printed so far.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RunLogView {
+    /// The text.
+    log: String,
+    /// growing, `comes_at_the_end` (what programs print on another machine), complete, or absent.
+    state: &'static str,
+    /// Where it lies, below the root; empty = an earlier version did not say it.
+    place: String,
 }
 
 /// Which lines of all logs.
@@ -161,6 +186,25 @@ pub(super) async fn agent(
     ApiQuery(query): ApiQuery<LogQuery>,
 ) -> Result<Json<LogView>, ApiError> {
     of_process(&service, parse_agent_name(&id)?, &query).await
+}
+
+/// Returns the end of the log of a run, also while it works and after it was cancelled.
+#[utoipa::path(get, path = "/logs/runs/{id}", tag = "logs", params(("id" = String, Path, description = "its number"), RunLogQuery),
+    responses((status = 200, body = RunLogView)))]
+pub(super) async fn run(
+    State(service): State<HttpState>,
+    ApiPath(id): ApiPath,
+    ApiQuery(query): ApiQuery<RunLogQuery>,
+) -> Result<Json<RunLogView>, ApiError> {
+    let lines = within("lines", query.lines, LINES)?;
+    let board = service.snapshot();
+    let run = known(&board, &id)?;
+    let read = tail(&service, run.id, READ).await?;
+    Ok(Json(RunLogView {
+        log: last_lines(&read.text, lines).to_owned(),
+        state: read.state.as_str(),
+        place: run.log.clone(),
+    }))
 }
 
 /// Returns the log of the cycle manager.

@@ -85,6 +85,7 @@ fn work() -> OpenApiRouter<HttpState> {
 fn operation() -> OpenApiRouter<HttpState> {
     OpenApiRouter::new()
         .routes(routes!(logs::agent))
+        .routes(routes!(logs::run))
         .routes(routes!(logs::cycle_manager))
         .routes(routes!(logs::process))
         .routes(routes!(sessions::log))

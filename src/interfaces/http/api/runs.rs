@@ -16,7 +16,7 @@ use crate::{
         extract::{ApiPath, ApiPath2, ApiQuery, MaybeJson, parse_id},
         state::HttpState,
     },
-    ports::board::{BoardError, LogSource},
+    ports::board::{BoardError, LogChunk, LogSource},
 };
 
 use super::{
@@ -61,8 +61,10 @@ pub(super) struct RunPage {
 pub(super) struct RunDetail {
     /// The run.
     run: RunView,
-    /// The end of its log, up to 1 MiB.
+    /// The end of its log, up to 1 MiB; it is there from the beginning of the run on.
     log: String,
+    /// growing, `comes_at_the_end` (what programs print on another machine), complete, or absent.
+    log_state: &'static str,
     /// What it left.
     artifacts: Vec<ArtifactView>,
 }
@@ -161,7 +163,7 @@ pub(super) async fn stats(State(service): State<HttpState>) -> Json<RunStats> {
     })
 }
 
-fn known<'a>(board: &'a Board, id: &str) -> Result<&'a Run, ApiError> {
+pub(super) fn known<'a>(board: &'a Board, id: &str) -> Result<&'a Run, ApiError> {
     let id: RunId = parse_id(id)?;
     board
         .run(id)
@@ -186,15 +188,15 @@ fn artifacts(run: &Run) -> Vec<ArtifactView> {
     all
 }
 
-/// A log that is not there yet is empty.
+/// Returns the end of a run's log. One that is not there yet is empty.
 pub(in crate::interfaces::http) async fn tail(
     service: &HttpState,
     run: RunId,
     limit: u64,
-) -> Result<String, ApiError> {
+) -> Result<LogChunk, ApiError> {
     match service.board().log(LogSource::Run(run), None, limit).await {
-        Ok(piece) => Ok(piece.text),
-        Err(BoardError::NotFound(_)) => Ok(String::new()),
+        Ok(piece) => Ok(piece),
+        Err(BoardError::NotFound(_)) => Ok(LogChunk::default()),
         Err(error) => Err(error.into()),
     }
 }
@@ -209,9 +211,11 @@ pub(super) async fn get(
 ) -> Result<Response, ApiError> {
     let board = service.snapshot();
     let run = known(&board, &id)?;
+    let log = tail(&service, run.id, TAIL).await?;
     let body = RunDetail {
         run: RunView::of(run, &service.board().stopping()),
-        log: tail(&service, run.id, TAIL).await?,
+        log: log.text,
+        log_state: log.state.as_str(),
         artifacts: artifacts(run),
     };
     Ok(etag_response(&headers, &body))
@@ -240,7 +244,7 @@ pub(super) async fn content(
     let board = service.snapshot();
     let run = known(&board, &id)?;
     let text = match (artifact.as_str(), &run.kept) {
-        ("log", _) => tail(&service, run.id, TAIL).await?,
+        ("log", _) => tail(&service, run.id, TAIL).await?.text,
         ("commit", Some(kept)) if !kept.commit.is_empty() => {
             format!("{}\n", kept.commit)
         }

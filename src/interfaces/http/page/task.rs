@@ -8,18 +8,20 @@ use axum::{
     response::Html,
 };
 use maud::{Markup, html};
+use serde::Deserialize;
 
 use crate::{
-    domain::board::{Board, Fence, Judgement, Run, RunStatus, Task, TaskId, TaskStatus},
+    domain::board::{Board, Fence, Judgement, Run, RunId, RunStatus, Task, TaskId, TaskStatus},
     interfaces::{
         http::{
             api::{logs::last_lines, runs::tail, tasks::find_task},
             error::ApiError,
-            extract::{ApiPath, parse_id},
+            extract::{ApiPath, ApiQuery, parse_id},
             state::HttpState,
         },
         report::page::{badge, text},
     },
+    ports::board::LogState,
 };
 
 use super::{
@@ -31,7 +33,16 @@ use super::{
 
 /// How much of a log and of a diff is shown.
 const LOG: u64 = 64 * 1024;
+const LOG_LINES: usize = 400;
 const DIFF_LINES: usize = 2000;
+
+/// Whose log.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct TaskQuery {
+    /// A run of the task; the last one when it is not said.
+    run: Option<String>,
+}
 
 /// The page of a task.
 pub(super) async fn show(
@@ -39,18 +50,14 @@ pub(super) async fn show(
     headers: HeaderMap,
     uri: Uri,
     ApiPath(id): ApiPath,
+    ApiQuery(query): ApiQuery<TaskQuery>,
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
     let view = PageContext::of(&service, &headers, &uri);
     let id: TaskId = parse_id(&id)?;
     let task = find_task(&board, id)?;
-    let last = task.run.and_then(|id| board.run(id));
-    let log = match last {
-        Some(run) => tail(&service, run.id, LOG)
-            .await
-            .unwrap_or_else(|error| error.message),
-        None => String::new(),
-    };
+    let shown = shown_run(&board, task, &query)?;
+    let log = log_of(&service, &view, shown).await;
     // While an agent is at it again, the change of the attempt before is the one to look at.
     let mut left = board.runs().rev().filter(|run| run.task == id);
     let diff = match left.find(|run| run.kept.is_some()) {
@@ -70,8 +77,8 @@ pub(super) async fn show(
             (why(&view, &board, task)?)
         }
         section id="log-part" data-live aria-labelledby="log" {
-            h2 id="log" { (view.t("Log")) }
-            @if log.is_empty() { (nothing(&view)) } @else { (log_box(&view, last_lines(&log, 400))) }
+            h2 id="log" { (view.t("Log")) @if let Some(run) = shown { " " (run.id.to_string()) } }
+            (log)
         }
         section id="diff-part" data-live aria-labelledby="diff" {
             h2 id="diff" { (view.t("Change")) }
@@ -79,7 +86,7 @@ pub(super) async fn show(
         }
         section id="history" data-live aria-labelledby="attempts" {
             h2 id="attempts" { (view.t("Attempts and judgements")) }
-            (history(&view, &board, task, &service.board().stopping()))
+            (history(&view, &board, task, (shown, &service.board().stopping())))
         }
         section aria-labelledby="wish" {
             h2 id="wish" { (view.t("What is asked for")) }
@@ -87,6 +94,42 @@ pub(super) async fn show(
         }
     };
     Ok(Html(page(&view, Some(&board), &title, &body)))
+}
+
+/// Returns the run whose log is shown: the one that is asked for, or the last one.
+fn shown_run<'a>(
+    board: &'a Board,
+    task: &Task,
+    query: &TaskQuery,
+) -> Result<Option<&'a Run>, ApiError> {
+    let Some(asked) = query.run.as_deref().filter(|asked| !asked.is_empty()) else {
+        return Ok(task.run.and_then(|id| board.run(id)));
+    };
+    let id: RunId = parse_id(asked)?;
+    let run = board.run(id).filter(|run| run.task == task.id);
+    let missing = || ApiError::not_found(format!("{} has no {id}", task.id));
+    run.map(Some).ok_or_else(missing)
+}
+
+async fn log_of(service: &HttpState, view: &PageContext, run: Option<&Run>) -> Markup {
+    let Some(run) = run else {
+        return nothing(view);
+    };
+    let (log, state) = match tail(service, run.id, LOG).await {
+        Ok(read) => (read.text, read.state),
+        Err(error) => (error.message, LogState::Complete),
+    };
+    let note = match state {
+        LogState::ComesAtTheEnd => {
+            "It is made on another machine: what its programs print comes here when they have ended."
+        }
+        LogState::Absent => "It is over, and nothing that its programs printed is here.",
+        LogState::Growing | LogState::Complete => "",
+    };
+    html! {
+        @if !note.is_empty() { p.faint { (view.t(note)) } }
+        @if log.is_empty() { (nothing(view)) } @else { (log_box(view, last_lines(&log, LOG_LINES))) }
+    }
 }
 
 fn standing_of(view: &PageContext, board: &Board, task: &Task) -> Markup {
@@ -181,7 +224,12 @@ fn line_class(line: &str, in_head: &mut bool) -> &'static str {
     }
 }
 
-fn history(view: &PageContext, board: &Board, task: &Task, stopping: &BTreeSet<Fence>) -> Markup {
+fn history(
+    view: &PageContext,
+    board: &Board,
+    task: &Task,
+    (shown, stopping): (Option<&Run>, &BTreeSet<Fence>),
+) -> Markup {
     let runs = board
         .runs()
         .rev()
@@ -195,11 +243,11 @@ fn history(view: &PageContext, board: &Board, task: &Task, stopping: &BTreeSet<F
     html! {
         @if task.counters.runs == 0 { (nothing(view)) }
         @for judgement in judgements { (judged(view, judgement)) }
-        @for run in runs { (attempt(view, run, stopping.contains(&run.lease.fence))) }
+        @for run in runs { (attempt(view, run, shown, stopping.contains(&run.lease.fence))) }
     }
 }
 
-fn attempt(view: &PageContext, run: &Run, is_there: bool) -> Markup {
+fn attempt(view: &PageContext, run: &Run, shown: Option<&Run>, is_there: bool) -> Markup {
     let class = match run.status {
         RunStatus::Running => "RUNNING",
         RunStatus::Success => "SUCCESS",
@@ -210,6 +258,9 @@ fn attempt(view: &PageContext, run: &Run, is_there: bool) -> Markup {
         div.item {
             b { (run.id.to_string()) } " " (badge(class, &view.word(run.status.as_str()))) " "
             (run.agent.agent_name()) ", " (view.moment(run.started_at))
+            @if shown.is_none_or(|shown| shown.id != run.id) {
+                ", " a href={ "/ui/tasks/" (run.task.0) "?run=" (run.id.0) "#log" } { (view.t("Log")) " " (run.id.to_string()) }
+            }
             @if is_there && run.status == RunStatus::Cancelled { p { (view.t("its programs are being ended")) } }
             @if !run.error.is_empty() { p { (text(&run.error)) } }
             @if run.spent.tokens > 0 { p.faint { (run.spent.tokens) " " (view.t("Tokens")) ", $" (super::money::dollars(run.spent.micro_usd)) } }

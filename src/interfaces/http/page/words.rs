@@ -57,6 +57,14 @@ const WORDS: &[(&str, &str)] = &[
     ),
     ("After tasks (numbers)", "先に終えるタスク(番号)"),
     (
+        "It is made on another machine: what its programs print comes here when they have ended.",
+        "別のマシンで実行中です。プログラムの出力は終了後にここに表示されます。",
+    ),
+    (
+        "It is over, and nothing that its programs printed is here.",
+        "終了しました。プログラムの出力はここにはありません。",
+    ),
+    (
         "It is tried once more; the first try failed:",
         "もう一度試しています。最初の試みが失敗した理由:",
     ),
