@@ -24,10 +24,14 @@ impl ServiceBoard {
         let board = self.handle.snapshot();
         let run = board.run(id);
         let run = run.ok_or_else(|| BoardError::NotFound(format!("there is no {id}")))?;
-        let mut text = self.lines_of_run(run);
+        // Each part has its share, so that no other pushes it out.
+        let places = places(&board, run);
+        let share = limit / (places.len() as u64 + 2);
+        let said = self.lines_of_run(run);
+        let mut text = end_of(&said, usize::try_from(share).unwrap_or(usize::MAX)).to_owned();
         let mut is_here = false;
-        for place in places(&board, run) {
-            if let Some(printed) = joined_log_files(&self.root.join(place), limit) {
+        for place in places {
+            if let Some(printed) = joined_log_files(&self.root.join(place), share) {
                 is_here = true;
                 text.push_str(&printed);
             }
@@ -65,6 +69,19 @@ impl ServiceBoard {
         let mut turns = board.open_sessions().filter_map(|session| session.turn);
         self.remote.is_some() && !turns.any(|turn| turn.run == run.id)
     }
+}
+
+/// Returns the end of a text from a whole line on, of so many bytes at most.
+fn end_of(text: &str, most: usize) -> &str {
+    let from = text.len().saturating_sub(most);
+    let mut ends = (from..=text.len()).filter_map(|from| text.get(from..));
+    let rest = ends.next().unwrap_or("");
+    let cut = if from == 0 {
+        0
+    } else {
+        rest.find('\n').map_or(rest.len(), |at| at + 1)
+    };
+    rest.get(cut..).unwrap_or("")
 }
 
 /// Returns where the log of a run may lie: where its start said, and below the name of this service, where it went on with it.

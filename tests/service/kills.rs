@@ -107,11 +107,7 @@ fn kills_lose_nothing_that_was_acknowledged() {
         told.merged.len()
     );
     check_events(&place, &told);
-    assert!(
-        place
-            .tos(&["board", "rebuild"])
-            .contains("everything is what the events say")
-    );
+    place.folds_to_what_is_there();
 }
 
 /// One number is for one piece of work; a task is merged once, and its commit is on the branch.

@@ -114,6 +114,13 @@ impl Place {
         said
     }
 
+    /// Folds all events anew: the board has to be what they say. No service may be at work.
+    pub(crate) fn folds_to_what_is_there(&self) {
+        let rebuilt = self.tos(&["board", "rebuild"]);
+        let words = "everything is what the events say";
+        assert!(rebuilt.contains(words), "{rebuilt}");
+    }
+
     /// Returns the configuration of the sample.
     pub(crate) fn sample() -> PathBuf {
         PathBuf::from(env!("CARGO_MANIFEST_DIR"))

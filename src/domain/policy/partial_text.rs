@@ -25,9 +25,17 @@ pub(super) const SECRET: char = '\u{F0006}';
 /// runs the project runs it anyway.
 pub(super) const OWN: char = '\u{F0007}';
 
-/// Returns a text without what sources of the project say.
+/// Returns a text without what sources of the project say. Where the rest opens a comment or a text over lines, that may end in what is cut
+/// out, so nothing is.
 pub(super) fn without_own(text: &str) -> String {
-    text.replace([UNKNOWN, OWN].iter().collect::<String>().as_str(), "")
+    const OPENS: [&str; 9] = [
+        "/*", "*/", "\"\"\"", "'''", "`", "r#", "=begin", "<<", "__END__",
+    ];
+    let rest = text.replace([UNKNOWN, OWN].iter().collect::<String>().as_str(), "");
+    if OPENS.iter().any(|mark| rest.contains(mark)) {
+        return text.to_owned();
+    }
+    rest
 }
 
 /// Returns whether `c` is one of the marks.

@@ -447,7 +447,10 @@ impl ShellInterpreter<'_, '_> {
                 );
             }
             "docker" | "podman" | "nerdctl" | "buildah" => {
-                if args.iter().any(|arg| arg.contains(".Env")) {
+                if args
+                    .iter()
+                    .any(|arg| arg.contains("Config.Env") || arg.contains("{{.Env}}"))
+                {
                     self.shows_environment(name);
                 }
                 let is_context = |arg: &&String| {

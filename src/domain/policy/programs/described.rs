@@ -62,7 +62,7 @@ pio platformio idf.py west arduino-cli sdcc cross tauri dx texcount quarto antor
 pybind11-config cython pytype darglint curlylint fastapi nuxi react-native unbuild microbundle typeorm knex sequelize-cli
 mikro-orm ts-prune unimported dependency-cruiser bundlesize testcafe nightwatch cucumber-js bloop boot shadow-cljs spago flow hh_client
 hare c3c tl jpm guild eask frama-c cbmc alr cobc nvcc hipcc glslc glslangvalidator spirv-val spirv-opt spirv-dis spirv-as naga dxc ngspice
-openscad dotnet-format melos dzil minil weeder hpack hie-bios doctest conventional-changelog ab wrk hey oha bombardier autocannon siege
+openscad dotnet-format melos dzil minil weeder hpack hie-bios doctest conventional-changelog ab wrk hey oha bombardier autocannon siege lighthouse pa11y
 godot stylelint-prettier svgo nix-instantiate mlton sml
 elm elm-test elm-test-rs elm-format elm-review elm-analyse gleam ameba swift-format wasm-objdump wasm2wat wat2wasm wasm-tools wasm-validate wasm-strip
 wasm-interp wasm-decompile wasm-dis wasm-as wasm-metadce wasm2c wasmtime forge anvil anchor solc solhint slither gfortran flang fpm nasm yasm

@@ -29,7 +29,7 @@ pub(in crate::domain::policy) fn narrows(name: &str, args: &[&str]) -> bool {
     let edits = is_in("sed gsed", name)
         && !args
             .iter()
-            .any(|arg| arg.starts_with("-n") || *arg == "--quiet");
+            .any(|arg| arg.starts_with("-n") || *arg == "--quiet" || arg.contains("=.*/"));
     let is_filter = is_in(FILTERS, name) && !edits;
     let inverts = args
         .iter()

@@ -78,9 +78,11 @@ impl ShellInterpreter<'_, '_> {
                 .find(|long| name.len() > 2 && long.starts_with(name));
             found.map_or_else(|| name.to_owned(), |long| (*long).to_owned())
         };
+        self.state.has_foreign_git = false;
         for (name, value) in &options.given {
             let name = full(name);
             match (name.as_str(), value.as_deref()) {
+                ("git-dir", _) => self.state.has_foreign_git = true,
                 ("C", Some(folder)) => self.go_to(folder),
                 ("work-tree", Some(folder)) => self.go_to(folder),
                 ("c", Some(setting)) => {
@@ -515,20 +517,6 @@ impl ShellInterpreter<'_, '_> {
         }
         for file in &options.rest {
             self.deletes(file);
-        }
-    }
-
-    fn git_worktree(&mut self, args: &[String]) {
-        let options = Options::parse(args, "bB", &["reason"]);
-        if options
-            .rest
-            .first()
-            .is_some_and(|verb| verb == "add" || verb == "move")
-            && let Some(folder) = options.rest.get(1)
-        {
-            self.writes(&folder.clone());
-            let path = crate::domain::policy::resolved_path::absolute(folder, self.folder());
-            self.state.checkouts.extend(path);
         }
     }
 

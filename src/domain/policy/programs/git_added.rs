@@ -1,8 +1,10 @@
 //! Files with keys that are given to git: whoever fetches has them from then on, and no later commit takes them back.
 
 use crate::domain::policy::{
-    partial_text::{base_name, is_in},
+    partial_text::{base_name, is_in, is_vague},
     programs::Options,
+    resolved_path,
+    resolved_path::ResolvedPath,
     rule::EffectKind,
     shell::ShellInterpreter,
 };
@@ -33,13 +35,14 @@ impl ShellInterpreter<'_, '_> {
                 "git add gives it files with keys that it was told to leave out, and the next push sends them",
             );
         }
-        if self.state.has_copied_keys {
+        let is_copy = all || options.rest.iter().any(|word| self.holds_copy(word));
+        if is_copy && !self.state.copied_keys.is_empty() {
             self.reading.does(
                 EffectKind::Network,
-                "git add after a copy of a file with keys was made, and the next push sends it",
+                "git add takes in a copy of a file with keys, and the next push sends it",
             );
         }
-        self.state.has_added_keys |= keys;
+        self.state.has_added_keys |= keys || self.state.has_copied_keys;
     }
 
     /// Looks at the words of git as they were written, for a message that is made from a file with keys.
@@ -66,23 +69,41 @@ impl ShellInterpreter<'_, '_> {
         );
     }
 
-    /// Notes that what a file holds goes into another, if it holds keys and the other is not called like one that does: that is left out by git
-    /// as the first is.
+    /// Notes that what a file holds goes into another, if it holds keys. One of the same name is left out by git as the first is; which file it goes
+    /// to is unknown where the target is empty.
     pub(in crate::domain::policy) fn copies_keys(&mut self, source: &str, target: &str) {
-        self.state.has_copied_keys |= holds_keys(source) && !holds_keys(target);
+        if !holds_keys(source) || base_name(source) == base_name(target) {
+            return;
+        }
+        self.copied(target);
+    }
+
+    fn copied(&mut self, target: &str) {
+        self.state.has_copied_keys = true;
+        let is_inside = |place: &ResolvedPath| matches!(place, ResolvedPath::Inside(_));
+        if !target.is_empty() && self.resolve_all(target).iter().any(is_inside) {
+            let path = resolved_path::absolute(target, self.folder());
+            self.state.copied_keys.extend(path);
+        }
+    }
+
+    /// Returns whether a word of git names a copy of a file with keys, or a folder with one.
+    fn holds_copy(&self, word: &str) -> bool {
+        let Some(path) = resolved_path::absolute(word, self.folder()) else {
+            return true;
+        };
+        let is_below = |copy: &String| {
+            let rest = copy.strip_prefix(path.trim_end_matches('/'));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        is_vague(&path) || self.state.copied_keys.iter().any(is_below)
     }
 
     /// Notes what a command prints into a file, if it prints keys: what files with keys say, or the settings of containers with all their values.
     pub(in crate::domain::policy) fn prints_keys(&mut self, words: &[String], target: &str) {
-        // What these print are the words.
-        let is_text = words.first().is_some_and(|name| is_in("echo printf", name));
-        for word in words.iter().skip(1).filter(|_| !is_text) {
-            self.copies_keys(word, target);
-        }
-        let has = |wanted: &str| words.iter().any(|word| word == wanted);
-        let is_compose =
-            has("compose") || words.first().is_some_and(|name| name == "docker-compose");
-        let leaves_out = [
+        const PRINTERS: &str = "cat tac head tail sed gsed awk gawk grep egrep cut sort uniq tr base64 xxd od jq yq rev nl column paste comm join diff strings
+            envsubst tee gzip zcat openssl gpg dotenv";
+        const QUIET: [&str; 8] = [
             "-q",
             "--quiet",
             "--services",
@@ -92,25 +113,43 @@ impl ShellInterpreter<'_, '_> {
             "--no-interpolate",
             "--environment",
         ];
-        self.state.has_copied_keys |=
-            is_compose && has("config") && !leaves_out.iter().any(|option| has(option));
+        let name = words.first().map_or("", |name| base_name(name));
+        // The names alone are no keys.
+        let names_only = words
+            .iter()
+            .any(|word| word.contains("=.*/") || word.starts_with("-f1"));
+        if is_in(PRINTERS, name) && !names_only {
+            for word in words.iter().skip(1) {
+                self.copies_keys(word, target);
+            }
+        }
+        let has = |wanted: &str| words.iter().any(|word| word == wanted);
+        let is_compose = is_in("docker podman nerdctl", name)
+            && words.get(1).is_some_and(|word| word == "compose")
+            || name == "docker-compose";
+        if is_compose && has("config") && !QUIET.iter().any(|option| has(option)) {
+            self.copied(target);
+        }
     }
 
     /// Looks at a verb of git for keys: in a commit of what was copied, in a file with a message, in a push of what was added.
     pub(super) fn git_keys(&mut self, verb: &str, args: &[String]) {
         const TELLS: [&str; 5] = ["commit", "tag", "notes", "merge", "commit-tree"];
-        let is_all = |arg: &String| {
-            arg == "--all"
-                || arg
+        if verb == "commit" && self.state.has_copied_keys {
+            self.state.has_added_keys = true;
+            let cluster = |arg: &String| {
+                let short = arg
                     .strip_prefix('-')
-                    .is_some_and(|short| short.starts_with('a'))
-        };
-        self.state.has_added_keys |= verb == "commit" && self.state.has_copied_keys;
-        if verb == "commit" && self.state.has_copied_keys && args.iter().any(is_all) {
-            self.reading.does(
-                EffectKind::Network,
-                "git commit takes in a copy of a file with keys, and the next push sends it",
-            );
+                    .filter(|rest| !rest.starts_with('-'))?;
+                Some(short.split('m').next().unwrap_or("").contains('a'))
+            };
+            let is_all = |arg: &String| arg == "--all" || cluster(arg) == Some(true);
+            if args.iter().any(is_all) && !self.state.copied_keys.is_empty() {
+                self.reading.does(
+                    EffectKind::Network,
+                    "git commit takes in a copy of a file with keys, and the next push sends it",
+                );
+            }
         }
         if TELLS.contains(&verb) {
             let options = Options::parse(args, "FmCct", &["file", "message"]);

@@ -1,12 +1,39 @@
 //! Files that patches change, and commands of git that bring the work tree to another state.
 
 use crate::domain::policy::{
+    partial_text::FRESH,
     patch_paths::{PatchStrip, patch_paths, strip_of},
     programs::{Options, base_name, is_in, is_stream},
+    resolved_path,
+    resolved_path::ResolvedPath,
     shell::ShellInterpreter,
 };
 
 impl ShellInterpreter<'_, '_> {
+    /// Looks at `git worktree add`: a state of this project in a folder that nobody had before is the project's.
+    pub(super) fn git_worktree(&mut self, args: &[String]) {
+        let options = Options::parse(args, "bB", &["reason"]);
+        if options
+            .rest
+            .first()
+            .is_some_and(|verb| verb == "add" || verb == "move")
+            && let Some(folder) = options.rest.get(1)
+        {
+            self.writes(&folder.clone());
+            // One of this project, in a folder that nobody had before.
+            let is_fresh =
+                folder.contains(FRESH) && !folder.contains("..") && self.state.conditions == 0;
+            let is_here = self
+                .resolve_all(".")
+                .iter()
+                .all(|place| matches!(place, ResolvedPath::Inside(_)));
+            if is_fresh && is_here && !self.state.has_foreign_git {
+                let path = resolved_path::absolute(folder, self.folder());
+                self.state.checkouts.extend(path);
+            }
+        }
+    }
+
     /// Looks at the files that a patch changes, as they are looked for from several folders.
     pub(super) fn patched(&mut self, folders: &[String], patch: &str, strip: PatchStrip) {
         let Some(paths) = patch_paths(patch, strip) else {

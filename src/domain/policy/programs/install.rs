@@ -244,7 +244,8 @@ impl ShellInterpreter<'_, '_> {
             return;
         }
         let from_cache = |arg: &String| arg == "--offline" || arg == "--no-index";
-        if FETCHES.contains(&verb) && args.iter().any(from_cache) {
+        let fetches = FETCHES.contains(&verb) || name.starts_with("pip") && verb == "wheel";
+        if fetches && args.iter().any(from_cache) {
             self.runs_project();
             return;
         }

@@ -3,7 +3,11 @@
 use std::path::Path;
 
 use crate::domain::policy::{
-    partial_text::is_in, programs::Options, rule::EffectKind, shell::ShellInterpreter,
+    partial_text::{is_in, is_vague},
+    programs::Options,
+    resolved_path::ResolvedPath,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
 /// Managers that install what the project declares: names | words of the verb, joined by `:` | lock files, any of which has to be
@@ -92,14 +96,19 @@ impl ShellInterpreter<'_, '_> {
     /// Returns whether pip installs exactly what a file of the project names with its digests.
     pub(super) fn has_hashes(&self, name: &str, args: &[String]) -> bool {
         const TAME: &str = "--require-hashes --no-deps -q --quiet --no-cache-dir --disable-pip-version-check --no-input --only-binary=:all:";
-        let mut words = args.iter().skip_while(|arg| *arg != "install").skip(1);
+        let Some((_, words)) = args.split_first().filter(|(verb, _)| *verb == "install") else {
+            return false;
+        };
+        let mut words = words.iter();
+        let is_inside = |place: &ResolvedPath| matches!(place, ResolvedPath::Inside(_));
         let mut has_file = false;
         while let Some(word) = words.next() {
             if is_in("-r --requirement", word) {
                 let file = words.next().map_or("", String::as_str);
                 let is_own = file.rsplit('.').next() == Some("txt")
-                    && !file.starts_with(['/', '~'])
-                    && !file.contains("..");
+                    && !is_vague(file)
+                    && !file.contains(':')
+                    && self.resolve_all(file).iter().all(is_inside);
                 if !is_own || self.has_written(file) {
                     return false;
                 }

@@ -134,6 +134,7 @@ pub(super) fn is_loopback_only(name: &str, args: &[String]) -> bool {
             let machine = first.filter(|arg| arg.contains(['/', ':', '.']));
             is_local_host(args) && machine.is_none_or(|arg| is_loopback(host(arg)))
         }
+        "pg_dump" if args.iter().any(|arg| arg.contains("service=")) => false,
         "redis-cli" | "mysqldump" | "pg_dump" | "grpc_cli" => is_local_host(args),
         _ => false,
     }
@@ -151,11 +152,9 @@ pub(super) fn is_local_host(args: &[String]) -> bool {
     let named: Vec<&str> = options.values(&["h", "host", "uri"]).collect();
     let addresses = args.iter().filter(|arg| arg.contains("://"));
     let hosts = named.into_iter().chain(addresses.map(String::as_str));
-    let is_service = |arg: &String| arg.contains("service=");
-    !args.iter().any(is_service)
-        && hosts
-            .map(host)
-            .all(|host| host.is_empty() || is_loopback(host) || named_socket(host))
+    hosts
+        .map(host)
+        .all(|host| host.is_empty() || is_loopback(host) || named_socket(host))
 }
 
 /// Returns whether what listens at an address acts with the rights of the machine.

@@ -1,12 +1,8 @@
 //! What git would lose: changes, branches, tags, history, what another machine holds.
 
 use crate::domain::policy::{
-    interpretation::GitInvocation,
-    partial_text::{FRESH, is_vague},
-    programs::Options,
-    resolved_path::ResolvedPath,
-    rule::EffectKind,
-    shell::ShellInterpreter,
+    interpretation::GitInvocation, partial_text::FRESH, programs::Options,
+    resolved_path::ResolvedPath, rule::EffectKind, shell::ShellInterpreter,
 };
 
 /// Commands of git that write references they are told by name.
@@ -172,12 +168,6 @@ fn checkout_loses(args: &[String], options: &Options, rest: &[&str]) -> Option<&
         .iter()
         .position(|arg| arg == "--")
         .is_some_and(|at| at + 1 < args.len());
-    // Of a merge that is under way one side is taken, for files that are named.
-    let is_side = options.has(&["ours", "theirs"]) && options.given.len() == 1;
-    let is_named = |word: &&str| is_file_name(word) && !is_vague(word) && !word.contains('*');
-    if is_side && !rest.is_empty() && rest.iter().all(is_named) {
-        return None;
-    }
     let path_like = |word: &&str| {
         *word == "."
             || word.starts_with("./")

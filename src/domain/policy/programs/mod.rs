@@ -11,6 +11,7 @@ mod build_files;
 mod cloud;
 mod code;
 mod code_elsewhere;
+mod databases;
 mod described;
 mod editors;
 mod endless_code;

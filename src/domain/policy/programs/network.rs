@@ -1,7 +1,7 @@
 //! Programs that talk to other machines.
 
 use crate::domain::policy::{
-    partial_text::{UNKNOWN, is_vague},
+    partial_text::{UNKNOWN, base_name, is_vague},
     programs::{Options, cloud, is_in, vague_code},
     rule::EffectKind,
     shell::ShellInterpreter,
@@ -177,8 +177,11 @@ impl ShellInterpreter<'_, '_> {
             "socat" => self.socat(args),
             "docker" | "podman" | "nerdctl" => {
                 self.container(name, args);
-                if let Some(inner) = in_service(args) {
-                    return self.dispatch(inner.to_vec(), stdin);
+                let is_set = self
+                    .has_set(|name| name.starts_with("COMPOSE_") || name.starts_with("DOCKER_"));
+                let has_services = self.has_made(|path| base_name(path).contains("compose"));
+                if let Some(inner) = in_service(args).filter(|_| !is_set && !has_services) {
+                    return self.dispatch(inner, stdin);
                 }
             }
             _ => {}
@@ -379,30 +382,47 @@ impl ShellInterpreter<'_, '_> {
     }
 }
 
-/// Returns what runs in a container of the project's own services: `docker compose exec -T db psql`. It is judged as if it ran here, which is
-/// stricter: what it changes there is the container's.
-fn in_service(args: &[String]) -> Option<&[String]> {
+/// Returns what runs in a container of the project's own services: `docker compose exec -T db psql`. It is judged as if it ran here: the folder it
+/// runs in is most often this one, so another one (`-w`) is not understood, and variables (`-e A=b`) stand in front of it.
+fn in_service(args: &[String]) -> Option<Vec<String>> {
     const TAME: &str =
         "-T -i -t -it -ti --rm --no-deps -q --quiet --quiet-pull --no-TTY --interactive";
-    const VALUES: &str = "-e --env -w --workdir --index";
     let [compose, verb, rest @ ..] = args else {
         return None;
     };
     if compose != "compose" || !is_in("exec run", verb) {
         return None;
     }
+    let mut inner = vec!["env".to_owned()];
     let mut at = 0;
     while let Some(option) = rest.get(at).filter(|word| word.starts_with('-')) {
-        at += match option.split_once('=') {
-            Some((option, _)) if is_in(VALUES, option) => 1,
-            None if is_in(TAME, option) => 1,
-            None if is_in(VALUES, option) => 2,
+        let value = match option.split_once('=') {
+            Some(("--env", value)) => Some(value.to_owned()),
+            None if is_in("-e --env", option) => {
+                at += 1;
+                Some(rest.get(at)?.clone())
+            }
+            None if is_in(TAME, option) => None,
             _ => return None,
         };
+        // Without a value it is that of this shell.
+        if value.as_ref().is_some_and(|value| !value.contains('=')) {
+            return None;
+        }
+        inner.extend(value);
+        at += 1;
     }
-    let inner = rest.get(at + 1..)?;
+    let command = rest.get(at + 1..)?;
     let is_named = rest.get(at).is_some_and(|service| !is_vague(service));
-    (is_named && !inner.is_empty()).then_some(inner)
+    if !is_named || command.is_empty() {
+        return None;
+    }
+    // `env` alone shows everything, and so it does in front of nothing else.
+    if inner.len() == 1 {
+        inner.clear();
+    }
+    inner.extend(command.iter().cloned());
+    Some(inner)
 }
 
 /// Returns whether a program stays on this machine with this subcommand.

@@ -45,7 +45,11 @@ impl ShellInterpreter<'_, '_> {
         ];
         const MANY: [&str; 6] = ["for", "map(", "each", "glob", "walk(", "rglob"];
         const SKIPS: [&str; 4] = [".skip(", "mark.skip", "t.Skip(", "#[ignore]"];
-        const LOOKS: [&str; 9] = [
+        const LOOKS: [&str; 13] = [
+            "count(",
+            "split(",
+            "findall(",
+            "indexOf(",
             "replace(",
             "sub(",
             "includes(",
@@ -85,8 +89,19 @@ impl ShellInterpreter<'_, '_> {
     pub(super) fn gates_in_filter(&mut self, args: &[String]) {
         let lowers = |filter: &String| {
             let plain: String = filter.chars().filter(|c| !c.is_whitespace()).collect();
-            let sets = plain.split('=').skip(1).any(|value| value.starts_with('0'));
-            GATES.iter().any(|gate| plain.contains(gate)) && (sets || plain.contains("del("))
+            let sets = plain.match_indices("=0").any(|(at, _)| {
+                let before = plain.get(..at).unwrap_or("");
+                !before.ends_with(['=', '!', '<', '>'])
+            });
+            let is_gate = [
+                "coverageThreshold",
+                "fail_under",
+                "minimum_coverage",
+                "check-coverage",
+            ]
+            .iter()
+            .any(|gate| plain.contains(gate));
+            is_gate && (sets || plain.contains("del("))
         };
         if args.iter().any(lowers) {
             self.reading
@@ -98,14 +113,7 @@ impl ShellInterpreter<'_, '_> {
     pub(super) fn bends_checks(&mut self, script: &str, file: &str) {
         const SKIPS: [&str; 5] = [".skip(", "mark.skip", "#[ignore]", "t.Skip(", "@Disabled"];
         const PARTS: [&str; 4] = ["lines", "branches", "functions", "statements"];
-        const SETTINGS: [&str; 6] = [
-            "vitest.",
-            "jest.",
-            ".nycrc",
-            ".c8rc",
-            "karma.",
-            "package.json",
-        ];
+        const SETTINGS: [&str; 6] = ["vitest.", "jest.", ".nycrc", ".c8rc", "karma.", "codecov."];
         let Some((from, to)) = substitute(script).or_else(|| Some(("", put_in(script)?))) else {
             return;
         };
@@ -119,7 +127,7 @@ impl ShellInterpreter<'_, '_> {
             .iter()
             .any(|start| base_name(file).starts_with(start));
         let has = |words: &[&str]| words.iter().any(|word| from.contains(word));
-        let is_gate = has(&GATES) || is_setting && has(&PARTS);
+        let is_gate = has(&GATES) || is_setting && (has(&PARTS) || has(&["hreshold"]));
         let is_lower = match (number(from), number(to)) {
             (Some(from), Some(to)) => to < from,
             (None, Some(to)) => to == 0.0,
@@ -129,7 +137,8 @@ impl ShellInterpreter<'_, '_> {
             self.reading
                 .opaque("an edit that lowers what the tests have to reach");
         }
-        let puts_in = |mark: &&str| to.contains(*mark) && !from.contains(*mark);
+        let is_silent = SILENCES.iter().any(|mark| from.contains(mark));
+        let puts_in = |mark: &&str| to.contains(*mark) && !from.contains(*mark) && !is_silent;
         if SKIPS.iter().chain(&SILENCES).any(puts_in) && is_vague(file) {
             self.reading
                 .opaque("an edit that skips the tests or silences the checks of many files");
@@ -138,11 +147,10 @@ impl ShellInterpreter<'_, '_> {
 }
 
 /// Words of settings that say what tests have to reach.
-const GATES: [&str; 6] = [
+const GATES: [&str; 5] = [
     "fail_under",
     "fail-under",
-    "Threshold",
-    "threshold",
+    "coverageThreshold",
     "minimum_coverage",
     "check_coverage",
 ];
@@ -210,11 +218,12 @@ fn checks_nothing(name: &str, text: &str) -> Option<&'static str> {
     }
     // Whatever is expected then holds.
     if is_test(name) || name.contains("setup") {
-        const SELF: [&str; 4] = [
-            "globalThis.expect=",
-            "globalThisasany).expect=",
-            "global.expect=",
-            "expect:()=>",
+        const SELF: [&str; 5] = [
+            ".expect=()=>",
+            ".expect=(...",
+            ".expect=function",
+            ".expect=newProxy",
+            ".expect=_=>",
         ];
         let plain = plain();
         if SELF.iter().any(|mark| plain.contains(mark)) {

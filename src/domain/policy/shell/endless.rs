@@ -47,7 +47,7 @@ impl ShellInterpreter<'_, '_> {
             let name = words.split_whitespace().next().unwrap_or("");
             is_in("fallocate dd truncate mkfile", name)
         });
-        if fills {
+        if fills && !until && !body.to_string().contains("break") {
             self.takes_more("writes until the disk is full");
         }
         let text = body.to_string();

@@ -52,14 +52,18 @@ pub(in crate::domain::policy) struct ShellState {
     pub(in crate::domain::policy) has_added_keys: bool,
     /// Folders in which the command itself checked out a state of the project.
     pub(in crate::domain::policy) checkouts: Vec<String>,
+    /// Whether git was told of another repository.
+    pub(in crate::domain::policy) has_foreign_git: bool,
     /// Whether the command itself copied what such a file holds into another.
     pub(in crate::domain::policy) has_copied_keys: bool,
+    /// The files of the project that hold such a copy.
+    pub(in crate::domain::policy) copied_keys: Vec<String>,
     /// Names that were bound to a program by hand.
     pub(super) bound: BTreeMap<String, String>,
     /// Links the command itself made: what is written to one goes to the other.
     pub(super) links: BTreeMap<String, String>,
     /// How many conditions stand between here and the start.
-    pub(super) conditions: u32,
+    pub(in crate::domain::policy) conditions: u32,
     /// Whether the shell ends where a command fails.
     pub(super) stops_on_failure: bool,
     /// What runs when the shell ends.
@@ -112,7 +116,9 @@ impl ShellState {
             filled: BTreeSet::new(),
             has_added_keys: false,
             checkouts: Vec::new(),
+            has_foreign_git: false,
             has_copied_keys: false,
+            copied_keys: Vec::new(),
             bound: BTreeMap::new(),
             links: BTreeMap::new(),
             conditions: 0,
@@ -408,6 +414,7 @@ impl<'r, 'w> ShellInterpreter<'r, 'w> {
         self.state.has_added_keys = files.has_added_keys;
         self.state.checkouts = files.checkouts;
         self.state.has_copied_keys = files.has_copied_keys;
+        self.state.copied_keys = files.copied_keys;
         (self.choice, self.choices) = (choice, choices);
         result
     }

@@ -27,7 +27,7 @@ const SEEN: [&str; 7] = [
 ];
 
 /// Folders with the tools that a project installed.
-const TOOLS: [&str; 4] = ["node_modules/.bin/", "venv/bin/", "vendor/bin/", ".tox/"];
+const TOOLS: [&str; 3] = ["node_modules/.bin/", "venv/bin/", "vendor/bin/"];
 
 /// How a text comes into a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,15 +51,32 @@ impl ShellInterpreter<'_, '_> {
     pub(in crate::domain::policy) fn makes(&mut self, word: &str) {
         if let Some(path) = resolved_path::absolute(word, self.folder()) {
             self.state.built.remove(&path);
+            self.replaces_tool(&path);
+            // What is put into a work tree is none of the project's.
+            let is_below = |top: &String| {
+                path.strip_prefix(top.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            self.state.checkouts.retain(|top| !is_below(top));
             self.state.made.insert(path);
         }
         self.changes(word);
-        if let Some(name) = TOOLS
+    }
+
+    /// Looks at a file that is put in the place of a tool which the project installed.
+    fn replaces_tool(&mut self, path: &str) {
+        let folder = |end: &&str| path.ends_with(end.trim_end_matches('/'));
+        let tool = TOOLS
             .iter()
-            .find_map(|folder| word.split_once(folder))
-            .map(|(_, name)| name)
-            && !name.is_empty()
-        {
+            .find_map(|folder| path.split_once(folder))
+            .map(|(_, name)| name);
+        let name = tool.or_else(|| {
+            TOOLS
+                .iter()
+                .find(|end| folder(end))
+                .map(|_| base_name(path))
+        });
+        if let Some(name) = name.filter(|name| !name.is_empty() && !name.starts_with("activate")) {
             let what = format!("{name}, which is put in the place of a tool of the project");
             self.reading.opaque(what);
         }
@@ -114,7 +131,7 @@ impl ShellInterpreter<'_, '_> {
         {
             self.shows_environment(base_name(&path));
         }
-        if !append {
+        if !append && self.may_be_there(&path) {
             self.empties_test(&path, text);
         }
         self.names_programs(&path, text);
@@ -124,6 +141,12 @@ impl ShellInterpreter<'_, '_> {
             (false, _) => WriteManner::Perhaps,
         };
         self.keep(path, text, manner);
+    }
+
+    /// Returns whether a file may be there already; where nobody looks, it may.
+    fn may_be_there(&self, path: &str) -> bool {
+        let eyes = self.reading.world.eyes.as_ref();
+        is_vague(path) || eyes.is_none_or(|eyes| eyes.is_there(std::path::Path::new(path)))
     }
 
     fn keep(&mut self, path: String, text: &str, manner: WriteManner) {

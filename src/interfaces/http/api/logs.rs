@@ -144,6 +144,35 @@ pub(in crate::interfaces::http) fn last_lines(text: &str, lines: usize) -> &str 
     text.get(begin.unwrap_or(0)..).unwrap_or(text)
 }
 
+/// Returns the last lines of each part of a text whose parts begin with `--- NAME`, so that a long one does not push the others out.
+pub(in crate::interfaces::http) fn last_lines_of_parts(text: &str, lines: usize) -> String {
+    let begins = text.match_indices("--- ").map(|(at, _)| at);
+    let begins =
+        begins.filter(|at| *at == 0 || text.get(..*at).is_some_and(|head| head.ends_with('\n')));
+    let mut begins: Vec<usize> = std::iter::once(0)
+        .chain(begins)
+        .chain([text.len()])
+        .collect();
+    begins.dedup();
+    let parts = begins
+        .windows(2)
+        .filter_map(|pair| text.get(*pair.first()?..*pair.last()?));
+    let mut all = String::new();
+    for part in parts {
+        let last = last_lines(part, lines);
+        if last.len() < part.len()
+            && let Some((head, _)) = part
+                .split_once('\n')
+                .filter(|(head, _)| head.starts_with("--- "))
+        {
+            all.push_str(head);
+            all.push('\n');
+        }
+        all.push_str(last);
+    }
+    all
+}
+
 async fn of_process(
     service: &HttpState,
     name: ProcessName,
@@ -201,7 +230,7 @@ pub(super) async fn run(
     let run = known(&board, &id)?;
     let read = tail(&service, run.id, READ).await?;
     Ok(Json(RunLogView {
-        log: last_lines(&read.text, lines).to_owned(),
+        log: last_lines_of_parts(&read.text, lines),
         state: read.state.as_str(),
         place: run.log.clone(),
     }))
@@ -281,6 +310,17 @@ pub(super) async fn clear(State(service): State<HttpState>) -> Result<Json<Clear
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_part_keeps_its_last_lines() {
+        let text = "said\n--- a.log\n1\n2\n3\n--- b.log\n4\n";
+        assert_eq!(
+            last_lines_of_parts(text, 2),
+            "said\n--- a.log\n2\n3\n--- b.log\n4\n"
+        );
+        assert_eq!(last_lines_of_parts(text, 9), text);
+        assert_eq!(last_lines_of_parts("", 2), "");
+    }
 
     #[test]
     fn the_last_lines_are_whole_lines() {

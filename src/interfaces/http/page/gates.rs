@@ -107,7 +107,7 @@ fn standing(view: &PageContext, report: &AutonomyReport, own: &GateTrackStatus) 
     let is_free = report.permission.unattended && report.holds.is_empty() && own.locked.is_none();
     html! {
         p {
-            @if is_free || report.overridden.is_some() { (badge("SUCCESS", view.t("works without a person"))) }
+            @if is_free || own.locked.is_none() && report.overridden.is_some() { (badge("SUCCESS", view.t("works without a person"))) }
             @else { (badge("READY", view.t("a person allows each task"))) }
         }
         @if let Some(reason) = &own.locked {

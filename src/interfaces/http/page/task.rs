@@ -14,7 +14,7 @@ use crate::{
     domain::board::{Board, Fence, Judgement, Run, RunId, RunStatus, Task, TaskId, TaskStatus},
     interfaces::{
         http::{
-            api::{logs::last_lines, runs::tail, tasks::find_task},
+            api::{logs::last_lines_of_parts, runs::tail, tasks::find_task},
             error::ApiError,
             extract::{ApiPath, ApiQuery, parse_id},
             state::HttpState,
@@ -57,7 +57,7 @@ pub(super) async fn show(
     let id: TaskId = parse_id(&id)?;
     let task = find_task(&board, id)?;
     let shown = shown_run(&board, task, &query)?;
-    let log = log_of(&service, &view, shown).await;
+    let (log, is_growing) = log_of(&service, &view, shown).await;
     // While an agent is at it again, the change of the attempt before is the one to look at.
     let mut left = board.runs().rev().filter(|run| run.task == id);
     let diff = match left.find(|run| run.kept.is_some()) {
@@ -68,7 +68,8 @@ pub(super) async fn show(
             .unwrap_or_else(|error| error.to_string()),
         None => String::new(),
     };
-    let busy = task.status == TaskStatus::Running;
+    // After a cancel its programs may still be ending.
+    let busy = task.status == TaskStatus::Running || is_growing;
     let title = format!("#{} {}", id.0, task.spec.title);
     let body = html! {
         section id="standing" data-live data-busy[busy] { (standing_of(&view, &board, task)) }
@@ -111,9 +112,10 @@ fn shown_run<'a>(
     run.map(Some).ok_or_else(missing)
 }
 
-async fn log_of(service: &HttpState, view: &PageContext, run: Option<&Run>) -> Markup {
+/// Returns the log of a run, and whether more of it may come.
+async fn log_of(service: &HttpState, view: &PageContext, run: Option<&Run>) -> (Markup, bool) {
     let Some(run) = run else {
-        return nothing(view);
+        return (nothing(view), false);
     };
     let (log, state) = match tail(service, run.id, LOG).await {
         Ok(read) => (read.text, read.state),
@@ -126,10 +128,11 @@ async fn log_of(service: &HttpState, view: &PageContext, run: Option<&Run>) -> M
         LogState::Absent => "It is over, and nothing that its programs printed is here.",
         LogState::Growing | LogState::Complete => "",
     };
-    html! {
+    let shown = html! {
         @if !note.is_empty() { p.faint { (view.t(note)) } }
-        @if log.is_empty() { (nothing(view)) } @else { (log_box(view, last_lines(&log, LOG_LINES))) }
-    }
+        @if log.is_empty() { (nothing(view)) } @else { (log_box(view, &last_lines_of_parts(&log, LOG_LINES))) }
+    };
+    (shown, state == LogState::Growing)
 }
 
 fn standing_of(view: &PageContext, board: &Board, task: &Task) -> Markup {

@@ -239,7 +239,7 @@ impl Scanner<'_, '_, '_> {
             CallEffect::Mode => self.mode(at, &args),
             CallEffect::Network if asks(word) && is_here(&args) => {}
             // A short name that may be a session, where no session is opened.
-            CallEffect::Network if word.starts_with("s.") && !self.opens_session() => {}
+            CallEffect::Network if word.starts_with("s.") && !self.opens_session(&args) => {}
             CallEffect::Network if word.ends_with("createServer") && self.listens_here() => {}
             CallEffect::Network
                 if opens_port(word)

@@ -68,16 +68,23 @@ impl Scanner<'_, '_, '_> {
         }
     }
 
-    /// Returns whether the code opens a session with a server: `requests.Session()`, `httpx.Client()`.
-    pub(super) fn opens_session(&self) -> bool {
+    /// Returns whether the code may have opened a session with a server, or a call goes to an address.
+    pub(super) fn opens_session(&self, args: &[Option<String>]) -> bool {
+        const TALKS: &str =
+            "requests httpx aiohttp urllib urllib3 http socket importlib __import__ app";
         let mut words = self.tokens.iter().filter_map(|token| match token {
-            Token::Word(word) => Some(word),
-            Token::Text(_) | Token::Command(_) | Token::Sign(_) | Token::End => None,
+            Token::Word(word) | Token::Text(word) => Some(word),
+            Token::Command(_) | Token::Sign(_) | Token::End => None,
         });
-        words.any(|word| {
-            let last = word.rsplit('.').next().unwrap_or(word).to_lowercase();
-            last.ends_with("session") || last.ends_with("client")
-        })
+        let is_address = |arg: &Option<String>| arg.as_ref().is_some_and(|arg| arg.contains("://"));
+        args.iter().any(is_address)
+            || words.any(|word| {
+                let lower = word.to_lowercase();
+                let mut parts = lower.split('.');
+                parts.any(|part| {
+                    is_in(TALKS, part) || part.ends_with("session") || part.ends_with("client")
+                })
+            })
     }
 
     /// Returns whether the code opens a server that nobody but this machine reaches: `….listen(3000, '127.0.0.1')`.
