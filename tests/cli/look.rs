@@ -171,7 +171,9 @@ fn a_text_for_windows_is_told_from_a_broken_one() {
     let seen = machine.run(&["policy", "explain", text]);
     assert_eq!(seen.code, Some(1), "{seen}");
     assert!(seen.stdout.contains("--type powershell"), "{seen}");
-    let seen = machine.run(&["policy", "explain", text, "--type", "powershell"]);
+    let plain = empty();
+    assert_eq!(plain.run(&["init"]).code, Some(0));
+    let seen = plain.run(&["policy", "explain", text, "--type", "powershell"]);
     assert_eq!(seen.code, Some(1), "{seen}");
     for words in [
         "`allow_types` in ",
