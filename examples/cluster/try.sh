@@ -1,6 +1,6 @@
 #!/bin/sh
 # Two controllers and four workers on one machine, over three NATS servers on loopback; the leading controller, a server and a
-# worker are killed in the middle, and everything is done all the same. No key, no account, nothing outside a temporary folder.
+# worker are killed in the middle, and everything is done all the same. No key, no account, nothing outside the folder it makes in your home (or in TRY_IN) and names at the end.
 # usage: sh examples/cluster/try.sh [TOS]      TOS = the program; `tos` if absent. Needs nats-server (Debian: nats-server).
 set -eu
 tos=${1:-tos}

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The service in a throw-away repository: two tasks by an agent that is a small script, judged and merged.
-# No key, no account, nothing outside a temporary folder.
+# No key, no account, nothing outside the folder it makes in your home (or in TRY_IN) and names at the end.
 # usage: sh examples/service/try.sh [TOS]      TOS = the program; `tos` if absent
 set -eu
 tos=${1:-tos}

@@ -15,6 +15,20 @@ pub(crate) const ENDING: &[i32] = {
     ]
 };
 
+/// Makes a write beyond the largest file that is allowed here an error to tell, and no silent end. Programs that tos starts have the
+/// usual way.
+pub fn survive_file_limit() {
+    #[cfg(unix)]
+    {
+        let heard = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        // Where it cannot be, all is as it was.
+        drop(signal_hook::flag::register(
+            signal_hook::consts::SIGXFSZ,
+            heard,
+        ));
+    }
+}
+
 /// Counts requests to stop: 0 none, 1 stop politely, 2 stop now. Starts listening at once.
 ///
 /// Must be called inside a tokio runtime.

@@ -7,7 +7,7 @@ use crate::{
         gates::{AutonomyAccount, GateContext, account},
         night::{run_ids, summarise_run},
         plan::state::TaskStatus,
-        state_folder::tos_path,
+        state_folder::TOS_FOLDER,
     },
     interfaces::report::night,
     ports::{
@@ -29,7 +29,7 @@ impl ServiceBoard {
 
     fn plan_runs(&self) -> Result<Vec<HistoryEntry>, BoardError> {
         let store = LocalPlanStore;
-        let home = self.root.join(tos_path!("runs"));
+        let home = self.root.join(TOS_FOLDER);
         if !home.is_dir() {
             return Ok(Vec::new());
         }
@@ -37,7 +37,13 @@ impl ServiceBoard {
         let past = names.into_iter().rev().take(PAST).map(|name| {
             let run = store.open(&home, &name).ok();
             let Some(state) = run.as_ref().and_then(|run| run.state().ok()) else {
-                let status = "DAMAGED".to_owned();
+                let never_began = run.as_ref().is_some_and(|run| run.never_began());
+                let status = if never_began {
+                    "NEVER_BEGAN"
+                } else {
+                    "DAMAGED"
+                }
+                .to_owned();
                 return HistoryEntry {
                     id: name,
                     status,

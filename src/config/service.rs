@@ -134,12 +134,77 @@ pub fn read_requirement(path: &Path) -> Result<String, String> {
 /// What a file looks like.
 const EXAMPLE: &str = "test_command = [\"cargo\", \"test\"]\n\n[agent]\nkind = \"claude\"\n";
 
+/// The keys of the file.
+const FIELDS: [&str; 13] = [
+    "agent",
+    "agents",
+    "test_command",
+    "sandbox",
+    "limits",
+    "share",
+    "share_files",
+    "allowed_imports",
+    "test_seconds",
+    "port",
+    "settings",
+    "planner",
+    "judge",
+];
+
+/// Says which outermost key is not known, with the nearest one, or which is missing.
+fn key_fault(text: &str) -> Option<String> {
+    // What is no TOML is told by whoever reads it next.
+    let table = toml::de::DeTable::parse(text).ok()?.into_inner();
+    for (name, _) in &table {
+        let key = name.get_ref();
+        if !FIELDS.contains(&key.as_ref()) {
+            let before = text.get(..name.span().start).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let hint = toml_file::nearest(key, &FIELDS).map_or_else(
+                || format!("known are {}", FIELDS.join(", ")),
+                |near| format!("did you mean `{near}`?"),
+            );
+            return Some(format!("line {line}: unknown key `{key}`; {hint}"));
+        }
+    }
+    let missing: Vec<String> = ["test_command", "agent"]
+        .into_iter()
+        .filter(|key| !table.iter().any(|(name, _)| name.get_ref() == key))
+        .map(|key| format!("`{key}`"))
+        .collect();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "{} missing; write which agent works and how its changes are tested:\n\n{EXAMPLE}",
+            match missing.as_slice() {
+                [one] => format!("{one} is"),
+                several => format!("{} are", several.join(" and ")),
+            }
+        )
+    })
+}
+
+/// Returns whether a root has the file.
+pub fn exists(root: &Path) -> bool {
+    root.join(FILE).exists()
+}
+
 fn parse(
     text: &str,
     kept: &BTreeMap<String, String>,
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<ServiceConfig, String> {
+    if let Some(fault) = key_fault(text) {
+        return Err(fault);
+    }
     let file: ServiceFile = toml::from_str(text).map_err(|error| error.to_string())?;
+    let usual = std::iter::once(("agent".to_owned(), &file.agent));
+    let further = file.agents.iter();
+    let further = further.map(|(name, agent)| (format!("agents.{name}"), agent));
+    for (name, agent) in usual.chain(further) {
+        if let Some(fault) = agent.validation_error() {
+            return Err(format!("[{name}]: {fault}"));
+        }
+    }
     if file.test_command.first().is_none_or(String::is_empty) {
         return Err("`test_command` is empty".to_owned());
     }
@@ -219,5 +284,31 @@ mod tests {
                 .unwrap_err()
                 .contains("NOPE")
         );
+    }
+
+    #[test]
+    fn a_fault_is_told_with_what_to_write() {
+        let told = |text: &str| parse(text, &BTreeMap::new(), |_| None).unwrap_err();
+        let agent = "[agent]\nkind = 'claude'\n";
+        assert_eq!(
+            told(&format!("# tests\ntest_comand = ['a']\n{agent}")),
+            "line 2: unknown key `test_comand`; did you mean `test_command`?"
+        );
+        let empty = told("");
+        assert!(
+            empty.starts_with("`test_command` and `agent` are missing; "),
+            "{empty}"
+        );
+        assert!(empty.contains(EXAMPLE));
+        assert!(told(agent).starts_with("`test_command` is missing"));
+        let command = "kind = 'command'\nargs = ['./agent.sh']\n";
+        let tests = "test_command = ['a']\n";
+        let first = told(&format!("{tests}[agent]\n{command}"));
+        assert!(
+            first.starts_with("[agent]: ") && first.contains("{prompt}"),
+            "{first}"
+        );
+        let further = told(&format!("{tests}{agent}[agents.own]\n{command}"));
+        assert!(further.starts_with("[agents.own]: "), "{further}");
     }
 }

@@ -97,6 +97,14 @@ pub enum Error {
         /// Why not.
         why: String,
     },
+    /// A run whose start was ended before its first record.
+    #[error(
+        "run `{run}` never began: its start was ended before its first record, and nothing of it ran"
+    )]
+    NeverBegan {
+        /// The run.
+        run: String,
+    },
     /// The record of a run is damaged.
     #[error("run `{run}` is damaged: {why}")]
     Damaged {
@@ -201,6 +209,9 @@ pub trait RunDir {
 
     /// Returns whether somebody alive works on it.
     fn is_live(&self) -> bool;
+
+    /// Returns whether its start was ended before its first record, so that nothing of it ran.
+    fn never_began(&self) -> bool;
 
     /// Ends processes that a dead runner left behind, and returns how many; the caller holds the lock.
     fn end_orphans(&self) -> usize;

@@ -165,6 +165,28 @@ fn a_text_that_breaks_the_parser_is_denied_by_the_program() {
 }
 
 #[test]
+fn a_text_for_windows_is_told_from_a_broken_one() {
+    let machine = sample();
+    let text = r"Remove-Item -Recurse -Force C:\";
+    let seen = machine.run(&["policy", "explain", text]);
+    assert_eq!(seen.code, Some(1), "{seen}");
+    assert!(seen.stdout.contains("--type powershell"), "{seen}");
+    let plain = empty();
+    assert_eq!(plain.run(&["init"]).code, Some(0));
+    let seen = plain.run(&["policy", "explain", text, "--type", "powershell"]);
+    assert_eq!(seen.code, Some(1), "{seen}");
+    for words in [
+        "`allow_types` in ",
+        "config_v0_3.json",
+        "Remove-Item -Recurse",
+    ] {
+        assert!(seen.stdout.contains(words), "{words}: {seen}");
+    }
+    let seen = machine.run(&["policy", "explain", "echo hi >"]);
+    assert!(!seen.stdout.contains("reads as"), "{seen}");
+}
+
+#[test]
 fn a_doctor_says_what_is_missing_and_what_to_do() {
     let machine = sample();
     let seen = machine.run(&["doctor", "--json"]);

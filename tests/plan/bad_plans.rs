@@ -29,6 +29,7 @@ fn every_rule_names_its_place() {
         ("tasks: []\n", "plan.yaml:1:1: the plan has no tasks"),
         ("tasks: {}\n", "`tasks` must be a list"),
         ("task: []\n", "did you mean `tasks`?"),
+        ("tasks:\n- id: a\n  comand: [ls]\n", "did you mean `cmd`?"),
         (
             "goal: ' '\ntasks: [{id: a, cmd: x}]\n",
             "plan.yaml:1:7: field `goal`",

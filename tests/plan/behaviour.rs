@@ -641,6 +641,58 @@ fn runs_are_found_by_prefix_listed_and_deleted() {
 }
 
 #[test]
+fn a_run_that_was_killed_before_its_first_record_never_began() {
+    let place = Place::with("tasks:\n- {id: a, cmd: 'true'}\n");
+    let begun = place.tos(&["run", "plan.yaml"]).run_id();
+    let runs = place.path().join(".tos/runs");
+    let name = "20990101_000000_000001";
+    for log in [None, Some(""), Some("{\"half")] {
+        let dead = runs.join(name);
+        std::fs::create_dir_all(dead.join("logs")).unwrap();
+        std::fs::copy(place.path().join("plan.yaml"), dead.join("plan.yaml")).unwrap();
+        std::fs::write(
+            dead.join(".lock"),
+            "4194305 since 2099-01-01T00:00:00+00:00\n",
+        )
+        .unwrap();
+        if let Some(text) = log {
+            std::fs::write(dead.join("run.jsonl"), text).unwrap();
+        }
+        let listed = place.tos(&["list"]).out;
+        assert!(
+            listed.contains("NEVER_BEGAN") && !listed.contains("DAMAGED"),
+            "{listed}"
+        );
+        let seen = place.tos(&["status"]);
+        assert!(
+            seen.code == 0 && seen.out.contains(&begun),
+            "{}{}",
+            seen.out,
+            seen.err
+        );
+        assert_eq!(place.tos(&["resume"]).code, 0);
+        for verb in ["status", "resume"] {
+            let seen = place.tos(&[verb, name]);
+            assert_eq!(seen.code, 2, "{}", seen.err);
+            assert!(
+                seen.err.contains("never began") && seen.err.contains("plan gc"),
+                "{}",
+                seen.err
+            );
+        }
+        assert_eq!(place.tos(&["gc", "--keep", "1"]).code, 0);
+        assert!(!dead.exists() && runs.join(&begun).exists());
+    }
+    // What has printed something began, whatever became of its log.
+    let damaged = runs.join(name);
+    std::fs::create_dir_all(damaged.join("logs")).unwrap();
+    std::fs::write(damaged.join("logs/a.out.log"), "x").unwrap();
+    assert!(place.tos(&["list"]).out.contains("DAMAGED"));
+    assert_eq!(place.tos(&["gc", "--keep", "0"]).code, 0);
+    assert!(damaged.exists());
+}
+
+#[test]
 fn events_are_json_lines_on_request() {
     let place =
         Place::with("tasks:\n- {id: a, cmd: 'false'}\n- {id: b, cmd: 'true', depends_on: [a]}\n");

@@ -41,6 +41,29 @@ fn a_log_without_end_loses_its_middle_and_keeps_both_ends() {
     assert!(head.starts_with(b"\n===== attempt 1 / 1 =====\nthe-first\n"));
 }
 
+#[test]
+fn a_limit_for_the_size_of_files_is_told_and_no_silent_end() {
+    let goal = "a".repeat(100_000);
+    let place = Place::with(&format!("goal: {goal}\ntasks:\n- {{id: a, cmd: 'true'}}\n"));
+    let wanted = place.command(&["run", "plan.yaml"]);
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-c", "ulimit -f 1; exec \"$@\"", "sh"])
+        .arg(wanted.get_program())
+        .args(wanted.get_args())
+        .current_dir(place.path())
+        .env_clear();
+    for (name, value) in wanted.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    let seen = command.output().unwrap();
+    let said = String::from_utf8_lossy(&seen.stderr);
+    assert_eq!(seen.status.code(), Some(1), "{said}");
+    assert!(said.contains("File too large"), "{said}");
+}
+
 const CACHED: &str = "tasks:\n- id: a\n  cmd: [sh, -c, 'echo x >> runs; cat in > out']\n  cache: {inputs: [in]}\n  outputs: [out]\n";
 
 fn entries(place: &Place) -> Vec<PathBuf> {

@@ -62,6 +62,11 @@ fn programs_that_are_not_there_are_said_before_anything_begins() {
             "agent `no-such-agent`: the program",
         ),
         (
+            "[\"sh\", \"agent.sh\", \"{prompt}\"]",
+            "[\"sh\", \"agent.sh\"]",
+            "needs `args` with `{prompt}`",
+        ),
+        (
             "kind = \"command\"\nargs = [\"sh\", \"agent.sh\", \"{prompt}\"]",
             "kind = \"opencode\"",
             "`opencode`, which is not installed",
@@ -98,7 +103,10 @@ fn everything_that_an_empty_folder_lacks_is_said_at_once() {
     // What is there is not missing.
     fs::write(place.top.join("config/service.toml"), "nonsense").unwrap();
     let said = refused(&place, &["serve"]);
-    assert!(!said.contains("repository"), "{said}");
+    assert!(
+        !said.contains("repository") && !said.contains("no coding agent"),
+        "{said}"
+    );
 }
 
 #[test]

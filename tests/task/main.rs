@@ -863,6 +863,23 @@ fn a_list_with_mistakes_names_all_of_them_and_runs_nothing() {
 }
 
 #[test]
+fn a_list_whose_agent_is_not_there_does_not_begin() {
+    let root = Root::new();
+    root.list("stop", &[("T-1", FIXED, "")]);
+    let list = root.home.path().join("list.toml");
+    let text = fs::read_to_string(&list).unwrap();
+    let own = root.home.path().join("T-1.sh");
+    let words = format!("\"sh\", \"{}\"", own.display());
+    assert!(text.contains(&words));
+    fs::write(&list, text.replace(&words, "\"no-such-agent\"")).unwrap();
+    let (code, said) = root.run();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("agent `no-such-agent`: "), "{said}");
+    assert!(root.records("session.start").is_empty());
+    assert!(root.left_over().is_empty());
+}
+
+#[test]
 fn a_way_to_tell_people_that_fails_never_fails_the_run() {
     let root = Root::new();
     let mail = root.home.path().join("mail.sh");

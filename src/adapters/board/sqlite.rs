@@ -329,7 +329,8 @@ fn explain(name: &str, error: &rusqlite::Error) -> Error {
             "it cannot be opened; look at the rights of its folder"
         }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            "it is damaged; move it away and take a backup in with `tos board import`"
+            "it is damaged; move it away. Put a copy of .tos/board-copies in its place where `tos proc start db-push` made one, or \
+             take in with `tos board import` what `tos board export` printed; without either, `tos serve` begins an empty board"
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "another program writes it",
         _ => return Error(format!("{name}: {error}")),

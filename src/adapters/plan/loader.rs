@@ -241,11 +241,28 @@ impl PlanFiles {
     }
 }
 
+/// Returns the key that another tool calls so; what looks alike would be one for another kind of task.
+fn meant_by(word: &str) -> Option<&'static str> {
+    let others = [
+        ("command", "cmd"),
+        ("script", "cmd"),
+        ("needs", "depends_on"),
+    ];
+    others
+        .into_iter()
+        .find(|(other, _)| strsim::normalized_damerau_levenshtein(word, other) >= 0.8)
+        .map(|(_, key)| key)
+}
+
 fn remedy(remedy: &PlanRemedy) -> String {
     match remedy {
         PlanRemedy::None => String::new(),
         PlanRemedy::Do(text) => text.clone(),
         PlanRemedy::OneOf { word, known } => {
+            if let Some(meant) = meant_by(word).filter(|meant| known.iter().any(|key| key == meant))
+            {
+                return format!("did you mean `{meant}`?");
+            }
             let near = known
                 .iter()
                 .map(|candidate| {

@@ -7,6 +7,7 @@ mod import_orch;
 mod launch;
 mod loader;
 mod log;
+mod log_tail;
 mod log_tee;
 mod orphans;
 mod outputs;

@@ -6,7 +6,12 @@ use std::{
 };
 
 use crate::{
-    adapters::plan::{cache::ResultCache, loader, run_dir::LocalRunDir, safe_open},
+    adapters::plan::{
+        cache::ResultCache,
+        loader,
+        run_dir::{LocalRunDir, has_no_record},
+        safe_open,
+    },
     domain::{
         ledger::chain::sha256,
         plan::{
@@ -150,10 +155,12 @@ impl PlanStore for LocalPlanStore {
     }
 }
 
-/// Returns the newest run. Names say the second; within it the plan's copy, written once, says more.
+/// Returns the newest run, of those that began where any did. Names say the second; within it the plan's copy, written once, says more.
 fn latest<'a>(home: &Path, runs: &'a [String]) -> Option<&'a String> {
     const SECOND: usize = "YYYYMMDD_HHMMSS".len();
-    let last = runs.last()?.get(..SECOND);
+    let began = |run: &&String| !has_no_record(&home.join("runs").join(run));
+    let newest = runs.iter().rev().find(began).or_else(|| runs.last())?;
+    let last = newest.get(..SECOND);
     let made = |run: &&String| {
         let copy = home.join("runs").join(run).join("plan.yaml");
         std::fs::symlink_metadata(copy)
@@ -163,6 +170,8 @@ fn latest<'a>(home: &Path, runs: &'a [String]) -> Option<&'a String> {
     let same_second = runs
         .iter()
         .rev()
-        .take_while(|run| last.is_some() && run.get(..SECOND) == last);
-    same_second.max_by_key(made).or_else(|| runs.last())
+        .skip_while(|run| *run != newest)
+        .take_while(|run| last.is_some() && run.get(..SECOND) == last)
+        .filter(|run| *run == newest || began(run));
+    same_second.max_by_key(made).or(Some(newest))
 }

@@ -5,7 +5,7 @@
 
 use std::{
     fs::File,
-    io::{BufWriter, Read, Seek, SeekFrom, Write},
+    io::{BufRead as _, BufWriter, Read, Seek, SeekFrom, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -23,6 +23,7 @@ use crate::{
             host::{HostSettings, LocalTaskHost},
             import_orch, loader, log,
             log::RunLogWriter,
+            log_tail::tail,
             orphans, plan_copy, safe_open,
         },
         state_folder,
@@ -39,6 +40,27 @@ use crate::{
         plan_work::RemoteTasks,
     },
 };
+
+/// How often a lock is looked at again whose owner is dead.
+const PATIENCE: u32 = 50;
+
+/// Returns whether the words of a lock name a process that lives; one that is ending does not.
+fn names_a_living_process(owner: &str) -> bool {
+    let Some(pid) = owner
+        .split(' ')
+        .next()
+        .filter(|pid| pid.parse::<u32>().is_ok())
+    else {
+        return false;
+    };
+    let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // Behind the name, which may hold anything, stands the state.
+    let state = status
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X' | 'x'))
+}
 
 /// One run on disk.
 pub(crate) struct LocalRunDir {
@@ -161,6 +183,7 @@ impl RunDir for LocalRunDir {
 
     fn lock(&mut self) -> Result<(), Error> {
         let path = self.path.join(".lock");
+        let mut patience = PATIENCE;
         loop {
             let flags = OFlags::RDWR
                 | OFlags::CREATE
@@ -174,6 +197,12 @@ impl RunDir for LocalRunDir {
             if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
                 let mut owner = String::new();
                 drop(file.read_to_string(&mut owner));
+                // A process that was killed a moment ago, and what it had begun to start, still hold it.
+                if patience > 0 && !names_a_living_process(&owner) {
+                    patience -= 1;
+                    std::thread::sleep(Duration::from_millis(20));
+                    continue;
+                }
                 return Err(Error::Locked {
                     run: self.id.clone(),
                     owner: owner.trim().to_owned(),
@@ -216,6 +245,10 @@ impl RunDir for LocalRunDir {
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_err()
     }
 
+    fn never_began(&self) -> bool {
+        has_no_record(&self.path) && !self.is_live()
+    }
+
     fn end_orphans(&self) -> usize {
         orphans::end_all(&self.id) as usize
     }
@@ -251,6 +284,11 @@ impl RunDir for LocalRunDir {
 
     fn state(&self) -> Result<RunState, Error> {
         let mut state = RunState::default();
+        if self.never_began() {
+            return Err(Error::NeverBegan {
+                run: self.id.clone(),
+            });
+        }
         if self.has_log() {
             log::read(&self.log_path(), 0, |event| {
                 state.check(&event)?;
@@ -420,36 +458,29 @@ impl RunDir for LocalRunDir {
     }
 }
 
-/// Reads the last lines from the end, in pieces; holes of a log that was cut in the middle are left out.
-fn tail(file: &mut File, end: u64, lines: usize) -> std::io::Result<Vec<u8>> {
-    const PIECE: u64 = 64 * 1024;
-    const MOST: u64 = 64 * 1024 * 1024;
-    let mut start = end;
-    let mut bytes: Vec<u8> = Vec::new();
-    loop {
-        let next = start.saturating_sub(PIECE);
-        let mut piece = vec![0; usize::try_from(start - next).unwrap_or(0)];
-        file.seek(SeekFrom::Start(next))?;
-        file.read_exact(&mut piece)?;
-        piece.retain(|byte| *byte != 0);
-        piece.extend_from_slice(&bytes);
-        bytes = piece;
-        start = next;
-        let body = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-        let ends: Vec<usize> = body
-            .iter()
-            .enumerate()
-            .filter(|(_, byte)| **byte == b'\n')
-            .map(|(at, _)| at)
-            .collect();
-        if ends.len() >= lines {
-            let from = ends.len().checked_sub(lines).map_or(0, |nth| ends[nth] + 1);
-            return Ok(bytes.split_off(from));
-        }
-        if start == 0 || end - start >= MOST {
-            return Ok(bytes);
-        }
-    }
+/// Returns whether a run has no record at all: a copy of its plan at most, a lock, folders without a file. Its first record is
+/// whole before anything runs.
+pub(crate) fn has_no_record(run: &Path) -> bool {
+    let is_empty = |name: &str| {
+        let entries = std::fs::read_dir(run.join(name));
+        entries.map_or(true, |mut entries| entries.next().is_none())
+    };
+    let has_line = |name: &str| match std::fs::symlink_metadata(run.join(name)) {
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        Ok(found) if !found.is_file() => true,
+        Ok(_) => safe_open::open_regular(&run.join(name)).map_or(true, |file| {
+            let mut line = Vec::new();
+            let read = std::io::BufReader::new(file)
+                .take(1 << 20)
+                .read_until(b'\n', &mut line);
+            read.is_err() || line.ends_with(b"\n") || line.len() >= 1 << 20
+        }),
+    };
+    run.is_dir()
+        && is_empty("logs")
+        && is_empty("report")
+        && !has_line("run.jsonl")
+        && std::fs::symlink_metadata(run.join("state.json")).is_err()
 }
 
 fn size(path: &Path) -> u64 {

@@ -59,13 +59,12 @@ pub(super) fn count_requeue(task: &mut Task, cause: RequeueCause) {
         RequeueCause::Rejected | RequeueCause::Conflict => task.counters.rejections += 1,
         RequeueCause::LeaseExpired | RequeueCause::AgentLost => task.counters.lost += 1,
         RequeueCause::Rework => {
-            let reworks = task.counters.reworks + 1;
-            let runs = task.counters.runs;
-            let policy_blocks = task.counters.policy_blocks;
+            let counters = &task.counters;
             task.counters = TaskCounters {
-                runs,
-                reworks,
-                policy_blocks,
+                runs: counters.runs,
+                reworks: counters.reworks + 1,
+                policy_blocks: counters.policy_blocks,
+                same_signature: counters.same_signature,
                 ..TaskCounters::default()
             };
         }

@@ -13,6 +13,7 @@ mod attempt_refs;
 mod begin;
 mod budget;
 mod code_repository;
+mod countdown;
 mod counts;
 mod create;
 mod dispatch;
@@ -69,6 +70,7 @@ pub use area::{covers, overlap, patterns_overlap};
 pub use attempt_refs::{ATTEMPT_REFERENCES, board_attempts, references_of_board};
 pub use budget::{DAY, HOUR, Spend, SpendLimit, SpendTotals};
 pub use code_repository::{GithubRepository, check_server_url};
+pub use countdown::Countdown;
 pub use counts::{CleanupCounts, StopAllCounts};
 pub use dispatch::DispatchBlocker;
 pub use event::{
@@ -113,7 +115,7 @@ pub use task::{
     AttemptCommit, BlockReason, BlockResolver, Dependency, FailureKind, Lane,
     OnDependencyCancelled, RetryFeedback, Risk, Task, TaskCounters, TaskSpec, TaskStatus,
 };
-pub use why::{Countdown, ExplanationSentence, Why};
+pub use why::{ExplanationSentence, Why};
 pub use workers::{WorkerCapabilities, check_labels};
 
 /// A board.

@@ -98,7 +98,7 @@ pub const KEYS: &[SettingKey] = &[
     key(
         "FAILED_TASK_MAX_RETRY_COUNT",
         RestartScope::CycleManager,
-        "retries of a failed task; -1 = by the kind of failure",
+        "retries of a failed task until a person says go on, at most; -1 = by the kind of failure",
     ),
     key(
         "DISPATCH_RETRY_DELAY_MS",

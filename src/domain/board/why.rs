@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgentRole, BlockReason, BlockResolver, Board, DispatchBlocker, FailureKind, MergeStatus,
-    Millis, ProcessName, Refusal, Task, TaskId, TaskStatus, workers,
+    AgentRole, BlockReason, BlockResolver, Board, Countdown, DispatchBlocker, MergeStatus, Millis,
+    ProcessName, Refusal, Task, TaskId, TaskStatus, workers,
 };
 use crate::domain::text::counted;
 
@@ -21,26 +21,6 @@ pub struct ExplanationSentence {
     pub at: Option<Millis>,
     /// What a person can do.
     pub remedy: String,
-}
-
-/// When something happens to a task by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Countdown {
-    /// Something will.
-    pub auto: bool,
-    /// Why: `cooldown_pending`, `retry_due`, `retry_exhausted`, `non_retryable_failure`, `awaiting_judge`, `quota_wait`,
-    /// `needs_rework` or `unknown`.
-    pub reason: String,
-    /// When.
-    pub at: Option<Millis>,
-    /// Milliseconds until then.
-    pub in_ms: Option<Millis>,
-    /// How often it failed.
-    pub count: u32,
-    /// How often it may fail.
-    pub limit: Option<u32>,
-    /// The category of the failure.
-    pub failure: Option<super::FailureKind>,
 }
 
 /// Why a task is where it is.
@@ -94,7 +74,11 @@ impl Board {
             TaskStatus::Failed => vec![ExplanationSentence {
                 at: task.not_before,
                 ..why_sentence(
-                    format!("its last run failed: {}", task.detail),
+                    format!(
+                        "its last run failed: {}; {}",
+                        task.detail,
+                        self.retry_words(task)
+                    ),
                     BlockResolver::CycleManager,
                 )
             }],
@@ -394,7 +378,7 @@ impl Board {
                 BlockResolver::Linker,
             )],
             Some(BlockReason::NeedsRework) | None => vec![ExplanationSentence {
-                text: task.detail.clone(),
+                text: self.rework_words(task),
                 resolver: task.resolver,
                 at: task.not_before,
                 remedy: format!(
@@ -510,56 +494,6 @@ impl Board {
             ));
         }
         sentences.extend(faults);
-    }
-
-    /// Returns when a task comes back by itself, all gates considered.
-    fn wait_end(&self, task: &Task) -> Option<Millis> {
-        let pause = self
-            .pauses
-            .get(self.agent_name_of_task(task))
-            .map(|pause| pause.until);
-        if task.block == Some(BlockReason::QuotaWait) {
-            pause.or(task.not_before)
-        } else {
-            task.not_before
-        }
-    }
-
-    /// Returns when something happens to a task by itself; `None` for tasks that wait for nothing of the kind.
-    pub fn countdown(&self, task: &Task, now: Millis) -> Option<Countdown> {
-        if !matches!(task.status, TaskStatus::Failed | TaskStatus::Blocked) {
-            return None;
-        }
-        let at = self.wait_end(task);
-        let due = at.is_some_and(|at| at <= now);
-        let auto = !matches!(
-            task.resolver,
-            BlockResolver::Person | BlockResolver::Linker | BlockResolver::CodeHost
-        );
-        let most = task.failure.map(|failure| self.retries_of(failure));
-        let count = match task.failure {
-            Some(FailureKind::Policy) => task.counters.policy_blocks,
-            _ => task.counters.failures,
-        };
-        let reason = match (task.status, task.block) {
-            (TaskStatus::Failed, _) if due => "retry_due",
-            (TaskStatus::Failed, _) => "cooldown_pending",
-            (_, Some(BlockReason::AwaitingJudge)) => "awaiting_judge",
-            (_, Some(BlockReason::QuotaWait)) => "quota_wait",
-            (_, Some(BlockReason::NeedsRework)) if auto => "needs_rework",
-            (_, Some(BlockReason::NeedsRework)) if most == Some(0) => "non_retryable_failure",
-            (_, Some(BlockReason::NeedsRework)) => "retry_exhausted",
-            (_, Some(BlockReason::IssueLinking) | None) => "unknown",
-        };
-        Some(Countdown {
-            auto,
-            reason: reason.to_owned(),
-            at,
-            in_ms: at.map(|at| at.saturating_sub(now)),
-            count,
-            limit: most,
-            failure: task.failure,
-        })
     }
 }
 

@@ -151,9 +151,8 @@ impl Board {
             .unwrap_or_else(|| failure.as_str().to_owned());
         let same = !signature.is_empty() && signature == task.signature;
         // Refusals by the validators are mostly the same; how often they may come has a setting of its own.
-        let repeated = same
-            && failure != FailureKind::Policy
-            && counters.same_signature + 1 >= settings.same_signature_max;
+        let is_final = same && failure != FailureKind::Policy;
+        let repeated = is_final && self.is_same_too_often(task, failure);
         let detail = if repeated {
             format!(
                 "the same failure {} times: {first}",
@@ -167,7 +166,8 @@ impl Board {
             return Self::rework(task, Some((failure, signature)), detail, Some(lesson), None);
         }
         if repeated || self.is_retried_out(task, failure) {
-            let again = self.rework_at(task, failure, now);
+            // What failed the same way so often fails so again: somebody has to change something.
+            let again = self.rework_at(task, failure, now).filter(|_| !repeated);
             return Self::rework(
                 task,
                 Some((failure, signature)),
@@ -202,8 +202,15 @@ impl Board {
         u32::try_from(settings.failed_max_retries).map_or(own, |most| most.min(own))
     }
 
+    /// Returns whether one more failure like the last one is the last that tos waits for by itself.
+    pub(super) fn is_same_too_often(&self, task: &Task, failure: FailureKind) -> bool {
+        let same = task.counters.same_signature + 1;
+        same >= self.settings().same_signature_max
+            || (same > self.retries_of(failure) && self.is_retried_out(task, failure))
+    }
+
     /// Returns whether one more failure of this kind is one too many for another try.
-    fn is_retried_out(&self, task: &Task, failure: FailureKind) -> bool {
+    pub(super) fn is_retried_out(&self, task: &Task, failure: FailureKind) -> bool {
         let settings = self.settings();
         let counters = &task.counters;
         if failure != FailureKind::Policy {
@@ -222,7 +229,9 @@ impl Board {
         );
         let refused = failure == FailureKind::Policy
             && task.counters.policy_blocks + 1 > settings.policy_suppression_max;
-        let spent = task.counters.reworks >= settings.rework_max_depth;
+        // A limit that somebody wrote is the most that one yes gives; a return after a rest would count anew.
+        let limited = settings.failed_max_retries >= 0;
+        let spent = limited || task.counters.reworks >= settings.rework_max_depth;
         (!for_people && !refused && !spent).then_some(now + settings.blocked_cooldown_ms)
     }
 

@@ -11,6 +11,10 @@ use crate::domain::{
     model::{ModelError, ModelErrorKind},
 };
 
+/// How often a connection that is not there is waited for after the attempts are used up, as tasks do.
+const OUTAGE_WAITS: u32 = 5;
+/// The first of these waits; each is twice as long as the one before, and none longer than a run sits through.
+const OUTAGE_WAIT: Duration = Duration::from_secs(30);
 /// Doublings after which the wait no longer grows; 2^20 of any base is beyond every ceiling.
 const MAX_DOUBLINGS: u32 = 20;
 
@@ -55,11 +59,29 @@ pub fn decide_retry(
                 wait: backoff(attempt, rules, chance).max(asked.unwrap_or_default()),
             }
         }
+        _ if attempt > rules.attempts && waits_for_network(failure, rules) => {
+            match attempt - rules.attempts {
+                waited if waited <= OUTAGE_WAITS => RetryDecision::Again {
+                    wait: OUTAGE_WAIT
+                        .saturating_mul(1 << (waited - 1))
+                        .min(rules.max_wait),
+                },
+                // The job is as it was, and whoever has mended the network goes on with it.
+                _ => RetryDecision::Park { wait: OUTAGE_WAIT },
+            }
+        }
         _ if attempt > rules.attempts => RetryDecision::GiveUp,
         _ => RetryDecision::Again {
             wait: backoff(attempt, rules, chance).max(asked.unwrap_or_default()),
         },
     }
+}
+
+/// Returns whether there was no connection, and the configuration wants it waited for.
+const fn waits_for_network(failure: &ModelError, rules: &RetryPolicy) -> bool {
+    matches!(failure.trouble, ModelErrorKind::Unreachable)
+        && rules.attempts > 0
+        && !rules.base.is_zero()
 }
 
 /// Our own pace: base, doubled for each attempt, moved by up to a quarter either way, never above the ceiling.
@@ -115,6 +137,43 @@ mod tests {
         );
         assert_eq!(decide_retry(&overloaded, 1, &RULES, 0.0), again(0.75));
         assert_eq!(decide_retry(&overloaded, 1, &RULES, 1.0), again(1.25));
+    }
+
+    #[test]
+    fn a_network_that_is_gone_is_waited_for_and_then_parks_the_job() {
+        let gone = failure(ModelErrorKind::Unreachable, None);
+        let most = RULES.attempts + OUTAGE_WAITS;
+        let waits: Vec<RetryDecision> = (RULES.attempts..=most + 1)
+            .map(|attempt| decide_retry(&gone, attempt, &RULES, 0.5))
+            .collect();
+        let park = RetryDecision::Park { wait: OUTAGE_WAIT };
+        let longest = again(120.0);
+        assert_eq!(
+            waits,
+            [
+                again(8.0),
+                again(30.0),
+                again(60.0),
+                longest,
+                longest,
+                longest,
+                park
+            ]
+        );
+        // Whoever wants no waits or no further attempts gets the end at once.
+        let impatient = RetryPolicy {
+            base: Duration::ZERO,
+            ..RULES
+        };
+        assert_eq!(
+            decide_retry(&gone, 5, &impatient, 0.5),
+            RetryDecision::GiveUp
+        );
+        let once = RetryPolicy {
+            attempts: 0,
+            ..RULES
+        };
+        assert_eq!(decide_retry(&gone, 1, &once, 0.5), RetryDecision::GiveUp);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 mod cmd;
 mod context;
 mod decide;
+mod dialect;
 mod git_reach;
 mod git_use;
 mod interpretation;
@@ -29,6 +30,7 @@ mod verdict;
 mod windows;
 
 pub use context::{FilesystemView, ParseOutcome, PolicyContext};
+pub use dialect::windows_dialect;
 pub use git_reach::{LostReferences, WorktreeChange, WorktreeChangeKind};
 pub use git_use::GitUse;
 pub use judge::{Error, FileAccess, Policy};

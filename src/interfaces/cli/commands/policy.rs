@@ -14,7 +14,7 @@ use crate::{
     domain::{
         command::{Command, CommandKind},
         job::rules::PolicyRules,
-        policy::{Decision, Policy, PolicyContext, PolicyVerdict},
+        policy::{Decision, Policy, PolicyContext, PolicyVerdict, windows_dialect},
     },
     interfaces::{
         cli::{
@@ -126,14 +126,59 @@ fn explain(
         sandbox_proved: args.sandboxed,
         ..services.policy_context(&settings.root, args.attended)
     };
-    let verdict = policy.judge(&command(&args.kind, &args.command)?, &world);
+    let command = command(&args.kind, &args.command)?;
+    let verdict = policy.judge(&command, &world);
     show(&verdict, printer);
+    if !verdict.is_allowed() {
+        if settings.rules.policy.allow_types.contains(&command.kind) {
+            tell_dialect(&command, &args.command, printer);
+        } else {
+            show_as_if_listed(&command, &world, settings, printer)?;
+        }
+    }
     printer.document(&json!(verdict));
     Ok(if verdict.is_allowed() {
         CliExit::Success
     } else {
         CliExit::NotDone
     })
+}
+
+/// Says that a text was judged as what it is not.
+fn tell_dialect(command: &Command, text: &str, printer: &Printer) {
+    let is_windows = matches!(command.kind, CommandKind::Powershell | CommandKind::Cmd);
+    let Some(kind) = windows_dialect(text).filter(|_| !is_windows) else {
+        return;
+    };
+    let (was, kind) = (command.kind.as_str(), kind.as_str());
+    printer.line(&format!(
+        "it reads as {kind} and was judged as {was}; `tos policy explain --type {kind} '...'` judges it as what it is"
+    ));
+}
+
+/// Names the file that keeps a type of command from running, and judges the command as if it did not.
+fn show_as_if_listed(
+    command: &Command,
+    world: &PolicyContext,
+    settings: &Settings,
+    printer: &Printer,
+) -> Result<(), CliError> {
+    let kind = command.kind.as_str();
+    let file = settings.config_file.as_ref().map_or_else(
+        || "config/config_v0_3.json".to_owned(),
+        |file| file.display().to_string(),
+    );
+    printer.line(&format!(
+        "no command of the type {kind} runs here; write \"{kind}\" into `allow_types` in {file} to have it judged by what it \
+         does, which would be:"
+    ));
+    let rules = PolicyRules {
+        allow_types: CommandKind::KNOWN.to_vec(),
+        ..settings.rules.policy.clone()
+    };
+    let policy = Policy::new(&rules).map_err(|error| CliError::Usage(error.to_string()))?;
+    show(&policy.judge(command, world), printer);
+    Ok(())
 }
 
 pub(super) fn command(kind: &str, text: &str) -> Result<Command, CliError> {

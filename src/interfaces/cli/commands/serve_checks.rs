@@ -1,7 +1,7 @@
 //! What `tos serve` looks at before it begins: programs that are not there would fail every task, one after the other.
 
 use crate::{
-    config::service::ServiceConfig,
+    config::{service as service_config, service::ServiceConfig},
     domain::{
         board::{AgentRole, BoardSettings},
         tasks::{Agent, AgentKind, TaskList},
@@ -39,7 +39,9 @@ pub(super) fn check_ready(
         }
         Err(why) => {
             let is_installed = |kind| services.installed_agent(kind).program.is_ok();
-            if !AgentKind::PROGRAMS.into_iter().any(is_installed) {
+            // A file with a fault may name an agent of somebody's own.
+            let is_first = !service_config::exists(&services.root(global));
+            if is_first && !AgentKind::PROGRAMS.into_iter().any(is_installed) {
                 faults.push(
                     "no coding agent is installed that tos knows; `tos agents` says how each is"
                         .to_owned(),

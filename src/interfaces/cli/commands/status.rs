@@ -14,6 +14,7 @@ use crate::{
         plan::state::TaskStatus,
         state_folder::{TOS_FOLDER, tos_path},
         tasks::TaskList,
+        text::counted,
     },
     interfaces::{
         cli::{
@@ -195,10 +196,18 @@ fn plans(services: &dyn ServiceFactory, settings: &Settings) -> Option<Part> {
     let run = plan_store.open(&home, "latest").ok()?;
     let id = run.id().to_owned();
     let Ok(state) = run.state() else {
-        let lines = vec![format!("{count} runs, the newest is {id}: damaged")];
+        let (words, status) = if run.never_began() {
+            ("never began", "NEVER_BEGAN")
+        } else {
+            ("damaged", "DAMAGED")
+        };
+        let lines = vec![format!(
+            "{}, the newest is {id}: {words}",
+            counted(count as u64, "run")
+        )];
         return Some(Part {
             lines,
-            value: json!({ "runs": count, "latest": id, "status": "DAMAGED" }),
+            value: json!({ "runs": count, "latest": id, "status": status }),
         });
     };
     let is_open = matches!(state.status, TaskStatus::Running | TaskStatus::Pending);

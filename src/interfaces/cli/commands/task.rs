@@ -186,6 +186,23 @@ pub(super) fn read_list(
     task_list::parse(&text, &name).map_err(trouble)
 }
 
+/// Refuses a list whose agent is a program of somebody's own that is not there: every task of it would fail.
+fn require_agents(
+    list: &TaskList,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+) -> Result<(), CliError> {
+    let faults = services.task_list_faults(global, list);
+    let missing: Vec<String> = faults
+        .into_iter()
+        .filter(|fault| fault.starts_with("agent `"))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::Setup(missing.join("\n  ")))
+}
+
 /// Runs a list, from the gate to the summary.
 pub(super) fn run(
     list: &TaskList,
@@ -197,6 +214,7 @@ pub(super) fn run(
 ) -> Result<CliExit, CliError> {
     let engine = SessionHost::find(global, services);
     engine.require_not_running("list", &list.id)?;
+    require_agents(list, global, services)?;
     let (task_services, mut gate_services) = prepare_services(&engine, global, services, printer)?;
     let confined = list_confinement(list, &task_services, services)?;
     gate_services.here.backend = Some(confined.backend.clone());

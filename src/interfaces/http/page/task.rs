@@ -149,7 +149,7 @@ fn standing_of(view: &PageContext, board: &Board, task: &Task) -> Markup {
             @if countdown.count > 0 {
                 p.faint {
                     (view.t("failed so far:")) " " (countdown.count)
-                    @if let Some(limit) = countdown.limit { " / " (limit) }
+                    @if let Some(left) = board.retries_left(task) { ", " (view.t("retries left:")) " " (left) }
                 }
             }
         }

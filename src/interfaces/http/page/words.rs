@@ -211,6 +211,7 @@ const WORDS: &[(&str, &str)] = &[
     ("Attempts and judgements", "試行と判定"),
     ("What is asked for", "依頼内容"),
     ("failed so far:", "これまでの失敗:"),
+    ("retries left:", "残りの再試行:"),
     ("since", "開始"),
     ("merged as", "マージ済み"),
     ("For the next attempt", "次の試行への注意"),

@@ -15,15 +15,22 @@ pub(super) fn gc(args: &GcArgs, context: PlanCommands<'_>) -> Result<CliExit, Pl
     let home = context.plan_store.home(args.home.home.as_deref())?;
     let mut runs: BTreeSet<String> = context.plan_store.runs(&home)?.into_iter().collect();
     let mut busy = BTreeSet::new();
-    let old: BTreeSet<String> = {
-        let count = runs.len().saturating_sub(args.keep);
-        runs.iter().take(count).cloned().collect()
-    };
+    let mut empty = BTreeSet::new();
+    for name in &runs {
+        if context.plan_store.open(&home, name)?.never_began() {
+            empty.insert(name.clone());
+        }
+    }
+    // What never began is no run that anybody keeps.
+    let began: Vec<String> = runs.difference(&empty).cloned().collect();
+    let count = began.len().saturating_sub(args.keep);
+    let old: BTreeSet<String> = began.into_iter().take(count).collect();
     let (mut freed, mut deleted) = (0, Vec::new());
     for name in runs.clone() {
         let mut run = context.plan_store.open(&home, &name)?;
         // Only what is certainly over goes: an interrupted run can still be resumed.
-        let is_over = run.state().is_ok_and(|state| state.status.is_over());
+        let is_over =
+            empty.contains(&name) || run.state().is_ok_and(|state| state.status.is_over());
         if !is_over || run.is_live() {
             if old.contains(&name) {
                 context
@@ -33,7 +40,7 @@ pub(super) fn gc(args: &GcArgs, context: PlanCommands<'_>) -> Result<CliExit, Pl
             busy.insert(name);
             continue;
         }
-        if !old.contains(&name) {
+        if !old.contains(&name) && !empty.contains(&name) {
             continue;
         }
         deleted.push(name.clone());

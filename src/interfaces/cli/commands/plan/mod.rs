@@ -224,6 +224,9 @@ fn hint(trouble: &PlanCliError) -> Option<String> {
                  folder when nothing in it is needed"
             ));
         }
+        PlanCliError::Run(Error::NeverBegan { .. }) => {
+            Some("`tos plan run PLAN.yaml` begins it anew; `tos plan gc` takes the folder away")
+        }
         PlanCliError::Run(Error::Disk { .. }) => Some(
             "make room or mend the disk, and run it again; a run that had begun goes on with `tos plan resume`",
         ),

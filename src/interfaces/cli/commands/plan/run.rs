@@ -197,6 +197,10 @@ pub(super) fn resume(
 
 /// Locks a run, ends what a dead runner left, and reads what is known.
 fn reopen(run: &mut dyn RunDir, began: i64) -> Result<(Plan, RunState), PlanCliError> {
+    if run.never_began() {
+        let run = run.id().to_owned();
+        return Err(Error::NeverBegan { run }.into());
+    }
     run.lock()?;
     run.end_orphans();
     run.clear_cancel(began);

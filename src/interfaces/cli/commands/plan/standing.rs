@@ -17,3 +17,12 @@ pub(super) fn settle_status(run: &mut dyn RunDir, state: &RunState) -> TaskStatu
     }
     TaskStatus::Interrupted
 }
+
+/// Returns what to call a run that has no state to read.
+pub(super) fn unread_status(run: &dyn RunDir) -> &'static str {
+    if run.never_began() {
+        "NEVER_BEGAN"
+    } else {
+        "DAMAGED"
+    }
+}

@@ -16,7 +16,10 @@ use crate::{
         view::{RunView, ViewDetail, format_timestamp, micros_to_seconds},
     },
     interfaces::{
-        cli::{commands::plan::standing::settle_status, exit::CliExit},
+        cli::{
+            commands::plan::standing::{settle_status, unread_status},
+            exit::CliExit,
+        },
         report::{Printer, plan as report, plan::html},
     },
 };
@@ -32,8 +35,9 @@ pub(super) fn list(args: &ListArgs, context: PlanCommands<'_>) -> Result<CliExit
     for name in context.plan_store.runs(&home)? {
         let mut run = context.plan_store.open(&home, &name)?;
         let Ok(state) = run.state() else {
-            rows.push([name.as_str(), "DAMAGED", "-", "-", "-", "-"].map(str::to_owned));
-            documents.push(serde_json::json!({"run_id": name, "status": "DAMAGED"}));
+            let status = unread_status(run.as_ref());
+            rows.push([name.as_str(), status, "-", "-", "-", "-"].map(str::to_owned));
+            documents.push(serde_json::json!({"run_id": name, "status": status}));
             continue;
         };
         let status = settle_status(run.as_mut(), &state).name();
