@@ -242,7 +242,11 @@ fn git(git: &Result<String, String>) -> HealthFinding {
         Err(why) => red(
             "git",
             why.clone(),
-            "make `git status` work in this repository",
+            if why == "it is not installed" {
+                "install git"
+            } else {
+                "make `git status` work in this repository"
+            },
         ),
     }
 }
