@@ -22,6 +22,12 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// There is no such file.
+    #[error("the list `{file}` does not exist; docs/tasks.md shows what one looks like")]
+    Absent {
+        /// Which file.
+        file: String,
+    },
     /// The file says something that makes no sense.
     #[error("{file}: {message}")]
     Wrong {
@@ -176,9 +182,14 @@ fn locate(text: &str, table: &DeTable<'_>, path: &[PathSegment]) -> (usize, usiz
 
 /// Reads the text of a list of tasks.
 pub fn read_text(file: &Path) -> Result<String, Error> {
-    files::read_text(file).map_err(|source| Error::Unreadable {
-        file: file.display().to_string(),
-        source,
+    files::read_text(file).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::Absent {
+            file: file.display().to_string(),
+        },
+        _ => Error::Unreadable {
+            file: file.display().to_string(),
+            source,
+        },
     })
 }
 

@@ -26,11 +26,28 @@ where
     E: std::error::Error + Send + Sync + 'static,
 {
     fn doing(self, what: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|source| CheckpointError::Io {
-            doing: what(),
-            source: Box::new(source),
+        self.map_err(|source| {
+            let remedy = if is_full(&source) {
+                "; free some space and try again"
+            } else {
+                ""
+            };
+            CheckpointError::Io {
+                doing: what() + remedy,
+                source: Box::new(source),
+            }
         })
     }
+}
+
+/// Whether an error tells of a full disk; libgit2 says it in words only.
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    let kind = error
+        .downcast_ref::<std::io::Error>()
+        .map(std::io::Error::kind);
+    matches!(kind, Some(StorageFull | QuotaExceeded))
+        || error.to_string().contains("No space left on device")
 }
 
 /// Returns what a thread returned; its panic is a failure like another, never a missing part.
