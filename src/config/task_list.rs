@@ -198,6 +198,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_list_that_is_not_there_is_told_with_where_one_is_shown() {
+        let told = read_text(Path::new("/nowhere/nope.toml")).unwrap_err();
+        assert_eq!(
+            told.to_string(),
+            "the list `/nowhere/nope.toml` does not exist; docs/tasks.md shows what one looks like"
+        );
+    }
+
+    #[test]
     fn everything_wrong_with_a_list_is_told_at_once() {
         let text = "schema = 1\nid = \"a b\"\nmax_usd = 0\ntsak = 1\n\n[agent]\nkind = \"cluade\"\n\n\
                     [[task]]\nid = \"one\"\ngoal = \"g\"\nclass = \"fix\"\nmax_time_seconds = \"9\"\ntest_command = [\"true\"]\n";

@@ -72,3 +72,19 @@ pub(super) fn corrupt(what: &str, path: &Path) -> CheckpointError {
         source: what.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_with_what_to_do() {
+        let told = |kind: std::io::ErrorKind| {
+            let failed: std::io::Result<()> = Err(kind.into());
+            let error = failed.at("write", Path::new("/r/.git/tos-index-1-0"));
+            error.unwrap_err().to_string()
+        };
+        assert!(told(std::io::ErrorKind::StorageFull).ends_with("; free some space and try again"));
+        assert!(told(std::io::ErrorKind::NotFound).ends_with("tos-index-1-0`"));
+    }
+}

@@ -351,6 +351,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_missing_git_is_to_be_installed_and_a_broken_repository_to_be_mended() {
+        let remedy = |why: &str| git(&Err(why.to_owned())).remedy;
+        assert_eq!(remedy("it is not installed"), "install git");
+        assert!(remedy("fatal: not a git repository").contains("`git status`"));
+    }
+
     fn facts() -> HealthFacts {
         HealthFacts {
             agents: vec![AgentHealth {

@@ -54,3 +54,18 @@ pub(in crate::adapters::git) fn unmakeable(folder: &Path, error: &io::Error) -> 
 }
 
 pub(in crate::adapters::git) type WorktreeResult<T> = Result<T, Error>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named_with_what_to_do() {
+        let error = io::Error::from(io::ErrorKind::ReadOnlyFilesystem);
+        let told = unmakeable(Path::new("/r/.tos/worktrees"), &error).to_string();
+        assert!(
+            told.contains("`/r/.tos/worktrees`") && told.contains("make the folder writable"),
+            "{told}"
+        );
+    }
+}

@@ -171,4 +171,11 @@ mod tests {
             assert!(text.lines().any(|one| one == line), "{line}: {text}");
         }
     }
+
+    #[test]
+    fn a_further_address_without_tls_names_the_port_that_needs_none() {
+        let told = |address: &str| without_tls(address.parse().unwrap()).to_string();
+        assert!(told("127.0.0.1:18765").contains("`port = 18765` in config/service.toml"));
+        assert!(!told("192.0.2.1:18765").contains("--port"));
+    }
 }
