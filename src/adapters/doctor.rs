@@ -62,6 +62,13 @@ fn task_folder(_root: &Path) -> CheckRow {
 }
 
 fn checkpoints(root: &Path) -> CheckRow {
+    if on_path("git").is_none() {
+        return sight(
+            "git",
+            "problem",
+            "the program git is not on PATH, and checkpoints and tasks need it: install git",
+        );
+    }
     match git::blocking_check_repository(root) {
         Ok(()) => sight("git", "ok", "checkpoints and rollback are possible"),
         Err(CheckpointError::NoRepository { .. }) => sight(

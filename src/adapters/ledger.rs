@@ -21,7 +21,7 @@ use crate::{
     domain::{
         ledger::{
             LedgerEntry, LedgerRecord, RecordMetadata, VERSION,
-            chain::{self, ChainAnchor, ROOT, VerifiedLedger, sha256},
+            chain::{self, ChainAnchor, CommitAnchor, ROOT, VerifiedLedger, sha256},
         },
         state_folder::tos_path,
     },
@@ -61,8 +61,10 @@ pub struct LedgerFile {
 struct SeenCommits {
     /// Where the refs stood.
     tips: BTreeSet<Oid>,
+    /// Where those of tos stood.
+    own: BTreeSet<Oid>,
     /// The anchors in everything below.
-    anchors: Vec<ChainAnchor>,
+    anchors: Vec<CommitAnchor>,
 }
 
 impl LedgerFile {
@@ -93,7 +95,7 @@ impl LedgerFile {
             .collect()
     }
 
-    fn anchors(&self) -> Result<Vec<ChainAnchor>, Error> {
+    fn kept_heads(&self) -> Result<Vec<ChainAnchor>, Error> {
         let mut anchors = Vec::new();
         for place in self.heads() {
             let text = read(&place).map_err(|error| self.io(error))?;
@@ -108,16 +110,15 @@ impl LedgerFile {
                 );
             }
         }
-        anchors.extend(self.commits());
         Ok(anchors)
     }
 
     fn verified(&self) -> Result<VerifiedLedger, Error> {
         // In this order: somebody else may append meanwhile, and writes the heads after the record. Heads that are newer
         // than the records read would look as if records were missing.
-        let anchors = self.anchors()?;
+        let (heads, commits) = (self.kept_heads()?, self.commits());
         let bytes = read(&self.file()).map_err(|error| self.io(error))?;
-        chain::verify(&bytes, &anchors).map_err(|broken| Error::Broken {
+        chain::verify(&bytes, &heads, &commits).map_err(|broken| Error::Broken {
             file: self.place(),
             broken,
         })
@@ -202,7 +203,7 @@ impl LedgerFile {
             ChainAnchor::from_trailer(&String::from_utf8_lossy(&read(&place).ok()?))
         });
         let lines = String::from_utf8_lossy(&old).lines().count() as u64;
-        let commits = self.commits();
+        let commits = self.commits().into_iter().map(|commit| commit.anchor);
         let seq = numbers
             .chain(commits)
             .map(|anchor| anchor.seq + 1)
@@ -228,16 +229,21 @@ impl LedgerFile {
     }
 
     /// Returns the anchors in the commits that tos made, as far as refs reach them or reached them since this began.
-    fn commits(&self) -> Vec<ChainAnchor> {
+    fn commits(&self) -> Vec<CommitAnchor> {
         let Ok(git) = Repository::open(&self.options.root) else {
             return Vec::new();
         };
-        let tips = tips(&git);
+        let own = tips(&git, "refs/tos/*");
+        let tips = &tips(&git, "refs/heads/*") | &own;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.tips != tips {
+        if seen.tips != tips || seen.own != own {
             let fresh = read_commits(&git, &tips, &seen.tips);
-            seen.anchors.extend(fresh);
-            seen.tips = tips;
+            let made_here = own
+                .difference(&seen.own)
+                .filter_map(|id| named(&git, *id, true));
+            let made_here: Vec<CommitAnchor> = made_here.collect();
+            seen.anchors.extend(fresh.into_iter().chain(made_here));
+            (seen.tips, seen.own) = (tips, own);
         }
         seen.anchors.clone()
     }
@@ -299,7 +305,11 @@ fn private(folder: &Path) -> io::Result<()> {
 }
 
 /// Returns the anchors in at most so many commits, the newest first, that new tips reach and old ones do not.
-fn read_commits(git: &Repository, tips: &BTreeSet<Oid>, known: &BTreeSet<Oid>) -> Vec<ChainAnchor> {
+fn read_commits(
+    git: &Repository,
+    tips: &BTreeSet<Oid>,
+    known: &BTreeSet<Oid>,
+) -> Vec<CommitAnchor> {
     let Ok(mut walk) = git.revwalk() else {
         return Vec::new();
     };
@@ -312,29 +322,24 @@ fn read_commits(git: &Repository, tips: &BTreeSet<Oid>, known: &BTreeSet<Oid>) -
     }
     drop(walk.set_sorting(git2::Sort::TIME));
     let ids = walk.filter_map(Result::ok).take(MOST_COMMITS);
-    let texts = ids.filter_map(|id| Some(git.find_commit(id).ok()?.message_bytes().to_owned()));
-    texts
-        .filter_map(|bytes| {
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            let line = text
-                .lines()
-                .rev()
-                .find_map(|line| line.strip_prefix("Tos-Ledger:"))?;
-            ChainAnchor::from_trailer(line)
-        })
-        .collect()
+    ids.filter_map(|id| named(git, id, false)).collect()
 }
 
-/// Returns the commits that the refs of tos and the branches stand at.
-fn tips(git: &Repository) -> BTreeSet<Oid> {
-    let mut found = BTreeSet::new();
-    for glob in ["refs/tos/*", "refs/heads/*"] {
-        // A glob that matches nothing is no error worth telling.
-        let Ok(references) = git.references_glob(glob) else {
-            continue;
-        };
-        let commits = references.filter_map(|reference| reference.ok()?.peel_to_commit().ok());
-        found.extend(commits.map(|commit| commit.id()));
-    }
-    found
+/// Returns the anchor that one commit names.
+fn named(git: &Repository, id: Oid, is_tip: bool) -> Option<CommitAnchor> {
+    let commit = git.find_commit(id).ok()?;
+    let text = String::from_utf8_lossy(commit.message_bytes());
+    let mut lines = text.lines().rev();
+    let trailer = lines.find_map(|line| line.strip_prefix("Tos-Ledger:"))?;
+    CommitAnchor::from_trailer(trailer, is_tip)
+}
+
+/// Returns the commits that some references stand at.
+fn tips(git: &Repository, glob: &str) -> BTreeSet<Oid> {
+    // A glob that matches nothing is no error worth telling.
+    let Ok(references) = git.references_glob(glob) else {
+        return BTreeSet::new();
+    };
+    let commits = references.filter_map(|reference| reference.ok()?.peel_to_commit().ok());
+    commits.map(|commit| commit.id()).collect()
 }

@@ -22,6 +22,12 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// There is no such file.
+    #[error("the list `{file}` does not exist; docs/tasks.md shows what one looks like")]
+    Absent {
+        /// Which file.
+        file: String,
+    },
     /// The file says something that makes no sense.
     #[error("{file}: {message}")]
     Wrong {
@@ -176,15 +182,29 @@ fn locate(text: &str, table: &DeTable<'_>, path: &[PathSegment]) -> (usize, usiz
 
 /// Reads the text of a list of tasks.
 pub fn read_text(file: &Path) -> Result<String, Error> {
-    files::read_text(file).map_err(|source| Error::Unreadable {
-        file: file.display().to_string(),
-        source,
+    files::read_text(file).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::Absent {
+            file: file.display().to_string(),
+        },
+        _ => Error::Unreadable {
+            file: file.display().to_string(),
+            source,
+        },
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_that_is_not_there_is_told_with_where_one_is_shown() {
+        let told = read_text(Path::new("/nowhere/nope.toml")).unwrap_err();
+        assert_eq!(
+            told.to_string(),
+            "the list `/nowhere/nope.toml` does not exist; docs/tasks.md shows what one looks like"
+        );
+    }
 
     #[test]
     fn everything_wrong_with_a_list_is_told_at_once() {

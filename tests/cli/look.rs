@@ -204,6 +204,18 @@ fn a_doctor_says_what_is_missing_and_what_to_do() {
 }
 
 #[test]
+fn a_doctor_without_git_says_so_and_does_not_promise_checkpoints() {
+    let machine = sample();
+    let empty = machine.root().join("no-programs");
+    std::fs::create_dir_all(&empty).unwrap();
+    let mut command = machine.tos(&["doctor"]);
+    let ran = machine.ran(&command.env("PATH", &empty).output().unwrap());
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(ran.stdout.contains("problem  git: "), "{ran}");
+    assert!(ran.stdout.contains("install git"), "{ran}");
+}
+
+#[test]
 fn a_doctor_sees_a_repository_whose_head_is_damaged() {
     let machine = sample();
     machine.write(".git/HEAD", "nonsense");

@@ -251,6 +251,7 @@ fn a_second_stop_ends_a_command_that_does_not_listen() {
     );
     let ran = machine.ran(&output);
     assert_eq!(ran.code, Some(4), "{ran}");
+    assert!(ran.stderr.contains("a second Ctrl-C ends it"), "{ran}");
 }
 
 #[test]

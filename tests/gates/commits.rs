@@ -19,10 +19,11 @@ fn a_commit_vouches_for_its_record_also_where_it_was_made_while_the_ledger_was_o
     // From here on this one knows where the refs stood.
     ledger.read().unwrap();
     let task = "a".to_owned();
-    let anchor = ledger
+    ledger
         .append(None, LedgerEntry::RetrySuccess { task })
         .unwrap();
-    let message = format!("task\n\nTos-Ledger: {}", anchor.commit_trailer());
+    let trailer = ledger.read().unwrap().commit_trailer().unwrap();
+    let message = format!("task\n\nTos-Ledger: {trailer}");
     let words = ["commit", "-q", "--allow-empty", "-m", &message];
     repository::git(&root.root, &words);
     repository::git(&root.root, &["branch", "elsewhere", "HEAD^"]);
@@ -33,4 +34,49 @@ fn a_commit_vouches_for_its_record_also_where_it_was_made_while_the_ledger_was_o
     for (which, ledger) in [("open", &ledger), ("fresh", &fresh)] {
         assert!(ledger.read().is_err(), "{which}");
     }
+}
+
+#[test]
+fn a_fresh_clone_begins_a_ledger_of_its_own_and_a_deleted_one_is_still_missed() {
+    let root = Root::new();
+    fs::write(root.root.join("README"), "a project\n").unwrap();
+    root.commit_all();
+    let held = root.tos(&["phase", "hold", "--reason", "first record"]);
+    assert_eq!(held.status.code(), Some(0));
+    let chain = root.ledger().read().unwrap();
+    let new = chain.commit_trailer().unwrap();
+    for trailer in [chain.head.unwrap().commit_trailer(), new] {
+        let message = format!("task\n\nTos-Ledger: {trailer}");
+        let words = ["commit", "-q", "--allow-empty", "-m", &message];
+        repository::git(&root.root, &words);
+    }
+    let elsewhere = Root::new();
+    let from = root.root.to_string_lossy();
+    repository::git(&elsewhere.root, &["clone", "-q", &from, "."]);
+    let verified = elsewhere.tos(&["ledger", "verify"]);
+    let said = text(&verified);
+    assert_eq!(verified.status.code(), Some(0), "{said}");
+    assert!(said.contains("no ledger here yet"), "{said}");
+    let status = elsewhere.tos(&["autonomy", "status"]);
+    let said = text(&status);
+    assert_eq!(status.status.code(), Some(0), "{said}");
+    assert!(said.contains("no ledger here yet"), "{said}");
+    // Its own records and commits do not break it, a checkpoint above the foreign ones included.
+    let held = elsewhere.tos(&["phase", "hold", "--reason", "own record"]);
+    assert_eq!(held.status.code(), Some(0));
+    assert_eq!(
+        elsewhere.tos(&["checkpoint", "here"]).status.code(),
+        Some(0)
+    );
+    assert_eq!(elsewhere.tos(&["ledger", "verify"]).status.code(), Some(0));
+    // What this folder had is missed.
+    fs::remove_dir_all(elsewhere.root.join(".tos")).unwrap();
+    assert_eq!(elsewhere.tos(&["ledger", "verify"]).status.code(), Some(5));
+}
+
+fn text(output: &std::process::Output) -> String {
+    let streams = [&output.stdout, &output.stderr];
+    streams
+        .map(|stream| String::from_utf8_lossy(stream))
+        .concat()
 }

@@ -137,7 +137,14 @@ fn a_sprint_that_is_not_the_recorded_stage_is_noticed() {
         said.contains("warning: the configuration says sprint S-6, the ledger says S-4"),
         "{said}"
     );
-    let output = root.tos(&["phase", "status", "--set", "sprint=S-4"]);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!said.contains("warning"), "{said}");
+    assert!(said.contains("set it to \"S-4\""), "{said}");
+    for words in [
+        ["autonomy", "status", "--stages", "--set", "sprint=S-4"].as_slice(),
+        // Who does not ask for the stages is not told of them.
+        &["autonomy", "status"],
+    ] {
+        let output = root.tos(words);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!said.contains("warning"), "{said}");
+    }
 }

@@ -81,6 +81,54 @@ fn a_full_disk_is_no_machine_without_walls() {
 }
 
 #[test]
+fn a_shell_with_small_limits_is_no_machine_without_walls() {
+    let bench = Bench::without_repository();
+    let wall = bench.tos(&["exec", "--json", "--", "true"]).json()["wall"].clone();
+    let memory = bench.root.join(".tos/sandbox-trials.json");
+    for limit in ["ulimit -f 16", "ulimit -n 20", "ulimit -n 28"] {
+        fs::remove_file(&memory).unwrap();
+        let script = format!("{limit}; exec \"$0\" \"$@\"");
+        let mut limited = Command::new("bash");
+        let whole = bench.command(&["exec", "--", "touch", "made"]);
+        limited
+            .args(["-c", &script])
+            .arg(whole.get_program())
+            .args(whole.get_args())
+            .current_dir(&bench.root)
+            .env_clear()
+            .envs(
+                whole
+                    .get_envs()
+                    .filter_map(|(key, value)| Some((key, value?))),
+            );
+        let output = limited.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        // Either there was enough for a wall, or nothing ran; never without one.
+        assert!(!said.contains("no sandbox"), "{limit}: {said}");
+        let kept = fs::read_to_string(&memory).unwrap_or_default();
+        assert!(!kept.contains("\"absent\":\""), "{limit}: {kept}");
+        let json = bench.tos(&["exec", "--json", "--", "true"]).json();
+        assert_eq!(
+            (&json["end"], &json["wall"]),
+            (&"ok".into(), &wall),
+            "{limit}: {json}"
+        );
+    }
+    // What an earlier version kept of such a moment is mended by the trial that a person asks for.
+    let kept = fs::read_to_string(&memory).unwrap();
+    fs::write(&memory, kept.replace("\"holds\":true", "\"holds\":false")).unwrap();
+    assert_eq!(
+        bench.tos(&["exec", "--json", "--", "true"]).json()["wall"],
+        "none"
+    );
+    assert_eq!(bench.tos(&["doctor", "--sandbox"]).code, Some(0));
+    assert_eq!(
+        bench.tos(&["exec", "--json", "--", "true"]).json()["wall"],
+        wall
+    );
+}
+
+#[test]
 fn a_project_that_nobody_may_write_has_a_wall_all_the_same() {
     let bench = Bench::without_repository();
     let Some(disk) = SmallDisk::mount(&bench, 2048) else {

@@ -92,6 +92,16 @@ fn killed_in_the_middle(root: &Root) {
     }
     child.kill().unwrap();
     child.wait().unwrap();
+    // What only reads does not say that a dead tos is at work.
+    for words in [["night", "list"], ["night", "summary"]] {
+        let told = root.tos(&words);
+        let said = String::from_utf8_lossy(&told.stdout);
+        assert!(
+            said.contains("tos or the machine died"),
+            "{words:?}: {said}"
+        );
+        assert!(!said.contains("running"), "{words:?}: {said}");
+    }
 }
 
 fn the_summary_is_the_ledger(root: &Root, night: &Night) {

@@ -26,11 +26,28 @@ where
     E: std::error::Error + Send + Sync + 'static,
 {
     fn doing(self, what: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|source| CheckpointError::Io {
-            doing: what(),
-            source: Box::new(source),
+        self.map_err(|source| {
+            let remedy = if is_full(&source) {
+                "; free some space and try again"
+            } else {
+                ""
+            };
+            CheckpointError::Io {
+                doing: what() + remedy,
+                source: Box::new(source),
+            }
         })
     }
+}
+
+/// Whether an error tells of a full disk; libgit2 says it in words only.
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    let kind = error
+        .downcast_ref::<std::io::Error>()
+        .map(std::io::Error::kind);
+    matches!(kind, Some(StorageFull | QuotaExceeded))
+        || error.to_string().contains("No space left on device")
 }
 
 /// Returns what a thread returned; its panic is a failure like another, never a missing part.
@@ -53,5 +70,21 @@ pub(super) fn corrupt(what: &str, path: &Path) -> CheckpointError {
     CheckpointError::Io {
         doing: format!("could not read `{}`", path_text(path)),
         source: what.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_with_what_to_do() {
+        let told = |kind: std::io::ErrorKind| {
+            let failed: std::io::Result<()> = Err(kind.into());
+            let error = failed.at("write", Path::new("/r/.git/tos-index-1-0"));
+            error.unwrap_err().to_string()
+        };
+        assert!(told(std::io::ErrorKind::StorageFull).ends_with("; free some space and try again"));
+        assert!(told(std::io::ErrorKind::NotFound).ends_with("tos-index-1-0`"));
     }
 }

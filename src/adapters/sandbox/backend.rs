@@ -45,12 +45,9 @@ impl BackendSandbox {
         }
     }
 
-    /// Tries every backend anew, the ones that are not needed included, for `tos doctor`.
+    /// Tries every backend anew, the ones that are not needed included, for `tos doctor`, and mends what is remembered.
     pub async fn test_all_backends(&self) -> SandboxReport {
-        let mut trials = Vec::new();
-        for backend in &self.options.backends {
-            trials.push(self_test::run(&self.options, *backend).await);
-        }
+        let trials = self_test::run_all(&self.options).await;
         self.judged(trials, None)
     }
 

@@ -2,7 +2,8 @@
 //!
 //! A chain alone does not notice a missing end. So the head is written down elsewhere too (an
 //! [`ChainAnchor`]): beside the ledger, in the user's state folder, in every commit tos makes. A ledger that
-//! does not contain an anchored record is broken.
+//! does not contain an anchored record is broken. Commits travel, ledgers do not: what a commit says of the ledger of another
+//! folder is no evidence here, so a commit names its ledger too.
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,38 @@ impl ChainAnchor {
     }
 }
 
+/// A place in a ledger that a commit names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitAnchor {
+    /// The record.
+    pub anchor: ChainAnchor,
+    /// The ledger it is in; commits of earlier versions do not say.
+    pub ledger: Option<String>,
+    /// Whether a reference of tos stands at the commit: these are made here, and a clone does not bring them.
+    pub is_tip: bool,
+}
+
+impl CommitAnchor {
+    /// Reads the trailer of a commit: `<seq>:<hash>` or `<seq>:<hash>:<ledger>`.
+    pub fn from_trailer(text: &str, is_tip: bool) -> Option<Self> {
+        let text = text.trim();
+        let ledger = text.splitn(3, ':').nth(2);
+        let anchor = ledger
+            .and_then(|ledger| text.strip_suffix(ledger)?.strip_suffix(':'))
+            .unwrap_or(text);
+        Some(Self {
+            anchor: ChainAnchor::from_trailer(anchor)?,
+            ledger: ledger.map(str::to_owned),
+            is_tip,
+        })
+    }
+
+    /// Whether it says something about a ledger, rather than about one of another folder.
+    fn concerns(&self, ledger: Option<&str>) -> bool {
+        self.is_tip || (self.ledger.is_some() && self.ledger.as_deref() == ledger)
+    }
+}
+
 /// A ledger that holds together.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct VerifiedLedger {
@@ -49,6 +82,27 @@ pub struct VerifiedLedger {
     pub head: Option<ChainAnchor>,
     /// Bytes at the end that a crash cut off in mid-line; they were never confirmed to anybody.
     pub torn: usize,
+    /// What commits call this ledger: the beginning of the hash of its first record.
+    pub name: Option<String>,
+    /// Whether commits name records of ledgers that other folders keep.
+    pub has_foreign_commits: bool,
+}
+
+impl VerifiedLedger {
+    /// Returns the text of a commit trailer that names the last record and the ledger.
+    pub fn commit_trailer(&self) -> Option<String> {
+        let head = self.head.as_ref()?.commit_trailer();
+        let name = self.name.iter().map(|name| format!(":{name}"));
+        Some(std::iter::once(head).chain(name).collect())
+    }
+
+    /// Returns the sentence for a folder that has no ledger yet, although its commits name one: a clone.
+    pub fn clone_note(&self) -> Option<&'static str> {
+        (self.records.is_empty() && self.has_foreign_commits).then_some(
+            "no ledger here yet: its commits name records of another folder, as in a new clone; those do not count here, and \
+             autonomy begins at the lowest level",
+        )
+    }
 }
 
 /// Where and why a ledger does not hold together.
@@ -76,8 +130,15 @@ pub fn chain_record(record: &LedgerRecord) -> Result<(String, ChainAnchor), serd
     Ok((line, ChainAnchor { seq, hash }))
 }
 
-/// Reads a whole ledger and checks every link and every anchor.
-pub fn verify(bytes: &[u8], anchors: &[ChainAnchor]) -> Result<VerifiedLedger, ChainError> {
+/// How much of the hash of the first record names a ledger.
+const NAME_LENGTH: usize = 16;
+
+/// Reads a whole ledger and checks every link, every head kept for this folder, and what commits say about this ledger.
+pub fn verify(
+    bytes: &[u8],
+    heads: &[ChainAnchor],
+    commits: &[CommitAnchor],
+) -> Result<VerifiedLedger, ChainError> {
     let mut chain = VerifiedLedger::default();
     let mut hashes: Vec<ChainAnchor> = Vec::new();
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -94,8 +155,18 @@ pub fn verify(bytes: &[u8], anchors: &[ChainAnchor]) -> Result<VerifiedLedger, C
         });
         chain.records.push(record);
     }
-    for anchor in anchors {
-        holds(anchor, &hashes)?;
+    chain.name = hashes
+        .first()
+        .map(|first| first.hash.chars().take(NAME_LENGTH).collect());
+    for head in heads {
+        holds(head, &hashes)?;
+    }
+    for commit in commits {
+        if commit.concerns(chain.name.as_deref()) {
+            holds(&commit.anchor, &hashes)?;
+        } else {
+            chain.has_foreign_commits = true;
+        }
     }
     chain.head = hashes.pop();
     Ok(chain)
@@ -206,7 +277,7 @@ mod tests {
     #[test]
     fn a_ledger_reads_back_as_it_was_written() {
         let (lines, head) = ledger(5);
-        let chain = verify(lines.concat().as_bytes(), std::slice::from_ref(&head)).unwrap();
+        let chain = verify(lines.concat().as_bytes(), std::slice::from_ref(&head), &[]).unwrap();
         assert_eq!(chain.records.len(), 5);
         assert_eq!(chain.head, Some(head.clone()));
         assert_eq!(
@@ -219,14 +290,46 @@ mod tests {
     fn a_crash_in_mid_line_loses_nothing_that_was_confirmed() {
         let (lines, head) = ledger(3);
         let text = format!("{}{}", lines.concat(), "{\"v\":1,\"se");
-        let chain = verify(text.as_bytes(), &[head]).unwrap();
+        let chain = verify(text.as_bytes(), &[head], &[]).unwrap();
         assert_eq!((chain.records.len(), chain.torn), (3, 10));
     }
 
     #[test]
     fn an_emptied_ledger_is_broken_where_an_anchor_remembers_it() {
         let (_, head) = ledger(3);
-        assert_eq!(verify(b"", &[head]).unwrap_err().at, 0);
+        assert_eq!(verify(b"", &[head], &[]).unwrap_err().at, 0);
+    }
+
+    fn commit(trailer: &str, is_tip: bool) -> CommitAnchor {
+        CommitAnchor::from_trailer(trailer, is_tip).unwrap()
+    }
+
+    #[test]
+    fn a_clone_has_no_ledger_yet_and_the_commits_of_the_other_one_do_not_break_its_own() {
+        let (lines, _) = ledger(5);
+        let there = verify(lines.concat().as_bytes(), &[], &[]).unwrap();
+        let trailer = there.commit_trailer().unwrap();
+        let old = there.head.unwrap().commit_trailer();
+        let commits = [commit(&trailer, false), commit(&old, false)];
+        let fresh = verify(b"", &[], &commits).unwrap();
+        assert!(fresh.clone_note().unwrap().contains("no ledger here yet"));
+        let mut own = record(0, ROOT);
+        own.stamp.actor = "another".into();
+        let (line, head) = chain_record(&own).unwrap();
+        let begun = verify(line.as_bytes(), &[head], &commits).unwrap();
+        assert_eq!((begun.records.len(), begun.clone_note()), (1, None));
+    }
+
+    #[test]
+    fn commits_of_this_ledger_and_references_of_this_folder_remember_what_is_missing() {
+        let (lines, head) = ledger(5);
+        let whole = verify(lines.concat().as_bytes(), &[], &[]).unwrap();
+        let own = commit(&whole.commit_trailer().unwrap(), false);
+        assert_eq!(own.anchor, head);
+        let short = lines[..3].concat();
+        assert_eq!(verify(short.as_bytes(), &[], &[own]).unwrap_err().at, 3);
+        let tip = commit(&head.commit_trailer(), true);
+        assert_eq!(verify(b"", &[], &[tip]).unwrap_err().at, 0);
     }
 
     proptest! {
@@ -234,7 +337,7 @@ mod tests {
         fn removing_any_record_is_detected(count in 1_u64..12, at in any::<prop::sample::Index>()) {
             let (mut lines, head) = ledger(count);
             lines.remove(at.index(lines.len()));
-            prop_assert!(verify(lines.concat().as_bytes(), &[head]).is_err());
+            prop_assert!(verify(lines.concat().as_bytes(), &[head], &[]).is_err());
         }
 
         #[test]
@@ -244,7 +347,7 @@ mod tests {
             let at = at.index(bytes.len());
             prop_assume!(bytes[at] != to);
             bytes[at] = to;
-            prop_assert!(verify(&bytes, &[head]).is_err());
+            prop_assert!(verify(&bytes, &[head], &[]).is_err());
         }
 
         #[test]
@@ -253,7 +356,7 @@ mod tests {
             let (a, b) = (a.index(lines.len()), b.index(lines.len()));
             prop_assume!(a != b);
             lines.swap(a, b);
-            prop_assert!(verify(lines.concat().as_bytes(), &[head]).is_err());
+            prop_assert!(verify(lines.concat().as_bytes(), &[head], &[]).is_err());
         }
     }
 }

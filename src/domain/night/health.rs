@@ -242,7 +242,11 @@ fn git(git: &Result<String, String>) -> HealthFinding {
         Err(why) => red(
             "git",
             why.clone(),
-            "make `git status` work in this repository",
+            if why == "it is not installed" {
+                "install git"
+            } else {
+                "make `git status` work in this repository"
+            },
         ),
     }
 }
@@ -345,6 +349,13 @@ mod tests {
             boottime_ms,
             boot_id: boot_id.into(),
         }
+    }
+
+    #[test]
+    fn a_missing_git_is_to_be_installed_and_a_broken_repository_to_be_mended() {
+        let remedy = |why: &str| git(&Err(why.to_owned())).remedy;
+        assert_eq!(remedy("it is not installed"), "install git");
+        assert!(remedy("fatal: not a git repository").contains("`git status`"));
     }
 
     fn facts() -> HealthFacts {

@@ -344,6 +344,20 @@ impl NightSummary {
         last.map_or("not over", |end| end.ended_by.as_str())
     }
 
+    /// Says of a newest session without an end that its tos died, which the ledger says from the next command on that writes.
+    /// For a time at which nobody works.
+    pub fn close_as_crashed(&mut self) {
+        if let Some(last) = self.sessions.last_mut()
+            && last.end.is_none()
+        {
+            last.end = Some(SessionEnd {
+                ended_by: "crash".to_owned(),
+                abnormal: 1,
+                ..SessionEnd::default()
+            });
+        }
+    }
+
     fn with(&self, outcome: TaskOutcome) -> Vec<&TaskEnd> {
         self.tasks
             .iter()

@@ -6,6 +6,7 @@
 //! runs degraded when the configuration allows that.
 
 pub mod home;
+pub mod passing;
 
 use std::path::PathBuf;
 
@@ -270,7 +271,8 @@ pub struct BackendTest {
     pub backend: SandboxBackend,
     /// Why it cannot be used at all; then there are no proofs.
     pub absent: Option<String>,
-    /// Whether it could not even be tried, by a fault that says nothing about it: a full disk, no memory.
+    /// Whether it could not be tried, by a fault that says nothing about it: a full disk, no memory, no file descriptors, a
+    /// limit of the shell. Such a trial is not remembered.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_untried: bool,
     /// One proof per capability.
@@ -385,7 +387,7 @@ impl BackendChoice {
                 list(missing)
             ),
             Self::Untried { why } => format!(
-                "no wall could be tried, so nothing runs: {why}; free some space (or memory, or file descriptors) and try again, or \
+                "no wall could be tried, so nothing runs: {why}; free some space (or memory, or file descriptors; `ulimit -a` shows the limits of your shell) and try again, or \
                  set `sandbox.level` to \"off\"",
             ),
             Self::Lost { missing, memory } => format!(

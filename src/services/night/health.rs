@@ -84,7 +84,7 @@ async fn told(
 ) -> Vec<(String, Result<(), String>)> {
     let asked = Notification::new(
         NotificationEvent::Health,
-        format!("{}: can you be reached?", list.id),
+        format!("test message for the night {}", list.id),
         run,
     )
     .text("A check before unattended work. Nothing has to be done.");

@@ -127,8 +127,7 @@ impl SessionState<'_> {
             .tools
             .ledger
             .read()?
-            .head
-            .map(|head| head.commit_trailer())
+            .commit_trailer()
             .unwrap_or_default();
         let message = format!("task({}): {}\n\nTos-Ledger: {head}", task.id, task.goal);
         let commit = self

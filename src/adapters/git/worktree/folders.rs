@@ -37,4 +37,35 @@ pub(in crate::adapters::git) fn folder_error(what: &str, error: &dyn std::fmt::D
     Error(format!("{what}: {error}"))
 }
 
+/// Says which folder of tos cannot be made, and what to do about it.
+pub(in crate::adapters::git) fn unmakeable(folder: &Path, error: &io::Error) -> Error {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let remedy = match error.kind() {
+        ReadOnlyFilesystem | PermissionDenied => {
+            "; tos keeps its records and work trees there: make the folder writable, or work in a copy of the repository"
+        }
+        StorageFull | QuotaExceeded => "; free some space",
+        _ => "",
+    };
+    Error(format!(
+        "the folder `{}` cannot be made: {error}{remedy}",
+        folder.display()
+    ))
+}
+
 pub(in crate::adapters::git) type WorktreeResult<T> = Result<T, Error>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named_with_what_to_do() {
+        let error = io::Error::from(io::ErrorKind::ReadOnlyFilesystem);
+        let told = unmakeable(Path::new("/r/.tos/worktrees"), &error).to_string();
+        assert!(
+            told.contains("`/r/.tos/worktrees`") && told.contains("make the folder writable"),
+            "{told}"
+        );
+    }
+}

@@ -20,7 +20,7 @@ use crate::{
         git::{
             program::GitProgram,
             snapshot::{capture::EXCLUDE_STATE, unchanged},
-            worktree::folders::{WorktreeResult, folder_error},
+            worktree::folders::{WorktreeResult, folder_error, unmakeable},
         },
         process, state_folder, temporary,
         validate::changes,
@@ -74,8 +74,8 @@ impl GitWorktrees {
             .map_err(|error| folder_error("git's directory cannot be read", &error))?;
         let state = top.join(TOS_FOLDER);
         for folder in ["worktrees", "scratch"] {
-            state_folder::create_dir_all(&state.join(folder))
-                .map_err(|error| folder_error("a folder cannot be made", &error))?;
+            let folder = state.join(folder);
+            state_folder::create_dir_all(&folder).map_err(|error| unmakeable(&folder, &error))?;
         }
         Ok(Self {
             folder: state.join("worktrees"),
@@ -314,7 +314,7 @@ impl Worktrees for GitWorktrees {
             return Err(Error(format!("{} is there already", task_folder.display())));
         }
         state_folder::create_dir_all(&task_folder)
-            .map_err(|error| folder_error("a folder cannot be made", &error))?;
+            .map_err(|error| unmakeable(&task_folder, &error))?;
         match self.remake_from_spare(run, &task_folder, base) {
             Some(place) => Ok(place),
             None => self.fresh(&task_folder, base),

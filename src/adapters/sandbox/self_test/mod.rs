@@ -18,12 +18,14 @@ mod helpers;
 mod memory;
 mod probe;
 mod setup;
+mod shortage;
 
 pub(super) use self::helpers::run as run_helper;
 use self::{
     memory::{KnownTrials, TrialMemory},
     probe::{Answers, DATAGRAM_SOCKET, ProbeSetup},
     setup::{LIMITS, create_fixture, is_of_the_moment, limits, trial_folder, with_tools},
+    shortage::{TrialFault, untried_if_short},
 };
 use super::{
     jail::{confine, find_bubblewrap, is_counted_from_outside},
@@ -40,6 +42,7 @@ use crate::{
         sandbox::{
             BackendTest, CapabilityProof, ConfinementLevel, NetworkAccess, SandboxBackend,
             SandboxCapability, SandboxReport, apparmor_remedy,
+            passing::{is_passing_end, is_passing_fault},
         },
     },
     ports::{
@@ -63,22 +66,46 @@ pub(super) async fn cached_or_run(options: &Options) -> KnownTrials {
     if let Some(known) = memory.trials() {
         return known;
     }
-    let holds = |trial: &BackendTest| {
-        let missing = trial.missing_guarantees(options.level, options.network);
-        missing.is_empty()
-    };
     let mut trials = Vec::new();
     for backend in &options.backends {
         trials.push(run(options, *backend).await);
-        if trials.last().is_some_and(holds) {
+        if trials.last().is_some_and(|trial| holds(options, trial)) {
             break;
         }
     }
-    memory.keep(trials, &holds)
+    memory.keep(trials, &|trial| holds(options, trial))
 }
 
-/// Tries one backend.
-pub(super) async fn run(options: &Options, backend: SandboxBackend) -> BackendTest {
+/// Tries every backend anew, those that are not needed included, and mends what is remembered.
+pub(super) async fn run_all(options: &Options) -> Vec<BackendTest> {
+    let mut trials = Vec::new();
+    for backend in &options.backends {
+        trials.push(run(options, *backend).await);
+    }
+    if options.level == ConfinementLevel::Off {
+        return trials;
+    }
+    let memory = TrialMemory::of(options);
+    memory.keep(trials, &|trial| holds(options, trial)).trials
+}
+
+/// Says whether a backend was proved to hold everything that is asked for.
+fn holds(options: &Options, trial: &BackendTest) -> bool {
+    let missing = trial.missing_guarantees(options.level, options.network);
+    missing.is_empty()
+}
+
+/// Tries one backend. A trial that fails for a shortage tells nothing about the wall.
+async fn run(options: &Options, backend: SandboxBackend) -> BackendTest {
+    let trial = run_once(options, backend).await;
+    if trial.is_untried || holds(options, &trial) {
+        return trial;
+    }
+    let missing = trial.missing_guarantees(options.level, options.network);
+    untried_if_short(trial, &missing)
+}
+
+async fn run_once(options: &Options, backend: SandboxBackend) -> BackendTest {
     if backend == SandboxBackend::Bubblewrap && find_bubblewrap(&options.path).is_none() {
         return absent(backend, "`bwrap` is not installed".into());
     }
@@ -90,7 +117,10 @@ pub(super) async fn run(options: &Options, backend: SandboxBackend) -> BackendTe
                 is_untried: false,
                 proofs,
             },
-            Err(fault) => absent(backend, with_remedy(options, backend, &fault)),
+            Err(TrialFault { why, is_passing }) => BackendTest {
+                is_untried: is_passing,
+                ..absent(backend, with_remedy(options, backend, &why))
+            },
         },
         Err(error) => BackendTest {
             is_untried: is_of_the_moment(&error),
@@ -180,19 +210,21 @@ impl SelfTestSetup {
         })
     }
 
-    async fn play(mut self) -> Result<Vec<CapabilityProof>, String> {
+    async fn play(mut self) -> Result<Vec<CapabilityProof>, TrialFault> {
         let lock = self.own_lock()?;
         let end = self.probe().await.map_err(|failure| failure.message)?;
         let text = format!("{}{}", end.stdout.head, end.stdout.tail);
         let mut proofs: Answers = serde_json::from_str(&text).map_err(|error| {
             let said = end.stderr.head.trim();
-            match (&end.exit, said.is_empty()) {
+            let why = match (&end.exit, said.is_empty()) {
                 (_, false) => said.to_owned(),
                 (ExitStatus::Code { code: 0 }, true) => {
                     format!("the probe was not understood: {error}")
                 }
                 (exit, true) => format!("the probe ended with {exit:?}"),
-            }
+            };
+            let is_passing = is_passing_end(&end.exit) || is_passing_fault(&why);
+            TrialFault { why, is_passing }
         })?;
         self.look_outside(&mut proofs);
         if let Some(proof) = find(&mut proofs, SandboxCapability::NoSurvivors)

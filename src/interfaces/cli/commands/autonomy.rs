@@ -205,6 +205,9 @@ fn status(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let report = gate_services.report();
+    if let Some(note) = gate_services.chain.clone_note() {
+        printer.note(note);
+    }
     match shown.explain {
         None => {
             printer.line(&gates::table(&report, shown.stages));
@@ -227,11 +230,13 @@ fn status(
         .ok()
         .and_then(|settings| settings.rules.sprint);
     if let (Some(stage), Some(sprint)) = (stage, &sprint)
+        && shown.stages
         && sprint != &stage.phase
     {
         printer.alert(&format!(
-            "warning: the configuration says sprint {sprint}, the ledger says {}",
-            stage.phase
+            "warning: the configuration says sprint {sprint}, the ledger says {stage}; `sprint` only labels the records of \
+             jobs and permits nothing: let it be, or set it to \"{stage}\"",
+            stage = stage.phase
         ));
     }
     printer.document(

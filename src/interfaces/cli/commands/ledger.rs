@@ -94,6 +94,9 @@ fn verify(
                 .as_ref()
                 .map(crate::domain::ledger::chain::ChainAnchor::commit_trailer);
             printer.line(&format!("ledger: ok, {} records", chain.records.len()));
+            if let Some(note) = chain.clone_note() {
+                printer.note(note);
+            }
             if let Some(head) = &head {
                 printer.note(&format!("head {head}"));
             }

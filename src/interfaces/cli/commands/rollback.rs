@@ -44,8 +44,8 @@ pub fn main(
     }
     if !args.no_test && !args.verify_only && untestable(services, &settings).is_none() {
         printer.note(
-            "the test after the rollback runs and spends a job; `--verify-only` checks the state without one, `--no-test` \
-             leaves it out",
+            "the test after the rollback runs and spends a job, which changes files again; `--verify-only` checks the state \
+             without one, `--no-test` leaves it out",
         );
     }
     printer.note("rollback start");

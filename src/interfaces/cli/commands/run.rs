@@ -33,6 +33,17 @@ use crate::{
     },
 };
 
+/// What is said where a stop has to wait for a command.
+const STOPPING: &str =
+    "stopping: the command has 10 s to end by itself; a second Ctrl-C ends it at once";
+
+/// Completes at the first request to stop; never, when nobody can send one.
+async fn stop_requested(mut stop: tokio::sync::watch::Receiver<u8>) {
+    if stop.wait_for(|requests| *requests > 0).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// How long the end of a run waits for notifications that nobody has tried to deliver yet.
 const SETTLE: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -183,7 +194,17 @@ fn run(
     let (passage, told) = services::block_on(services, move |stop| {
         Box::pin(async move {
             let tell = |text: &str| voice.alert(text);
-            let passage = run::run(order, &ports, reporters, stop, &tell).await;
+            let asked_to_stop = stop_requested(stop.clone());
+            let running = run::run(order, &ports, reporters, stop, &tell);
+            tokio::pin!(running);
+            let passage = tokio::select! {
+                biased;
+                passage = &mut running => passage,
+                () = asked_to_stop => {
+                    voice.progress(STOPPING);
+                    running.await
+                }
+            };
             (passage, notifications.flush(SETTLE).await)
         })
     })?;

@@ -64,6 +64,7 @@ pub fn main(
     if args.unit {
         return serve_args::print_unit(args, global, services, printer);
     }
+    args.require_tls()?;
     let config = service_config::load(&services.root(global), |name| services.env_var(name));
     let mut config = serve_checks::check_ready(config, global, services)?;
     if args.detach {

@@ -26,8 +26,8 @@ pub struct ServeArgs {
     /// The port on loopback; the one of config/service.toml if absent, or any free one
     #[arg(long)]
     pub(super) port: Option<u16>,
-    /// A further address to serve on, for a phone or another machine; it needs TLS
-    #[arg(long, value_name = "IP:PORT", requires = "tls_cert")]
+    /// A further address to serve on, for a phone or another machine; it needs --tls-cert and --tls-key
+    #[arg(long, value_name = "IP:PORT")]
     pub(super) listen: Option<SocketAddr>,
     /// The certificate chain for TLS, as PEM
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -50,6 +50,14 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
+    /// A further address needs TLS.
+    pub(super) fn require_tls(&self) -> Result<(), CliError> {
+        match self.listen {
+            Some(address) if self.tls_cert.is_none() => Err(without_tls(address)),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns the options that were given, without those that say how it is started.
     pub(super) fn options(&self) -> Vec<(&'static str, String)> {
         let mut options = vec![("--drain", self.drain.to_string())];
@@ -120,6 +128,22 @@ fn unit(args: &ServeArgs, program: &str, root: &str, path: &str) -> String {
     )
 }
 
+/// Says what a further address needs, and what is meant by most who name one of this machine.
+fn without_tls(address: SocketAddr) -> CliError {
+    let meant = if address.ip().is_loopback() {
+        format!(
+            "; on this machine tos serves without TLS: for that port alone, say `--port {port}` (or `port = {port}` in \
+             config/service.toml)",
+            port = address.port()
+        )
+    } else {
+        String::new()
+    };
+    CliError::Usage(format!(
+        "--listen {address} is a further address and needs --tls-cert and --tls-key{meant}"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,5 +170,12 @@ mod tests {
         ] {
             assert!(text.lines().any(|one| one == line), "{line}: {text}");
         }
+    }
+
+    #[test]
+    fn a_further_address_without_tls_names_the_port_that_needs_none() {
+        let told = |address: &str| without_tls(address.parse().unwrap()).to_string();
+        assert!(told("127.0.0.1:18765").contains("`port = 18765` in config/service.toml"));
+        assert!(!told("192.0.2.1:18765").contains("--port"));
     }
 }

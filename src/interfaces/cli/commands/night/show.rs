@@ -8,6 +8,7 @@ use crate::{
     domain::{
         board::board_attempts,
         night::{NightSummary, format_usd, is_board_attempt, run_ids, summarise_run},
+        state_folder::tos_path,
         tasks::StopReason,
     },
     interfaces::{
@@ -35,6 +36,12 @@ fn read(ledger: &dyn Ledger, run: Option<&str>) -> Result<NightSummary, CliError
     })
 }
 
+/// Whether a tos works on tasks of this root. Without one, a session without an end is over: its tos died.
+fn is_at_work(global: &GlobalArgs, services: &dyn ServiceFactory) -> bool {
+    let lock = services.root(global).join(tos_path!("task.lock"));
+    services.lock_holder(&lock).is_some()
+}
+
 /// Shows the summary of a run.
 pub(super) fn main(
     run: Option<&str>,
@@ -43,7 +50,10 @@ pub(super) fn main(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let summary = read(&*services.ledger(global)?, run)?;
+    let mut summary = read(&*services.ledger(global)?, run)?;
+    if !is_at_work(global, services) {
+        summary.close_as_crashed();
+    }
     printer.line(&night::text(&summary));
     if let Some(file) = html {
         services.write_file(file, &html::page(&summary))?;
@@ -134,10 +144,13 @@ pub(super) fn list(
 ) -> Result<CliExit, CliError> {
     let records = services.ledger(global)?.read()?.records;
     let all = run_ids(&records);
-    let seen: Vec<NightSummary> = all
+    let mut seen: Vec<NightSummary> = all
         .iter()
         .filter_map(|run| summarise_run(&records, run))
         .collect();
+    if !is_at_work(global, services) {
+        seen.iter_mut().for_each(NightSummary::close_as_crashed);
+    }
     for summary in &seen {
         let began = summary.sessions.first().map(|one| one.began);
         let cost = summary.micro_usd.map(format_usd).unwrap_or_default();
