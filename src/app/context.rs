@@ -60,6 +60,7 @@ impl AppContext {
 
     /// Starts tracing to stderr where `TOS_LOG`, `-v` or `-vv` asks for it.
     pub(super) fn start_tracing(&self, verbose: u8) {
+        crate::adapters::signals::survive_file_limit();
         let asked = match verbose {
             0 => None,
             1 => Some("tos=info".to_owned()),

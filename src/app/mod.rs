@@ -28,7 +28,7 @@ mod worker;
 use std::{ffi::OsString, io::IsTerminal, process::ExitCode};
 
 use crate::{
-    adapters::{drill, policy, sandbox, signals},
+    adapters::{drill, policy, sandbox},
     interfaces::{cli, cli::exit::CliExit, report::Printer},
 };
 
@@ -39,7 +39,6 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     if words.get(1).is_some_and(|word| word == sandbox::JAILER_ARG) {
         return sandbox::jail_main(words.into_iter().skip(2));
     }
-    signals::survive_file_limit();
     // The scripted agent of a drill knows nothing but its scenario.
     if words
         .get(1)

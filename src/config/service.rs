@@ -185,7 +185,7 @@ fn key_fault(text: &str) -> Option<String> {
 
 /// Returns whether a root has the file.
 pub fn exists(root: &Path) -> bool {
-    root.join(FILE).exists()
+    files::path_exists(&root.join(FILE))
 }
 
 fn parse(

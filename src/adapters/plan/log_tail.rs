@@ -120,7 +120,10 @@ mod tests {
             long.len() + 2 - kept
         );
         assert!(seen.starts_with(&mark), "{}", &seen[..100]);
-        let seen = shown(&[b"first", &[0; 70_000], b"last\n", &[0; 10], b"b\n"], 9);
+        let seen = shown(
+            &[b"first", &vec![0; 70_000], b"last\n", &[0; 10], b"b\n"],
+            9,
+        );
         assert_eq!(
             seen,
             "first\n[tos: 70000 bytes of the middle were not kept]\nlast\nb\n"

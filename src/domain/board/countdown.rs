@@ -32,10 +32,9 @@ impl Board {
         };
         let next = format!("it is tried again (retries left: {left})");
         let failure = task.failure.unwrap_or(FailureKind::Test);
-        let is_last = match failure {
-            FailureKind::Policy => false,
-            _ => !task.signature.is_empty() && self.is_same_too_often(task, failure),
-        };
+        let is_last = failure != FailureKind::Policy
+            && !task.signature.is_empty()
+            && self.is_same_too_often(task, failure);
         if is_last {
             format!("{next}; if it fails the same way again, a person is asked")
         } else {
@@ -58,9 +57,10 @@ impl Board {
     /// Returns how often a failed task is tried again by itself, at most.
     pub fn retries_left(&self, task: &Task) -> Option<u32> {
         let failure = task.failure.filter(|_| task.status == TaskStatus::Failed)?;
-        let count = match failure {
-            FailureKind::Policy => task.counters.policy_blocks,
-            _ => task.counters.failures,
+        let count = if failure == FailureKind::Policy {
+            task.counters.policy_blocks
+        } else {
+            task.counters.failures
         };
         Some((self.retries_of(failure) + 1).saturating_sub(count))
     }
