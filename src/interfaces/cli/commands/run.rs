@@ -37,6 +37,23 @@ use crate::{
 const STOPPING: &str =
     "stopping: the command has 10 s to end by itself; a second Ctrl-C ends it at once";
 
+/// Awaits a run, and says what a stop waits for.
+async fn with_word_of_a_stop<T>(
+    running: impl Future<Output = T>,
+    asked_to_stop: impl Future<Output = ()>,
+    voice: &Printer,
+) -> T {
+    tokio::pin!(running);
+    tokio::select! {
+        biased;
+        ended = &mut running => ended,
+        () = asked_to_stop => {
+            voice.progress(STOPPING);
+            running.await
+        }
+    }
+}
+
 /// Completes at the first request to stop; never, when nobody can send one.
 async fn stop_requested(mut stop: tokio::sync::watch::Receiver<u8>) {
     if stop.wait_for(|requests| *requests > 0).await.is_err() {
@@ -196,15 +213,7 @@ fn run(
             let tell = |text: &str| voice.alert(text);
             let asked_to_stop = stop_requested(stop.clone());
             let running = run::run(order, &ports, reporters, stop, &tell);
-            tokio::pin!(running);
-            let passage = tokio::select! {
-                biased;
-                passage = &mut running => passage,
-                () = asked_to_stop => {
-                    voice.progress(STOPPING);
-                    running.await
-                }
-            };
+            let passage = with_word_of_a_stop(running, asked_to_stop, &voice).await;
             (passage, notifications.flush(SETTLE).await)
         })
     })?;
