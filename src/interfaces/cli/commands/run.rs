@@ -213,7 +213,7 @@ fn run(
             let tell = |text: &str| voice.alert(text);
             let asked_to_stop = stop_requested(stop.clone());
             let running = run::run(order, &ports, reporters, stop, &tell);
-            let passage = with_word_of_a_stop(running, asked_to_stop, &voice).await;
+            let passage = Box::pin(with_word_of_a_stop(running, asked_to_stop, &voice)).await;
             (passage, notifications.flush(SETTLE).await)
         })
     })?;
