@@ -62,7 +62,7 @@ enum Verb {
     Log {
         /// The run
         run: String,
-        /// How many lines, from the end
+        /// How many lines from the end of each part
         #[arg(long, short = 'n', default_value_t = 200)]
         lines: u32,
     },

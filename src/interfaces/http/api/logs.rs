@@ -43,7 +43,7 @@ pub(super) struct LogQuery {
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct RunLogQuery {
-    /// How many lines from the end, up to 2000; 200 when it is not said.
+    /// How many lines from the end of each part, up to 2000; 200 when it is not said.
     lines: Option<usize>,
 }
 
