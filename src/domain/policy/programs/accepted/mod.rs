@@ -1,13 +1,15 @@
 //! Which options of a program are understood, and what the ones with consequences do.
 //!
 //! `options.txt` holds the options that the programs' own help names: a section for each program, or for a subcommand of it, in the
-//! order of their names, so that a section is found by halving the text and nothing is built beforehand. An option that stands in no
+//! order of their names, so that a section is found by halving the list of them. An option that stands in no
 //! line of its section is not understood. Programs and subcommands without a section are left to the other lists.
 //!
 //! Lines of a section: `s` and `v` letters without and with a value, `l` long names (`no-` may stand before each; a name with a dash
 //! in front is written after one), then those with consequences: `W` writes its value, `X` runs it as a command, `L` loads or runs the
 //! file, `N` reaches another machine, `O` does what nobody can follow. Flags of a section: `g` long names may be shortened, `f` only
 //! what stands before the first word counts.
+
+use std::sync::LazyLock;
 
 use crate::domain::policy::{
     partial_text::is_vague, programs::vague_code, resolved_path::ResolvedPath, rule::EffectKind,
@@ -41,32 +43,30 @@ enum OptionUse {
     Acts(char),
 }
 
+/// The sections by their names, found once for a process.
+static SECTIONS: LazyLock<Vec<(&'static str, Section)>> = LazyLock::new(|| {
+    let texts = OPTIONS
+        .split("\n= ")
+        .map(|text| text.trim_start_matches("= "));
+    let sections = texts.filter_map(|text| {
+        let (title, lines) = text.split_once('\n').unwrap_or((text, ""));
+        let (own, flags) = title.split_once(" | ").unwrap_or((title, ""));
+        let section = Section {
+            lines,
+            shortens: flags.contains('g'),
+            leading: flags.contains('f'),
+        };
+        (!own.is_empty()).then_some((own, section))
+    });
+    sections.collect()
+});
+
 /// Returns the section with this name.
 fn section(name: &str) -> Option<Section> {
-    let (mut from, mut to) = (0, OPTIONS.len());
-    while from < to {
-        let middle = from + (to - from) / 2;
-        let head = OPTIONS.get(..middle)?.rfind("\n= ").map_or(0, |at| at + 1);
-        let start = head.max(from);
-        let rest = OPTIONS.get(start..)?;
-        let end = rest.find("\n= ").map_or(OPTIONS.len(), |at| start + at + 1);
-        let text = OPTIONS.get(start..end)?;
-        let (title, lines) = text.split_once('\n')?;
-        let title = title.strip_prefix("= ")?;
-        let (own, flags) = title.split_once(" | ").unwrap_or((title, ""));
-        match name.cmp(own) {
-            std::cmp::Ordering::Less => to = start,
-            std::cmp::Ordering::Greater => from = end,
-            std::cmp::Ordering::Equal => {
-                return Some(Section {
-                    lines,
-                    shortens: flags.contains('g'),
-                    leading: flags.contains('f'),
-                });
-            }
-        }
-    }
-    None
+    let at = SECTIONS
+        .binary_search_by(|(own, _)| (*own).cmp(name))
+        .ok()?;
+    SECTIONS.get(at).map(|(_, section)| *section)
 }
 
 impl Section {
