@@ -8,7 +8,7 @@ use crate::{
     adapters::board::joined_log_files,
     domain::{
         board::{Board, Run, RunId, is_run_log_folder, run_log_folder},
-        text::escape_control_chars,
+        text::{escape_control_chars, last_bytes},
     },
     ports::board::{BoardError, LogChunk, LogState},
 };
@@ -73,15 +73,11 @@ impl ServiceBoard {
 
 /// Returns the end of a text from a whole line on, of so many bytes at most.
 fn end_of(text: &str, most: usize) -> &str {
-    let from = text.len().saturating_sub(most);
-    let mut ends = (from..=text.len()).filter_map(|from| text.get(from..));
-    let rest = ends.next().unwrap_or("");
-    let cut = if from == 0 {
-        0
-    } else {
-        rest.find('\n').map_or(rest.len(), |at| at + 1)
-    };
-    rest.get(cut..).unwrap_or("")
+    let end = last_bytes(text, most);
+    if end.len() == text.len() {
+        return text;
+    }
+    end.split_once('\n').map_or("", |(_, lines)| lines)
 }
 
 /// Returns where the log of a run may lie: where its start said, and below the name of this service, where it went on with it.

@@ -25,13 +25,16 @@ pub(super) const SECRET: char = '\u{F0006}';
 /// runs the project runs it anyway.
 pub(super) const OWN: char = '\u{F0007}';
 
+/// Such a text.
+pub(super) const OWN_TEXT: &str = "\u{F0000}\u{F0007}";
+
 /// Returns a text without what sources of the project say. Where the rest opens a comment or a text over lines, that may end in what is cut
 /// out, so nothing is.
 pub(super) fn without_own(text: &str) -> String {
     const OPENS: [&str; 9] = [
         "/*", "*/", "\"\"\"", "'''", "`", "r#", "=begin", "<<", "__END__",
     ];
-    let rest = text.replace([UNKNOWN, OWN].iter().collect::<String>().as_str(), "");
+    let rest = text.replace(OWN_TEXT, "");
     if OPENS.iter().any(|mark| rest.contains(mark)) {
         return text.to_owned();
     }

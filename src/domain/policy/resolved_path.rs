@@ -69,6 +69,12 @@ pub(super) fn slashed(path: &Path) -> String {
     }
 }
 
+/// Returns whether a path is a folder or lies below it; both are absolute.
+pub(super) fn lies_in(path: &str, folder: &str) -> bool {
+    let rest = path.strip_prefix(folder.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// Returns the absolute path that `word` means in `folder`, shortened; `None` when that is not known.
 pub(super) fn absolute(word: &str, folder: Option<&str>) -> Option<String> {
     if word.starts_with([UNKNOWN, INHERITED]) {

@@ -293,10 +293,7 @@ impl ShellInterpreter<'_, '_> {
         let path = resolved_path::absolute(file, self.folder());
         path.is_some_and(|path| {
             let mut all = self.state.checkouts.iter();
-            all.any(|top| {
-                path.strip_prefix(top.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            })
+            all.any(|top| resolved_path::lies_in(&path, top))
         })
     }
 

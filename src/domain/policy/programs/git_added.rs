@@ -92,11 +92,8 @@ impl ShellInterpreter<'_, '_> {
         let Some(path) = resolved_path::absolute(word, self.folder()) else {
             return true;
         };
-        let is_below = |copy: &String| {
-            let rest = copy.strip_prefix(path.trim_end_matches('/'));
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        is_vague(&path) || self.state.copied_keys.iter().any(is_below)
+        let mut copies = self.state.copied_keys.iter();
+        is_vague(&path) || copies.any(|copy| resolved_path::lies_in(copy, &path))
     }
 
     /// Notes what a command prints into a file, if it prints keys: what files with keys say, or the settings of containers with all their values.

@@ -393,7 +393,7 @@ fn in_service(args: &[String]) -> Option<Vec<String>> {
     if compose != "compose" || !is_in("exec run", verb) {
         return None;
     }
-    let mut inner = vec!["env".to_owned()];
+    let mut settings = Vec::new();
     let mut at = 0;
     while let Some(option) = rest.get(at).filter(|word| word.starts_with('-')) {
         let value = match option.split_once('=') {
@@ -409,7 +409,7 @@ fn in_service(args: &[String]) -> Option<Vec<String>> {
         if value.as_ref().is_some_and(|value| !value.contains('=')) {
             return None;
         }
-        inner.extend(value);
+        settings.extend(value);
         at += 1;
     }
     let command = rest.get(at + 1..)?;
@@ -417,12 +417,11 @@ fn in_service(args: &[String]) -> Option<Vec<String>> {
     if !is_named || command.is_empty() {
         return None;
     }
-    // `env` alone shows everything, and so it does in front of nothing else.
-    if inner.len() == 1 {
-        inner.clear();
+    if !settings.is_empty() {
+        settings.insert(0, "env".to_owned());
     }
-    inner.extend(command.iter().cloned());
-    Some(inner)
+    settings.extend(command.iter().cloned());
+    Some(settings)
 }
 
 /// Returns whether a program stays on this machine with this subcommand.

@@ -224,13 +224,10 @@ impl ShellInterpreter<'_, '_> {
                 "/home/linuxbrew",
                 "/Library",
             ];
-            let below = |start: &str| {
-                folder
-                    .strip_prefix(start)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            };
             is_inherited(folder)
-                || system.iter().any(|start| below(start))
+                || system
+                    .iter()
+                    .any(|start| resolved_path::lies_in(folder, start))
                 || self.resolve_all(folder).iter().all(|place| match place {
                     ResolvedPath::Inside(_) => true,
                     ResolvedPath::Home(path) => path.ends_with("bin"),

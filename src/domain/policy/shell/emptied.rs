@@ -106,10 +106,8 @@ impl ShellInterpreter<'_, '_> {
         }
         let path = resolved_path::absolute(word, self.folder());
         let goes = |archive: &String| {
-            path.as_deref().is_some_and(|path| {
-                let rest = archive.strip_prefix(path.trim_end_matches('/'));
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            })
+            let path = path.as_deref();
+            path.is_some_and(|path| resolved_path::lies_in(archive, path))
         };
         if self.state.packed.iter().any(goes) {
             self.reading.does(

@@ -5,7 +5,7 @@
 
 use crate::domain::policy::{
     partial_text::{
-        ANY_CHAR, FRESH, INHERITED, NAME, OWN, SECRET, UNKNOWN, base_name, glob_fits, is_mark,
+        ANY_CHAR, FRESH, INHERITED, NAME, OWN_TEXT, SECRET, UNKNOWN, base_name, glob_fits, is_mark,
         is_unknown, is_vague,
     },
     resolved_path,
@@ -53,11 +53,8 @@ impl ShellInterpreter<'_, '_> {
             self.state.built.remove(&path);
             self.replaces_tool(&path);
             // What is put into a work tree is none of the project's.
-            let is_below = |top: &String| {
-                path.strip_prefix(top.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            };
-            self.state.checkouts.retain(|top| !is_below(top));
+            let checkouts = &mut self.state.checkouts;
+            checkouts.retain(|top| !resolved_path::lies_in(&path, top));
             self.state.made.insert(path);
         }
         self.changes(word);
@@ -131,7 +128,7 @@ impl ShellInterpreter<'_, '_> {
         {
             self.shows_environment(base_name(&path));
         }
-        if !append && self.may_be_there(&path) {
+        if !append {
             self.empties_test(&path, text);
         }
         self.names_programs(&path, text);
@@ -144,7 +141,7 @@ impl ShellInterpreter<'_, '_> {
     }
 
     /// Returns whether a file may be there already; where nobody looks, it may.
-    fn may_be_there(&self, path: &str) -> bool {
+    pub(in crate::domain::policy) fn may_be_there(&self, path: &str) -> bool {
         let eyes = self.reading.world.eyes.as_ref();
         is_vague(path) || eyes.is_none_or(|eyes| eyes.is_there(std::path::Path::new(path)))
     }
@@ -269,10 +266,8 @@ impl ShellInterpreter<'_, '_> {
             return false;
         }
         let path = resolved_path::absolute(word, self.folder()).unwrap_or_default();
-        self.state.filled.iter().any(|folder| {
-            let rest = path.strip_prefix(folder.as_str());
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
+        let mut filled = self.state.filled.iter();
+        filled.any(|folder| resolved_path::lies_in(&path, folder))
     }
 
     /// Remembers the files of a folder that the command itself wrote under another folder, too.
@@ -411,7 +406,7 @@ impl ShellInterpreter<'_, '_> {
             if is_process {
                 format!("2{NAME}\n")
             } else if is_own {
-                format!("{UNKNOWN}{OWN}")
+                OWN_TEXT.to_owned()
             } else {
                 unknown()
             }
