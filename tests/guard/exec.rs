@@ -54,6 +54,35 @@ fn piped(bench: &Bench, words: &[&str], input: &[u8]) -> (Option<i32>, Vec<u8>, 
     (output.status.code(), output.stdout, output.stderr)
 }
 
+#[cfg(unix)]
+#[test]
+fn whoever_stops_a_command_that_does_not_end_is_told_how_to_end_it() {
+    use rustix::process::{Pid, Signal, kill_process};
+    use std::io::{BufRead, BufReader};
+
+    let bench = Bench::new();
+    let deaf = "trap '' INT TERM; echo deaf; while :; do read -r line || exit 3; done";
+    let mut child = bench
+        .command(&["exec", "--set", "sandbox.level=off", "-c", deaf])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let input = child.stdin.take().unwrap();
+    let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(told.next().unwrap().unwrap(), "deaf");
+    let pid = Pid::from_child(&child);
+    let stop = || kill_process(pid, Signal::INT).unwrap();
+    stop();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let is_told = |line: &str| line.contains("another Ctrl-C ends it at once");
+    assert!(said.any(|line| is_told(&line.unwrap())));
+    stop();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    drop(input);
+}
+
 #[test]
 fn standard_input_reaches_the_command_and_output_passes_byte_for_byte() {
     let bench = Bench::new();

@@ -3,13 +3,14 @@
 //! [`BackendSandbox`] turns the start of a command into the start of a jailer with the command behind it. The
 //! jailers are tos itself, started again with the hidden word `__jail`; `jail` holds them and can be read alone, in the
 //! order of the table in its `mod.rs`. `self_test` runs probes behind each wall and writes down what held; `view` decides
-//! what a command sees; `taken_away` what becomes of protected places that it made; `proxy` is the only way outside when a few hosts are allowed. Danger: whatever is added to a jailer runs
+//! what a command sees, by what `lookup` finds; `taken_away` what becomes of protected places that it made; `proxy` is the only way outside when a few hosts are allowed. Danger: whatever is added to a jailer runs
 //! with more rights than the command gets, so it must not read anything the command can write.
 
 mod backend;
 pub mod isolation_probe;
 mod jail;
 mod jailer;
+mod lookup;
 mod options;
 mod program_folders;
 mod proxy;
@@ -29,5 +30,5 @@ pub fn secret_paths(
     home: Option<&std::path::Path>,
     root: &std::path::Path,
 ) -> Vec<std::path::PathBuf> {
-    view::secret_paths(home, &[], root)
+    view::secret_paths(home, &[], root, &lookup::Lookup::new())
 }

@@ -7,13 +7,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ffi::OsStr,
     fs,
-    io::Read,
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
+
+use super::lookup::{FileIdentity, interpreter};
 
 /// How many entries of one folder of programs are looked at.
 const MOST_ENTRIES: usize = 4096;
@@ -22,7 +21,7 @@ const MOST_ENTRIES: usize = 4096;
 const MOST_FOLDERS: usize = 256;
 
 /// What was read, by the folder's path without links.
-static KNOWN: Mutex<BTreeMap<PathBuf, (FolderIdentity, Arc<ProgramFolder>)>> =
+static KNOWN: Mutex<BTreeMap<PathBuf, (FileIdentity, Arc<ProgramFolder>)>> =
     Mutex::new(BTreeMap::new());
 
 /// The part of a folder's programs that leads elsewhere.
@@ -34,12 +33,10 @@ pub(super) struct ProgramFolder {
     pub(super) interpreters: BTreeSet<PathBuf>,
 }
 
-/// Device, inode, and the times of content and inode with nanoseconds.
-type FolderIdentity = (u64, u64, (i64, i64), (i64, i64));
-
 /// Returns what lies in a folder, which is named without links; nothing where it cannot be read.
 pub(super) fn programs(folder: &Path) -> Arc<ProgramFolder> {
-    let Some(identity) = identity(folder) else {
+    // Looked at before the entries are: what comes in between changes the times.
+    let Some(identity) = FileIdentity::of(folder) else {
         return Arc::default();
     };
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,17 +54,6 @@ pub(super) fn programs(folder: &Path) -> Arc<ProgramFolder> {
     programs
 }
 
-/// Looked at before the entries are: what comes in between changes the times.
-fn identity(folder: &Path) -> Option<FolderIdentity> {
-    let data = fs::metadata(folder).ok()?;
-    Some((
-        data.dev(),
-        data.ino(),
-        (data.mtime(), data.mtime_nsec()),
-        (data.ctime(), data.ctime_nsec()),
-    ))
-}
-
 fn blocking_read(folder: &Path) -> ProgramFolder {
     let mut programs = ProgramFolder::default();
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -79,23 +65,6 @@ fn blocking_read(folder: &Path) -> ProgramFolder {
         }
     }
     programs
-}
-
-/// Returns the program that a script's first line names by its path.
-pub(super) fn interpreter(script: &Path) -> Option<PathBuf> {
-    let mut start = Vec::new();
-    // A pipe in its place would never open.
-    if !fs::metadata(script).ok()?.is_file() {
-        return None;
-    }
-    let file = fs::File::open(script).ok()?;
-    file.take(512).read_to_end(&mut start).ok()?;
-    let line = start.strip_prefix(b"#!")?;
-    let line = line.split(|byte| *byte == b'\n').next()?;
-    let word = line.trim_ascii();
-    let word = word.split(u8::is_ascii_whitespace).next()?;
-    let path = PathBuf::from(OsStr::from_bytes(word));
-    path.is_absolute().then_some(path)
 }
 
 #[cfg(test)]

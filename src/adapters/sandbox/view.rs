@@ -4,15 +4,15 @@
 //! followed link by link before it is believed, and a program that is only named opens no more than its own package.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    ffi::{OsStr, OsString},
-    fs,
-    path::{Component, Path, PathBuf},
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use super::{
+    lookup::{Lookup, Witness},
     program_folders,
-    program_folders::interpreter,
     spec::{FolderAccess, TOS_PATH_IN_SANDBOX},
 };
 use crate::domain::{
@@ -46,8 +46,6 @@ const SYSTEM: &[&str] = &[
 /// Folders of `PATH` whose links stay in the system.
 const SYSTEM_PROGRAMS: &[&str] = &["/bin", "/sbin", "/usr/bin", "/usr/sbin"];
 
-/// How many links one path may lead over.
-const MOST_LINKS: usize = 40;
 /// How many interpreters of interpreters are looked up.
 const MOST_INTERPRETERS: u8 = 4;
 
@@ -72,22 +70,45 @@ pub(super) struct ViewRequest<'a> {
 }
 
 /// What a command sees. All paths exist and are without links.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct SandboxView {
     pub(super) layers: Vec<(PathBuf, FolderAccess)>,
     pub(super) links: Vec<(PathBuf, PathBuf)>,
     pub(super) hidden: Vec<PathBuf>,
 }
 
-/// Finds out what a command may see, or why its program cannot be shown.
-pub(super) fn view(wish: &ViewRequest<'_>) -> Result<SandboxView, String> {
-    let viewer = shown(wish)?;
-    Ok(viewer.finish(wish))
+/// Views that were found, each with what was asked and what it hangs on.
+static KNOWN: Mutex<BTreeMap<String, (Witness, Arc<SandboxView>)>> = Mutex::new(BTreeMap::new());
+
+/// How many views are remembered; a plan or a night starts a few programs in a few roots.
+const MOST_VIEWS: usize = 64;
+
+/// Finds out what a command may see, or why its program cannot be shown. What was found before counts while nothing that it hangs on
+/// has changed.
+pub(super) fn view(wish: &ViewRequest<'_>) -> Result<Arc<SandboxView>, String> {
+    let asked = format!("{wish:?}");
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let remembered = known().remove(&asked);
+    let (witness, view) = match remembered {
+        Some((witness, view)) if witness.is_current() => (witness, view),
+        _ => {
+            let lookup = Lookup::new();
+            let view = shown(wish, &lookup)?.finish(wish);
+            (lookup.witness(), Arc::new(view))
+        }
+    };
+    let mut known = known();
+    if known.len() >= MOST_VIEWS {
+        known.clear();
+    }
+    known.insert(asked, (witness, Arc::clone(&view)));
+    Ok(view)
 }
 
 /// Says whether a command that starts in a folder, which is without links, finds it hidden.
 pub(super) fn hidden_folder(wish: &ViewRequest<'_>, folder: &Path) -> Option<HiddenFolder> {
-    let viewer = shown(wish).ok()?;
+    let lookup = Lookup::new();
+    let viewer = shown(wish, &lookup).ok()?;
     let cover = viewer.covering(folder)?.to_owned();
     let mut seen = viewer.shown.iter().chain([&viewer.root]);
     // Places to mount on are made on the way to what is shown; without mounts everything is where it was.
@@ -97,8 +118,8 @@ pub(super) fn hidden_folder(wish: &ViewRequest<'_>, folder: &Path) -> Option<Hid
     Some(HiddenFolder { cover, can_start })
 }
 
-fn shown(wish: &ViewRequest<'_>) -> Result<ViewBuilder, String> {
-    let mut viewer = ViewBuilder::new(wish);
+fn shown<'a>(wish: &ViewRequest<'_>, lookup: &'a Lookup) -> Result<ViewBuilder<'a>, String> {
+    let mut viewer = ViewBuilder::new(wish, lookup);
     viewer.show_repository(wish.root);
     for path in wish.show {
         viewer.show(path);
@@ -130,14 +151,19 @@ fn shown(wish: &ViewRequest<'_>) -> Result<ViewBuilder, String> {
 }
 
 /// Returns the places with keys and tokens that exist, without links, except those the root lies in.
-pub(super) fn secret_paths(home: Option<&Path>, more: &[PathBuf], root: &Path) -> Vec<PathBuf> {
+pub(super) fn secret_paths(
+    home: Option<&Path>,
+    more: &[PathBuf],
+    root: &Path,
+    lookup: &Lookup,
+) -> Vec<PathBuf> {
     let in_home = home
         .into_iter()
         .flat_map(|home| SECRET_PLACES.iter().map(move |place| home.join(place)));
     let system = SYSTEM_SECRETS.iter().map(PathBuf::from);
     let found = in_home.chain(system).chain(more.iter().cloned());
     let mut found: Vec<PathBuf> = found
-        .filter_map(|place| place.canonicalize().ok())
+        .filter_map(|place| lookup.resolved(&place))
         .filter(|place| !root.starts_with(place))
         .collect();
     found.sort();
@@ -163,28 +189,28 @@ pub(super) fn protected(paths: &[PathBuf], root: &Path) -> Vec<PathBuf> {
 
 /// Returns every home of this machine that there is: the user's own, by its variable and by the table of users, and
 /// everybody else's.
-fn homes(own: Option<&Path>) -> Vec<PathBuf> {
+fn homes(own: Option<&Path>, lookup: &Lookup) -> Vec<PathBuf> {
     let user = rustix::process::geteuid().as_raw().to_string();
-    let table = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let table = lookup.text(Path::new("/etc/passwd")).unwrap_or_default();
     let listed = table.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
         let is_own = fields.get(2) == Some(&user.as_str());
         fields.get(5).filter(|_| is_own).map(PathBuf::from)
     });
-    let others = fs::read_dir("/home").into_iter().flatten().flatten();
-    let others = others.map(|entry| entry.path());
+    let others = lookup.entries(Path::new("/home"));
     let found = own.map(Path::to_owned).into_iter().chain(listed);
     let found = found.chain([PathBuf::from("/root")]).chain(others);
     found
-        .filter_map(|home| home.canonicalize().ok())
-        .filter(|home| home.is_dir())
+        .filter_map(|home| lookup.resolved(&home))
+        .filter(|home| lookup.is_folder(home))
         .collect::<BTreeSet<_>>()
         .into_iter()
         .collect()
 }
 
 /// Follows paths and collects what is shown.
-struct ViewBuilder {
+struct ViewBuilder<'a> {
+    lookup: &'a Lookup,
     root: PathBuf,
     /// Covered folders, without links.
     covered: BTreeSet<PathBuf>,
@@ -193,21 +219,16 @@ struct ViewBuilder {
     shown: BTreeSet<PathBuf>,
     links: BTreeMap<PathBuf, PathBuf>,
     homes: Vec<PathBuf>,
-    /// Paths that are no links; a few folders are on the way to everything.
-    plain: BTreeSet<PathBuf>,
     /// Interpreters that were looked at, whether as installed ones, and how many of theirs were followed.
     interpreters: BTreeSet<(PathBuf, bool, u8)>,
 }
 
-impl ViewBuilder {
-    fn new(wish: &ViewRequest<'_>) -> Self {
+impl<'a> ViewBuilder<'a> {
+    fn new(wish: &ViewRequest<'_>, lookup: &'a Lookup) -> Self {
         let root = wish.root.to_owned();
-        let homes = homes(wish.home);
+        let homes = homes(wish.home, lookup);
         let mut covered = BTreeSet::new();
-        let more = wish
-            .covered
-            .iter()
-            .filter_map(|path| path.canonicalize().ok());
+        let more = wish.covered.iter().filter_map(|path| lookup.resolved(path));
         for folder in homes.iter().cloned().chain(more) {
             let is_system = SYSTEM
                 .iter()
@@ -218,8 +239,10 @@ impl ViewBuilder {
             }
             // What cannot be covered as a whole loses at least its places of secrets.
             let secrets = SECRET_PLACES.iter().map(|place| folder.join(place));
-            let secrets = secrets.filter_map(|place| place.canonicalize().ok());
-            covered.extend(secrets.filter(|place| place.is_dir() && !root.starts_with(place)));
+            let secrets = secrets.filter_map(|place| lookup.resolved(&place));
+            covered.extend(
+                secrets.filter(|place| lookup.is_folder(place) && !root.starts_with(place)),
+            );
         }
         let private = if wish.backend == SandboxBackend::Landlock {
             Vec::new()
@@ -228,13 +251,13 @@ impl ViewBuilder {
         };
         covered.retain(|folder| !private.contains(folder));
         Self {
+            lookup,
             root,
             covered,
             private,
             shown: BTreeSet::new(),
             links: BTreeMap::new(),
             homes,
-            plain: BTreeSet::new(),
             interpreters: BTreeSet::new(),
         }
     }
@@ -257,7 +280,7 @@ impl ViewBuilder {
     }
 
     /// Returns the home a path lies in, or else the covered folder, and the way from there.
-    fn below<'a>(&self, path: &'a Path) -> Option<(PathBuf, &'a Path)> {
+    fn below<'p>(&self, path: &'p Path) -> Option<(PathBuf, &'p Path)> {
         let covering = self.covering(path)?;
         let homes = self.homes.iter().filter(|home| path.starts_with(home));
         let top = homes.max_by_key(|home| home.as_os_str().len());
@@ -269,39 +292,14 @@ impl ViewBuilder {
     /// Follows a path to where it really is, and remembers the links on the way that would be covered. Returns the
     /// places at which its last part was a link, and the end.
     fn follow(&mut self, path: &Path) -> Option<(Vec<PathBuf>, PathBuf)> {
-        let mut rest: VecDeque<OsString> = parts(path);
-        let (mut at, mut hops) = (PathBuf::from("/"), Vec::new());
-        let mut left = MOST_LINKS;
-        while let Some(part) = rest.pop_front() {
-            if part == ".." {
-                at.pop();
-                continue;
+        let (mut hops, links) = (Vec::new(), &mut self.links);
+        let end = self.lookup.follow(path, |link, target, is_last| {
+            if is_last {
+                hops.push(link.to_owned());
             }
-            let next = at.join(&part);
-            if self.plain.contains(&next) {
-                at = next;
-                continue;
-            }
-            let Ok(target) = fs::read_link(&next) else {
-                if !rest.is_empty() {
-                    self.plain.insert(next.clone());
-                }
-                at = next;
-                continue;
-            };
-            left = left.checked_sub(1)?;
-            if rest.is_empty() {
-                hops.push(next.clone());
-            }
-            if target.is_absolute() {
-                at = PathBuf::from("/");
-            }
-            for part in parts(&target).into_iter().rev() {
-                rest.push_front(part);
-            }
-            self.links.insert(next, target);
-        }
-        at.symlink_metadata().is_ok().then_some((hops, at))
+            links.insert(link.to_owned(), target.to_owned());
+        });
+        Some((hops, end?))
     }
 
     /// Shows one place.
@@ -321,11 +319,14 @@ impl ViewBuilder {
 
     /// Shows the repository that the root is a part of: its history, and what builds of a part need of the whole.
     fn show_repository(&mut self, root: &Path) {
-        let Some(top) = root.ancestors().find(|top| top.join(".git").exists()) else {
+        let Some(top) = root
+            .ancestors()
+            .find(|top| self.lookup.exists(&top.join(".git")))
+        else {
             return;
         };
         self.show(top);
-        let Ok(text) = fs::read_to_string(top.join(".git")) else {
+        let Some(text) = self.lookup.text(&top.join(".git")) else {
             return;
         };
         let Some(linked) = text.trim().strip_prefix("gitdir: ") else {
@@ -333,7 +334,7 @@ impl ViewBuilder {
         };
         let folder = top.join(linked);
         self.show(&folder);
-        if let Ok(common) = fs::read_to_string(folder.join("commondir")) {
+        if let Some(common) = self.lookup.text(&folder.join("commondir")) {
             self.show(&folder.join(common.trim()));
         }
     }
@@ -343,7 +344,7 @@ impl ViewBuilder {
         let redactor = Redactor::default();
         for name in GIT_CONFIG_PATHS {
             let path = home.join(name);
-            let text = fs::read_to_string(&path).unwrap_or_default();
+            let text = self.lookup.text(&path).unwrap_or_default();
             let lower = text.to_lowercase();
             let speaks = ["extraheader", "password", "token"];
             let is_plain =
@@ -366,9 +367,10 @@ impl ViewBuilder {
             return;
         }
         if let Some((top, rest)) = self.below(&end) {
-            let needed = paths_needed_by_folder(rest, &|path| top.join(path).exists());
+            let needed = paths_needed_by_folder(rest, &|path| self.lookup.exists(&top.join(path)));
             self.show_all(&top, needed);
         }
+        self.lookup.looks_in(&end);
         let programs = program_folders::programs(&end);
         for link in &programs.links {
             self.show_program(link, true, MOST_INTERPRETERS);
@@ -390,8 +392,9 @@ impl ViewBuilder {
             if !is_installed && is_secret(rest) {
                 continue;
             }
-            let needed =
-                paths_needed_by_program(rest, is_installed, &|path| top.join(path).exists());
+            let needed = paths_needed_by_program(rest, is_installed, &|path| {
+                self.lookup.exists(&top.join(path))
+            });
             self.show_all(&top, needed);
         }
         self.show_interpreter(&end, is_installed, left);
@@ -399,7 +402,7 @@ impl ViewBuilder {
 
     /// Shows what the first line of a script names.
     fn show_interpreter(&mut self, script: &Path, is_installed: bool, left: u8) {
-        if let Some(interpreter) = interpreter(script) {
+        if let Some(interpreter) = self.lookup.interpreter(script) {
             self.show_named(&interpreter, is_installed, left);
         }
     }
@@ -423,8 +426,8 @@ impl ViewBuilder {
             return Ok(());
         };
         let chain = std::iter::successors(Some(end.clone()), |script| {
-            let named = interpreter(script)?;
-            named.canonicalize().ok()
+            let named = self.lookup.interpreter(script)?;
+            self.lookup.resolved(&named)
         });
         for place in chain.take(usize::from(MOST_INTERPRETERS)) {
             if let Some(folder) = self.covering(&place) {
@@ -447,14 +450,17 @@ impl ViewBuilder {
     }
 
     fn finish(self, wish: &ViewRequest<'_>) -> SandboxView {
-        let secrets = secret_paths(wish.home, wish.hidden, &self.root);
-        let within = self.shown.iter().flat_map(|shown| credentials(shown));
+        let secrets = secret_paths(wish.home, wish.hidden, &self.root, self.lookup);
+        let within = self
+            .shown
+            .iter()
+            .flat_map(|shown| credentials(shown, self.lookup));
         let beside = wish
             .search
             .iter()
             .flat_map(|search| std::env::split_paths(search))
             .filter_map(|folder| folder.parent().map(Path::to_owned))
-            .flat_map(|parent| credentials(&parent));
+            .flat_map(|parent| credentials(&parent, self.lookup));
         let mut hidden: Vec<PathBuf> = secrets
             .into_iter()
             .chain(within)
@@ -489,31 +495,21 @@ impl ViewBuilder {
     }
 }
 
-/// Returns the parts of a path without `/` and `.`.
-fn parts(path: &Path) -> VecDeque<OsString> {
-    let parts = path.components().filter_map(|part| match part {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some("..".into()),
-        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-    });
-    parts.collect()
-}
-
 /// Returns what log in files an installation keeps directly in its folder.
-fn credentials(folder: &Path) -> Vec<PathBuf> {
+fn credentials(folder: &Path, lookup: &Lookup) -> Vec<PathBuf> {
     if folder.file_name() == Some(OsStr::new("node_modules")) {
         // Packages may be called so.
         return Vec::new();
     }
     let names = CREDENTIAL_NAMES.iter().map(|name| folder.join(name));
-    let found = names.filter_map(|path| path.canonicalize().ok());
-    found.filter(|path| path.is_file()).collect()
+    let found = names.filter_map(|path| lookup.resolved(&path));
+    found.filter(|path| lookup.is_file(path)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::{fs, os::unix::fs::symlink};
 
     /// A machine below a folder: `home` is the home, `root` the root, which may lie in it.
     struct Machine(tempfile::TempDir);
@@ -540,7 +536,12 @@ mod tests {
             self.0.path().canonicalize().unwrap().join(name)
         }
 
-        fn view(&self, root: &str, search: &[&str], program: &str) -> Result<SandboxView, String> {
+        fn view(
+            &self,
+            root: &str,
+            search: &[&str],
+            program: &str,
+        ) -> Result<Arc<SandboxView>, String> {
             let folders = search.iter().map(|folder| self.path(folder));
             let search = std::env::join_paths(folders).unwrap();
             let (root, home) = (self.path(root), self.path("home"));
@@ -708,7 +709,7 @@ mod tests {
         let home = home.path().canonicalize().unwrap();
         fs::create_dir_all(home.join(".ssh")).unwrap();
         fs::create_dir_all(home.join(".claude/work")).unwrap();
-        let found = secret_paths(Some(&home), &[], &home.join(".claude/work"));
+        let found = secret_paths(Some(&home), &[], &home.join(".claude/work"), &Lookup::new());
         let below: Vec<_> = found.into_iter().filter(|p| p.starts_with(&home)).collect();
         assert_eq!(below, [home.join(".ssh")]);
     }

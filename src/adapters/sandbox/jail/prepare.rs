@@ -150,8 +150,8 @@ fn spec(
         backend,
         level: options.level,
         network: options.network,
-        layers: view.layers,
-        links: view.links,
+        layers: view.layers.clone(),
+        links: view.links.clone(),
         protected: match options.level {
             ConfinementLevel::Workspace => view::protected(&protected, &root),
             ConfinementLevel::Off | ConfinementLevel::ReadOnly => Vec::new(),
@@ -163,7 +163,7 @@ fn spec(
         } else {
             options.repository.clone()
         },
-        hidden: view.hidden,
+        hidden: view.hidden.clone(),
         limits: options.limits,
         temporary,
         proxy,

@@ -15,6 +15,7 @@ use std::{
 };
 
 use clap::Args;
+use tokio::time::Instant;
 
 use super::{
     exec_report::{Ended, ExecReport},
@@ -174,7 +175,7 @@ fn judge_and_run(
     if let Some(code) = cannot_begin(args, &command, &place, (&exec, git), &report, services) {
         return Ok(code);
     }
-    let ended = run(args, command, &place, &exec, most, global.json, services)?;
+    let ended = run(args, command, &place, &exec, &report, global.json, services)?;
     if let Ok(result) = &ended.result {
         measured(exec_ended(result), global, services)?;
     }
@@ -499,17 +500,22 @@ impl ByteObserver for Copier {
     }
 }
 
+/// How long somebody who stopped a command waits before being told why it is still there.
+const UNTIL_TOLD: Duration = Duration::from_secs(1);
+const NEVER: Duration = Duration::from_secs(365 * 86_400);
+const STILL_ENDING: &str = "tos exec: the command was asked to end and has not yet; it gets 10 seconds, another Ctrl-C ends it at once";
+
 fn run(
     args: &ExecArgs,
     command: Command,
     place: &GuardedProject,
     exec: &ExecServices,
-    most: u64,
+    report: &ExecReport<'_>,
     is_silent: bool,
     services: &dyn ServiceFactory,
 ) -> Result<Ended, CliError> {
     let copier = Arc::new(Copier {
-        most,
+        most: report.most,
         is_silent,
         printed: AtomicU64::new(0),
         is_full: AtomicBool::new(false),
@@ -534,19 +540,26 @@ fn run(
         },
     };
     let runner = Arc::clone(&exec.runner);
+    let printer = report.printer;
     let result = block_on(services, move |mut stop| {
         Box::pin(async move {
             let work = runner.run(&request);
-            tokio::pin!(work);
+            let waiting = tokio::time::sleep(NEVER);
+            tokio::pin!(work, waiting);
             loop {
                 tokio::select! {
                     result = &mut work => return result,
+                    () = &mut waiting => {
+                        printer.progress(STILL_ENDING);
+                        waiting.as_mut().reset(Instant::now() + NEVER);
+                    }
                     changed = stop.changed() => {
                         let how = if *stop.borrow() > 1 { StopSignal::Kill } else { StopSignal::Terminate };
                         if changed.is_err() {
                             return work.await;
                         }
                         runner.interrupt(how);
+                        waiting.as_mut().reset(Instant::now() + UNTIL_TOLD);
                     }
                 }
             }
