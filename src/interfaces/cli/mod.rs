@@ -11,6 +11,7 @@ pub mod commands;
 pub mod exit;
 pub mod gate_services;
 pub mod guard_services;
+mod one_command;
 mod overview;
 pub mod services;
 pub mod task_services;
@@ -49,7 +50,9 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Err
     let plain = if words.iter().any(asks_help) {
         Err(clap::Error::new(ErrorKind::DisplayHelp))
     } else {
-        Cli::command().try_get_matches_from(&words)
+        let one = one_command::definition(&words);
+        let parsed = one.and_then(|command| command.try_get_matches_from(&words).ok());
+        parsed.map_or_else(|| Cli::command().try_get_matches_from(&words), Ok)
     };
     let parsed = match plain {
         // The help in groups costs a start some time, so it is laid out only for somebody who will read it.
