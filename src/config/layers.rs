@@ -17,9 +17,10 @@ use crate::config::{
 };
 
 /// Variables that begin with `TOS_` and are not settings.
-const RESERVED: [&str; 8] = [
+const RESERVED: [&str; 9] = [
     "TOS_LOG",
     "TOS_TOKEN",
+    "TOS_OWNER",
     "TOS_ROOT",
     "TOS_CONFIG",
     "TOS_COLOR",

@@ -182,6 +182,21 @@ fn d03_a_live_run_cannot_be_resumed() {
 }
 
 #[test]
+fn d03_whoever_looks_at_a_copy_of_a_folder_at_work_ends_nothing_of_it() {
+    let plan = "tasks:\n- {id: a, cmd: [sh, -c, 'echo x >> started; while [ ! -e go ]; do sleep 0.01; done']}\n";
+    let (place, copy) = (Place::with(plan), Place::with(plan));
+    let child = place.begin(&["run", "plan.yaml"]);
+    place.wait_for("started");
+    let mut cp = std::process::Command::new("cp");
+    cp.arg("-r").arg(place.path().join(".tos")).arg(copy.path());
+    assert!(cp.status().unwrap().success());
+    assert_eq!(copy.state("latest")["status"], "INTERRUPTED");
+    assert_eq!(place.state("latest")["status"], "RUNNING");
+    place.write("go", "");
+    assert_eq!(Seen::from(child.wait_with_output().unwrap()).code, 0);
+}
+
+#[test]
 fn d04_the_lock_and_the_children_of_a_killed_runner_do_not_outlive_it() {
     let place = Place::with(
         "tasks:\n- {id: done, cmd: [sh, -c, 'echo x >> once']}\n- id: a\n  depends_on: [done]\n  cmd: [sh, -c, 'if [ -e again ]; then exit 0; fi; setsid sleep 987.1 & touch began; sleep 987.2']\n",

@@ -275,7 +275,10 @@ async fn w41_commands_get_no_keys_and_their_output_no_secrets() {
         ("LEAK".into(), "a-value-nobody-may-see".into()),
     ];
     let end = bench.run_order(&order).await.unwrap();
-    assert_eq!(end.stdout.head, "EXTRA\nPATH\nPWD\nTOS_TOKEN\n[redacted]");
+    assert_eq!(
+        end.stdout.head,
+        "EXTRA\nPATH\nPWD\nTOS_OWNER\nTOS_TOKEN\n[redacted]"
+    );
     let stored = fs::read_to_string(bench.path("logs/step_001/01.stdout")).unwrap();
     assert_eq!(stored, end.stdout.head);
 }
@@ -512,4 +515,36 @@ async fn survivors_of_an_earlier_tos_are_found_by_their_marker() {
     other.kill().unwrap();
     other.wait().unwrap();
     assert_eq!(runner.kill_survivors(&run).await, 0);
+}
+
+#[tokio::test]
+async fn what_another_tos_started_is_no_survivor_while_that_tos_lives() {
+    let _shared = ALONE.read().await;
+    let bench = Bench::new();
+    let start = |variables: &[(&str, &str)]| {
+        let mut command = std::process::Command::new("sh");
+        command
+            .args(["-c", "exec sleep 1000"])
+            .envs(variables.iter().copied());
+        command.spawn().unwrap()
+    };
+    let mut owner = start(&[]);
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", owner.id())).unwrap();
+    let began = stat
+        .rsplit_once(')')
+        .unwrap()
+        .1
+        .split_whitespace()
+        .nth(19)
+        .unwrap();
+    let token = bench.folder.path().display().to_string();
+    let name = format!("{}:{began}", owner.id());
+    let mut theirs = start(&[("TOS_TOKEN", &token), ("TOS_OWNER", &name)]);
+    let runner = LocalCommandRunner::new(bench.options.clone(), None);
+    assert_eq!(runner.kill_survivors(&token).await, 0);
+    assert!(theirs.try_wait().unwrap().is_none());
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    assert_eq!(runner.kill_survivors(&token).await, 1);
+    assert!(!theirs.wait().is_ok_and(|status| status.success()));
 }

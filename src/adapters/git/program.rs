@@ -14,7 +14,7 @@ use std::{
 
 use super::error::{ErrorContext, Result};
 use crate::{
-    adapters::process::{TOKEN_VARIABLE, detach},
+    adapters::process::{detach, marks},
     domain::checkpoint::CheckpointError,
 };
 
@@ -204,7 +204,7 @@ impl GitProgram {
             command.env("GIT_WORK_TREE", &self.top);
         }
         if let Some(token) = &self.token {
-            command.env(TOKEN_VARIABLE, token);
+            command.envs(marks(token));
         }
         if !self.settings.is_empty() {
             command.env("GIT_CONFIG_COUNT", self.settings.len().to_string());

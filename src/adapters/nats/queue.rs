@@ -14,7 +14,7 @@ use async_nats::jetstream::{
     stream::{Config, RetentionPolicy, StorageType, Stream},
 };
 use futures_util::StreamExt as _;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use super::{
     connection::{NatsConnection, open_error},
@@ -62,7 +62,7 @@ struct Results {
     /// Results of these that came before anybody waited for them.
     early: BTreeMap<u64, WorkResult>,
     /// Who looks on at which order.
-    lines: BTreeMap<u64, mpsc::UnboundedSender<String>>,
+    lines: BTreeMap<u64, Arc<LineSink>>,
 }
 
 impl Results {
@@ -137,13 +137,6 @@ impl Streams {
         )
         .await
         .map(drop)
-    }
-
-    /// Returns the subject of an order.
-    fn subject_of(&self, order: &WorkOrder, lane: &str) -> String {
-        let (role, fence) = (order.role().as_str(), order.fence.0);
-        let rest = format!("work.{}.{role}.{lane}.{fence}", order.protocol);
-        self.cluster.subject(&rest)
     }
 
     /// Returns the durable consumer of a role's lane.
@@ -245,7 +238,7 @@ impl NatsDispatcher {
         ))?;
         let said = cluster.client.subscribe(cluster.subject("line.*"));
         let said = cluster.block_on(said).map_err(|error| error.to_string())?;
-        drop(cluster.spawn(look_on(said, Arc::clone(&waiting))));
+        drop(cluster.spawn(look_on(said, Arc::clone(&waiting), listeners()?)));
         drop(cluster.spawn(take_results(results, Arc::clone(&waiting))));
         let (sender, beats) = watch::channel(Heard::default());
         let (presence, work) = (streams.presence.clone(), streams.work.clone());
@@ -265,17 +258,34 @@ impl NatsDispatcher {
     }
 }
 
+/// Begins to call whoever looks on with what is said, on a thread of its own: they write to the disk, and the connection does not wait for that.
+fn listeners() -> Result<std::sync::mpsc::Sender<(Arc<LineSink>, String)>, String> {
+    let (sender, lines) = std::sync::mpsc::channel::<(Arc<LineSink>, String)>();
+    let calling = move || lines.iter().for_each(|(sink, line)| sink(&line));
+    std::thread::Builder::new()
+        .name("nats-lines".to_owned())
+        .spawn(calling)
+        .map_err(|error| format!("a thread could not start: {error}"))?;
+    Ok(sender)
+}
+
 /// Hands lines of logs to whoever looks on; one subscription is enough for all orders.
-async fn look_on(mut said: async_nats::Subscriber, waiting: Waiting) {
+async fn look_on(
+    mut said: async_nats::Subscriber,
+    waiting: Waiting,
+    listeners: std::sync::mpsc::Sender<(Arc<LineSink>, String)>,
+) {
     while let Some(line) = said.next().await {
         let fence = line.subject.rsplit('.').next();
         let fence = fence.and_then(|fence| fence.parse::<u64>().ok());
         let Some((fence, known)) = fence.zip(waiting.lock().ok()) else {
             continue;
         };
-        if let Some(sink) = known.lines.get(&fence) {
-            // Whoever looks on no more needs no line.
-            drop(sink.send(String::from_utf8_lossy(&line.payload).into_owned()));
+        let sink = known.lines.get(&fence).cloned();
+        drop(known);
+        if let Some(sink) = sink {
+            let text = String::from_utf8_lossy(&line.payload).into_owned();
+            drop(listeners.send((sink, text)));
         }
     }
 }
@@ -330,15 +340,16 @@ impl RunDispatcher for NatsDispatcher {
         lines: LineSink,
     ) -> BoxFuture<'static, Result<WorkResult, Error>> {
         let (streams, waiting) = (Arc::clone(&self.streams), Arc::clone(&self.waiting));
-        let beats = self.beats.clone();
+        let (beats, lines) = (self.beats.clone(), Arc::new(lines));
+        let fence = order.fence.0;
+        // What waits for its result is no order any more, but the few words of it that are needed then: very many may wait.
+        let written = WrittenOrder::of(order, &streams.cluster);
         Box::pin(async move {
-            let fence = order.fence.0;
-            let (sender, said) = mpsc::unbounded_channel();
             let (result, is_inherited) = {
                 let mut known = waiting
                     .lock()
                     .unwrap_or_else(std::sync::PoisonError::into_inner);
-                known.lines.insert(fence, sender);
+                known.lines.insert(fence, Arc::clone(&lines));
                 (known.wait(fence), known.inherited.contains(&fence))
             };
             let awaited = Awaited {
@@ -346,10 +357,11 @@ impl RunDispatcher for NatsDispatcher {
                 beats,
                 holder: ClaimHolder::of_somebody(is_inherited),
                 unheard: 0,
-                lines: said,
             };
-            // What it takes to hand an order out goes when that is done; very many may wait.
-            let handed = Box::pin(hand_out(&streams, order)).await;
+            let handed = match written {
+                Ok(written) => Box::pin(hand_out(&streams, written)).await,
+                Err(why) => Err(why),
+            };
             let ended = match handed {
                 Ok(handed) => result_of(&streams, &handed, stop, awaited, &lines).await,
                 Err(why) => Err(why),
@@ -404,7 +416,43 @@ struct Awaited {
     holder: ClaimHolder,
     /// At how many beats the order was done with and nothing was heard of it.
     unheard: u32,
-    lines: mpsc::UnboundedReceiver<String>,
+}
+
+/// An order as it goes into the queue.
+struct WrittenOrder {
+    body: Vec<u8>,
+    id: String,
+    subject: String,
+    base: String,
+    /// The name of the consumer of its lane, and what says which labels the lane stands for.
+    consumer: String,
+    labels: Option<(String, String)>,
+    run: RunId,
+    fence: Fence,
+    owner: String,
+    log_folder: Option<String>,
+}
+
+impl WrittenOrder {
+    fn of(order: WorkOrder, cluster: &NatsConnection) -> Result<Self, String> {
+        let mut body = Vec::with_capacity(USUAL_BYTES);
+        serde_json::to_writer(&mut body, &order).map_err(|error| error.to_string())?;
+        let (lane, labels) = WorkerInstructions::lane_of(&order.task.spec.requires);
+        let (role, fence) = (order.role().as_str(), order.fence.0);
+        let rest = format!("work.{}.{role}.{lane}.{fence}", order.protocol);
+        Ok(Self {
+            body,
+            id: order.id(),
+            subject: cluster.subject(&rest),
+            consumer: consumer_name(role, &lane),
+            labels,
+            run: order.run,
+            fence: order.fence,
+            owner: format!("the controller {}", order.instance),
+            log_folder: order.log_folder(),
+            base: order.base,
+        })
+    }
 }
 
 /// What is remembered of an order while its result is waited for.
@@ -421,27 +469,23 @@ struct HandedOut {
 }
 
 /// Puts an order into the queue; when this returns, a majority of the servers has it.
-async fn hand_out(streams: &Streams, order: WorkOrder) -> Result<HandedOut, String> {
+async fn hand_out(streams: &Streams, order: WrittenOrder) -> Result<HandedOut, String> {
     if !streams.code.is_latest(&order.base).await {
         Box::pin(streams.code.publish(&order.base)).await?;
     }
-    let (lane, entry) = WorkerInstructions::lane_of(&order.task.spec.requires);
-    if let Some((key, labels)) = entry {
+    if let Some((key, labels)) = order.labels {
         Box::pin(streams.controls.put(&key, &labels)).await?;
     }
-    let subject = streams.subject_of(&order, &lane);
-    let mut body = Vec::with_capacity(USUAL_BYTES);
-    serde_json::to_writer(&mut body, &order).map_err(|error| error.to_string())?;
-    let number = publish_under(&streams.cluster.jetstream, &subject, &order.id(), body).await?;
-    let consumer = consumer_name(order.role().as_str(), &lane);
+    let (jetstream, subject) = (&streams.cluster.jetstream, order.subject);
+    let number = publish_under(jetstream, &subject, &order.id, order.body).await?;
     Ok(HandedOut {
-        place: OrderPlace::now(consumer, number),
+        place: OrderPlace::now(order.consumer, number),
         run: order.run,
         fence: order.fence,
         key: order.fence.0.to_string(),
-        owner: format!("the controller {}", order.instance),
+        owner: order.owner,
         subject,
-        log_folder: order.log_folder(),
+        log_folder: order.log_folder,
     })
 }
 
@@ -471,7 +515,6 @@ async fn result_of(
                     return Err("the service ends".to_owned());
                 }
             }
-            Some(line) = awaited.lines.recv() => lines(&line),
             Ok(()) = awaited.beats.changed() => {
                 if let Some(ended) = Box::pin(at_beat(streams, handed, &mut awaited, is_ending, lines)).await {
                     return ended;

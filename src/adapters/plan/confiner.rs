@@ -31,7 +31,7 @@ use crate::{
                 text_file,
             },
             log_tee::LogTee,
-            orphans, safe_open,
+            safe_open,
         },
         process, temporary,
     },
@@ -183,8 +183,7 @@ impl TaskConfiner {
         inner
             .environment
             .extend(own.map(|(name, value)| (name.into(), value.into())));
-        let token = (orphans::VARIABLE.into(), launch.token.into());
-        inner.environment.extend([token]);
+        inner.environment.extend(process::marks(launch.token));
         Ok(inner)
     }
 
@@ -252,8 +251,8 @@ impl TaskConfiner {
             .map_err(|failure| failed(&failure.message))?;
         let parcel = parcel(&environment)
             .map_err(|error| failed(&format!("its environment cannot be handed on: {error}")))?;
-        let token: (OsString, OsString) = (orphans::VARIABLE.into(), launch.token.into());
-        let outside = self.guard.environment.iter().cloned().chain([token]);
+        let marks = process::marks(launch.token);
+        let outside = self.guard.environment.iter().cloned().chain(marks);
         let wanted = sandbox::ProcessSpec {
             environment: outside.collect(),
             inside: sandbox::ConfinedEnvironment {

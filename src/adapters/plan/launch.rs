@@ -10,10 +10,7 @@ use std::{
 };
 
 use crate::{
-    adapters::{
-        plan::{orphans, safe_open},
-        process,
-    },
+    adapters::{plan::safe_open, process},
     domain::plan::{
         state::StatusReason,
         task::{EnvPolicy, OptionalTaskSettings, PlanTask, TaskAction, TaskStdin},
@@ -47,7 +44,7 @@ impl LaunchSpec<'_> {
         let mut command = self.command()?;
         command.current_dir(self.cwd).stdout(out).stderr(err);
         process::detach(&mut command);
-        command.env(orphans::VARIABLE, self.token);
+        command.envs(process::marks(self.token));
         match self.task.extra.as_deref() {
             None => {
                 self.environment(&mut command, None);
@@ -93,7 +90,7 @@ impl LaunchSpec<'_> {
             command.env_clear();
             let wanted = self.inherited.iter().filter(|(name, _)| is_minimal(name));
             command.envs(wanted.map(|(name, value)| (name, value)));
-            command.env(orphans::VARIABLE, self.token);
+            command.envs(process::marks(self.token));
         }
         if let Some(env) = &self.task.env {
             command.envs(env.iter());

@@ -20,7 +20,9 @@ mod session;
 mod spawn;
 mod standard_input;
 
-pub(crate) use process_tree::{ProcessActivity, TOKEN_VARIABLE, activity_of, blocking_kill_marked};
+pub(crate) use process_tree::{
+    ProcessActivity, TOKEN_VARIABLE, activity_of, blocking_kill_marked, marks,
+};
 
 pub(in crate::adapters) use session::detach;
 pub(in crate::adapters) use spawn::{prepare, spawn_failure};

@@ -7,9 +7,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
     fs, io,
     os::fd::{AsFd, OwnedFd},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -20,6 +21,24 @@ use rustix::{
 
 /// The name of the marker variable.
 pub(crate) const TOKEN_VARIABLE: &str = "TOS_TOKEN";
+
+/// The name of the variable that says which tos started a process: its number and when it began.
+const OWNER_VARIABLE: &str = "TOS_OWNER";
+
+/// What names this process and no other of this machine.
+static OWN_NAME: LazyLock<String> = LazyLock::new(|| {
+    let own = process::getpid().as_raw_nonzero().get();
+    let started = stat(own).map_or(0, |stat| stat.started);
+    format!("{own}:{started}")
+});
+
+/// Returns what everything that is started carries in its environment: whose it is, and who started it.
+pub(crate) fn marks(token: &str) -> [(OsString, OsString); 2] {
+    [
+        (TOKEN_VARIABLE.into(), token.into()),
+        (OWNER_VARIABLE.into(), OWN_NAME.as_str().into()),
+    ]
+}
 
 /// Rounds after which even a program that starts processes faster than they can be ended is given up.
 const ROUNDS: usize = 200;
@@ -253,6 +272,8 @@ pub(super) fn become_reaper() -> io::Result<()> {
 }
 
 /// Ends processes whose marker is `prefix` or continues it behind a slash; returns how many.
+///
+/// What another tos started that still lives is its own: in a copy of a folder at work stands what the original does.
 pub(crate) fn blocking_kill_marked(prefix: &str) -> u32 {
     let own = process::getpid().as_raw_nonzero().get();
     let mut known = BTreeMap::new();
@@ -261,8 +282,7 @@ pub(crate) fn blocking_kill_marked(prefix: &str) -> u32 {
         let above = ancestors(&all, own);
         let chosen = closure(&all, own, |stat| {
             let is_known = known.get(&stat.pid) == Some(&stat.started);
-            (is_known || carries(stat.pid, |entry| is_below(entry, prefix)))
-                && !above.contains(&stat.pid)
+            (is_known || is_survivor(stat.pid, prefix, &all)) && !above.contains(&stat.pid)
         });
         let living = chosen.into_iter().filter(|stat| !stat.dead);
         living
@@ -304,6 +324,30 @@ pub(in crate::adapters) fn end_descendants() -> bool {
 pub(in crate::adapters) async fn end_marked(token: &str) {
     let token = token.to_owned();
     drop(tokio::task::spawn_blocking(move || blocking_kill_marked(&token)).await);
+}
+
+/// Says whether a process carries a marker below `prefix`, and no other tos is there that would still want it.
+fn is_survivor(pid: i32, prefix: &str, all: &[ProcessStat]) -> bool {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let mut entries = environment.split(|byte| *byte == 0);
+    if !entries.clone().any(|entry| is_below(entry, prefix)) {
+        return false;
+    }
+    let owner = entries.find_map(|entry| {
+        let value = std::str::from_utf8(entry)
+            .ok()?
+            .strip_prefix(OWNER_VARIABLE)?;
+        value.strip_prefix('=')
+    });
+    let Some((pid, started)) = owner
+        .filter(|owner| *owner != *OWN_NAME)
+        .and_then(|owner| owner.split_once(':'))
+    else {
+        return true;
+    };
+    let (pid, started) = (pid.parse::<i32>().ok(), started.parse::<u64>().ok());
+    !all.iter()
+        .any(|stat| !stat.dead && Some(stat.pid) == pid && Some(stat.started) == started)
 }
 
 fn remember(known: &mut BTreeMap<i32, u64>, stat: &ProcessStat) {

@@ -194,10 +194,7 @@ impl LocalCommandRunner {
             }
         }
         environment.extend(self.options.own_keys.iter().cloned());
-        environment.push((
-            process_tree::TOKEN_VARIABLE.into(),
-            order.token.clone().into(),
-        ));
+        environment.extend(process_tree::marks(&order.token));
         environment
     }
 
