@@ -32,7 +32,7 @@ use crate::{
         telemetry::SessionExporter,
         validate::changes,
     },
-    config::{self, gates, notify as notify_config},
+    config::{self, gates, notify as notify_config, service as service_config},
     domain::{
         agent::{Agent, AgentKind},
         gates::GateContext,
@@ -449,6 +449,20 @@ impl TaskServiceFactory for AppContext {
     fn read_state_file(&self, global: &GlobalArgs, file: &str) -> Option<String> {
         let path = self.state_file(global, file);
         String::from_utf8(files::read(&path)?).ok()
+    }
+
+    fn service_address(&self, global: &GlobalArgs) -> Option<serde_json::Value> {
+        service_config::read_address_file(&files::canonical(&self.root(global)))
+    }
+
+    fn write_service_address(
+        &self,
+        global: &GlobalArgs,
+        mut document: serde_json::Value,
+    ) -> Result<(), CliError> {
+        service_config::mark_address_file(&files::canonical(&self.root(global)), &mut document);
+        let path = self.state_file(global, service_config::ADDRESS_FILE);
+        Ok(files::write_secret(&path, &document.to_string())?)
     }
 
     fn board_services(

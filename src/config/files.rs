@@ -33,6 +33,13 @@ pub(crate) fn path_exists(path: &Path) -> bool {
     }
 }
 
+/// Returns what tells a folder from a copy of it, also where it is moved meanwhile; `None` = there is none.
+pub(crate) fn folder_identity(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let found = std::fs::metadata(path).ok()?;
+    Some(format!("{}-{}", found.dev(), found.ino()))
+}
+
 /// Says what is at a place where a file is wanted; `None` = a file, or nobody can say.
 pub(crate) fn not_a_file_reason(path: &Path) -> Option<&'static str> {
     use std::os::unix::fs::FileTypeExt;

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     config::{
@@ -13,7 +14,7 @@ use crate::{
     domain::{
         board::{BoardSettings, KEYS},
         night::BOARD_LIST_NAME,
-        state_folder::tos_path,
+        state_folder::{TOS_FOLDER, tos_path},
         tasks::{self, Agent, SandboxDemand, TaskList},
         validate::ChangeLimits,
     },
@@ -115,10 +116,27 @@ fn set(settings: &mut BoardSettings, name: &str, value: &str) -> Result<(), Stri
     Err(format!("[settings]: no setting is called `{name}`; {hint}"))
 }
 
+/// The file that a running service leaves for its user, in the folder of tos.
+pub const ADDRESS_FILE: &str = "serve.json";
+/// The key in it that tells the folder it lies in from copies of that.
+const FOLDER_KEY: &str = "folder";
+
 /// Returns what a running service left for its user: address and token, as JSON. `None` = none runs, or it was killed
-/// before it left anything.
-pub fn read_address_file(root: &Path) -> Option<String> {
-    files::read_text(&root.join(tos_path!("serve.json"))).ok()
+/// before it left anything, or this is a copy of the folder of another service.
+pub fn read_address_file(root: &Path) -> Option<Value> {
+    let folder = root.join(TOS_FOLDER);
+    let text = files::read_text(&folder.join(ADDRESS_FILE)).ok()?;
+    let document: Value = serde_json::from_str(&text).ok()?;
+    let of = document[FOLDER_KEY].as_str();
+    let is_own = of.is_none_or(|of| files::folder_identity(&folder).as_deref() == Some(of));
+    is_own.then_some(document)
+}
+
+/// Adds to that document to which folder it belongs.
+pub fn mark_address_file(root: &Path, document: &mut Value) {
+    if let Some(folder) = files::folder_identity(&root.join(TOS_FOLDER)) {
+        document[FOLDER_KEY] = folder.into();
+    }
 }
 
 /// Reads a file in PEM that the command line names; the error names the file.

@@ -226,6 +226,25 @@ fn wrong_words_change_nothing_and_say_what_is_right() {
 }
 
 #[test]
+fn the_service_of_a_folder_is_not_that_of_its_copy() {
+    let (place, copy) = (Place::new(""), Place::new(""));
+    let service = Service::start(&place);
+    let mut cp = std::process::Command::new("cp");
+    cp.arg("-r").arg(place.top.join(".tos")).arg(&copy.top);
+    assert!(cp.status().unwrap().success());
+    place.tos(&["board", "list"]);
+    for words in [
+        &["board", "add", "made in the copy"][..],
+        &["board", "list"],
+    ] {
+        let told = refused(&copy, words);
+        assert!(told.contains("no service runs here"), "{told}");
+    }
+    assert!(!place.tos(&["board", "list"]).contains("made in the copy"));
+    drop(service);
+}
+
+#[test]
 fn a_service_in_the_background_answers_when_the_command_returns() {
     let place = Place::new("");
     let said = place.tos(&["serve", "--detach", "--drain", "1"]);

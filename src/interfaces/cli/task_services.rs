@@ -121,6 +121,16 @@ pub trait TaskServiceFactory {
     /// Reads a file below the state folder of the root.
     fn read_state_file(&self, global: &GlobalArgs, file: &str) -> Option<String>;
 
+    /// Returns what a running service of the root left for its user.
+    fn service_address(&self, global: &GlobalArgs) -> Option<serde_json::Value>;
+
+    /// Leaves that for the user of a service that runs now, readable for nobody else.
+    fn write_service_address(
+        &self,
+        global: &GlobalArgs,
+        document: serde_json::Value,
+    ) -> Result<(), CliError>;
+
     /// Opens the board of the root, what merges for it, and its logs. With `store`, the board is kept there.
     fn board_services(
         &self,

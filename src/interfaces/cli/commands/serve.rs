@@ -16,7 +16,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    serve_args::{self, ADDRESS_FILE, ServeArgs},
+    serve_args::{self, ServeArgs},
     serve_checks, serve_detached, serve_news,
 };
 use crate::{
@@ -128,7 +128,7 @@ pub fn main(
     let served = services::block_on(services, move |stop| {
         Box::pin(serving.until_stopped(effects, context, stop))
     });
-    services.remove_state_file(global, ADDRESS_FILE);
+    services.remove_state_file(global, service_config::ADDRESS_FILE);
     drop(task_services);
     said(served, printer)
 }
@@ -186,8 +186,7 @@ fn write_address(
 ) -> Result<(), CliError> {
     let document =
         json!({ "address": address.to_string(), "token": token, "pid": std::process::id() });
-    services.write_secret_file(global, ADDRESS_FILE, &document.to_string())?;
-    Ok(())
+    services.write_service_address(global, document)
 }
 
 /// A service that is about to run.

@@ -15,9 +15,6 @@ use crate::interfaces::{
     report::Printer,
 };
 
-/// The file in which callers find address and token, below the state folder.
-pub(super) const ADDRESS_FILE: &str = "serve.json";
-
 /// Options of `tos serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {

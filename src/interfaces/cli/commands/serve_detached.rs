@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{
-    serve_args::{ADDRESS_FILE, ServeArgs},
-    service_client::ServiceClient,
-};
+use super::{serve_args::ServeArgs, service_client::ServiceClient};
 use crate::{
+    config::service as service_config,
     domain::state_folder::tos_path,
     interfaces::{
         cli::{
@@ -48,7 +46,7 @@ pub(super) fn main(
         )));
     }
     // One that was killed leaves its address behind.
-    services.remove_state_file(global, ADDRESS_FILE);
+    services.remove_state_file(global, service_config::ADDRESS_FILE);
     let mut words = vec!["--root".to_owned(), root.display().to_string()];
     words.extend(["--color".to_owned(), "never".to_owned(), "serve".to_owned()]);
     for (name, value) in args.options() {
@@ -84,8 +82,7 @@ pub(super) fn main(
 
 /// Returns where that process answers, once it does.
 fn answers(pid: u32, global: &GlobalArgs, services: &dyn ServiceFactory) -> Option<String> {
-    let text = services.read_state_file(global, ADDRESS_FILE)?;
-    let document: Value = serde_json::from_str(&text).ok()?;
+    let document = services.service_address(global)?;
     if document["pid"].as_u64() != Some(u64::from(pid)) {
         return None;
     }

@@ -8,7 +8,6 @@ use std::{
 
 use serde_json::Value;
 
-use super::serve_args::ADDRESS_FILE;
 use crate::interfaces::{
     cli::{args::GlobalArgs, exit::CliError, services::ServiceFactory},
     report::Printer,
@@ -31,15 +30,12 @@ impl ServiceClient {
     ) -> Result<Self, CliError> {
         let none =
             || CliError::NotDone("no service runs here; start it with `tos serve`".to_owned());
-        let text = services
-            .read_state_file(global, ADDRESS_FILE)
-            .ok_or_else(none)?;
-        Self::read(&text).ok_or_else(none)
+        let document = services.service_address(global).ok_or_else(none)?;
+        Self::read(&document).ok_or_else(none)
     }
 
     /// Reads what a service left for its user.
-    pub(super) fn read(text: &str) -> Option<Self> {
-        let value: Value = serde_json::from_str(text).ok()?;
+    pub(super) fn read(value: &Value) -> Option<Self> {
         let word = |name: &str| value[name].as_str().map(str::to_owned);
         Some(Self {
             address: word("address")?,
