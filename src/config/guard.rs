@@ -10,12 +10,13 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    config::{files, settings_dialect::place_of},
+    config::files,
     domain::{
         command::CommandKind,
         job::rules::PolicyRules,
         policy::{Decision, Policy, PolicyPreset, PolicyRule},
         state_folder::tos_path,
+        text::line_and_column,
     },
 };
 
@@ -84,7 +85,7 @@ impl GuardFile {
     fn read(name: &str, text: &str) -> Result<Self, String> {
         let file: Self = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
-            let (line, column) = place_of(text, at);
+            let (line, column) = line_and_column(text, at);
             format!(
                 "{name}:{line}:{column}: {}",
                 error.message().replace('\n', ", ")

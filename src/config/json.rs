@@ -8,7 +8,10 @@ use jsonc_parser::cst::CstInputValue;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::config::error::{Error, PathSegment};
+use crate::{
+    config::error::{Error, PathSegment},
+    domain::text::line_and_column,
+};
 
 /// Returns a value in the form in which it is put into a text that is edited and not written anew.
 pub(crate) fn as_input(value: Value) -> CstInputValue {
@@ -214,10 +217,7 @@ pub(crate) fn locate(text: &str, path: &[PathSegment]) -> Option<(usize, usize)>
             PathSegment::Index(at) => scan.enter_item(*at)?,
         };
     }
-    let before = text.get(..place)?;
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next()?.chars().count() + 1;
-    Some((line, column))
+    Some(line_and_column(text, place))
 }
 
 /// Walks text that is known to be JSON.

@@ -15,6 +15,7 @@ use crate::{
         night::BOARD_LIST_NAME,
         state_folder::tos_path,
         tasks::{self, Agent, SandboxDemand, TaskList},
+        text::line_and_column,
         validate::ChangeLimits,
     },
 };
@@ -158,8 +159,7 @@ fn key_fault(text: &str) -> Option<String> {
     for (name, _) in &table {
         let key = name.get_ref();
         if !FIELDS.contains(&key.as_ref()) {
-            let before = text.get(..name.span().start).unwrap_or_default();
-            let line = before.matches('\n').count() + 1;
+            let (line, _) = line_and_column(text, name.span().start);
             let hint = toml_file::nearest(key, &FIELDS).map_or_else(
                 || format!("known are {}", FIELDS.join(", ")),
                 |near| format!("did you mean `{near}`?"),

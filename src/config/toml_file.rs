@@ -8,6 +8,8 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+use crate::domain::text::line_and_column;
+
 /// One file being read, with the faults found so far.
 #[derive(Debug)]
 pub(crate) struct TomlFile<'t> {
@@ -51,12 +53,7 @@ impl<'t> TomlFile<'t> {
 
     /// Returns `file:line:column` of a byte.
     pub(crate) fn place(&self, at: usize) -> String {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
-        let column = before
-            .rsplit('\n')
-            .next()
-            .map_or(1, |rest| rest.chars().count() + 1);
+        let (line, column) = line_and_column(self.text, at);
         format!("{}:{line}:{column}", self.name)
     }
 
