@@ -169,7 +169,7 @@ impl Board {
             | DispatchBlocker::Approval(_)
             | DispatchBlocker::Quota(_)
             | DispatchBlocker::Area(..)
-            | DispatchBlocker::Slots(_)
+            | DispatchBlocker::Slots(..)
             | DispatchBlocker::Lane(_)
             | DispatchBlocker::KeptForFeatures => self.task_blocker_words(blocker),
             DispatchBlocker::NoWorker(labels) => by_person(
@@ -228,10 +228,15 @@ impl Board {
                     BlockResolver::OtherTask,
                 )
             }
-            DispatchBlocker::Slots(running) => why_sentence(
+            DispatchBlocker::Slots(_, 0) => by_person(
+                "MAX_CONCURRENT_WORKERS is 0, so no task is ever started".to_owned(),
+                "raise MAX_CONCURRENT_WORKERS".to_owned(),
+            ),
+            DispatchBlocker::Slots(running, most) => why_sentence(
                 format!(
-                    "{} at most may run at once (MAX_CONCURRENT_WORKERS), and as many do",
-                    counted(*running as u64, "task")
+                    "{} at most may run at once (MAX_CONCURRENT_WORKERS), and {running} {}",
+                    counted(*most as u64, "task"),
+                    if *running == 1 { "does" } else { "do" }
                 ),
                 BlockResolver::OtherTask,
             ),

@@ -488,7 +488,7 @@ impl SessionState<'_> {
             environment: environment
                 .map(|(name, value)| (name.to_owned(), value))
                 .into(),
-            output_directory: self.logs(place).join(name),
+            output_directory: self.logs(place).join(self.watcher.log_name(name)),
             index,
             token: format!("{}/{name}/{index}", self.terms.session),
             streams: CommandStreams::default(),

@@ -574,6 +574,29 @@ fn a_dirty_checkout_is_waited_for() {
 }
 
 #[test]
+fn why_of_a_task_that_waits_for_a_slot_names_the_limit_and_not_what_runs() {
+    let mut bench = Bench::with(|settings| settings.workers = 3);
+    bench.add(TaskSpec::default());
+    bench.add(TaskSpec::default());
+    for (most, words) in [
+        (
+            1,
+            "1 task at most may run at once (MAX_CONCURRENT_WORKERS), and 2 do",
+        ),
+        (0, "MAX_CONCURRENT_WORKERS is 0"),
+    ] {
+        let mut settings = bench.board.settings().clone();
+        settings.max_concurrent = most;
+        bench.tell(Input::Configure {
+            settings: Box::new(settings),
+        });
+        bench.settle();
+        let id = bench.add(TaskSpec::default());
+        assert!(bench.why(id).contains(words), "{}", bench.why(id));
+    }
+}
+
+#[test]
 fn why_of_a_waiting_merge_names_the_processes_that_are_idle() {
     let mut bench = Bench::new();
     let id = bench.add(TaskSpec::default());

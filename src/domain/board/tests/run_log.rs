@@ -81,7 +81,16 @@ fn tasks_of_a_session_log_below_its_name_and_that_of_the_service_that_goes_on_wi
         spec: Box::new(spec(&[item("a", &[]), item("b", &[])])),
     });
     bench.session_tell(SessionInput::Ready { session: ONE });
-    assert_eq!(started(&bench), [".tos/task-logs/r1/a"]);
+    assert_eq!(started(&bench), [".tos/task-logs/r1/a.run-1"]);
+    let fence = bench.board.run(RunId(1)).unwrap().lease.fence;
+    bench.session_tell(SessionInput::Again {
+        session: ONE,
+        run: RunId(1),
+        fence,
+        reason: "not done".into(),
+    });
+    let again = ".tos/task-logs/r1/a.run-2";
+    assert_eq!(started(&bench)[1..], [again], "the first log stays alone");
     bench.tell(Input::ServiceStarted {
         instance: "b".into(),
         adopt: std::collections::BTreeSet::new(),
@@ -94,6 +103,6 @@ fn tasks_of_a_session_log_below_its_name_and_that_of_the_service_that_goes_on_wi
     });
     bench.session_tell(SessionInput::Ready { session: ONE });
     let logs = started(&bench);
-    assert_eq!(logs[1..], [".tos/task-logs/b-session-1/a"]);
+    assert_eq!(logs[2..], [".tos/task-logs/b-session-1/a.run-3"]);
     assert!(logs.iter().all(|log| is_run_log_folder(log)));
 }
