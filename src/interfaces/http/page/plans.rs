@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, Uri},
-    response::Html,
-};
+use axum::{extract::State, response::Html};
 use maud::{Markup, html};
 
 use crate::{
@@ -31,11 +27,9 @@ const GAP: (usize, usize) = (44, 12);
 /// The page of plans.
 pub(super) async fn show(
     State(service): State<HttpState>,
-    headers: HeaderMap,
-    uri: Uri,
+    view: PageContext,
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
-    let view = PageContext::of(&service, &headers, &uri);
     let runs = service.board().past(HistoryKind::PlanRuns).await?;
     let body = html! {
         section id="plans" data-live aria-labelledby="requirements" {
