@@ -27,9 +27,9 @@ pub(super) fn runner(
     settings: &Settings,
     environment: &[(OsString, OsString)],
     redactor: &Redactor,
-) -> process::Options {
+) -> process::CommandRunnerOptions {
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-    process::Options {
+    process::CommandRunnerOptions {
         base_environment: environment.to_vec(),
         allow_environment: settings.environment_allow.clone(),
         head_bytes: size(settings.output.head_bytes),
@@ -40,7 +40,7 @@ pub(super) fn runner(
             most_bytes: settings.sandbox.limits.root_mb.unwrap_or(0) << 20,
             ..process::CommandDiskLimit::default()
         },
-        ..process::Options::new(settings.root.clone(), redactor.clone())
+        ..process::CommandRunnerOptions::new(settings.root.clone(), redactor.clone())
     }
 }
 

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tos::{
     adapters::{
-        drill::{Options, TempDirSites},
+        drill::{DrillOptions, TempDirSites},
         ledger,
         ledger::LedgerFile,
     },
@@ -67,7 +67,7 @@ impl Root {
     }
 
     fn rehearse(&self, drill: &Drill) -> DrillOutcome {
-        let ground = TempDirSites::new(Options {
+        let ground = TempDirSites::new(DrillOptions {
             root: self.root.clone(),
             program: env!("CARGO_BIN_EXE_tos").into(),
             path: "/usr/local/bin:/usr/bin:/bin".into(),
@@ -188,7 +188,7 @@ fn without_a_wall_what_was_touched_outside_is_noticed() {
         ..*find("write-outside").unwrap()
     };
     let root = Root::new();
-    let ground = TempDirSites::new(Options {
+    let ground = TempDirSites::new(DrillOptions {
         root: root.root.clone(),
         program: env!("CARGO_BIN_EXE_tos").into(),
         path: "/usr/local/bin:/usr/bin:/bin".into(),
@@ -305,7 +305,7 @@ fn drills_run_again_end_a_hold() {
     let root = Root::new();
     let digest = gates::load(&root.root).unwrap().digest;
     let book = |gates: &str| {
-        LedgerFile::new(ledger::Options {
+        LedgerFile::new(ledger::LedgerOptions {
             root: root.root.clone(),
             state: Some(root.home.path().join(".local/state")),
             actor: "tos".into(),

@@ -26,7 +26,7 @@ use std::{
 
 use tempfile::TempDir;
 use tos::{
-    adapters::ledger::{LedgerFile, Options},
+    adapters::ledger::{LedgerFile, LedgerOptions},
     config::gates,
     domain::ledger::{LedgerEntry, TaskEnd, TaskOutcome},
     ports::ledger::Ledger,
@@ -74,7 +74,7 @@ impl Root {
         let here: serde_json::Value =
             serde_json::from_slice(&self.tos(&["ledger", "show", "--json"]).stdout).unwrap();
         let first = &here["records"][0]["stamp"];
-        LedgerFile::new(Options {
+        LedgerFile::new(LedgerOptions {
             root: self.root.clone(),
             state: Some(self.home.path().join(".local/state")),
             actor: "tos".into(),
