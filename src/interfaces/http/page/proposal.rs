@@ -34,7 +34,7 @@ pub(super) async fn show(
     let id: PlanId = parse_id(&id)?;
     let board = service.snapshot();
     let plan = board.plan(id);
-    let plan = plan.ok_or_else(|| ApiError::not_found(format!("there is no {id}")))?;
+    let plan = plan.ok_or_else(|| ApiError::unknown(id))?;
     let body = html! {
         p { a href="/ui/plans" { (view.t("All plans")) } }
         @if plan.status == PlanStatus::Proposed { (form(&view, plan)) }
