@@ -33,14 +33,10 @@ use crate::{
         sandbox::HiddenFolder,
         telemetry::{TelemetryRecord, exec_denied, exec_ended},
     },
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            guard_services::{ExecServices, GuardedProject},
-            services::{ServiceFactory, block_on},
-        },
-        report::Printer,
+    interfaces::cli::{
+        common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
+        guard_services::{ExecServices, GuardedProject},
+        services::block_on,
     },
     ports::runner::{
         ByteObserver, CommandRequest, CommandRunner, CommandStreams, OutputStream, StopSignal,

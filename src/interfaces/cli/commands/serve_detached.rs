@@ -10,14 +10,7 @@ use super::{
 };
 use crate::{
     domain::state_folder::tos_path,
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            services::ServiceFactory,
-        },
-        report::Printer,
-    },
+    interfaces::cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
 };
 
 /// What the service says, below the root.

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    domain::board::{AgentAvailability, AgentState, Board, Judgement, JudgementId, ProcessName},
+    domain::board::{
+        AgentAvailability, AgentState, Board, Judgement, JudgementId, ProcessName, TaskId,
+    },
     interfaces::http::{
         error::ApiError,
         extract::{ApiPath, ApiQuery, parse_given, parse_id},
