@@ -46,7 +46,7 @@ impl Root {
 
 #[test]
 fn a_fresh_root_is_s4_and_every_criterion_is_open() {
-    let root = Root::new();
+    let root = Root::empty();
     assert_eq!(
         root.stage(),
         (

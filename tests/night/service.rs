@@ -246,7 +246,7 @@ fn a_night_goes_on_by_itself_when_its_service_was_killed() {
     let service = Service::start(&root);
     let list = root.list_file();
     let mut follower = root
-        .command(&["night", "start", "--for", "1h", &list])
+        .silent(&["night", "start", "--for", "1h", &list])
         .spawn()
         .unwrap();
     until("the agent hangs", || root.home.path().join("hung").exists());
