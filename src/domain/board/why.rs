@@ -124,6 +124,7 @@ impl Board {
             .collect()
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm a blocker")]
     pub(super) fn blocker_words(&self, blocker: &DispatchBlocker) -> ExplanationSentence {
         let by_person = |text: String, remedy: String| ExplanationSentence {
             remedy,
@@ -164,31 +165,6 @@ impl Board {
                 format!("its budget is used up: {words}"),
                 "tos board requeue".to_owned(),
             ),
-            DispatchBlocker::Dependency(_)
-            | DispatchBlocker::DependencyCancelled(_)
-            | DispatchBlocker::Approval(_)
-            | DispatchBlocker::Quota(_)
-            | DispatchBlocker::Area(..)
-            | DispatchBlocker::Slots(..)
-            | DispatchBlocker::Lane(_)
-            | DispatchBlocker::KeptForFeatures => self.task_blocker_words(blocker),
-            DispatchBlocker::NoWorker(labels) => by_person(
-                workers::missing_labels_message(labels),
-                workers::worker_command(labels),
-            ),
-            DispatchBlocker::NoAgent(role, busy, offline) => {
-                self.no_agent_words(*role, *busy, *offline)
-            }
-        }
-    }
-
-    /// What keeps this task and not all of them.
-    fn task_blocker_words(&self, blocker: &DispatchBlocker) -> ExplanationSentence {
-        let by_person = |text: String, remedy: String| ExplanationSentence {
-            remedy,
-            ..why_sentence(text, BlockResolver::Person)
-        };
-        match blocker {
             DispatchBlocker::Dependency(other) => {
                 let status = self
                     .task(*other)
@@ -248,14 +224,12 @@ impl Board {
                 "the last slot is kept for a feature".to_owned(),
                 BlockResolver::OtherTask,
             ),
-            DispatchBlocker::NoDispatcher
-            | DispatchBlocker::Closed
-            | DispatchBlocker::Held
-            | DispatchBlocker::Budget(..)
-            | DispatchBlocker::TaskBudget(_)
-            | DispatchBlocker::NoWorker(_)
-            | DispatchBlocker::NoAgent(..) => {
-                why_sentence(String::new(), BlockResolver::Dispatcher)
+            DispatchBlocker::NoWorker(labels) => by_person(
+                workers::missing_labels_message(labels),
+                workers::worker_command(labels),
+            ),
+            DispatchBlocker::NoAgent(role, busy, offline) => {
+                self.no_agent_words(*role, *busy, *offline)
             }
         }
     }
