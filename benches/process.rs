@@ -14,11 +14,7 @@ use tos::{
         process::{CommandRunnerOptions, LocalCommandRunner},
         sandbox::{BackendSandbox, Options},
     },
-    domain::{
-        command::{Command, CommandKind},
-        redaction::Redactor,
-        sandbox::SandboxBackend,
-    },
+    domain::{command::Command, redaction::Redactor, sandbox::SandboxBackend},
     ports::{
         runner::{CommandRequest, CommandRunner, CommandStreams},
         sandbox::Sandbox,
@@ -27,11 +23,7 @@ use tos::{
 
 fn order(root: &Path) -> CommandRequest {
     CommandRequest {
-        command: Command {
-            kind: CommandKind::Exec,
-            code: String::new(),
-            argv: vec!["/bin/true".into()],
-        },
+        command: Command::exec(vec!["/bin/true".into()]),
         directory: root.to_owned(),
         deadline: Duration::from_secs(60),
         idle_deadline: None,

@@ -349,11 +349,8 @@ mod tests {
     #[test]
     fn a_preset_and_rules_that_came_with_a_project_make_nothing_milder() {
         let decision = |settings: &GuardSettings, code: &str| {
-            let command = crate::domain::command::Command {
-                kind: CommandKind::Bash,
-                code: code.to_owned(),
-                argv: Vec::new(),
-            };
+            let command =
+                crate::domain::command::Command::with_code(CommandKind::Bash, code.to_owned());
             let world = crate::domain::policy::PolicyContext {
                 attended: true,
                 ..crate::domain::policy::PolicyContext::unattended("/srv/job/root")

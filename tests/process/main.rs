@@ -55,11 +55,7 @@ impl Bench {
 
     fn order(&self, kind: CommandKind, code: &str) -> CommandRequest {
         CommandRequest {
-            command: Command {
-                kind,
-                code: code.into(),
-                argv: Vec::new(),
-            },
+            command: Command::with_code(kind, code.into()),
             directory: self.folder.path().to_owned(),
             deadline: FOREVER,
             idle_deadline: None,

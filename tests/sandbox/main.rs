@@ -559,11 +559,10 @@ async fn an_open_pipe_becomes_the_standard_input_behind_the_wall() {
         std::io::Write::write_all(&mut writer, b"\x00through\xff").unwrap();
         drop(writer);
         let order = CommandRequest {
-            command: Command {
-                kind: CommandKind::Bash,
-                code: "od -An -tx1; readlink /proc/self/fd/0 | cut -d: -f1".into(),
-                argv: Vec::new(),
-            },
+            command: Command::with_code(
+                CommandKind::Bash,
+                "od -An -tx1; readlink /proc/self/fd/0 | cut -d: -f1".into(),
+            ),
             directory: bench.options.root.clone(),
             deadline: Duration::from_secs(60),
             idle_deadline: None,
@@ -598,11 +597,7 @@ async fn a_deadline_asks_the_command_behind_the_wall_to_terminate() {
         wall.report().await;
         let code = "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done";
         let order = CommandRequest {
-            command: Command {
-                kind: CommandKind::Bash,
-                code: code.into(),
-                argv: Vec::new(),
-            },
+            command: Command::with_code(CommandKind::Bash, code.into()),
             directory: bench.options.root.clone(),
             deadline: Duration::from_secs(2),
             idle_deadline: None,

@@ -8,7 +8,7 @@ use super::{Error, SessionState, spending::WaitOutcome};
 use crate::{
     domain::{
         agent::AgentEnd,
-        command::{Command, CommandKind},
+        command::Command,
         ledger::{LedgerEntry, TaskEnd, TaskOutcome, chain::sha256},
         process::ExitStatus,
         tasks::{
@@ -476,11 +476,7 @@ impl SessionState<'_> {
             ("TOS_TASK", name.to_owned()),
         ];
         CommandRequest {
-            command: Command {
-                kind: CommandKind::Exec,
-                code: String::new(),
-                argv,
-            },
+            command: Command::exec(argv),
             directory: place.top.clone(),
             deadline,
             idle_deadline: None,

@@ -368,11 +368,7 @@ fn missing(
 }
 
 fn command(args: &ExecArgs) -> Result<Command, CliError> {
-    let exec = |argv: Vec<String>| Command {
-        kind: CommandKind::Exec,
-        code: String::new(),
-        argv,
-    };
+    let exec = |argv: Vec<String>| Command::exec(argv);
     if args.as_shell {
         return shell_words::parse_bash_args(&args.words).map_err(|why| CliError::usage(&why));
     }
