@@ -29,10 +29,7 @@ impl Bench {
             effects: Vec::new(),
             events: Vec::new(),
         };
-        bench.tell(Input::ServiceStarted {
-            instance: "a".into(),
-            adopt: std::collections::BTreeSet::new(),
-        });
+        bench.serve("a");
         bench.settle();
         bench
     }
@@ -116,6 +113,26 @@ impl Bench {
                 _ => break,
             }
         }
+    }
+
+    /// Lets a service begin that takes nothing over.
+    fn serve(&mut self, instance: &str) {
+        self.tell(Input::ServiceStarted {
+            instance: instance.into(),
+            adopt: std::collections::BTreeSet::new(),
+        });
+    }
+
+    /// Lets a process end.
+    fn exit(&mut self, name: ProcessName, ok: bool, detail: &str) {
+        self.tell(Input::ProcessExited {
+            name,
+            generation: self.board.process(name).unwrap().generation,
+            exit: ProcessExit {
+                ok,
+                detail: detail.into(),
+            },
+        });
     }
 
     fn wait(&mut self, millis: Millis) {

@@ -33,10 +33,7 @@ fn a_run_says_from_its_start_on_where_its_log_lies_and_keeps_it_whatever_ends_it
     // The service dies.
     let second = bench.run_of(id);
     assert_eq!(second.log, ".tos/task-logs/a-run-2");
-    bench.tell(Input::ServiceStarted {
-        instance: "b".into(),
-        adopt: std::collections::BTreeSet::new(),
-    });
+    bench.serve("b");
     assert_eq!(bench.board.run(second.id).unwrap().log, second.log);
     bench.settle();
     let third = bench.run_of(id);
@@ -91,10 +88,7 @@ fn tasks_of_a_session_log_below_its_name_and_that_of_the_service_that_goes_on_wi
     });
     let again = ".tos/task-logs/r1/a.run-2";
     assert_eq!(started(&bench)[1..], [again], "the first log stays alone");
-    bench.tell(Input::ServiceStarted {
-        instance: "b".into(),
-        adopt: std::collections::BTreeSet::new(),
-    });
+    bench.serve("b");
     bench.settle();
     bench.session_tell(SessionInput::Restore {
         session: ONE,
