@@ -275,7 +275,6 @@ impl Board {
         });
     }
 
-    #[expect(clippy::too_many_lines, reason = "one arm an event")]
     fn fold_system(&mut self, event: &SystemEvent, at: Millis) {
         match event {
             SystemEvent::Started { instance } => self.fold_service_started(instance, at),

@@ -267,7 +267,7 @@ impl Board {
                 by,
             } => self.edit_plan(draft, *plan, *version, edits, by)?,
             Input::DecidePlan { plan, accept, by } => {
-                self.decide_plan(draft, *plan, *accept, by)?
+                self.decide_plan(draft, *plan, *accept, by)?;
             }
             Input::FinishPlan {
                 plan,

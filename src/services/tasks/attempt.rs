@@ -1,6 +1,6 @@
 //! One task: work tree, agent, validators, tests, then a commit or a rollback that is proved.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::json;
 
@@ -12,7 +12,8 @@ use crate::{
         ledger::{LedgerEntry, TaskEnd, TaskOutcome, chain::sha256},
         process::ExitStatus,
         tasks::{
-            AgentTask, Feedback, TaskVerdict, acceptance_note, agent_end_verdict, confirmed_class,
+            Agent, AgentTask, Feedback, TaskVerdict, acceptance_note, agent_end_verdict,
+            confirmed_class,
         },
         text::one_line,
         validate::{
@@ -21,7 +22,7 @@ use crate::{
         },
     },
     ports::{
-        runner::{CommandRequest, CommandStreams},
+        runner::{CommandRequest, CommandRunner, CommandStreams},
         worktrees::Worktree,
     },
     services::tasks::outcome::{TaskAttemptOutcome, feedback, rejected_outcome},
@@ -440,6 +441,22 @@ impl SessionState<'_> {
     pub(super) fn is_walled(&self) -> bool {
         let mut proved = self.terms.start.capabilities.iter();
         proved.any(|word| word == "fs_confined")
+    }
+
+    /// Prepares a work tree of which only tests are run; returns what runs them, and their home.
+    pub(super) fn prepare_tests(
+        &mut self,
+        place: &Worktree,
+        agent: &Agent,
+    ) -> Result<(Arc<dyn CommandRunner>, String), Error> {
+        let runners = Arc::clone(&self.tools.runners);
+        let (_, home) = runners
+            .prepare_home(&place.task_folder, agent)
+            .map_err(Error::Hands)?;
+        runners.remove_credentials(&place.task_folder);
+        self.share(place)?;
+        let runner = runners.test_runner(&place.task_folder, self.list.sandbox);
+        Ok((runner, home))
     }
 
     /// The same for tests, which are ended when they do nothing for long.

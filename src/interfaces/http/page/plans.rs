@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    frame::{empty, link, nothing, page, status_badge},
+    frame::{empty, link, nothing, page, status_badge, status_class},
     past::entry,
     view::PageContext,
 };
@@ -161,14 +161,7 @@ fn edge(from: (usize, usize), to: (usize, usize)) -> Markup {
 }
 
 fn node(task: &Task, (x, y): (usize, usize)) -> Markup {
-    let class = match task.status {
-        TaskStatus::Queued => "PENDING",
-        TaskStatus::Running => "RUNNING",
-        TaskStatus::Done => "SUCCESS",
-        TaskStatus::Failed => "FAILED",
-        TaskStatus::Blocked => "READY",
-        TaskStatus::Cancelled => "SKIPPED",
-    };
+    let class = status_class(task.status);
     let name: String = format!("#{} {}", task.id.0, task.spec.title)
         .chars()
         .take(26)
