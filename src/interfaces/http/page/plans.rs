@@ -6,7 +6,7 @@ use axum::{extract::State, response::Html};
 use maud::{Markup, html};
 
 use crate::{
-    domain::board::{Board, PlanStatus, RequirementPlan, Task, TaskId, TaskStatus},
+    domain::board::{Board, PlanStatus, RequirementPlan, Task, TaskId},
     interfaces::{
         http::{error::ApiError, state::HttpState},
         report::page::{badge, text},
