@@ -48,6 +48,7 @@ mod session_record;
 mod session_request;
 mod session_restore;
 mod session_why;
+mod setting_field;
 mod setting_keys;
 mod settings;
 mod shared_map;
