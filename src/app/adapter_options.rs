@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::Path, time::Duration};
 
 use crate::{
     adapters::{model, process},
-    config::{ModelSettings, OpenAiApi, Settings},
+    config::{ModelSettings, Settings},
     domain::{
         job::rules::PerRole,
         model::{ModelError, ModelErrorKind, ModelRole},
@@ -60,14 +60,8 @@ pub(super) fn model(
         .map(|file| model::ReplaySource::File(settings.absolute(file)));
     model::ModelOptions {
         base_url: wanted.base_url.clone(),
-        api: match wanted.api {
-            OpenAiApi::Chat => model::OpenAiApi::ChatCompletions,
-            OpenAiApi::Responses => model::OpenAiApi::Responses,
-        },
-        api_key: wanted
-            .api_key
-            .as_ref()
-            .map(|key| model::Secret::new(key.expose_secret())),
+        api: wanted.api,
+        api_key: wanted.api_key.clone(),
         temperature: wanted.temperature,
         max_tokens: wanted.max_tokens,
         schema: wanted.schema,
