@@ -5,7 +5,7 @@ use super::{Root, out};
 impl Root {
     /// A root with the sample job, in a repository, as a person has it after the first day.
     fn with_sample() -> Self {
-        let root = Self::new();
+        let root = Self::empty();
         let done = |words: &[&str]| {
             let output = root.tos(words);
             assert_eq!(output.status.code(), Some(0), "{words:?}: {}", out(&output));
