@@ -510,3 +510,49 @@ fn what_a_run_of_an_earlier_version_left_is_known_by_its_name() {
         [own]
     );
 }
+
+#[test]
+fn why_of_a_task_that_waits_for_a_slot_names_the_limit_and_not_what_runs() {
+    let mut bench = Bench::with(|settings| settings.workers = 3);
+    bench.add(TaskSpec::default());
+    bench.add(TaskSpec::default());
+    for (most, words) in [
+        (
+            1,
+            "1 task at most may run at once (MAX_CONCURRENT_WORKERS), and 2 do",
+        ),
+        (0, "MAX_CONCURRENT_WORKERS is 0"),
+    ] {
+        let mut settings = bench.board.settings().clone();
+        settings.max_concurrent = most;
+        bench.tell(Input::Configure {
+            settings: Box::new(settings),
+        });
+        bench.settle();
+        let id = bench.add(TaskSpec::default());
+        assert!(bench.why(id).contains(words), "{}", bench.why(id));
+    }
+}
+
+#[test]
+fn why_of_a_waiting_merge_names_the_processes_that_are_idle() {
+    let mut bench = Bench::new();
+    let id = bench.add(TaskSpec::default());
+    bench.commit(id, "c");
+    bench.approve(id, "b", "m");
+    bench.publish(
+        id,
+        MergeOutcome::DirtyCheckout {
+            detail: "lib.rs is not committed".into(),
+        },
+    );
+    bench.tell(Input::StopAll { by: "eva".into() });
+    bench.settle();
+    let why = bench.board.why(id, bench.now).unwrap();
+    let idle = why.sentences.iter().find(|sentence| {
+        sentence.text.starts_with("dispatcher is ") && sentence.text.contains("merged")
+    });
+    let idle = idle.unwrap_or_else(|| panic!("{:?}", why.sentences));
+    assert_eq!(idle.resolver, BlockResolver::Person);
+    assert_eq!(idle.remedy, "tos proc start dispatcher");
+}
