@@ -306,8 +306,9 @@ fn another_list_runs_beside_a_night_and_a_second_try_is_a_run_of_its_own() {
     assert!(runs.contains("failed in session-2"), "{runs}");
     // Each try has its own log.
     let sessions = fs::read_dir(root.root.join(".tos/task-logs")).unwrap();
-    let tasks = sessions.flat_map(|session| fs::read_dir(session.unwrap().path()).unwrap());
-    let names = tasks.map(|task| task.unwrap().file_name().into_string().unwrap());
+    let folders = sessions.flat_map(|session| fs::read_dir(session.unwrap().path()));
+    let tasks = folders.flatten().map(Result::unwrap);
+    let names = tasks.map(|task| task.file_name().into_string().unwrap());
     let tries: Vec<String> = names.filter(|name| name.starts_with("T-02.run-")).collect();
     assert_eq!(tries.len(), 2, "{tries:?}");
     let board = root.json(&["board", "list"]);
