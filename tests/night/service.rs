@@ -18,7 +18,7 @@ const AGENT: &str = r##"
 here=$(dirname "$0")
 case "$TOS_TASK" in
   health) echo ready; exit 0 ;;
-  T-02|T-04) echo "# not what was asked for" > "wrong-$TOS_TASK.py"; exit 0 ;;
+  T-02|T-04) echo trying; echo "# not what was asked for" > "wrong-$TOS_TASK.py"; exit 0 ;;
   T-07) echo 'usage limit reached; resets_in_seconds: 1000' >&2; exit 1 ;;
   T-08) if [ ! -e "$here/quota" ]; then
           touch "$here/quota"; echo 'usage limit reached; resets_in_seconds: 1' >&2; exit 1
