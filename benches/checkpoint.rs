@@ -21,7 +21,7 @@ use std::{
 use criterion::{BatchSize, Criterion};
 use tempfile::TempDir;
 use tos::{
-    adapters::git::{GitCheckpoints, options::Options},
+    adapters::git::{GitCheckpoints, options::CheckpointOptions},
     domain::checkpoint::{CheckpointRequest, RollbackRequest},
     ports::checkpoints::Checkpoints,
 };
@@ -208,7 +208,7 @@ impl Tree {
     }
 
     fn checkpoints(&self) -> GitCheckpoints {
-        GitCheckpoints::new(Options::for_root(self.top.clone()))
+        GitCheckpoints::new(CheckpointOptions::for_root(self.top.clone()))
     }
 
     fn commit(&self) {

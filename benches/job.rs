@@ -131,7 +131,7 @@ fn ports(root: &Path, recording: PathBuf) -> JobPorts {
     options.recording = Some(model::ReplaySource::File(recording));
     let model: Arc<dyn Model> =
         Arc::from(model::build(&options, &model::HttpClients::default()).unwrap());
-    let runner_options = process::Options::new(root.to_owned(), Redactor::default());
+    let runner_options = process::CommandRunnerOptions::new(root.to_owned(), Redactor::default());
     let runner: Arc<dyn CommandRunner> =
         Arc::new(process::LocalCommandRunner::new(runner_options, None));
     JobPorts {

@@ -115,11 +115,7 @@ fn hostile(policy: &Policy, world: &PolicyContext) {
     let mut all = Duration::ZERO;
     for (kind, text) in HOSTILE {
         let timed = |bytes: usize| {
-            let command = Command {
-                kind: kind.clone(),
-                code: repeated(text, bytes),
-                argv: Vec::new(),
-            };
+            let command = Command::with_code(kind.clone(), repeated(text, bytes));
             let once = |_| {
                 let start = Instant::now();
                 drop(black_box(policy.judge(black_box(&command), world)));

@@ -11,14 +11,10 @@ use std::{hint::black_box, path::Path, process::Stdio, sync::Arc, time::Duration
 use criterion::{Criterion, criterion_group, criterion_main};
 use tos::{
     adapters::{
-        process::{LocalCommandRunner, Options},
-        sandbox::{BackendSandbox, Options as WallOptions},
+        process::{CommandRunnerOptions, LocalCommandRunner},
+        sandbox::{BackendSandbox, Options},
     },
-    domain::{
-        command::{Command, CommandKind},
-        redaction::Redactor,
-        sandbox::SandboxBackend,
-    },
+    domain::{command::Command, redaction::Redactor, sandbox::SandboxBackend},
     ports::{
         runner::{CommandRequest, CommandRunner, CommandStreams},
         sandbox::Sandbox,
@@ -27,11 +23,7 @@ use tos::{
 
 fn order(root: &Path) -> CommandRequest {
     CommandRequest {
-        command: Command {
-            kind: CommandKind::Exec,
-            code: String::new(),
-            argv: vec!["/bin/true".into()],
-        },
+        command: Command::exec(vec!["/bin/true".into()]),
         directory: root.to_owned(),
         deadline: Duration::from_secs(60),
         idle_deadline: None,
@@ -64,13 +56,13 @@ fn starts(criterion: &mut Criterion) {
     let order = order(root);
     let mut group = criterion.benchmark_group("start");
     group.bench_function("bare", |bench| bench.iter(|| bare(root)));
-    let options = Options::new(root.to_owned(), Redactor::default());
+    let options = CommandRunnerOptions::new(root.to_owned(), Redactor::default());
     let runner = LocalCommandRunner::new(options.clone(), None);
     group.bench_function("runner", |bench| {
         bench.iter(|| black_box(runtime.block_on(runner.run(&order)).unwrap()));
     });
     for backend in SandboxBackend::CONFINING {
-        let mut wall = WallOptions::new(root.to_owned(), env!("CARGO_BIN_EXE_tos").into());
+        let mut wall = Options::new(root.to_owned(), env!("CARGO_BIN_EXE_tos").into());
         wall.backends = vec![backend];
         let wall = Arc::new(BackendSandbox::new(wall));
         let report = runtime.block_on(wall.report());

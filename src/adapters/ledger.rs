@@ -33,7 +33,7 @@ const MOST_COMMITS: usize = 2000;
 
 /// What the ledger needs to know once.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct LedgerOptions {
     /// The root it belongs to.
     pub root: PathBuf,
     /// The user's state folder, for a second copy of the head.
@@ -51,7 +51,7 @@ pub struct Options {
 /// The ledger of one root.
 #[derive(Debug, Clone)]
 pub struct LedgerFile {
-    options: Options,
+    options: LedgerOptions,
     folder: PathBuf,
     seen: Arc<Mutex<SeenCommits>>,
 }
@@ -69,7 +69,7 @@ struct SeenCommits {
 
 impl LedgerFile {
     /// Makes the adapter; touches nothing yet.
-    pub fn new(options: Options) -> Self {
+    pub fn new(options: LedgerOptions) -> Self {
         let folder = options.root.join(tos_path!("ledger"));
         Self {
             options,

@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::Path, time::Duration};
 
 use crate::{
     adapters::{model, process},
-    config::{ModelSettings, OpenAiApi, Settings},
+    config::{ModelSettings, Settings},
     domain::{
         job::rules::PerRole,
         model::{ModelError, ModelErrorKind, ModelRole},
@@ -27,9 +27,9 @@ pub(super) fn runner(
     settings: &Settings,
     environment: &[(OsString, OsString)],
     redactor: &Redactor,
-) -> process::Options {
+) -> process::CommandRunnerOptions {
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-    process::Options {
+    process::CommandRunnerOptions {
         base_environment: environment.to_vec(),
         allow_environment: settings.environment_allow.clone(),
         head_bytes: size(settings.output.head_bytes),
@@ -40,7 +40,7 @@ pub(super) fn runner(
             most_bytes: settings.sandbox.limits.root_mb.unwrap_or(0) << 20,
             ..process::CommandDiskLimit::default()
         },
-        ..process::Options::new(settings.root.clone(), redactor.clone())
+        ..process::CommandRunnerOptions::new(settings.root.clone(), redactor.clone())
     }
 }
 
@@ -60,14 +60,8 @@ pub(super) fn model(
         .map(|file| model::ReplaySource::File(settings.absolute(file)));
     model::ModelOptions {
         base_url: wanted.base_url.clone(),
-        api: match wanted.api {
-            OpenAiApi::Chat => model::OpenAiApi::ChatCompletions,
-            OpenAiApi::Responses => model::OpenAiApi::Responses,
-        },
-        api_key: wanted
-            .api_key
-            .as_ref()
-            .map(|key| model::Secret::new(key.expose_secret())),
+        api: wanted.api,
+        api_key: wanted.api_key.clone(),
         temperature: wanted.temperature,
         max_tokens: wanted.max_tokens,
         schema: wanted.schema,

@@ -19,7 +19,7 @@ use crate::{
         drill::{self, TempDirSites},
         files, git,
         job::store::StoreLock,
-        ledger::{LedgerFile, Options},
+        ledger::{LedgerFile, LedgerOptions},
         night::{
             event_files::EventFiles,
             heartbeats::HeartbeatFiles,
@@ -99,12 +99,15 @@ impl AppContext {
     }
 
     /// Returns how events are carried to whoever collects them; `None` = nobody does.
-    fn collector(&self, root: &Path) -> Result<Option<notification_queue::Options>, CliError> {
+    fn collector(
+        &self,
+        root: &Path,
+    ) -> Result<Option<notification_queue::EventDeliveryOptions>, CliError> {
         let told = notify_config::load(root).map_err(|error| CliError::Setup(error.to_string()))?;
         let Some(events) = told.events else {
             return Ok(None);
         };
-        Ok(Some(notification_queue::Options {
+        Ok(Some(notification_queue::EventDeliveryOptions {
             folder: root.join(tos_path!("events")),
             url: self.secret(root, &events.url)?,
             token: events
@@ -182,7 +185,7 @@ impl AppContext {
         Ok(TaskServices {
             tools: SessionPorts {
                 worktrees: Arc::new(worktrees),
-                runners: Arc::new(LocalAgentSandboxes::new(runners::Options {
+                runners: Arc::new(LocalAgentSandboxes::new(runners::AgentSandboxOptions {
                     home: self.env_var("HOME").map(PathBuf::from),
                     environment: self.environment.clone(),
                     redactor: self.redactor().clone(),
@@ -226,7 +229,7 @@ impl AppContext {
 impl TaskServiceFactory for AppContext {
     fn ledger(&self, global: &GlobalArgs) -> Result<Arc<dyn Ledger>, CliError> {
         let root = files::canonical(&self.root(global));
-        Ok(Arc::new(LedgerFile::new(Options {
+        Ok(Arc::new(LedgerFile::new(LedgerOptions {
             state: self.state_folder(),
             actor: self.env_var("USER").unwrap_or_else(|| "tos".to_owned()),
             tool: env!("CARGO_PKG_VERSION").to_owned(),
@@ -388,7 +391,7 @@ impl TaskServiceFactory for AppContext {
         let program = std::env::current_exe()
             .map_err(|error| CliError::NotDone(format!("tos cannot find itself: {error}")))?;
         let path = self.environment.iter().find(|(name, _)| name == "PATH");
-        let ground = TempDirSites::new(drill::Options {
+        let ground = TempDirSites::new(drill::DrillOptions {
             root: files::canonical(&self.root(global)),
             program,
             path: path.map_or_else(

@@ -391,7 +391,7 @@ impl GuardServiceFactory for AppContext {
     }
 
     fn real_path(&self, path: &Path) -> PathBuf {
-        path.canonicalize().unwrap_or_else(|_| path.to_owned())
+        files::canonical(path)
     }
 
     fn exec(
@@ -440,7 +440,7 @@ impl GuardServiceFactory for AppContext {
         }
         let usual = adapter_options::runner(&settings, &self.environment, self.redactor());
         let runner = process::LocalCommandRunner::new(
-            process::Options {
+            process::CommandRunnerOptions {
                 disk_bytes: most_output,
                 ..usual
             },

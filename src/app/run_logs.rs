@@ -3,6 +3,8 @@
 //! Danger: the place of a log comes from the events of the board, which somebody may have imported, so it is only followed below the
 //! folder of such logs; and what programs print goes through the redactor first, and commands no terminal afterwards.
 
+use std::path::Path;
+
 use super::board_access::{ServiceBoard, line_of, piece_of};
 use crate::{
     adapters::board::joined_log_files,
@@ -31,7 +33,7 @@ impl ServiceBoard {
         let mut text = end_of(&said, usize::try_from(share).unwrap_or(usize::MAX)).to_owned();
         let mut is_here = false;
         for place in places {
-            if let Some(printed) = joined_log_files(&self.root.join(place), share) {
+            if let Some(printed) = joined_log_files(&self.root, Path::new(&place), share) {
                 is_here = true;
                 text.push_str(&printed);
             }

@@ -250,9 +250,9 @@ impl ServiceFactory for AppContext {
 
     fn checkpoints(&self, settings: &Settings) -> Arc<dyn Checkpoints> {
         let logs = settings.paths.logs.clone();
-        Arc::new(git::GitCheckpoints::new(git::Options {
+        Arc::new(git::GitCheckpoints::new(git::CheckpointOptions {
             excluded: vec![logs],
-            ..git::Options::for_root(settings.root.clone())
+            ..git::CheckpointOptions::for_root(settings.root.clone())
         }))
     }
 

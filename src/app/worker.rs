@@ -38,7 +38,7 @@ pub(super) fn worker_services(context: &AppContext, global: &GlobalArgs) -> Work
 pub(super) fn container_maker(context: &AppContext, root: PathBuf) -> ContainerMaker {
     let (environment, redactor) = (context.environment.clone(), context.redactor().clone());
     Box::new(move |host| {
-        Arc::new(LocalContainers::new(container::Options {
+        Arc::new(LocalContainers::new(container::ContainerOptions {
             root,
             environment,
             redactor,

@@ -10,12 +10,13 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    config::{files, settings_dialect::place_of},
+    config::files,
     domain::{
         command::CommandKind,
         job::rules::PolicyRules,
         policy::{Decision, Policy, PolicyPreset, PolicyRule},
         state_folder::tos_path,
+        text::line_and_column,
     },
 };
 
@@ -84,7 +85,7 @@ impl GuardFile {
     fn read(name: &str, text: &str) -> Result<Self, String> {
         let file: Self = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
-            let (line, column) = place_of(text, at);
+            let (line, column) = line_and_column(text, at);
             format!(
                 "{name}:{line}:{column}: {}",
                 error.message().replace('\n', ", ")
@@ -348,11 +349,8 @@ mod tests {
     #[test]
     fn a_preset_and_rules_that_came_with_a_project_make_nothing_milder() {
         let decision = |settings: &GuardSettings, code: &str| {
-            let command = crate::domain::command::Command {
-                kind: CommandKind::Bash,
-                code: code.to_owned(),
-                argv: Vec::new(),
-            };
+            let command =
+                crate::domain::command::Command::with_code(CommandKind::Bash, code.to_owned());
             let world = crate::domain::policy::PolicyContext {
                 attended: true,
                 ..crate::domain::policy::PolicyContext::unattended("/srv/job/root")

@@ -1,14 +1,19 @@
 //! Reads JSON text more strictly than usual: byte order marks are accepted, a key given twice is a fault.
 //!
-//! Positions are found only when a fault has to be shown, by walking the text a second time.
+//! `serde_json` says what a text means and what is wrong with it; `jsonc_parser`, which keeps places and all keys, says the rest.
 
-use std::{cell::RefCell, fmt, path::Path};
+use std::{collections::BTreeSet, path::Path};
 
-use jsonc_parser::cst::CstInputValue;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use jsonc_parser::{
+    CollectOptions, ParseOptions, ast::Value as Node, common::Ranged as _, cst::CstInputValue,
+    parse_to_ast,
+};
+use serde_json::Value;
 
-use crate::config::error::{Error, PathSegment};
+use crate::{
+    config::error::{Error, PathSegment},
+    domain::text::line_and_column,
+};
 
 /// Returns a value in the form in which it is put into a text that is edited and not written anew.
 pub(crate) fn as_input(value: Value) -> CstInputValue {
@@ -63,20 +68,43 @@ pub(crate) fn decode(bytes: &[u8], path: &Path) -> Result<String, Error> {
 
 /// Parses one JSON document.
 pub(crate) fn parse(text: &str, path: &Path) -> Result<JsonDocument, Error> {
-    let doubled = RefCell::new(Vec::new());
-    let mut parser = serde_json::Deserializer::from_str(text);
-    let seed = Strict {
-        doubled: &doubled,
-        at: &JsonPath::Top,
-    };
-    let value = seed
-        .deserialize(&mut parser)
-        .and_then(|value| parser.end().map(|()| value))
-        .map_err(|fault| syntax(text, path, &fault))?;
-    Ok(JsonDocument {
-        value,
-        doubled: doubled.into_inner(),
-    })
+    let value = serde_json::from_str(text).map_err(|fault| syntax(text, path, &fault))?;
+    let mut doubled = Vec::new();
+    if let Some(top) = syntax_tree(text) {
+        note_doubled(&top, &mut Vec::new(), &mut doubled);
+    }
+    Ok(JsonDocument { value, doubled })
+}
+
+/// Returns the values of a text that is known to be JSON, with their places.
+fn syntax_tree(text: &str) -> Option<Node<'_>> {
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default());
+    parsed.ok()?.value
+}
+
+fn note_doubled(node: &Node<'_>, path: &mut Vec<PathSegment>, doubled: &mut Vec<Vec<PathSegment>>) {
+    match node {
+        Node::Object(object) => {
+            let mut names = BTreeSet::new();
+            for property in &object.properties {
+                let name = property.name.as_str();
+                path.push(PathSegment::Key(name.to_owned()));
+                note_doubled(&property.value, path, doubled);
+                if !names.insert(name) {
+                    doubled.push(path.clone());
+                }
+                path.pop();
+            }
+        }
+        Node::Array(array) => {
+            for (at, item) in array.elements.iter().enumerate() {
+                path.push(PathSegment::Index(at));
+                note_doubled(item, path, doubled);
+                path.pop();
+            }
+        }
+        _ => {}
+    }
 }
 
 fn syntax(text: &str, path: &Path, fault: &serde_json::Error) -> Error {
@@ -100,225 +128,25 @@ fn syntax(text: &str, path: &Path, fault: &serde_json::Error) -> Error {
     }
 }
 
-/// The way from the top to a value, kept on the stack so that nothing is allocated while all is well.
-enum JsonPath<'a> {
-    Top,
-    Key(&'a Self, &'a str),
-    Index(&'a Self, usize),
-}
-
-impl JsonPath<'_> {
-    fn segments(&self) -> Vec<PathSegment> {
-        let (mut above, last) = match self {
-            JsonPath::Top => return Vec::new(),
-            JsonPath::Key(above, name) => (above.segments(), PathSegment::Key((*name).to_owned())),
-            JsonPath::Index(above, at) => (above.segments(), PathSegment::Index(*at)),
-        };
-        above.push(last);
-        above
-    }
-}
-
-struct Strict<'a> {
-    doubled: &'a RefCell<Vec<Vec<PathSegment>>>,
-    at: &'a JsonPath<'a>,
-}
-
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, parser: D) -> Result<Value, D::Error> {
-        parser.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        let number = Number::from_f64(value).ok_or_else(|| E::custom("number out of range"))?;
-        Ok(Value::Number(number))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        loop {
-            let at = JsonPath::Index(self.at, list.len());
-            let seed = Strict {
-                doubled: self.doubled,
-                at: &at,
-            };
-            match items.next_element_seed(seed)? {
-                Some(item) => list.push(item),
-                None => return Ok(Value::Array(list)),
-            }
-        }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some(name) = entries.next_key::<String>()? {
-            let at = JsonPath::Key(self.at, &name);
-            let value = entries.next_value_seed(Strict {
-                doubled: self.doubled,
-                at: &at,
-            })?;
-            if object.contains_key(&name) {
-                let mut doubled = self
-                    .doubled
-                    .try_borrow_mut()
-                    .map_err(|_| A::Error::custom("the list of doubled keys is in use"))?;
-                doubled.push(at.segments());
-            }
-            object.insert(name, value);
-        }
-        Ok(Value::Object(object))
-    }
-}
-
-/// Returns line and column of the value at `path`, from 1; of a member the place of its key.
+/// Returns line and column of the value at `path`, from 1; of a member the place of its key. Of a doubled key the last one counts.
 pub(crate) fn locate(text: &str, path: &[PathSegment]) -> Option<(usize, usize)> {
-    let mut scan = JsonScanner { text, at: 0 };
-    let mut place = scan.skip_blanks();
+    let top = syntax_tree(text)?;
+    let (mut place, mut node) = (top.range().start, &top);
     for segment in path {
-        place = match segment {
-            PathSegment::Key(name) => scan.enter_member(name)?,
-            PathSegment::Index(at) => scan.enter_item(*at)?,
+        (place, node) = match (segment, node) {
+            (PathSegment::Key(name), Node::Object(object)) => {
+                let mut own = object.properties.iter().rev();
+                let member = own.find(|member| member.name.as_str() == name)?;
+                (member.range.start, &member.value)
+            }
+            (PathSegment::Index(at), Node::Array(array)) => {
+                let item = array.elements.get(*at)?;
+                (item.range().start, item)
+            }
+            _ => return None,
         };
     }
-    let before = text.get(..place)?;
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next()?.chars().count() + 1;
-    Some((line, column))
-}
-
-/// Walks text that is known to be JSON.
-struct JsonScanner<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl JsonScanner<'_> {
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn skip_blanks(&mut self) -> usize {
-        while self.peek().is_some_and(|b| b.is_ascii_whitespace()) {
-            self.at += 1;
-        }
-        self.at
-    }
-
-    fn skip_text(&mut self) -> &str {
-        let from = self.at;
-        self.at += 1;
-        while let Some(byte) = self.peek() {
-            self.at += if byte == b'\\' { 2 } else { 1 };
-            if byte == b'"' {
-                break;
-            }
-        }
-        self.text.get(from..self.at).unwrap_or_default()
-    }
-
-    fn skip_value(&mut self) {
-        let mut depth = 0_usize;
-        loop {
-            self.skip_blanks();
-            match self.peek() {
-                Some(b'"') => drop(self.skip_text().len()),
-                Some(b'{' | b'[') => (depth, self.at) = (depth + 1, self.at + 1),
-                Some(b'}' | b']') => (depth, self.at) = (depth.saturating_sub(1), self.at + 1),
-                Some(b',' | b':') if depth > 0 => self.at += 1,
-                Some(b) if !b",:]}".contains(&b) => self.skip_bare(),
-                _ => return,
-            }
-            if depth == 0 {
-                return;
-            }
-        }
-    }
-
-    fn skip_bare(&mut self) {
-        while self
-            .peek()
-            .is_some_and(|b| !b.is_ascii_whitespace() && !b",:]}".contains(&b))
-        {
-            self.at += 1;
-        }
-    }
-
-    /// Steps to the value of the last member with this name and returns where its key stands.
-    fn enter_member(&mut self, name: &str) -> Option<usize> {
-        let mut found = None;
-        self.open(b'{')?;
-        while self.skip_blanks() > 0 && self.peek() == Some(b'"') {
-            let key_at = self.at;
-            let key: String = serde_json::from_str(self.skip_text()).ok()?;
-            self.skip_blanks();
-            self.at += 1;
-            let value_at = self.skip_blanks();
-            if key == name {
-                found = Some((key_at, value_at));
-            }
-            self.skip_value();
-            self.skip_comma();
-        }
-        let (key_at, value_at) = found?;
-        self.at = value_at;
-        Some(key_at)
-    }
-
-    fn enter_item(&mut self, wanted: usize) -> Option<usize> {
-        self.open(b'[')?;
-        for _ in 0..wanted {
-            self.skip_value();
-            self.skip_comma();
-        }
-        let place = self.skip_blanks();
-        (self.peek()? != b']').then_some(place)
-    }
-
-    fn open(&mut self, bracket: u8) -> Option<()> {
-        self.skip_blanks();
-        (self.peek()? == bracket).then(|| self.at += 1)
-    }
-
-    fn skip_comma(&mut self) {
-        self.skip_blanks();
-        if self.peek() == Some(b',') {
-            self.at += 1;
-        }
-    }
+    Some(line_and_column(text, place))
 }
 
 #[cfg(test)]

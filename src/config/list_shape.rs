@@ -3,7 +3,10 @@
 
 use serde_json::Value;
 
-use crate::config::error::{PathSegment, json_path};
+use crate::config::{
+    error::{PathSegment, json_path},
+    toml_file::did_you_mean,
+};
 
 /// What is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -282,15 +285,8 @@ fn example(name: &str, shape: Shape) -> String {
 /// Names the word that was probably meant, or all where they are few.
 fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
-    let likeness = |candidate: &&str| strsim::normalized_damerau_levenshtein(word, candidate);
-    let near = known
-        .iter()
-        .map(|candidate| (likeness(candidate), candidate))
-        .max_by(|left, right| left.0.total_cmp(&right.0));
-    match near {
-        Some((likeness, candidate)) if likeness >= 0.5 => format!("; did you mean `{candidate}`?"),
-        _ => format!("; known are {}", known.join(", ")),
-    }
+    let others = || format!("known are {}", known.join(", "));
+    format!("; {}", did_you_mean(word, &known, others))
 }
 
 fn shown(value: &Value) -> String {

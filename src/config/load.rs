@@ -128,12 +128,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        config::{JobInputSettings, Network, OpenAiApi, keys},
+        config::{JobInputSettings, Network, keys},
         domain::{
             command::CommandKind,
             job::rules::{AfterCrash, DoneCheck, PerRole},
             model::ModelPrice,
-            provider::Provider,
+            provider::{OpenAiApi, Provider},
         },
     };
 

@@ -40,7 +40,7 @@ pub use discover::{CONFIG_PATHS, config_in, find_root, usable_config_in};
 pub use error::{ConfigFault, Error, PathSegment, json_path};
 pub use layers::{FlagOverride, FlagOverrides, env_name};
 pub use settings::{
-    CommandLimits, JobInputSettings, ModelSettings, Network, OpenAiApi, OutputLimits, Paths,
-    SandboxLevel, SandboxSettings, Secret, Settings,
+    CommandLimits, JobInputSettings, ModelSettings, Network, OutputLimits, Paths, SandboxLevel,
+    SandboxSettings, Settings,
 };
 pub use source::{EffectiveValues, SourcedValue, ValueSource};

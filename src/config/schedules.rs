@@ -2,7 +2,7 @@
 
 use super::{
     task_list::Error,
-    toml_file::{Table, TomlFile},
+    toml_file::{Table, TomlFile, did_you_mean},
 };
 use crate::domain::schedule::{
     CronExpression, DEFAULT_ZONE, MissedPolicy, Schedule, ScheduleTarget, Trigger, Zone, zone_names,
@@ -81,11 +81,8 @@ fn zone(table: &Table<'_, '_>) -> Option<Zone> {
     };
     let zone = text.parse().ok();
     if zone.is_none() {
-        let names = zone_names();
-        let near = super::toml_file::nearest(&text, &names).map_or_else(
-            || "a zone is named like `Europe/Brussels` or `UTC`".to_owned(),
-            |near| format!("did you mean `{near}`?"),
-        );
+        let example = || "a zone is named like `Europe/Brussels` or `UTC`".to_owned();
+        let near = did_you_mean(&text, &zone_names(), example);
         table.fault("zone", &format!("`zone` does not know `{text}`; {near}"));
     }
     zone

@@ -16,6 +16,7 @@ use crate::{
         night::BOARD_LIST_NAME,
         state_folder::{TOS_FOLDER, tos_path},
         tasks::{self, Agent, SandboxDemand, TaskList},
+        text::line_and_column,
         validate::ChangeLimits,
     },
 };
@@ -109,10 +110,8 @@ fn set(settings: &mut BoardSettings, name: &str, value: &str) -> Result<(), Stri
         return settings.set(name, value);
     }
     let known: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
-    let hint = toml_file::nearest(name, &known).map_or_else(
-        || format!("they are {}", known.join(", ")),
-        |near| format!("did you mean `{near}`?"),
-    );
+    let others = || format!("they are {}", known.join(", "));
+    let hint = toml_file::did_you_mean(name, &known, others);
     Err(format!("[settings]: no setting is called `{name}`; {hint}"))
 }
 
@@ -176,12 +175,9 @@ fn key_fault(text: &str) -> Option<String> {
     for (name, _) in &table {
         let key = name.get_ref();
         if !FIELDS.contains(&key.as_ref()) {
-            let before = text.get(..name.span().start).unwrap_or_default();
-            let line = before.matches('\n').count() + 1;
-            let hint = toml_file::nearest(key, &FIELDS).map_or_else(
-                || format!("known are {}", FIELDS.join(", ")),
-                |near| format!("did you mean `{near}`?"),
-            );
+            let (line, _) = line_and_column(text, name.span().start);
+            let others = || format!("known are {}", FIELDS.join(", "));
+            let hint = toml_file::did_you_mean(key, &FIELDS, others);
             return Some(format!("line {line}: unknown key `{key}`; {hint}"));
         }
     }

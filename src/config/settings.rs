@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -11,7 +10,7 @@ use crate::{
     config::source::EffectiveValues,
     domain::{
         job::rules::{JobRules, JobSeriesConfig, PerRole},
-        provider::Provider,
+        provider::{OpenAiApi, Provider, Secret},
         sandbox::SandboxBackend,
     },
 };
@@ -118,15 +117,6 @@ impl ModelSettings {
     }
 }
 
-/// The interfaces of `OpenAI`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OpenAiApi {
-    /// Chat Completions.
-    Chat,
-    /// Responses.
-    Responses,
-}
-
 /// The job input as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobInputSettings {
@@ -203,28 +193,6 @@ pub struct CommandLimits {
     pub disk_mb: Option<u64>,
     /// What the disk of the root may lose while a command runs, in MiB.
     pub root_mb: Option<u64>,
-}
-
-/// A text that never shows itself in debug output.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a text.
-    pub const fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// Returns the text.
-    pub fn expose_secret(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
 }
 
 impl Settings {

@@ -11,7 +11,10 @@ use jsonc_parser::{
 };
 use serde_json::Value;
 
-use crate::domain::guard::{HookAgent, hook::hook_entries};
+use crate::domain::{
+    guard::{HookAgent, hook::hook_entries},
+    text::line_and_column,
+};
 
 /// The mark that may stand in front of a file; Claude Code does not mind it.
 const MARK: char = '\u{feff}';
@@ -164,7 +167,7 @@ fn node_at<'n, 't>(value: &'n Node<'t>, keys: &[&str]) -> FoundNode<'n, 't> {
 /// Says a fault of a value with its place.
 fn located(body: &str, value: &Node<'_>, keys: &[&str], fault: &str) -> String {
     let at = node_at(value, keys).node.range().start;
-    let (line, column) = place_of(body, at);
+    let (line, column) = line_and_column(body, at);
     format!("line {line}, column {column}: {fault}")
 }
 
@@ -176,8 +179,8 @@ fn doubled(body: &str, top: Option<&Object<'_>>) -> Option<String> {
         for property in &object.properties {
             let name = property.name.as_str().to_owned();
             if wanted(&name) && seen.contains(&name) {
-                let line = body.get(..property.range.start).unwrap_or("");
-                return Some((name, line.matches('\n').count() + 1));
+                let (line, _) = line_and_column(body, property.range.start);
+                return Some((name, line));
             }
             seen.push(name);
         }
@@ -237,16 +240,9 @@ pub fn hooks_disabled_reason(text: &str, agent: HookAgent) -> Option<String> {
 /// Returns where a text is no TOML, and why.
 pub(super) fn toml_fault(text: &str, error: &toml::de::Error) -> String {
     let at = error.span().map_or(0, |span| span.start);
-    let (line, column) = place_of(text, at);
+    let (line, column) = line_and_column(text, at);
     let why = error.message().replace('\n', ", ");
     format!("line {line}, column {column}: {why}")
-}
-
-/// Returns the line and the column of a byte of a text, counted from 1.
-pub(super) fn place_of(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at).unwrap_or(text);
-    let last = before.rsplit('\n').next().unwrap_or("");
-    (before.matches('\n').count() + 1, last.chars().count() + 1)
 }
 
 fn read(text: &str, agent: HookAgent) -> Option<Value> {

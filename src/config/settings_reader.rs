@@ -11,8 +11,8 @@ use crate::{
         error::{ConfigFault, segments},
         files,
         settings::{
-            CommandLimits, JobInputSettings, ModelSettings, Network, OpenAiApi, OutputLimits,
-            Paths, SandboxLevel, SandboxSettings, Secret, Settings,
+            CommandLimits, JobInputSettings, ModelSettings, Network, OutputLimits, Paths,
+            SandboxLevel, SandboxSettings, Settings,
         },
         source::{EffectiveValues, ValueSource},
         value_shape::collector_fault,
@@ -25,7 +25,7 @@ use crate::{
         },
         model::{ModelPrice, ModelRole},
         policy::{Decision, PolicyPreset, PolicyRule},
-        provider::Provider,
+        provider::{OpenAiApi, Provider, Secret},
         sandbox::{SandboxBackend, home::exposed_path_error},
     },
 };
@@ -408,10 +408,7 @@ impl SettingsReader<'_> {
             auto,
             model: self.model_name(role, provider),
             base_url: self.base_url(role, provider),
-            api: match self.text(&key("api")).as_str() {
-                "responses" => OpenAiApi::Responses,
-                _ => OpenAiApi::Chat,
-            },
+            api: OpenAiApi::from_word(&self.text(&key("api"))).unwrap_or_default(),
             temperature: self.maybe_number(&key("temperature")),
             max_tokens: self.maybe_count(&key("max_tokens")),
             version: self.text(&key("version")),
@@ -421,7 +418,7 @@ impl SettingsReader<'_> {
             api_key: provider
                 .key_variable()
                 .and_then(|name| self.variable(name))
-                .map(Secret::new),
+                .map(|key| Secret::new(&key)),
         }
     }
 

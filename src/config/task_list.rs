@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue, Deserializer};
 
 use crate::{
     config::{error::PathSegment, files, json, list_shape},
-    domain::{tasks, tasks::TaskList},
+    domain::{tasks, tasks::TaskList, text::line_and_column},
 };
 
 /// Why a file cannot be used.
@@ -127,7 +127,9 @@ fn from_json(text: &str, name: &str) -> Result<Value, Error> {
 /// Reads a TOML text once: the values, and the table that says where each stands.
 fn from_toml<'t>(text: &'t str, name: &str) -> Result<(Value, DeTable<'t>), Error> {
     let wrong = |error: toml::de::Error| {
-        let (line, column) = error.span().map_or((1, 1), |span| place(text, span.start));
+        let (line, column) = error
+            .span()
+            .map_or((1, 1), |span| line_and_column(text, span.start));
         let what = error.message().lines().collect::<Vec<_>>().join(", ");
         Error::Wrong {
             file: format!("{name}:{line}:{column}"),
@@ -137,18 +139,6 @@ fn from_toml<'t>(text: &'t str, name: &str) -> Result<(Value, DeTable<'t>), Erro
     let table = DeTable::parse(text).map_err(wrong)?;
     let value = Value::deserialize(Deserializer::from(table.clone())).map_err(wrong)?;
     Ok((value, table.into_inner()))
-}
-
-/// Returns line and column of a byte, from 1.
-fn place(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before
-        .rsplit('\n')
-        .next()
-        .map_or(0, |line| line.chars().count())
-        + 1;
-    (line, column)
 }
 
 /// Returns where a value of a TOML text stands, or the nearest thing above it.
@@ -177,7 +167,7 @@ fn locate(text: &str, table: &DeTable<'_>, path: &[PathSegment]) -> (usize, usiz
         start = at;
         value = Some(item.get_ref());
     }
-    place(text, start)
+    line_and_column(text, start)
 }
 
 /// Reads the text of a list of tasks.

@@ -8,6 +8,8 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+use crate::domain::text::line_and_column;
+
 /// One file being read, with the faults found so far.
 #[derive(Debug)]
 pub(crate) struct TomlFile<'t> {
@@ -51,12 +53,7 @@ impl<'t> TomlFile<'t> {
 
     /// Returns `file:line:column` of a byte.
     pub(crate) fn place(&self, at: usize) -> String {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
-        let column = before
-            .rsplit('\n')
-            .next()
-            .map_or(1, |rest| rest.chars().count() + 1);
+        let (line, column) = line_and_column(self.text, at);
         format!("{}:{line}:{column}", self.name)
     }
 
@@ -258,10 +255,7 @@ impl<'t, 'f> Table<'t, 'f> {
                 continue;
             }
             let what = advice(key).unwrap_or_else(|| {
-                let near = nearest(key, &known).map_or_else(
-                    || format!("known are {}", listed(&known)),
-                    |near| format!("did you mean `{near}`?"),
-                );
+                let near = did_you_mean(key, &known, || format!("known are {}", listed(&known)));
                 format!("unknown key `{key}`; {near}")
             });
             self.file.fault(name.span().start, &what);
@@ -270,15 +264,17 @@ impl<'t, 'f> Table<'t, 'f> {
 }
 
 fn not_a_word(key: &str, text: &str, words: &[&'static str]) -> String {
-    let near = nearest(text, words).map_or_else(
-        || format!("it has to be one of {}", listed(words)),
-        |near| format!("did you mean `{near}`?"),
-    );
+    let others = || format!("it has to be one of {}", listed(words));
+    let near = did_you_mean(text, words, others);
     format!("`{key}` does not know `{text}`; {near}")
 }
 
-/// Returns the word nearest to one that is not known, if any is near; small and large letters are the same.
-pub(crate) fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
+/// Names the word nearest to one that is not known; small and large letters are the same. Where none is near, `otherwise` is said.
+pub(crate) fn did_you_mean(
+    word: &str,
+    words: &[&str],
+    otherwise: impl FnOnce() -> String,
+) -> String {
     let wanted = word.to_lowercase();
     let likeness =
         |known: &str| strsim::normalized_damerau_levenshtein(&wanted, &known.to_lowercase());
@@ -287,7 +283,7 @@ pub(crate) fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
         .map(|known| (likeness(known), *known))
         .filter(|(score, _)| *score >= 0.5)
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known)
+        .map_or_else(otherwise, |(_, known)| format!("did you mean `{known}`?"))
 }
 
 fn listed(words: &[&str]) -> String {

@@ -85,6 +85,24 @@ pub struct Command {
 }
 
 impl Command {
+    /// Makes one that an interpreter reads.
+    pub const fn with_code(kind: CommandKind, code: String) -> Self {
+        Self {
+            kind,
+            code,
+            argv: Vec::new(),
+        }
+    }
+
+    /// Makes one that is started without a shell.
+    pub const fn exec(argv: Vec<String>) -> Self {
+        Self {
+            kind: CommandKind::Exec,
+            code: String::new(),
+            argv,
+        }
+    }
+
     /// Returns the one-line or many-line text a person reads: the code, or the quoted argument vector.
     pub fn text(&self) -> String {
         if self.kind == CommandKind::Exec {
@@ -122,11 +140,7 @@ mod tests {
 
     #[test]
     fn an_exec_command_reads_as_a_quoted_line() {
-        let command = Command {
-            kind: CommandKind::Exec,
-            code: String::new(),
-            argv: vec!["printf".into(), "it's".into(), String::new()],
-        };
+        let command = Command::exec(vec!["printf".into(), "it's".into(), String::new()]);
         assert_eq!(command.text(), r"printf 'it'\''s' ''");
     }
 }

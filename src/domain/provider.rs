@@ -1,5 +1,7 @@
 //! Who can answer as a model. What else depends on it (words of the configuration, names of keys) is read from here.
 
+use std::fmt;
+
 macro_rules! providers {
     ($($(#[$meta:meta])* $name:ident $word:literal $key:expr;)*) => {
         /// Who can answer.
@@ -52,6 +54,49 @@ impl Provider {
     /// Returns whether an environment variable holds the key of a provider, which commands never receive.
     pub fn is_key_variable(name: &str) -> bool {
         Self::ALL.iter().any(|one| one.key_variable() == Some(name))
+    }
+}
+
+/// Which of OpenAI's two protocols to speak.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OpenAiApi {
+    /// `/chat/completions`, which every compatible server has.
+    #[default]
+    ChatCompletions,
+    /// `/responses`.
+    Responses,
+}
+
+impl OpenAiApi {
+    /// Returns the protocol with this word (`chat` or `responses`), if there is one.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "chat" => Some(Self::ChatCompletions),
+            "responses" => Some(Self::Responses),
+            _ => None,
+        }
+    }
+}
+
+/// A value that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a value; blanks and line ends around it (from files, mostly) are dropped.
+    pub fn new(value: &str) -> Self {
+        Self(value.trim().to_owned())
+    }
+
+    /// Returns the value, for the header it belongs into and for removing it from texts.
+    pub fn expose_secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
     }
 }
 

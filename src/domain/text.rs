@@ -31,6 +31,13 @@ pub fn tail(text: &str, max: usize) -> String {
     format!("...{kept}")
 }
 
+/// Returns the line and the column of a byte, counted from 1, the column in characters.
+pub fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let last = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, last.chars().count() + 1)
+}
+
 /// Returns the first place from byte `at` on where a character begins, or the end.
 pub fn char_from(text: &str, at: usize) -> usize {
     (at..text.len())
@@ -164,6 +171,14 @@ mod tests {
         assert_eq!(head("あいう", 3, "..."), "あいう");
         assert_eq!(tail("あいう", 2), "...いう");
         assert_eq!(tail("あいう", 3), "あいう");
+    }
+
+    #[test]
+    fn a_place_is_told_by_line_and_characters() {
+        assert_eq!(line_and_column("é\néa", 0), (1, 1));
+        assert_eq!(line_and_column("é\néa", 2), (1, 2));
+        assert_eq!(line_and_column("é\néa", 5), (2, 2));
+        assert_eq!(line_and_column("a\nb", 9), (2, 2), "behind the end");
     }
 
     #[test]

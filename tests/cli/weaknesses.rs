@@ -304,11 +304,7 @@ fn judged(kind: CommandKind, code: &str) -> Decision {
         ..PolicyRules::default()
     };
     let policy = Policy::new(&rules).unwrap();
-    let command = Command {
-        kind,
-        code: code.to_owned(),
-        argv: Vec::new(),
-    };
+    let command = Command::with_code(kind, code.to_owned());
     let world = PolicyContext::unattended("/home/user/project");
     policy.judge(&command, &world).decision
 }

@@ -8,18 +8,18 @@
 
 #[path = "../support/program.rs"]
 mod program;
+#[path = "../support/root.rs"]
+mod root;
 
 use std::{
     fs,
-    path::PathBuf,
     process::{Child, Command, Output, Stdio},
 };
 
 use serde_json::Value;
-use tempfile::TempDir;
 use tos::{
     adapters::{
-        drill::{Options, TempDirSites},
+        drill::{DrillOptions, TempDirSites},
         ledger,
         ledger::LedgerFile,
     },
@@ -32,25 +32,9 @@ use tos::{
     services::drill::run_drill,
 };
 
-use program::program;
-
-struct Root {
-    home: TempDir,
-    root: PathBuf,
-}
+use root::Root;
 
 impl Root {
-    fn new() -> Self {
-        let home = TempDir::new().unwrap();
-        let root = home.path().canonicalize().unwrap().join("work");
-        fs::create_dir(&root).unwrap();
-        Self { home, root }
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        program(&self.root, self.home.path(), words)
-    }
-
     fn tos(&self, words: &[&str]) -> Output {
         self.command(words).output().unwrap()
     }
@@ -67,7 +51,7 @@ impl Root {
     }
 
     fn rehearse(&self, drill: &Drill) -> DrillOutcome {
-        let ground = TempDirSites::new(Options {
+        let ground = TempDirSites::new(DrillOptions {
             root: self.root.clone(),
             program: env!("CARGO_BIN_EXE_tos").into(),
             path: "/usr/local/bin:/usr/bin:/bin".into(),
@@ -82,7 +66,7 @@ fn out(output: &Output) -> String {
 
 /// Runs one drill as a person would, and looks at what is on record afterwards.
 fn holds(name: &str) {
-    let root = Root::new();
+    let root = Root::empty();
     let output = root.tos(&["drill", name]);
     let said = out(&output);
     if output.status.code() == Some(3) {
@@ -151,7 +135,7 @@ fn unwalled(name: &str) -> DrillOutcome {
         needs: &[],
         ..*find(name).unwrap()
     };
-    Root::new().rehearse(&drill)
+    Root::empty().rehearse(&drill)
 }
 
 fn failed(why: &str) -> DrillOutcome {
@@ -187,8 +171,8 @@ fn without_a_wall_what_was_touched_outside_is_noticed() {
         needs: &[],
         ..*find("write-outside").unwrap()
     };
-    let root = Root::new();
-    let ground = TempDirSites::new(Options {
+    let root = Root::empty();
+    let ground = TempDirSites::new(DrillOptions {
         root: root.root.clone(),
         program: env!("CARGO_BIN_EXE_tos").into(),
         path: "/usr/local/bin:/usr/bin:/bin".into(),
@@ -212,7 +196,7 @@ fn a_drill_whose_agent_does_something_else_fails() {
         ..*find("danger-symbol").unwrap()
     };
     assert_eq!(
-        Root::new().rehearse(&drill),
+        Root::empty().rehearse(&drill),
         failed("`rollback` is missing from the ledger, or out of its place")
     );
 }
@@ -224,7 +208,7 @@ fn a_capability_nobody_has_makes_a_drill_that_is_not_counted() {
         ..*find("fork-bomb").unwrap()
     };
     assert_eq!(
-        Root::new().rehearse(&drill),
+        Root::empty().rehearse(&drill),
         DrillOutcome::NotCounted(
             "refused: autonomy level drill needs a confinement with flies".into()
         )
@@ -244,14 +228,14 @@ fn a_drill_that_never_kills_proves_no_recovery() {
         ..*find("crash-recovery").unwrap()
     };
     assert!(matches!(
-        Root::new().rehearse(&drill),
+        Root::empty().rehearse(&drill),
         DrillOutcome::Failed(why) if why.contains("session.end crash")
     ));
 }
 
 #[test]
 fn an_unknown_drill_is_an_error_that_names_the_nearest() {
-    let root = Root::new();
+    let root = Root::empty();
     let output = root.tos(&["drill", "fork-bom"]);
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -264,7 +248,7 @@ fn an_unknown_drill_is_an_error_that_names_the_nearest() {
 
 #[test]
 fn the_list_says_what_the_next_gate_lacks() {
-    let root = Root::new();
+    let root = Root::empty();
     let text = out(&root.tos(&["drill", "list"]));
     for drill in ALL {
         assert!(text.contains(drill.about), "{text}");
@@ -287,7 +271,7 @@ fn the_list_says_what_the_next_gate_lacks() {
 
 #[test]
 fn what_is_missing_is_run_and_the_gate_sees_it() {
-    let root = Root::new();
+    let root = Root::empty();
     let output = root.tos(&["drill", "--missing", "--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", out(&output));
     let value: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -302,10 +286,10 @@ fn what_is_missing_is_run_and_the_gate_sees_it() {
 
 #[test]
 fn drills_run_again_end_a_hold() {
-    let root = Root::new();
+    let root = Root::empty();
     let digest = gates::load(&root.root).unwrap().digest;
     let book = |gates: &str| {
-        LedgerFile::new(ledger::Options {
+        LedgerFile::new(ledger::LedgerOptions {
             root: root.root.clone(),
             state: Some(root.home.path().join(".local/state")),
             actor: "tos".into(),
@@ -379,7 +363,7 @@ fn started(root: &Root, mut command: Command) -> Child {
 
 #[test]
 fn a_drill_that_is_interrupted_ends_in_an_orderly_way() {
-    let root = Root::new();
+    let root = Root::empty();
     let mut child = at_work(&root);
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
@@ -390,7 +374,7 @@ fn a_drill_that_is_interrupted_ends_in_an_orderly_way() {
 
 #[test]
 fn a_drill_that_was_told_to_ignore_a_signal_goes_on() {
-    let root = Root::new();
+    let root = Root::empty();
     let usual = root.command(&["drill", "crash-recovery"]);
     let mut command = Command::new("sh");
     command
@@ -412,7 +396,7 @@ fn a_drill_that_was_told_to_ignore_a_signal_goes_on() {
 
 #[test]
 fn what_a_killed_drill_left_is_swept_by_the_next() {
-    let root = Root::new();
+    let root = Root::empty();
     let mut child = at_work(&root);
     child.kill().unwrap();
     child.wait().unwrap();

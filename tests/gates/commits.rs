@@ -8,7 +8,7 @@ use super::{Root, repository};
 
 #[test]
 fn a_commit_vouches_for_its_record_also_where_it_was_made_while_the_ledger_was_open() {
-    let root = Root::new();
+    let root = Root::empty();
     fs::write(root.root.join("README"), "a project\n").unwrap();
     root.commit_all();
     let held = root.tos(&["phase", "hold", "--reason", "first record"]);
@@ -38,7 +38,7 @@ fn a_commit_vouches_for_its_record_also_where_it_was_made_while_the_ledger_was_o
 
 #[test]
 fn a_fresh_clone_begins_a_ledger_of_its_own_and_a_deleted_one_is_still_missed() {
-    let root = Root::new();
+    let root = Root::empty();
     fs::write(root.root.join("README"), "a project\n").unwrap();
     root.commit_all();
     let held = root.tos(&["phase", "hold", "--reason", "first record"]);
@@ -50,7 +50,7 @@ fn a_fresh_clone_begins_a_ledger_of_its_own_and_a_deleted_one_is_still_missed() 
         let words = ["commit", "-q", "--allow-empty", "-m", &message];
         repository::git(&root.root, &words);
     }
-    let elsewhere = Root::new();
+    let elsewhere = Root::empty();
     let from = root.root.to_string_lossy();
     repository::git(&elsewhere.root, &["clone", "-q", &from, "."]);
     let verified = elsewhere.tos(&["ledger", "verify"]);

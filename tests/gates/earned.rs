@@ -7,7 +7,7 @@ use super::{Root, out, repository};
 impl Root {
     /// A repository in which there is work of several kinds.
     fn with_work() -> Self {
-        let root = Self::new();
+        let root = Self::empty();
         for (name, text) in [
             ("app.py", "def add(a, b):\n    return a + b\n"),
             ("check.sh", "#!/bin/sh\ngrep -q 'a + b' app.py\n"),

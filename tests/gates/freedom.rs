@@ -11,7 +11,7 @@ use super::{Root, out};
 
 #[test]
 fn only_a_person_overrides_the_gate_for_a_while_and_it_is_on_record() {
-    let root = Root::new();
+    let root = Root::empty();
     let words = ["phase", "override", "--reason", "a demo", "--expires", "2h"];
     assert_eq!(root.tos(&words).status.code(), Some(5));
     for wrong in [
@@ -60,7 +60,7 @@ fn advice(text: &str) -> Vec<String> {
 
 #[test]
 fn whatever_the_status_advises_can_be_typed() {
-    let root = Root::new();
+    let root = Root::empty();
     let mut seen = advice(&out(&root.tos(&["autonomy", "status", "--stages"])));
     root.earn_the_first_promotion();
     seen.extend(advice(&out(&root.tos(&["autonomy", "status", "--stages"]))));

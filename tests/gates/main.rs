@@ -15,6 +15,8 @@ mod stages;
 mod program;
 #[path = "../support/repository.rs"]
 mod repository;
+#[path = "../support/root.rs"]
+mod root;
 #[path = "../support/terminal.rs"]
 mod terminal;
 
@@ -24,33 +26,16 @@ use std::{
     process::{Command, Output},
 };
 
-use tempfile::TempDir;
 use tos::{
-    adapters::ledger::{LedgerFile, Options},
+    adapters::ledger::{LedgerFile, LedgerOptions},
     config::gates,
     domain::ledger::{LedgerEntry, TaskEnd, TaskOutcome},
     ports::ledger::Ledger,
 };
 
-use program::program;
-
-struct Root {
-    home: TempDir,
-    root: PathBuf,
-}
+use root::Root;
 
 impl Root {
-    fn new() -> Self {
-        let home = TempDir::new().unwrap();
-        let root = home.path().canonicalize().unwrap().join("work");
-        fs::create_dir(&root).unwrap();
-        Self { home, root }
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        program(&self.root, self.home.path(), words)
-    }
-
     fn tos(&self, words: &[&str]) -> Output {
         self.command(words).output().unwrap()
     }
@@ -74,7 +59,7 @@ impl Root {
         let here: serde_json::Value =
             serde_json::from_slice(&self.tos(&["ledger", "show", "--json"]).stdout).unwrap();
         let first = &here["records"][0]["stamp"];
-        LedgerFile::new(Options {
+        LedgerFile::new(LedgerOptions {
             root: self.root.clone(),
             state: Some(self.home.path().join(".local/state")),
             actor: "tos".into(),
@@ -147,7 +132,7 @@ fn out(output: &Output) -> String {
 
 #[test]
 fn a_fresh_root_is_watched_and_says_what_is_missing() {
-    let root = Root::new();
+    let root = Root::empty();
     let output = root.tos(&["phase", "status"]);
     assert_eq!(output.status.code(), Some(0));
     let text = out(&output);
@@ -173,7 +158,7 @@ fn a_fresh_root_is_watched_and_says_what_is_missing() {
 
 #[test]
 fn nobody_is_promoted_without_evidence_or_without_a_person() {
-    let root = Root::new();
+    let root = Root::empty();
     let (code, said) = root.at_terminal(&["phase", "promote"], "2a");
     assert_eq!(code, 5, "{said}");
     assert!(said.contains("3 of 3 criteria are open"), "{said}");
@@ -205,7 +190,7 @@ fn nobody_is_promoted_without_evidence_or_without_a_person() {
 
 #[test]
 fn a_breach_demotes_by_itself_and_the_demotion_is_on_record() {
-    let root = Root::new();
+    let root = Root::empty();
     root.earn_the_first_promotion();
     assert_eq!(root.at_terminal(&["phase", "promote"], "2a").0, 0);
     let breach = LedgerEntry::IsolationBreach {
@@ -231,7 +216,7 @@ fn a_breach_demotes_by_itself_and_the_demotion_is_on_record() {
 
 #[test]
 fn a_changed_shortened_or_missing_ledger_is_broken_and_refuses_everything() {
-    let root = Root::new();
+    let root = Root::empty();
     root.earn_the_first_promotion();
     let whole = fs::read_to_string(root.file()).unwrap();
     let lines: Vec<&str> = whole.lines().collect();
@@ -284,7 +269,7 @@ fn a_changed_shortened_or_missing_ledger_is_broken_and_refuses_everything() {
 
 #[test]
 fn only_good_evidence_can_be_voided_and_only_by_a_person() {
-    let root = Root::new();
+    let root = Root::empty();
     root.earn_the_first_promotion();
     assert_eq!(
         root.tos(&["ledger", "void", "0", "--reason", "x"])
@@ -315,7 +300,7 @@ fn only_good_evidence_can_be_voided_and_only_by_a_person() {
 
 #[test]
 fn two_writers_at_once_leave_one_whole_chain() {
-    let root = Root::new();
+    let root = Root::empty();
     root.tos(&["phase", "hold", "--reason", "x"]);
     let children: Vec<_> = (0..8)
         .map(|n| {
@@ -335,7 +320,7 @@ fn two_writers_at_once_leave_one_whole_chain() {
 
 #[test]
 fn the_verdict_on_containers_is_what_was_tried() {
-    let root = Root::new();
+    let root = Root::empty();
     let output = root.tos(&["isolation", "probe", "--conclude", "container"]);
     assert_eq!(output.status.code(), Some(0));
     let text = out(&output);
@@ -351,7 +336,7 @@ fn the_verdict_on_containers_is_what_was_tried() {
 
 #[test]
 fn a_gates_file_with_a_mistake_is_an_error_with_its_place() {
-    let root = Root::new();
+    let root = Root::empty();
     fs::create_dir(root.root.join("config")).unwrap();
     fs::write(root.root.join("config/gates.toml"), "schema = 1\n[nigth]\n").unwrap();
     let output = root.tos(&["phase", "status"]);

@@ -5,7 +5,7 @@ use super::{Root, out};
 impl Root {
     /// A root with the sample job, in a repository, as a person has it after the first day.
     fn with_sample() -> Self {
-        let root = Self::new();
+        let root = Self::empty();
         let done = |words: &[&str]| {
             let output = root.tos(words);
             assert_eq!(output.status.code(), Some(0), "{words:?}: {}", out(&output));
@@ -46,7 +46,7 @@ impl Root {
 
 #[test]
 fn a_fresh_root_is_s4_and_every_criterion_is_open() {
-    let root = Root::new();
+    let root = Root::empty();
     assert_eq!(
         root.stage(),
         (

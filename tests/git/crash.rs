@@ -10,7 +10,7 @@ use std::{
 };
 
 use tos::{
-    adapters::git::{GitCheckpoints, GitWorktrees, options::Options},
+    adapters::git::{GitCheckpoints, GitWorktrees, options::CheckpointOptions},
     domain::checkpoint::{CheckpointError, CheckpointRequest, RollbackRequest},
     ports::{checkpoints::Checkpoints, worktrees::Worktrees},
 };
@@ -27,7 +27,7 @@ const KILLS: u64 = 24;
 fn child() {
     let top = PathBuf::from(std::env::var_os("TOS_TEST_TOP").unwrap());
     let target = std::env::var("TOS_TEST_TARGET").unwrap();
-    let checkpoints = GitCheckpoints::new(Options::for_root(top));
+    let checkpoints = GitCheckpoints::new(CheckpointOptions::for_root(top));
     if target.is_empty() {
         let name = "x".to_owned();
         let order = CheckpointRequest {

@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use tos::{
     adapters::git::{
         GitCheckpoints,
-        options::{Engine, Options},
+        options::{CheckpointOptions, Engine},
     },
     domain::checkpoint::{CheckpointRequest, RollbackRequest},
     ports::checkpoints::Checkpoints,
@@ -256,7 +256,7 @@ fn feed(repo: &Repo, index: &Path, listed: &str) {
 }
 
 fn with(repo: &Repo, engine: Engine) -> GitCheckpoints {
-    GitCheckpoints::new(Options {
+    GitCheckpoints::new(CheckpointOptions {
         engine,
         ..repo.options()
     })

@@ -5,7 +5,7 @@ use std::fs;
 use tos::{
     adapters::git::{
         GitCheckpoints,
-        options::{Engine, Options},
+        options::{CheckpointOptions, Engine},
     },
     domain::checkpoint::{ChangeKind, CheckpointError, PathChange, RollbackRequest},
     ports::checkpoints::Checkpoints,
@@ -152,7 +152,7 @@ fn survives_there_and_back(engine: Engine) {
     for path in [".env", ":c", "kept/deep/file", "b/secret"] {
         repo.write(path, "precious\n");
     }
-    let options = Options {
+    let options = CheckpointOptions {
         engine,
         ..repo.options()
     };

@@ -5,7 +5,7 @@ use std::fs;
 use tos::{
     adapters::git::{
         GitCheckpoints, GitWorktrees,
-        options::{Engine, Options},
+        options::{CheckpointOptions, Engine},
     },
     domain::checkpoint::{RollbackReport, RollbackRequest, RollbackTemplateFile},
     ports::{checkpoints::Checkpoints, worktrees::Worktrees},
@@ -16,8 +16,8 @@ use crate::support::{Repo, block_on, take_with};
 const ENGINES: [Engine; 2] = [Engine::Native, Engine::Program];
 const FOLDERS: [&str; 4] = [".tos", ".orch", "sub/.tos", "sub/deep/.orch"];
 
-fn options(repo: &Repo, engine: Engine) -> Options {
-    Options {
+fn options(repo: &Repo, engine: Engine) -> CheckpointOptions {
+    CheckpointOptions {
         engine,
         ..repo.options()
     }

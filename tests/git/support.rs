@@ -10,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 use tos::{
-    adapters::git::{GitCheckpoints, options::Options},
+    adapters::git::{GitCheckpoints, options::CheckpointOptions},
     domain::checkpoint::{
         CheckpointError, CheckpointReport, CheckpointRequest, RollbackReport, RollbackRequest,
         UndoReport,
@@ -98,11 +98,11 @@ impl Repo {
         fs::set_permissions(self.top.join(path), fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    pub(crate) fn options(&self) -> Options {
-        Options {
+    pub(crate) fn options(&self) -> CheckpointOptions {
+        CheckpointOptions {
             lock_wait: Duration::from_millis(100),
             fetch_deadline: Duration::from_secs(20),
-            ..Options::for_root(self.top.clone())
+            ..CheckpointOptions::for_root(self.top.clone())
         }
     }
 
@@ -180,7 +180,7 @@ impl Repo {
 }
 
 pub(crate) fn take_with(
-    options: Options,
+    options: CheckpointOptions,
     name: &str,
     allow_secrets: bool,
 ) -> Result<CheckpointReport, CheckpointError> {

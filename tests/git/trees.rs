@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use tos::{
-    adapters::git::{GitCheckpoints, GitWorktrees, options::Options},
+    adapters::git::{GitCheckpoints, GitWorktrees, options::CheckpointOptions},
     domain::checkpoint::{
         CheckpointError, CheckpointReport, CheckpointRequest, RollbackReport, RollbackRequest,
         UndoReport,
@@ -39,7 +39,7 @@ impl Linked {
     }
 
     fn checkpoints(&self) -> GitCheckpoints {
-        GitCheckpoints::new(Options::for_root(self.top.clone()))
+        GitCheckpoints::new(CheckpointOptions::for_root(self.top.clone()))
     }
 
     fn take(&self, name: &str) -> Result<CheckpointReport, CheckpointError> {

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{ErrorKind, Write},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use serde_json::{Value, json};
@@ -168,6 +168,14 @@ impl Bench {
     }
 }
 
+fn seen(output: &Output) -> Ended {
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
 pub(crate) fn ended(command: &mut Command) -> Ended {
     // What another test starts holds a program that was just copied open for an instant.
     let output = loop {
@@ -176,11 +184,7 @@ pub(crate) fn ended(command: &mut Command) -> Ended {
             output => break output.unwrap(),
         }
     };
-    Ended {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    seen(&output)
 }
 
 pub(crate) fn fed(command: &mut Command, input: &[u8]) -> Ended {
@@ -193,9 +197,5 @@ pub(crate) fn fed(command: &mut Command, input: &[u8]) -> Ended {
     // A program that ends before it has read everything closes the pipe.
     drop(child.stdin.take().unwrap().write_all(input));
     let output = child.wait_with_output().unwrap();
-    Ended {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    seen(&output)
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
-use crate::root::Root;
+use crate::{ended::ended, root::Root};
 
 /// Speaks as Claude Code does and does what a check asks for.
 const ABLE: &str = r#"
@@ -25,18 +25,7 @@ fn claude(name: &str, script: &str) -> PathBuf {
 
 fn ran(root: &Root, folder: &std::path::Path, words: &[&str]) -> (Option<i32>, String) {
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", folder.display());
-    let mut command = root.command(words);
-    let output = command
-        .env("PATH", path)
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .output()
-        .unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    (
-        output.status.code(),
-        String::from_utf8_lossy(&text).into_owned(),
-    )
+    ended(root.command(words).env("PATH", path).output().unwrap())
 }
 
 fn logged_in() -> Root {
@@ -136,7 +125,7 @@ fn a_check_leaves_the_checkout_and_the_environment_alone() {
     let curious = "env >\"$(dirname \"$0\")/seen\"; pwd >\"$(dirname \"$0\")/where\"; echo bad >>app.py; echo ready";
     let root = Root::new(curious);
     root.list("stop", &["T-1".to_owned()], "");
-    let mut command = root.command(&["night", "check", &root.list_file()]);
+    let mut command = root.silent(&["night", "check", &root.list_file()]);
     let ended = command
         .env("MY_API_KEY", "sk-0123456789abcdef")
         .status()

@@ -16,7 +16,7 @@ use tos::{
         agent::{runners, runners::LocalAgentSandboxes},
         git::GitWorktrees,
         job::approvals::DenyAllApprovals,
-        ledger::{LedgerFile, Options},
+        ledger::{LedgerFile, LedgerOptions},
         night::{event_files::EventFiles, heartbeats::HeartbeatFiles, machine::LocalMachine},
         sandbox::ResourceLimits,
     },
@@ -98,7 +98,7 @@ fn tools(root: &Root, clock: Arc<dyn Clock>) -> SessionPorts {
     let path = ("PATH".into(), "/usr/bin:/bin".into());
     SessionPorts {
         worktrees: Arc::new(GitWorktrees::open(&root.root).unwrap()),
-        runners: Arc::new(LocalAgentSandboxes::new(runners::Options {
+        runners: Arc::new(LocalAgentSandboxes::new(runners::AgentSandboxOptions {
             home: None,
             environment: vec![path],
             redactor: redactor.clone(),
@@ -128,7 +128,7 @@ fn tools(root: &Root, clock: Arc<dyn Clock>) -> SessionPorts {
 }
 
 fn ledger(root: &Root) -> LedgerFile {
-    LedgerFile::new(Options {
+    LedgerFile::new(LedgerOptions {
         root: root.root.clone(),
         state: None,
         actor: "tester".into(),

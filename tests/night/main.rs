@@ -8,14 +8,20 @@
 
 mod agents;
 mod clock;
-mod root;
+mod lists;
 mod service;
 mod sink;
 
+#[path = "../support/ended.rs"]
+mod ended;
+#[path = "../support/list_root.rs"]
+mod list_root;
 #[path = "../support/program.rs"]
 mod program;
 #[path = "../support/repository.rs"]
 mod repository;
+#[path = "../support/root.rs"]
+mod root;
 #[path = "../support/terminal.rs"]
 mod terminal;
 
@@ -83,7 +89,7 @@ impl Night {
 
 fn killed_in_the_middle(root: &Root) {
     let mut child = root
-        .command(&["night", "start", "--for", "1h", &root.list_file()])
+        .silent(&["night", "start", "--for", "1h", &root.list_file()])
         .spawn()
         .unwrap();
     while !root.home.path().join("hung").exists() {
@@ -262,7 +268,7 @@ fn what_keeps_the_machine_awake_lives_as_long_as_the_night() {
     fs::write(&guard, script).unwrap();
     fs::set_permissions(&guard, fs::Permissions::from_mode(0o755)).unwrap();
     let mut child = root
-        .command(&["night", "start", &root.list_file()])
+        .silent(&["night", "start", &root.list_file()])
         .env(
             "PATH",
             format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()),
@@ -303,7 +309,7 @@ fn a_person_who_changes_their_mind_is_heard_during_the_check() {
     let root = Root::new("touch \"$(dirname \"$0\")/asked\"; exec sleep 61733");
     root.list("stop", &names(1), "");
     let mut child = root
-        .command(&["night", "start", &root.list_file()])
+        .silent(&["night", "start", &root.list_file()])
         .spawn()
         .unwrap();
     while !root.home.path().join("asked").exists() {
@@ -375,7 +381,7 @@ fn a_person_can_end_the_wait_for_a_quota() {
     );
     root.list("stop", &names(1), "");
     let mut child = root
-        .command(&["night", "start", &root.list_file()])
+        .silent(&["night", "start", &root.list_file()])
         .spawn()
         .unwrap();
     while of(&root.records(), "quota.wait").is_empty() {
@@ -509,7 +515,7 @@ fn work_is_taken_over_forward_only_and_never_over_changes() {
 /// Starts or goes on, and kills after so many further events; returns whether it came to its end before that.
 fn killed_after(root: &Root, words: &[&str], events: usize) -> bool {
     let before = sink::buffered(root).len();
-    let mut child = root.command(words).spawn().unwrap();
+    let mut child = root.silent(words).spawn().unwrap();
     loop {
         if child.try_wait().unwrap().is_some() {
             return true;

@@ -18,7 +18,7 @@ const AGENT: &str = r##"
 here=$(dirname "$0")
 case "$TOS_TASK" in
   health) echo ready; exit 0 ;;
-  T-02|T-04) echo "# not what was asked for" > "wrong-$TOS_TASK.py"; exit 0 ;;
+  T-02|T-04) echo trying; echo "# not what was asked for" > "wrong-$TOS_TASK.py"; exit 0 ;;
   T-07) echo 'usage limit reached; resets_in_seconds: 1000' >&2; exit 1 ;;
   T-08) if [ ! -e "$here/quota" ]; then
           touch "$here/quota"; echo 'usage limit reached; resets_in_seconds: 1' >&2; exit 1
@@ -246,7 +246,7 @@ fn a_night_goes_on_by_itself_when_its_service_was_killed() {
     let service = Service::start(&root);
     let list = root.list_file();
     let mut follower = root
-        .command(&["night", "start", "--for", "1h", &list])
+        .silent(&["night", "start", "--for", "1h", &list])
         .spawn()
         .unwrap();
     until("the agent hangs", || root.home.path().join("hung").exists());
@@ -304,6 +304,13 @@ fn another_list_runs_beside_a_night_and_a_second_try_is_a_run_of_its_own() {
     );
     let runs = root.tos(&["why", "4"]).1;
     assert!(runs.contains("failed in session-2"), "{runs}");
+    // Each try has its own log.
+    let sessions = fs::read_dir(root.root.join(".tos/task-logs")).unwrap();
+    let folders = sessions.flat_map(|session| fs::read_dir(session.unwrap().path()));
+    let tasks = folders.flatten().map(Result::unwrap);
+    let names = tasks.map(|task| task.file_name().into_string().unwrap());
+    let tries: Vec<String> = names.filter(|name| name.starts_with("T-02.run-")).collect();
+    assert_eq!(tries.len(), 2, "{tries:?}");
     let board = root.json(&["board", "list"]);
     let tries = board.to_string();
     assert!(tries.contains("T-02"), "{tries}");

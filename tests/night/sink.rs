@@ -96,7 +96,7 @@ fn night(url: &str) -> Root {
     root.write("config/notify.toml", "[events]\nurl_env = \"COLLECTOR\"\n");
     root.list("stop", &["T-1".to_owned(), "T-2".to_owned()], "");
     let status = root
-        .command(&["night", "start", &root.list_file()])
+        .silent(&["night", "start", &root.list_file()])
         .env("COLLECTOR", url)
         .status()
         .unwrap();
@@ -108,7 +108,6 @@ fn sync(root: &Root, url: &str) -> (Option<i32>, String) {
     let output = root
         .command(&["night", "sync"])
         .env("COLLECTOR", url)
-        .stderr(std::process::Stdio::piped())
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -15,7 +15,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::sync::RwLock;
 use tos::{
-    adapters::process::{LocalCommandRunner, Options},
+    adapters::process::{CommandRunnerOptions, LocalCommandRunner},
     domain::{
         command::{Command, CommandKind},
         process::{CommandResult, ExitStatus, SpawnError},
@@ -31,14 +31,14 @@ const FOREVER: Duration = Duration::from_secs(600);
 
 struct Bench {
     folder: TempDir,
-    options: Options,
+    options: CommandRunnerOptions,
 }
 
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let redactor = Redactor::new(["a-value-nobody-may-see".to_owned()]);
-        let mut options = Options::new(folder.path().to_owned(), redactor);
+        let mut options = CommandRunnerOptions::new(folder.path().to_owned(), redactor);
         options.base_environment = [
             ("PATH", std::env::var("PATH").unwrap()),
             ("OPENAI_API_KEY", "a-value-nobody-may-see".to_owned()),
@@ -55,11 +55,7 @@ impl Bench {
 
     fn order(&self, kind: CommandKind, code: &str) -> CommandRequest {
         CommandRequest {
-            command: Command {
-                kind,
-                code: code.into(),
-                argv: Vec::new(),
-            },
+            command: Command::with_code(kind, code.into()),
             directory: self.folder.path().to_owned(),
             deadline: FOREVER,
             idle_deadline: None,

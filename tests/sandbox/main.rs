@@ -24,7 +24,7 @@ use std::{
 use tempfile::TempDir;
 use tos::{
     adapters::{
-        process::{LocalCommandRunner, Options as RunnerOptions},
+        process::{CommandRunnerOptions, LocalCommandRunner},
         sandbox::{BackendSandbox, Options},
     },
     domain::{
@@ -128,7 +128,7 @@ impl Bench {
         code: &str,
         argv: &[&str],
     ) -> Result<CommandResult, SpawnError> {
-        let mut options = RunnerOptions::new(self.options.root.clone(), Redactor::default());
+        let mut options = CommandRunnerOptions::new(self.options.root.clone(), Redactor::default());
         options.base_environment = vec![("PATH".into(), self.options.path.clone())];
         let home = self.options.home.clone().unwrap();
         options.base_environment.push(("HOME".into(), home.into()));
@@ -550,7 +550,8 @@ async fn a_daemon_behind_the_wall_dies_with_its_command() {
 #[tokio::test]
 async fn an_open_pipe_becomes_the_standard_input_behind_the_wall() {
     for bench in walls(ConfinementLevel::Workspace).await {
-        let mut options = RunnerOptions::new(bench.options.root.clone(), Redactor::default());
+        let mut options =
+            CommandRunnerOptions::new(bench.options.root.clone(), Redactor::default());
         options.base_environment = vec![("PATH".into(), bench.options.path.clone())];
         let wall = Arc::new(BackendSandbox::new(bench.options.clone()));
         wall.report().await;
@@ -558,11 +559,10 @@ async fn an_open_pipe_becomes_the_standard_input_behind_the_wall() {
         std::io::Write::write_all(&mut writer, b"\x00through\xff").unwrap();
         drop(writer);
         let order = CommandRequest {
-            command: Command {
-                kind: CommandKind::Bash,
-                code: "od -An -tx1; readlink /proc/self/fd/0 | cut -d: -f1".into(),
-                argv: Vec::new(),
-            },
+            command: Command::with_code(
+                CommandKind::Bash,
+                "od -An -tx1; readlink /proc/self/fd/0 | cut -d: -f1".into(),
+            ),
             directory: bench.options.root.clone(),
             deadline: Duration::from_secs(60),
             idle_deadline: None,
@@ -590,17 +590,14 @@ async fn an_open_pipe_becomes_the_standard_input_behind_the_wall() {
 #[tokio::test]
 async fn a_deadline_asks_the_command_behind_the_wall_to_terminate() {
     for bench in walls(ConfinementLevel::Workspace).await {
-        let mut options = RunnerOptions::new(bench.options.root.clone(), Redactor::default());
+        let mut options =
+            CommandRunnerOptions::new(bench.options.root.clone(), Redactor::default());
         options.base_environment = vec![("PATH".into(), bench.options.path.clone())];
         let wall = Arc::new(BackendSandbox::new(bench.options.clone()));
         wall.report().await;
         let code = "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done";
         let order = CommandRequest {
-            command: Command {
-                kind: CommandKind::Bash,
-                code: code.into(),
-                argv: Vec::new(),
-            },
+            command: Command::with_code(CommandKind::Bash, code.into()),
             directory: bench.options.root.clone(),
             deadline: Duration::from_secs(2),
             idle_deadline: None,

@@ -324,8 +324,8 @@ fn a_run_that_fails_is_told_with_the_command_to_look_at_it() {
     assert!(root.tos(&["show", "m"]).out.contains("exit code 3"));
 }
 
-#[tokio::test]
-async fn a_job_that_a_quota_has_stopped_is_due_when_it_is_renewed() {
+/// A root whose job waits for a quota, and the server that says so.
+async fn stopped_by_a_quota() -> (MockServer, Root) {
     let server = MockServer::start().await;
     let busy = ResponseTemplate::new(429).insert_header("retry-after", "7200");
     Mock::given(any()).respond_with(busy).mount(&server).await;
@@ -342,6 +342,12 @@ async fn a_job_that_a_quota_has_stopped_is_due_when_it_is_renewed() {
         .output()
         .unwrap();
     assert_eq!(ran.status.code(), Some(5), "{ran:?}");
+    (server, root)
+}
+
+#[tokio::test]
+async fn a_job_that_a_quota_has_stopped_is_due_when_it_is_renewed() {
+    let (_server, root) = stopped_by_a_quota().await;
     let added = root.tos(&["add", "q", "--quota-renewed", "--job", "run"]);
     assert_eq!(added.code, Some(0), "{}", added.err);
     let next = root.json(&["next", "q"]);
@@ -375,22 +381,7 @@ fn earlier(log: &str, by: Duration) -> String {
 
 #[tokio::test]
 async fn a_job_that_a_quota_has_stopped_goes_on_where_it_was_when_the_quota_is_renewed() {
-    let server = MockServer::start().await;
-    let busy = ResponseTemplate::new(429).insert_header("retry-after", "7200");
-    Mock::given(any()).respond_with(busy).mount(&server).await;
-    let root = Root::new();
-    let model =
-        json!({"provider": "openai", "model": "m", "base_url": format!("{}/v1", server.uri())});
-    let config = json!({
-        "allow_types": ["sh"],
-        "models": {"draft": model, "review": model, "final": model},
-        "done_condition": {"all": [{"file": "done", "exists": true}]},
-    });
-    root.write("config/config_v0_3.json", &config.to_string());
-    let ran = program(root.path(), root.path(), &["--mode", "run"])
-        .output()
-        .unwrap();
-    assert_eq!(ran.status.code(), Some(5), "{ran:?}");
+    let (server, root) = stopped_by_a_quota().await;
     // Still used up: nothing is asked, nothing is recorded.
     let asked = server.received_requests().await.unwrap().len();
     let again = program(root.path(), root.path(), &["--mode", "run"])

@@ -490,7 +490,9 @@ fn stop_and_hold(api: &mut Checked) {
     );
     assert!(hatch["since"].is_string(), "{hatch}");
     let until = hatch["until"].as_str().unwrap();
-    assert!(until.contains("disarmed"), "{until}");
+    for way in ["tos hatch disarm", "tos proc stop-all", "tos board cleanup"] {
+        assert!(until.contains(way), "{until}");
+    }
     let hatch = api.ok("POST", "/system/hatch/disarm", None);
     assert_eq!(hatch["armed"], false);
     let until = hatch["until"].as_str().unwrap();

@@ -12,10 +12,16 @@ mod judged;
 mod plans;
 mod sharing;
 
+#[path = "../support/ended.rs"]
+mod ended;
+#[path = "../support/list_root.rs"]
+mod list_root;
 #[path = "../support/program.rs"]
 mod program;
 #[path = "../support/repository.rs"]
 mod repository;
+#[path = "../support/root.rs"]
+mod root;
 #[path = "../support/terminal.rs"]
 mod terminal;
 
@@ -26,16 +32,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use tempfile::TempDir;
-use tos::config::gates;
-
-use program::program;
+use ended::ended;
+use root::Root;
 use terminal::at_terminal;
-
-struct Root {
-    home: TempDir,
-    root: PathBuf,
-}
 
 /// How the program ended and everything it printed.
 type Ended = (Option<i32>, String);
@@ -46,61 +45,19 @@ const FIXED: &str = "printf 'def add(a, b):\\n    return a + b\\n' > app.py";
 impl Root {
     /// A repository with a mistake in it, and gates under which the tests may work alone.
     fn new() -> Self {
-        let root = Self::watched();
-        let alone = gates::DEFAULT_GATES_TOML
-            .replacen(
-                "unattended = false\nmax_session = \"0m\"",
-                "unattended = true\nmax_session = \"1h\"",
-                1,
-            )
-            .replacen(
-                "on_failure = [\"stop\"]",
-                "on_failure = [\"stop\", \"retry_then_stop\", \"retry_then_skip_dependents\"]",
-                1,
-            );
-        root.write("config/gates.toml", &alone);
-        root.git(&["add", "-A"]);
-        root.git(&["commit", "-q", "-m", "gates"]);
-        root
+        Self::watched().alone("")
     }
 
     /// The same under the built-in gates.
     fn watched() -> Self {
-        let home = TempDir::new().unwrap();
-        let root = home.path().canonicalize().unwrap().join("work");
-        fs::create_dir(&root).unwrap();
-        let root = Self { home, root };
-        repository::init(&root.root);
-        root.write("app.py", BASE);
-        root.write(
-            "test.sh",
-            "#!/bin/sh\ngrep -q 'a + b' app.py || { echo 'add is wrong'; exit 1; }\n",
-        );
-        root.write(".gitignore", "*.log\n/.tos/\n");
-        root.git(&["add", "-A"]);
-        root.git(&["commit", "-q", "-m", "first"]);
-        root
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        repository::write(&self.root, path, text);
-    }
-
-    fn git(&self, words: &[&str]) -> String {
-        repository::git(&self.root, words)
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        program(&self.root, self.home.path(), words)
-    }
-
-    fn tos(&self, words: &[&str]) -> Ended {
-        let output = self.command(words).output().unwrap();
-        let text = [output.stdout, output.stderr].concat();
-        (
-            output.status.code(),
-            String::from_utf8_lossy(&text).into_owned(),
-        )
+        Self::with_files(&[
+            ("app.py", BASE),
+            (
+                "test.sh",
+                "#!/bin/sh\ngrep -q 'a + b' app.py || { echo 'add is wrong'; exit 1; }\n",
+            ),
+            (".gitignore", "*.log\n/.tos/\n"),
+        ])
     }
 
     /// Writes a list; each task is an id, what its agent does in a shell, and more lines of TOML.
@@ -901,10 +858,9 @@ fn a_way_to_tell_people_that_fails_never_fails_the_run() {
     let output = root
         .command(&["task", "run", list.to_str().unwrap()])
         .env("HOOK", "http://127.0.0.1:9/secret-path")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{said}");
+        .output();
+    let (code, said) = ended(output.unwrap());
+    assert_eq!(code, Some(0), "{said}");
     assert!(
         said.contains("webhook could not be told") && !said.contains("secret-path"),
         "{said}"

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{FIXED, Root};
+use super::{FIXED, Root, ended::ended};
 
 impl Root {
     /// Writes a plan beside the repository.
@@ -283,10 +283,9 @@ fn an_agent_gets_the_key_that_its_list_names_and_no_other() {
         .command(&["plan", "run", &plan])
         .env("MY_AGENT_KEY", "for-the-agent-only")
         .env("OPENAI_API_KEY", "for-nobody")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{said}");
+        .output();
+    let (code, said) = ended(output.unwrap());
+    assert_eq!(code, Some(0), "{said}");
     let reference = root.git(&["for-each-ref", "--format=%(refname)", "refs/tos/runs"]);
     let seen = root.git(&["show", &format!("{reference}:seen.md")]);
     assert!(seen.contains("MY_AGENT_KEY=for-the-agent-only"), "{seen}");
@@ -328,10 +327,9 @@ fn with_a_job(sandbox: &str) {
             "PATH",
             format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()),
         )
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{said}");
+        .output();
+    let (code, said) = ended(output.unwrap());
+    assert_eq!(code, Some(0), "{said}");
     let reference = root.git(&["for-each-ref", "--format=%(refname)", "refs/tos/runs"]);
     let changed = root.git(&["diff", "--name-only", "HEAD", &reference]);
     assert_eq!(changed, "app.py");

@@ -38,7 +38,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// What runners need to know once.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct AgentSandboxOptions {
     /// The user's home, from which credentials are copied and whose secrets are hidden.
     pub home: Option<PathBuf>,
     /// The environment of tos.
@@ -75,11 +75,11 @@ impl Who {
 
 /// Runs agents and tests on this machine.
 #[derive(Debug, Clone)]
-pub struct LocalAgentSandboxes(Options, LoginStore, Arc<Mutex<Redactor>>);
+pub struct LocalAgentSandboxes(AgentSandboxOptions, LoginStore, Arc<Mutex<Redactor>>);
 
 impl LocalAgentSandboxes {
     /// Makes them.
-    pub fn new(options: Options) -> Self {
+    pub fn new(options: AgentSandboxOptions) -> Self {
         let logins = LoginStore::new(options.home.clone(), &options.state);
         let redactor = Arc::new(Mutex::new(options.redactor.clone()));
         Self(options, logins, redactor)
@@ -157,14 +157,14 @@ impl LocalAgentSandboxes {
         let own = own_keys
             .iter()
             .filter_map(|name| Some((OsString::from(name), self.variable(name)?)));
-        let options = process::Options {
+        let options = process::CommandRunnerOptions {
             own_keys: own.collect(),
             base_environment: with_folders(self.environment(), self.0.home.as_deref(), folders),
             allow_environment: TOOLCHAIN_VARIABLES
                 .iter()
                 .map(|(name, _)| (*name).to_owned())
                 .collect(),
-            ..process::Options::new(task_folder.to_owned(), self.redactor().clone())
+            ..process::CommandRunnerOptions::new(task_folder.to_owned(), self.redactor().clone())
         };
         let wall = self.wall(task_folder, hosts, sandbox, who);
         Arc::new(process::LocalCommandRunner::new(

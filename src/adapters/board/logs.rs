@@ -100,11 +100,19 @@ impl ProcessLogs for LogFiles {
     }
 }
 
-/// Puts the files of a run's folder together, each below its name. Short ones are whole, long ones share what is left of `most` bytes
-/// and show their ends. `None` = there is none.
-pub fn joined_log_files(folder: &Path, most: u64) -> Option<String> {
+/// Puts the files of a run's folder, named from `root`, together, each below its name. Short ones are whole, long ones share what is
+/// left of `most` bytes and show their ends. `None` = there is none, or a link stands in the way, which is not followed.
+pub fn joined_log_files(root: &Path, folder: &Path, most: u64) -> Option<String> {
+    // The folder of the state itself may be a link of the person's.
+    let mut below = folder
+        .ancestors()
+        .filter(|part| part.components().count() > 1);
+    if below.any(|part| root.join(part).is_symlink()) {
+        return None;
+    }
+    let folder = root.join(folder);
     let mut found: Vec<(PathBuf, u64)> = Vec::new();
-    let mut folders = vec![folder.to_owned()];
+    let mut folders = vec![folder.clone()];
     while let Some(next) = folders.pop() {
         for entry in fs::read_dir(next).into_iter().flatten().flatten() {
             let Ok(data) = entry.metadata() else {
@@ -121,7 +129,7 @@ pub fn joined_log_files(folder: &Path, most: u64) -> Option<String> {
     let share = share_of(found.iter().map(|(_, size)| *size).collect(), most);
     let texts = found.iter().filter_map(|(path, _)| {
         let text = end_of_file(path, share).ok()?;
-        let name = path.strip_prefix(folder).unwrap_or(path).display();
+        let name = path.strip_prefix(&folder).unwrap_or(path).display();
         Some(format!("--- {name}\n{}\n", text.trim_end()))
     });
     (!found.is_empty()).then(|| texts.collect())
@@ -184,21 +192,23 @@ mod tests {
     #[test]
     fn files_of_a_run_are_joined_and_long_ones_show_their_ends() {
         let folder = tempfile::tempdir().unwrap();
-        let run = folder.path().join("run");
-        assert_eq!(joined_log_files(&run, 1000), None);
-        fs::create_dir_all(run.join("task-1")).unwrap();
-        fs::write(run.join("task-1/00.stderr"), "").unwrap();
-        assert_eq!(joined_log_files(&run, 1000), None);
-        fs::write(run.join("task-1/00.stdout"), "one\ntwo\n").unwrap();
+        let root = folder.path();
+        let run = Path::new("logs/run");
+        let place = root.join(run);
+        assert_eq!(joined_log_files(root, run, 1000), None);
+        fs::create_dir_all(place.join("task-1")).unwrap();
+        fs::write(place.join("task-1/00.stderr"), "").unwrap();
+        assert_eq!(joined_log_files(root, run, 1000), None);
+        fs::write(place.join("task-1/00.stdout"), "one\ntwo\n").unwrap();
         fs::write(folder.path().join("secret"), "not of this run").unwrap();
-        std::os::unix::fs::symlink(folder.path().join("secret"), run.join("link")).unwrap();
-        std::os::unix::fs::symlink(folder.path(), run.join("up")).unwrap();
-        let all = joined_log_files(&run, 1000).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("secret"), place.join("link")).unwrap();
+        std::os::unix::fs::symlink(folder.path(), place.join("up")).unwrap();
+        let all = joined_log_files(root, run, 1000).unwrap();
         assert_eq!(all, "--- task-1/00.stdout\none\ntwo\n");
         let lines: Vec<String> = (0..1000).map(|number| format!("line {number}\n")).collect();
         let long = lines.concat();
-        fs::write(run.join("task-1/10.stdout"), &long).unwrap();
-        let cut = joined_log_files(&run, 208).unwrap();
+        fs::write(place.join("task-1/10.stdout"), &long).unwrap();
+        let cut = joined_log_files(root, run, 208).unwrap();
         let (short, end) = cut.split_once("--- task-1/10.stdout\n").unwrap();
         assert_eq!(short, all);
         let (said, end) = end.split_once('\n').unwrap();
@@ -206,6 +216,23 @@ mod tests {
         assert_eq!(said, format!("(the first {shown} bytes are left out)"));
         assert!(end.len() <= 200 && long.ends_with(end), "{end}");
         assert!(end.starts_with("line ") && end.len() > 180, "{end}");
+    }
+
+    #[test]
+    fn no_link_among_the_folders_of_logs_is_followed() {
+        let root = tempfile::tempdir().unwrap();
+        let (root, run) = (root.path(), Path::new(".tos/task-logs/run"));
+        let elsewhere = root.join("elsewhere");
+        fs::create_dir_all(elsewhere.join("run")).unwrap();
+        fs::write(elsewhere.join("run/00.stdout"), "not of this run").unwrap();
+        fs::create_dir(root.join(".tos")).unwrap();
+        let logs = root.join(".tos/task-logs");
+        std::os::unix::fs::symlink(&elsewhere, &logs).unwrap();
+        assert_eq!(joined_log_files(root, run, 1000), None);
+        fs::remove_file(&logs).unwrap();
+        fs::create_dir(&logs).unwrap();
+        std::os::unix::fs::symlink(elsewhere.join("run"), root.join(run)).unwrap();
+        assert_eq!(joined_log_files(root, run, 1000), None);
     }
 
     #[test]

@@ -9,7 +9,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{adapters::process::TOKEN_VARIABLE, ports::board::OrphanCleanup};
+use crate::{
+    adapters::{files, process::TOKEN_VARIABLE},
+    ports::board::OrphanCleanup,
+};
 
 /// How long processes may take to end by themselves.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -18,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Ends them: politely, then at once. `instance` is the service that runs now, whose own processes are none.
 pub fn blocking_end_orphans(state: &Path, instance: &str) -> OrphanCleanup {
-    let state = state.canonicalize().unwrap_or_else(|_| state.to_owned());
+    let state = files::canonical(state);
     let is_orphan = |pid: u32| is_orphan(pid, &state, instance);
     let mut pids: Vec<u32> = processes().filter(|pid| is_orphan(*pid)).collect();
     pids.sort_unstable();

@@ -96,11 +96,7 @@ impl ContainerSpec {
             CommandKind::Exec => words.extend(inner.argv.iter().cloned()),
             _ => words.extend(["sh".to_owned(), "-c".to_owned(), inner.code.clone()]),
         }
-        Command {
-            kind: CommandKind::Exec,
-            code: String::new(),
-            argv: words,
-        }
+        Command::exec(words)
     }
 
     /// Returns the part of an environment that the program hands on by name.
@@ -125,11 +121,7 @@ mod tests {
             keys: vec!["ANTHROPIC_API_KEY".to_owned()],
             user: user_options(Path::new("/usr/bin/podman"), 1000, 1000),
         };
-        let inner = Command {
-            kind: CommandKind::Exec,
-            code: String::new(),
-            argv: vec!["agent".to_owned(), "do it; rm -rf /".to_owned()],
-        };
+        let inner = Command::exec(vec!["agent".to_owned(), "do it; rm -rf /".to_owned()]);
         let environment = [("HOME", "/p/.tos/t/home"), ("SOME_SECRET", "s3cret-value")];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let command = spec.command(

@@ -51,7 +51,7 @@ const OWN_VARIABLES: [&str; 9] = [
 
 /// What containers are made with.
 #[derive(Clone)]
-pub struct Options {
+pub struct ContainerOptions {
     /// The root whose attempts run in them.
     pub root: PathBuf,
     /// The environment of tos.
@@ -63,11 +63,11 @@ pub struct Options {
 }
 
 /// Makes runners with the program that is here.
-pub struct LocalContainers(Options);
+pub struct LocalContainers(ContainerOptions);
 
 impl LocalContainers {
     /// Makes them; looks at nothing yet.
-    pub const fn new(options: Options) -> Self {
+    pub const fn new(options: ContainerOptions) -> Self {
         Self(options)
     }
 
@@ -136,7 +136,7 @@ impl Containers for LocalContainers {
 
 /// Runs agents and tests in containers; homes and logins are prepared as for the machine itself.
 struct ContainerRunners {
-    options: Options,
+    options: ContainerOptions,
     program: PathBuf,
     image: String,
     network: String,
@@ -155,11 +155,14 @@ impl ContainerRunners {
                 .iter()
                 .map(|(name, _)| (*name).to_owned()),
         );
-        let options = process::Options {
+        let options = process::CommandRunnerOptions {
             own_keys: keys.iter().filter_map(value).collect(),
             base_environment: self.options.environment.clone(),
             allow_environment: allowed,
-            ..process::Options::new(task_folder.to_owned(), self.options.redactor.clone())
+            ..process::CommandRunnerOptions::new(
+                task_folder.to_owned(),
+                self.options.redactor.clone(),
+            )
         };
         Arc::new(ContainerRunner {
             inner: process::LocalCommandRunner::new(options, None),

@@ -32,7 +32,7 @@ pub const STUB_AGENT_ARG: &str = "__stub";
 
 /// What drills need to know once.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct DrillOptions {
     /// The root, below which places are made.
     pub root: PathBuf,
     /// This program.
@@ -44,7 +44,7 @@ pub struct Options {
 /// Makes throw-away places below a root.
 #[derive(Debug)]
 pub struct TempDirSites {
-    options: Options,
+    options: DrillOptions,
     stop: Arc<AtomicBool>,
 }
 
@@ -55,7 +55,7 @@ fn trouble(what: &str) -> impl Fn(io::Error) -> Error {
 
 impl TempDirSites {
     /// Makes the ground; from now on a request to stop ends a drill in an orderly way.
-    pub fn new(options: Options) -> Result<Self, Error> {
+    pub fn new(options: DrillOptions) -> Result<Self, Error> {
         let stop = Arc::new(AtomicBool::new(false));
         let cannot = trouble("requests to stop cannot be heard");
         for signal in signals::heard() {

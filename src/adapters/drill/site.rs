@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    Options, STUB_AGENT_ARG,
+    DrillOptions, STUB_AGENT_ARG,
     stub::{REPORT_FILE, SPOILED_FILE, STARTED_FILE, StubContext},
     traps::{TrapListeners, count_marked, digest, folder_contains},
     trouble,
@@ -65,7 +65,7 @@ const PROJECT: [(&str, &str); 5] = [
 /// A throw-away place.
 pub(super) struct TempDirSite {
     folder: TempDir,
-    options: Options,
+    options: DrillOptions,
     traps: TrapListeners,
     facts: StubContext,
     before: (String, String),
@@ -79,7 +79,7 @@ impl TempDirSite {
     pub(super) fn create_site(
         drill: &Drill,
         below: &Path,
-        options: &Options,
+        options: &DrillOptions,
         stop: Arc<AtomicBool>,
     ) -> Result<Self, Error> {
         let cannot = trouble("no place for a drill can be made");
@@ -356,7 +356,7 @@ impl DrillWorkspace for TempDirSite {
         if report.contains(&self.facts.secret) || folder_contains(&logs, &self.facts.secret) {
             faults.push("a secret was read".to_owned());
         }
-        let ledger = LedgerFile::new(ledger::Options {
+        let ledger = LedgerFile::new(ledger::LedgerOptions {
             root: self.facts.work.clone(),
             state: Some(self.facts.home.join(".local/state")),
             actor: "drill".to_owned(),

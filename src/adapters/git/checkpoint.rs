@@ -10,7 +10,7 @@ use super::{
     error::Result,
     index::{Index, publish},
     objects::{commit::add_commit, missing, object::ObjectId, tree_diff, tree_diff::TreeChanges},
-    options::Options,
+    options::CheckpointOptions,
     refs,
     repository::WorktreeRepository,
     restore::repair,
@@ -39,7 +39,7 @@ const PACKS: usize = 50;
 
 /// Takes a checkpoint of the work tree that holds the root.
 pub(super) fn blocking_snapshot(
-    options: &Options,
+    options: &CheckpointOptions,
     order: &CheckpointRequest,
 ) -> Result<CheckpointReport> {
     let message = checkpoint::commit_message(&order.name)?;
@@ -56,7 +56,7 @@ pub(super) fn blocking_snapshot(
 }
 
 fn blocking_take_once(
-    options: &Options,
+    options: &CheckpointOptions,
     order: &CheckpointRequest,
     home: &WorktreeRepository,
     message: &str,

@@ -6,7 +6,7 @@ use git2::{Commit, Delta, DiffFormat, DiffOptions, Oid};
 use super::{
     error::{ErrorContext, Result},
     objects::tree_diff,
-    options::Options,
+    options::CheckpointOptions,
     refs,
     repository::WorktreeRepository,
     restore::target,
@@ -20,7 +20,7 @@ use crate::domain::{
 };
 
 /// Lists checkpoints, then safety snapshots.
-pub(super) fn blocking_list(options: &Options) -> Result<Vec<CheckpointEntry>> {
+pub(super) fn blocking_list(options: &CheckpointOptions) -> Result<Vec<CheckpointEntry>> {
     let home = WorktreeRepository::open(&options.root)?;
     let mut lines = Vec::new();
     for (sort, prefix) in sorts(&home) {
@@ -32,7 +32,10 @@ pub(super) fn blocking_list(options: &Options) -> Result<Vec<CheckpointEntry>> {
 }
 
 /// Describes one.
-pub(super) fn blocking_show(options: &Options, which: Option<&str>) -> Result<CheckpointDetails> {
+pub(super) fn blocking_show(
+    options: &CheckpointOptions,
+    which: Option<&str>,
+) -> Result<CheckpointDetails> {
     let home = WorktreeRepository::open(&options.root)?;
     let id = find(&home, which)?;
     let reading = || format!("could not read commit {id}");
@@ -49,7 +52,10 @@ pub(super) fn blocking_show(options: &Options, which: Option<&str>) -> Result<Ch
 }
 
 /// Compares one with the files as they are now.
-pub(super) fn blocking_diff(options: &Options, which: Option<&str>) -> Result<CheckpointDiff> {
+pub(super) fn blocking_diff(
+    options: &CheckpointOptions,
+    which: Option<&str>,
+) -> Result<CheckpointDiff> {
     let home = WorktreeRepository::open(&options.root)?;
     let id = find(&home, which)?;
     let comparing = || format!("could not compare {id} with the work tree");

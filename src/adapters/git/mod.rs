@@ -30,7 +30,7 @@ mod worktree;
 pub mod write_access;
 
 pub use crate::adapters::git::worktree::worktrees::GitWorktrees;
-pub use options::{Engine, Options};
+pub use options::{CheckpointOptions, Engine};
 
 use crate::{
     domain::checkpoint::{
@@ -54,12 +54,12 @@ pub fn blocking_check_repository(root: &Path) -> Result<(), CheckpointError> {
 /// Checkpoints in the git repository around the root.
 #[derive(Debug, Clone)]
 pub struct GitCheckpoints {
-    options: Arc<Options>,
+    options: Arc<CheckpointOptions>,
 }
 
 impl GitCheckpoints {
     /// Makes the adapter; looks at nothing yet.
-    pub fn new(options: Options) -> Self {
+    pub fn new(options: CheckpointOptions) -> Self {
         Self {
             options: Arc::new(options),
         }
@@ -67,7 +67,7 @@ impl GitCheckpoints {
 
     fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Options) -> error::Result<T> + Send + 'static,
+        work: impl FnOnce(&CheckpointOptions) -> error::Result<T> + Send + 'static,
     ) -> BoxFuture<'_, Result<T, CheckpointError>> {
         let options = Arc::clone(&self.options);
         Box::pin(async move {

@@ -20,7 +20,7 @@ pub enum Engine {
 
 /// What the adapter needs to know.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct CheckpointOptions {
     /// The directory tos works in; its repository's whole work tree is covered.
     pub root: PathBuf,
     /// Paths below the root that are in no checkpoint while untracked, e.g. tos's own logs.
@@ -33,7 +33,7 @@ pub struct Options {
     pub engine: Engine,
 }
 
-impl Options {
+impl CheckpointOptions {
     /// Returns the usual options for a root: `logs` stays outside, ten seconds for a lock.
     pub fn for_root(root: PathBuf) -> Self {
         Self {

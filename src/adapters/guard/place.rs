@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::guard::NO_PROJECT;
+use crate::{adapters::files, domain::guard::NO_PROJECT};
 
 /// The project of a tool call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,13 +16,13 @@ pub struct ProjectLocation {
 /// Finds the project around a folder. The home folder and what holds it is nobody's project: there the root is a folder that
 /// does not exist, so that everything lies outside of it.
 pub fn project_of(folder: &Path, home: Option<&Path>, named: Option<&Path>) -> ProjectLocation {
-    let home = home.map(|home| home.canonicalize().unwrap_or_else(|_| home.to_owned()));
-    let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let home = home.map(files::canonical);
+    let real = files::canonical(folder);
     let mut top = top_of(&real);
     if top.is_none()
         && let Some(named) = named
     {
-        let named = named.canonicalize().unwrap_or_else(|_| named.to_owned());
+        let named = files::canonical(named);
         if named.is_dir() && !real.starts_with(&named) {
             top = Some(top_of(&named).unwrap_or(named));
         }

@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::adapters::{job::store::replace, process};
+use crate::{
+    adapters::{job::store::replace, process},
+    domain::text::line_and_column,
+};
 
 /// Reads a settings file; `None` where there is none. What is no file is not opened: a pipe would be waited for forever.
 pub fn read(path: &Path) -> Result<Option<String>, String> {
@@ -44,10 +47,8 @@ fn text_of(path: &Path, flags: rustix::fs::OFlags) -> Result<Option<String>, Str
         Err(error) => return Err(told(&error)),
     }
     String::from_utf8(bytes).map(Some).map_err(|error| {
-        let good = error.as_bytes().get(..error.utf8_error().valid_up_to());
-        let good = String::from_utf8_lossy(good.unwrap_or_default());
-        let line = good.matches('\n').count() + 1;
-        let column = good.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        let at = error.utf8_error().valid_up_to();
+        let (line, column) = line_and_column(&String::from_utf8_lossy(error.as_bytes()), at);
         told(&format_args!(
             "line {line}, column {column}: it is not UTF-8; nothing was changed"
         ))

@@ -309,11 +309,7 @@ mod tests {
     use crate::domain::command::CommandKind;
 
     fn command() -> Command {
-        Command {
-            kind: CommandKind::Bash,
-            code: "make install".into(),
-            argv: vec![],
-        }
+        Command::with_code(CommandKind::Bash, "make install".into())
     }
 
     #[test]

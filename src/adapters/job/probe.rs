@@ -5,7 +5,7 @@ use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
 use crate::{
     adapters::process::encoding,
     domain::{
-        command::{Command, CommandKind},
+        command::Command,
         job::{done_condition::Observation, history::exit_description, rules::DoneCheck},
         process::ExitStatus,
     },
@@ -80,11 +80,7 @@ impl DiskConditionProbe {
             Err(error) => return Observation::NotRun(format!("no temporary folder: {error}")),
         };
         let order = CommandRequest {
-            command: Command {
-                kind: CommandKind::Exec,
-                code: String::new(),
-                argv: argv.to_vec(),
-            },
+            command: Command::exec(argv.to_vec()),
             directory: self.root.clone(),
             deadline: self.deadline,
             idle_deadline: None,

@@ -145,11 +145,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = || FileApprovals::new(root.path().join("approvals"));
         let approvals = SessionApprovals::new(folder(), None);
-        let command = Command {
-            kind: CommandKind::Bash,
-            code: "git push".into(),
-            argv: vec![],
-        };
+        let command = Command::with_code(CommandKind::Bash, "git push".into());
         let asked = approvals.ask("s-T-1-1", &command, "because");
         let answered = async {
             while folder().pending().is_empty() {

@@ -143,7 +143,7 @@ pub(super) fn add_key(
     prefix: &str,
     key: &Secret,
 ) -> Result<(), BuildError> {
-    let mut value = HeaderValue::from_str(&format!("{prefix}{}", key.reveal()))
+    let mut value = HeaderValue::from_str(&format!("{prefix}{}", key.expose_secret()))
         .map_err(|_| BuildError::KeyUnusable { provider })?;
     value.set_sensitive(true);
     headers.insert(name, value);

@@ -122,7 +122,7 @@ pub(super) fn endpoint(
 /// Returns the key; an empty one is none.
 fn key(options: &ModelOptions) -> Option<&Secret> {
     let key = options.api_key.as_ref();
-    key.filter(|key| !key.reveal().is_empty())
+    key.filter(|key| !key.expose_secret().is_empty())
 }
 
 /// A model behind HTTP.
@@ -280,8 +280,11 @@ impl<D: Dialect> HttpModel<D> {
 /// Short keys are the placeholders that local servers are given, and common words.
 pub(super) fn redact(text: &str, key: Option<&Secret>, shared: &HttpClients) -> String {
     match key {
-        Some(key) if key.reveal().len() >= SHORTEST_SECRET && text.contains(key.reveal()) => {
-            shared.clean(&text.replace(key.reveal(), "[redacted]"))
+        Some(key)
+            if key.expose_secret().len() >= SHORTEST_SECRET
+                && text.contains(key.expose_secret()) =>
+        {
+            shared.clean(&text.replace(key.expose_secret(), "[redacted]"))
         }
         _ => shared.clean(text),
     }

@@ -1,32 +1,11 @@
 //! What a caller says about a model: plain values, everything resolved from files and environment already.
 
-use std::{fmt, path::PathBuf};
+use std::path::PathBuf;
 
-pub use crate::domain::provider::Provider;
+pub use crate::domain::provider::{OpenAiApi, Provider, Secret};
 
 /// The original's ceiling of a reply.
 const MAX_TOKENS: u32 = 2_000;
-
-/// Which of OpenAI's two protocols to speak.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum OpenAiApi {
-    /// `/chat/completions`, which every compatible server has.
-    #[default]
-    ChatCompletions,
-    /// `/responses`.
-    Responses,
-}
-
-impl OpenAiApi {
-    /// Returns the protocol with this word (`chat` or `responses`), if there is one.
-    pub fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "chat" => Some(Self::ChatCompletions),
-            "responses" => Some(Self::Responses),
-            _ => None,
-        }
-    }
-}
 
 /// Where recorded replies come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,28 +19,6 @@ pub enum ReplaySource {
         /// The lines.
         text: &'static str,
     },
-}
-
-/// A value that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a value; blanks and line ends around it (from files, mostly) are dropped.
-    pub fn new(value: &str) -> Self {
-        Self(value.trim().to_owned())
-    }
-
-    /// Returns the value, for the header it belongs into and for removing it from texts.
-    pub(super) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
-    }
 }
 
 /// Everything about one model. [`ModelOptions::new`] fills in what most callers leave alone.
@@ -133,6 +90,6 @@ mod tests {
         let mut options = ModelOptions::new(Provider::OpenAi, "m");
         options.api_key = Some(Secret::new(" sk-very-secret\n"));
         assert!(!format!("{options:?}").contains("very"));
-        assert_eq!(options.api_key.unwrap().reveal(), "sk-very-secret");
+        assert_eq!(options.api_key.unwrap().expose_secret(), "sk-very-secret");
     }
 }

@@ -35,7 +35,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Where events go.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct EventDeliveryOptions {
     /// The folder with the events.
     pub folder: PathBuf,
     /// The collector's address.
@@ -81,7 +81,7 @@ pub struct EventForwarder {
 
 impl EventForwarder {
     /// Sends one on its way.
-    pub fn start(options: Options) -> io::Result<Self> {
+    pub fn start(options: EventDeliveryOptions) -> io::Result<Self> {
         let (words, heard) = mpsc::channel();
         std::thread::Builder::new()
             .name("tos-events".to_owned())
@@ -106,7 +106,7 @@ impl Drop for EventForwarder {
 }
 
 /// Goes round until told to end: delivers, waits for something new, pauses longer after each failure.
-fn round(options: &Options, heard: &Receiver<QueueSignal>) {
+fn round(options: &EventDeliveryOptions, heard: &Receiver<QueueSignal>) {
     let mut failures = 0_u32;
     loop {
         failures = match blocking_deliver(options) {
@@ -151,7 +151,7 @@ fn wait(heard: &Receiver<QueueSignal>, pause: Duration) -> Result<QueueSignal, R
 }
 
 /// Takes every word that waits; the last one is obeyed at once. Returns whether it was among them.
-fn drained(heard: &Receiver<QueueSignal>, options: &Options) -> bool {
+fn drained(heard: &Receiver<QueueSignal>, options: &EventDeliveryOptions) -> bool {
     while let Ok(word) = heard.try_recv() {
         if let QueueSignal::Last(done) = word {
             drop(blocking_deliver(options));
@@ -163,7 +163,7 @@ fn drained(heard: &Receiver<QueueSignal>, options: &Options) -> bool {
 }
 
 /// Delivers everything that has not arrived yet, and returns how many events that were.
-pub fn blocking_deliver(options: &Options) -> Result<usize, String> {
+pub fn blocking_deliver(options: &EventDeliveryOptions) -> Result<usize, String> {
     if !options.folder.is_dir() {
         return Ok(0);
     }
@@ -192,7 +192,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-async fn deliver(options: &Options, file: &Path) -> Result<usize, String> {
+async fn deliver(options: &EventDeliveryOptions, file: &Path) -> Result<usize, String> {
     let sent = file.with_extension("sent");
     let text = fs::read(file).map_err(|error| error.to_string())?;
     let mut at = arrived(&sent).min(text.len());
@@ -212,7 +212,11 @@ async fn deliver(options: &Options, file: &Path) -> Result<usize, String> {
 }
 
 /// Sends a parcel; one that is refused is sent event by event, and what is refused then is laid aside.
-async fn hand_over(options: &Options, parcel: &[String], file: &Path) -> Result<(), String> {
+async fn hand_over(
+    options: &EventDeliveryOptions,
+    parcel: &[String],
+    file: &Path,
+) -> Result<(), String> {
     if send(options, parcel).await? == DeliveryResponse::Kept {
         return Ok(());
     }
@@ -270,7 +274,10 @@ enum DeliveryResponse {
     Refused,
 }
 
-async fn send(options: &Options, parcel: &[String]) -> Result<DeliveryResponse, String> {
+async fn send(
+    options: &EventDeliveryOptions,
+    parcel: &[String],
+) -> Result<DeliveryResponse, String> {
     let url = reqwest::Url::parse(&options.url)
         .map_err(|error| format!("the address of the collector is wrong: {error}"))?;
     // An address may hold a token, so it is cut out of every error.

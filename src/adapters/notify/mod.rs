@@ -17,7 +17,7 @@ use std::{
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 
-pub use queue::{NotificationQueue, Options as QueueOptions};
+pub use queue::{NotificationQueue, QueueOptions};
 
 use crate::{
     domain::{

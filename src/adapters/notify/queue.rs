@@ -35,7 +35,7 @@ use crate::{
 
 /// Where notifications wait and how fast they are tried again.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct QueueOptions {
     /// The folder of notifications that have not arrived.
     pub folder: PathBuf,
     /// The name of this process's own folder in it.
@@ -79,7 +79,7 @@ pub struct NotificationQueue {
     notifiers: Vec<Arc<dyn Notifier>>,
     ways: BTreeMap<String, UnboundedSender<Parcel>>,
     shared: Shared,
-    options: Options,
+    options: QueueOptions,
     folder: PathBuf,
     count: AtomicU32,
     lock: Option<StoreLock>,
@@ -93,7 +93,7 @@ impl std::fmt::Debug for NotificationQueue {
 
 impl NotificationQueue {
     /// Starts delivering, first what an earlier tos has left.
-    pub fn start(notifiers: Vec<Arc<dyn Notifier>>, options: Options) -> io::Result<Self> {
+    pub fn start(notifiers: Vec<Arc<dyn Notifier>>, options: QueueOptions) -> io::Result<Self> {
         let shared = Shared::default();
         let mut ways = BTreeMap::new();
         let mut work = Vec::new();
@@ -225,7 +225,7 @@ fn standing(shared: &Shared) -> std::sync::MutexGuard<'_, Standing> {
 fn deliver_all(
     work: Vec<(Arc<dyn Notifier>, UnboundedReceiver<Parcel>)>,
     shared: &Shared,
-    options: &Options,
+    options: &QueueOptions,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -244,14 +244,19 @@ async fn way(
     notifier: Arc<dyn Notifier>,
     mut parcels: UnboundedReceiver<Parcel>,
     shared: Shared,
-    options: Options,
+    options: QueueOptions,
 ) {
     while let Some(parcel) = parcels.recv().await {
         deliver(&*notifier, parcel, &shared, &options).await;
     }
 }
 
-async fn deliver(notifier: &dyn Notifier, mut parcel: Parcel, shared: &Shared, options: &Options) {
+async fn deliver(
+    notifier: &dyn Notifier,
+    mut parcel: Parcel,
+    shared: &Shared,
+    options: &QueueOptions,
+) {
     let mut first = parcel.is_new;
     loop {
         let result = notifier.tell(&parcel.waiting.notification).await;

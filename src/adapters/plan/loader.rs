@@ -8,11 +8,14 @@ use std::{
 
 use crate::{
     adapters::plan::{plan_copy, safe_open, yaml},
-    domain::plan::{
-        Plan, PlanError, PlanRemedy,
-        node::{YamlNode, YamlValue},
-        read,
-        read_agent::DEFAULT_PLAN_ID,
+    domain::{
+        plan::{
+            Plan, PlanError, PlanRemedy,
+            node::{YamlNode, YamlValue},
+            read,
+            read_agent::DEFAULT_PLAN_ID,
+        },
+        text::line_and_column,
     },
     ports::plan_store::LoadError,
 };
@@ -58,7 +61,7 @@ fn read_bytes(bytes: &[u8], given: &BTreeMap<String, String>) -> Result<Plan, Lo
     let mut files = PlanFiles::default();
     files.names.push(PathBuf::from("-"));
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(files.place(1, 1, &format!("the plan has more than {MAX_BYTES} bytes")));
+        return Err(files.place((1, 1), &format!("the plan has more than {MAX_BYTES} bytes")));
     }
     let text = files.text(bytes.to_vec())?;
     let wrong = |fault: PlanError| files.locate(&fault, Some(&text));
@@ -134,34 +137,23 @@ impl PlanFiles {
             None => bytes,
         };
         let text = String::from_utf8(bytes).map_err(|error| {
-            let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let lines: Vec<&[u8]> = before.split(|byte| *byte == b'\n').collect();
-            let column = lines
-                .last()
-                .map_or(0, |line| String::from_utf8_lossy(line).chars().count())
-                + 1;
-            self.place(lines.len(), column, "this is not UTF-8 text")
+            let at = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes());
+            self.place(line_and_column(&text, at), "this is not UTF-8 text")
         })?;
         // The parser stops without a word at characters YAML does not allow.
         let odd = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}');
         if let Some((at, found)) = text.char_indices().find(|(_, c)| odd(*c)) {
-            let before = &text[..at];
-            let line = before.matches('\n').count() + 1;
-            let column = before
-                .rsplit('\n')
-                .next()
-                .map_or(0, |line| line.chars().count())
-                + 1;
             let message = format!(
                 "the character U+{:04X} is not allowed in YAML",
                 u32::from(found)
             );
-            return Err(self.place(line, column, &message));
+            return Err(self.place(line_and_column(&text, at), &message));
         }
         Ok(text)
     }
 
-    fn place(&self, line: usize, column: usize, message: &str) -> LoadError {
+    fn place(&self, (line, column): (usize, usize), message: &str) -> LoadError {
         LoadError::Wrong {
             path: self.names.last().cloned().unwrap_or_default(),
             line: u32::try_from(line).unwrap_or(u32::MAX),

@@ -30,6 +30,6 @@ pub(in crate::adapters) use spawn::{prepare, spawn_failure};
 pub use disk_allowance::CommandDiskLimit;
 pub use environment::{ALLOWED, minimal};
 pub(in crate::adapters) use process_tree::{end_descendants, end_marked};
-pub use runner::{LocalCommandRunner, Options};
+pub use runner::{CommandRunnerOptions, LocalCommandRunner};
 pub use spawn::{finds_program, is_startable_program};
 pub use standard_input::blocking_standard_input;

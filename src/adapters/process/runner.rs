@@ -39,7 +39,7 @@ use crate::{
 
 /// What the runner needs to know once.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct CommandRunnerOptions {
     /// The workspace root; stored paths are told relative to it.
     pub root: PathBuf,
     /// The environment of tos, from which commands get a harmless part.
@@ -64,7 +64,7 @@ pub struct Options {
     pub task_folder: CommandDiskLimit,
 }
 
-impl Options {
+impl CommandRunnerOptions {
     /// Makes options with the usual limits for a workspace.
     pub fn new(root: PathBuf, redactor: Redactor) -> Self {
         Self {
@@ -85,7 +85,7 @@ impl Options {
 
 /// Runs commands on this machine.
 pub struct LocalCommandRunner {
-    options: Options,
+    options: CommandRunnerOptions,
     environment: Vec<(OsString, OsString)>,
     interrupts: watch::Sender<Option<StopSignal>>,
     sandbox: Option<Arc<dyn Sandbox>>,
@@ -102,7 +102,7 @@ impl std::fmt::Debug for LocalCommandRunner {
 impl LocalCommandRunner {
     /// Makes a runner and tos the parent of whatever its commands orphan. Without a sandbox commands
     /// run with all the rights of the user.
-    pub fn new(options: Options, sandbox: Option<Arc<dyn Sandbox>>) -> Self {
+    pub fn new(options: CommandRunnerOptions, sandbox: Option<Arc<dyn Sandbox>>) -> Self {
         if let Err(error) = process_tree::become_reaper() {
             tracing::warn!(%error, "orphans can be found by their marker only");
         }

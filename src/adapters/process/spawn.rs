@@ -170,11 +170,7 @@ mod tests {
     }
 
     fn command(kind: CommandKind, code: &str) -> Command {
-        Command {
-            kind,
-            code: code.into(),
-            argv: Vec::new(),
-        }
+        Command::with_code(kind, code.into())
     }
 
     #[test]
@@ -203,11 +199,7 @@ mod tests {
     #[test]
     fn a_missing_program_is_named() {
         let argv = vec!["no-such-program-anywhere".into()];
-        let missing = Command {
-            kind: CommandKind::Exec,
-            code: String::new(),
-            argv,
-        };
+        let missing = Command::exec(argv);
         let message = prepared(&missing).unwrap_err().message;
         assert!(
             message.starts_with("program `no-such-program-anywhere` not found"),

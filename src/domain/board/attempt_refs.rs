@@ -66,7 +66,7 @@ fn attempt_begun_by(record: &LedgerRecord) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ledger::{RecordMetadata, SessionStart, VERSION};
+    use crate::domain::ledger::SessionStart;
 
     #[test]
     fn only_what_workers_left_belongs_to_a_run() {
@@ -92,27 +92,14 @@ mod tests {
     }
 
     fn begun(session: &str, list: &str) -> LedgerRecord {
-        LedgerRecord {
-            v: VERSION,
-            seq: 1,
-            prev: String::new(),
-            stamp: RecordMetadata {
-                at: chrono::DateTime::UNIX_EPOCH.fixed_offset(),
-                boottime_ms: 0,
-                boot_id: String::new(),
-                actor: "tos".into(),
-                tool: String::new(),
-                policy: String::new(),
-                gates: String::new(),
-                session: Some(session.into()),
+        let entry = LedgerEntry::SessionStart {
+            start: SessionStart {
+                list: list.into(),
+                ..SessionStart::default()
             },
-            entry: LedgerEntry::SessionStart {
-                start: SessionStart {
-                    list: list.into(),
-                    ..SessionStart::default()
-                },
-            },
-        }
+        };
+        let at = chrono::DateTime::UNIX_EPOCH.fixed_offset();
+        LedgerRecord::unchained(1, at, Some(session), entry)
     }
 
     #[test]

@@ -32,8 +32,8 @@ pub enum DispatchBlocker {
     Quota(Millis),
     /// Another task that is not merged yet may touch the same files.
     Area(TaskId, String),
-    /// As many tasks run as may.
-    Slots(usize),
+    /// As many tasks run as may, or more: so many run, so many may.
+    Slots(usize, usize),
     /// As many tasks of its lane run as may.
     Lane(Lane),
     /// The last slot is kept for a feature.
@@ -395,8 +395,8 @@ impl Board {
         }
         let running = self.index.live_runs.len();
         let slots = usize::try_from(self.settings().max_concurrent).ok();
-        if slots.is_some_and(|slots| running >= slots) {
-            return Some(DispatchBlocker::Slots(running));
+        if let Some(slots) = slots.filter(|slots| running >= *slots) {
+            return Some(DispatchBlocker::Slots(running, slots));
         }
         let in_lane = |lane: Lane| {
             let tasks = self.live_runs().filter_map(|run| self.task(run.task));

@@ -86,6 +86,7 @@ impl Board {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm an event")]
     fn fold_task(&mut self, event: &TaskEvent, at: Millis) {
         match event {
             TaskEvent::Created { task, spec } => self.fold_created(*task, spec, at),
@@ -106,41 +107,6 @@ impl Board {
                 task.resolver = BlockResolver::Dispatcher;
                 task.detail.clone_from(detail);
             }),
-            TaskEvent::Requeued { .. } | TaskEvent::Failed { .. } | TaskEvent::Blocked { .. } => {
-                self.fold_wait(event, at);
-            }
-            TaskEvent::Cancelled { task, detail, by } => self.change_task(*task, at, |task| {
-                set_status(task, TaskStatus::Cancelled, None, at);
-                task.resolver = BlockResolver::Nobody;
-                task.detail = format!("{detail} ({by})");
-            }),
-            TaskEvent::Done { task, commit } => {
-                self.change_task(*task, at, |task| {
-                    set_status(task, TaskStatus::Done, None, at);
-                    task.resolver = BlockResolver::Nobody;
-                    task.merged = Some(commit.clone());
-                    "merged".clone_into(&mut task.detail);
-                });
-                self.change_cycle(|cycle| cycle.merged += 1);
-            }
-            TaskEvent::Asked {
-                approval,
-                task,
-                subject,
-                question,
-                until,
-            } => self.fold_asked((*approval, *task), subject, question, *until, at),
-            TaskEvent::Answered {
-                approval,
-                allow,
-                by,
-            } => self.fold_answered(*approval, *allow, by, at),
-        }
-    }
-
-    /// Tasks that go back to the queue or wait.
-    fn fold_wait(&mut self, event: &TaskEvent, at: Millis) {
-        match event {
             TaskEvent::Requeued {
                 task,
                 cause,
@@ -194,13 +160,32 @@ impl Board {
                     add_lesson(task, lesson.as_ref());
                 });
             }
-            TaskEvent::Created { .. }
-            | TaskEvent::Edited { .. }
-            | TaskEvent::Linked { .. }
-            | TaskEvent::Cancelled { .. }
-            | TaskEvent::Done { .. }
-            | TaskEvent::Asked { .. }
-            | TaskEvent::Answered { .. } => {}
+            TaskEvent::Cancelled { task, detail, by } => self.change_task(*task, at, |task| {
+                set_status(task, TaskStatus::Cancelled, None, at);
+                task.resolver = BlockResolver::Nobody;
+                task.detail = format!("{detail} ({by})");
+            }),
+            TaskEvent::Done { task, commit } => {
+                self.change_task(*task, at, |task| {
+                    set_status(task, TaskStatus::Done, None, at);
+                    task.resolver = BlockResolver::Nobody;
+                    task.merged = Some(commit.clone());
+                    "merged".clone_into(&mut task.detail);
+                });
+                self.change_cycle(|cycle| cycle.merged += 1);
+            }
+            TaskEvent::Asked {
+                approval,
+                task,
+                subject,
+                question,
+                until,
+            } => self.fold_asked((*approval, *task), subject, question, *until, at),
+            TaskEvent::Answered {
+                approval,
+                allow,
+                by,
+            } => self.fold_answered(*approval, *allow, by, at),
         }
     }
 
@@ -300,20 +285,10 @@ impl Board {
                 self.globals_mut().settings = (**settings).clone();
             }
             SystemEvent::HatchArmed { source, by_person } => {
-                self.globals_mut().hatch = Hatch {
-                    armed: true,
-                    since: Some(at),
-                    source: source.clone(),
-                    by_person: *by_person,
-                };
+                self.fold_hatch(true, source, *by_person, at);
             }
             SystemEvent::HatchDisarmed { source, by_person } => {
-                self.globals_mut().hatch = Hatch {
-                    armed: false,
-                    since: Some(at),
-                    source: source.clone(),
-                    by_person: *by_person,
-                };
+                self.fold_hatch(false, source, *by_person, at);
             }
             SystemEvent::Held { detail, by, until } => {
                 self.globals_mut().hold = Some(DispatchHold {
@@ -324,21 +299,6 @@ impl Board {
                 });
             }
             SystemEvent::Resumed { .. } => self.globals_mut().hold = None,
-            SystemEvent::QuotaPaused { .. }
-            | SystemEvent::QuotaResumed { .. }
-            | SystemEvent::CycleStarted { .. }
-            | SystemEvent::CycleEnded { .. }
-            | SystemEvent::PlanRequested { .. }
-            | SystemEvent::PlanFinished { .. } => self.fold_period(event, at),
-            SystemEvent::Cleaned { .. } => self.fold_cleaned(at),
-            SystemEvent::Database { open } => self.globals_mut().closed = !open,
-            SystemEvent::WorkersSeen { kinds } => self.globals_mut().workers.clone_from(kinds),
-        }
-    }
-
-    /// Pauses, cycles and plans.
-    fn fold_period(&mut self, event: &SystemEvent, at: Millis) {
-        match event {
             SystemEvent::QuotaPaused {
                 agent,
                 until,
@@ -378,16 +338,19 @@ impl Board {
                 plan.detail = error.clone().unwrap_or_default();
                 plan.finished_at = Some(at);
             }),
-            SystemEvent::Started { .. }
-            | SystemEvent::Configured { .. }
-            | SystemEvent::HatchArmed { .. }
-            | SystemEvent::HatchDisarmed { .. }
-            | SystemEvent::Held { .. }
-            | SystemEvent::Resumed { .. }
-            | SystemEvent::Cleaned { .. }
-            | SystemEvent::WorkersSeen { .. }
-            | SystemEvent::Database { .. } => {}
+            SystemEvent::Cleaned { .. } => self.fold_cleaned(at),
+            SystemEvent::Database { open } => self.globals_mut().closed = !open,
+            SystemEvent::WorkersSeen { kinds } => self.globals_mut().workers.clone_from(kinds),
         }
+    }
+
+    fn fold_hatch(&mut self, armed: bool, source: &str, by_person: bool, at: Millis) {
+        self.globals_mut().hatch = Hatch {
+            armed,
+            since: Some(at),
+            source: source.to_owned(),
+            by_person,
+        };
     }
 
     fn fold_cycle(&mut self, number: u64, at: Millis) {

@@ -9,6 +9,7 @@ use super::{
 };
 
 impl Board {
+    #[expect(clippy::too_many_lines, reason = "one arm an event")]
     pub(super) fn fold_run(&mut self, event: &RunEvent, at: Millis) {
         match event {
             RunEvent::Started {
@@ -57,15 +58,6 @@ impl Board {
                     task.spent = task.spent.plus(call);
                 });
             }
-            RunEvent::Renewed { .. } | RunEvent::Spent { .. } | RunEvent::Finished { .. } => {
-                self.fold_run_on(event, at);
-            }
-        }
-    }
-
-    fn fold_run_on(&mut self, event: &RunEvent, at: Millis) {
-        match event {
-            RunEvent::Started { .. } => {}
             RunEvent::Renewed { run, until } => {
                 self.change_run(*run, |run| run.lease.until = *until);
             }
@@ -110,6 +102,7 @@ impl Board {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm an event")]
     pub(super) fn fold_judge(&mut self, event: &JudgeEvent, at: Millis) {
         match event {
             JudgeEvent::Started {
@@ -176,21 +169,6 @@ impl Board {
                 self.change_task(task, at, |task| task.detail.clone_from(detail));
             }
             JudgeEvent::Spent { judgement, spend } => self.fold_judge_spent(*judgement, *spend, at),
-            JudgeEvent::Enqueued { .. }
-            | JudgeEvent::Claimed { .. }
-            | JudgeEvent::Published { .. }
-            | JudgeEvent::Unqueued { .. } => self.fold_merge(event, at),
-        }
-    }
-
-    /// The merge queue.
-    fn fold_merge(&mut self, event: &JudgeEvent, at: Millis) {
-        match event {
-            JudgeEvent::Started { .. }
-            | JudgeEvent::Renewed { .. }
-            | JudgeEvent::Reviewed { .. }
-            | JudgeEvent::Spent { .. }
-            | JudgeEvent::Dropped { .. } => {}
             JudgeEvent::Enqueued {
                 merge,
                 task,

@@ -48,6 +48,7 @@ mod session_record;
 mod session_request;
 mod session_restore;
 mod session_why;
+mod setting_field;
 mod setting_keys;
 mod settings;
 mod shared_map;
@@ -223,6 +224,7 @@ impl Board {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm an input")]
     fn decide(&self, draft: &mut Draft, input: &Input) -> Result<(), Refusal> {
         match input {
             Input::ServiceStarted { instance, adopt } => {
@@ -230,204 +232,109 @@ impl Board {
             }
             Input::Configure { settings } => self.configure(draft, settings),
             Input::SeeWorkers { kinds } => self.see_workers(draft, kinds),
-            Input::Wake { part } => return self.wake(draft, *part),
-            Input::CreateTask { spec } => return self.create_task(draft, spec),
-            Input::EditTask { task, spec } => return self.edit_task(draft, *task, spec),
+            Input::Wake { part } => self.wake(draft, *part)?,
+            Input::CreateTask { spec } => self.create_task(draft, spec)?,
+            Input::EditTask { task, spec } => self.edit_task(draft, *task, spec)?,
             Input::CancelTask { task, reason, by } => {
-                return self.cancel_task(draft, *task, reason, by);
+                self.cancel_task(draft, *task, reason, by)?;
             }
-            Input::RequeueTask { task, note, by } => {
-                return self.requeue_task(draft, *task, note, by);
-            }
-            Input::LinkTask { task, ok, detail } => {
-                return self.link_task(draft, *task, *ok, detail);
-            }
+            Input::RequeueTask { task, note, by } => self.requeue_task(draft, *task, note, by)?,
+            Input::LinkTask { task, ok, detail } => self.link_task(draft, *task, *ok, detail)?,
             Input::Answer {
                 approval,
                 allow,
                 by,
-            } => {
-                return self.answer_approval(draft, *approval, *allow, by);
+            } => self.answer_approval(draft, *approval, *allow, by)?,
+            Input::CancelRun { run, note, by } => self.cancel_one_run(draft, *run, note, by)?,
+            Input::HandIn {
+                requirement,
+                preview,
+                by,
+            } => self.hand_in(draft, requirement, *preview, by)?,
+            Input::SpendPlan {
+                plan,
+                generation,
+                spend,
+            } => self.record_plan_spend(draft, *plan, *generation, *spend)?,
+            Input::Propose {
+                plan,
+                generation,
+                proposal,
+            } => self.propose(draft, *plan, *generation, proposal)?,
+            Input::EditPlan {
+                plan,
+                version,
+                edits,
+                by,
+            } => self.edit_plan(draft, *plan, *version, edits, by)?,
+            Input::DecidePlan { plan, accept, by } => {
+                self.decide_plan(draft, *plan, *accept, by)?;
             }
-            Input::CancelRun { run, note, by } => {
-                return self.cancel_one_run(draft, *run, note, by);
-            }
-            Input::HandIn { .. }
-            | Input::SpendPlan { .. }
-            | Input::Propose { .. }
-            | Input::DecidePlan { .. }
-            | Input::EditPlan { .. } => return self.handle_plan_input(draft, input),
-            Input::RenewRun { .. }
-            | Input::SpendRun { .. }
-            | Input::Ask { .. }
-            | Input::DropQuestion { .. }
-            | Input::FinishRun { .. }
-            | Input::RenewJudgement { .. }
-            | Input::SpendJudgement { .. }
-            | Input::FinishJudgement { .. } => return self.decide_report(draft, input),
-            Input::SettleProposal { merge, fate } => {
-                return self.settle_proposal(draft, *merge, fate);
-            }
-            Input::FinishMerge {
-                merge,
-                fence,
-                outcome,
-            } => return self.finish_merge(draft, *merge, *fence, outcome),
-            Input::RetryMerges { by } => self.retry_merges(draft, by),
-            Input::Session(input) => return self.handle_session_input(draft, input),
-            Input::StartProcess { .. }
-            | Input::StopProcess { .. }
-            | Input::StopAll { .. }
-            | Input::ProcessUp { .. }
-            | Input::ProcessExited { .. }
-            | Input::ArmHatch { .. }
-            | Input::DisarmHatch { .. }
-            | Input::Hold { .. }
-            | Input::Resume { .. }
-            | Input::EndCycle
-            | Input::FinishPlan { .. }
-            | Input::Cleanup { .. } => return self.decide_operation(draft, input),
-        }
-        Ok(())
-    }
-
-    /// What agents and the merge queue report.
-    fn decide_report(&self, draft: &mut Draft, input: &Input) -> Result<(), Refusal> {
-        match input {
-            Input::RenewRun { run, fence } => self.renew_run(draft, *run, *fence),
+            Input::FinishPlan {
+                plan,
+                generation,
+                tasks,
+            } => self.finish_plan(draft, *plan, *generation, tasks)?,
+            Input::RenewRun { run, fence } => self.renew_run(draft, *run, *fence)?,
             Input::SpendRun { run, fence, spend } => {
-                self.record_run_spend(draft, *run, *fence, *spend)
+                self.record_run_spend(draft, *run, *fence, *spend)?;
             }
-            Input::Ask { run, fence, action } => self.ask_approval(draft, *run, *fence, action),
+            Input::Ask { run, fence, action } => self.ask_approval(draft, *run, *fence, action)?,
             Input::DropQuestion {
                 approval,
                 run,
                 fence,
-            } => self.drop_question(draft, *approval, *run, *fence),
+            } => self.drop_question(draft, *approval, *run, *fence)?,
             Input::FinishRun {
                 run,
                 fence,
                 outcome,
                 log,
-            } => self.finish_run(draft, *run, *fence, outcome, log),
+            } => self.finish_run(draft, *run, *fence, outcome, log)?,
             Input::RenewJudgement { judgement, fence } => {
-                self.renew_judgement(draft, *judgement, *fence)
+                self.renew_judgement(draft, *judgement, *fence)?;
             }
             Input::SpendJudgement {
                 judgement,
                 fence,
                 spend,
-            } => self.record_judgement_spend(draft, *judgement, *fence, *spend),
+            } => self.record_judgement_spend(draft, *judgement, *fence, *spend)?,
             Input::FinishJudgement {
                 judgement,
                 fence,
                 verdict,
-            } => self.finish_judgement(draft, *judgement, *fence, verdict),
-            Input::ServiceStarted { .. }
-            | Input::Configure { .. }
-            | Input::SeeWorkers { .. }
-            | Input::Wake { .. }
-            | Input::CreateTask { .. }
-            | Input::EditTask { .. }
-            | Input::CancelTask { .. }
-            | Input::RequeueTask { .. }
-            | Input::LinkTask { .. }
-            | Input::Answer { .. }
-            | Input::CancelRun { .. }
-            | Input::HandIn { .. }
-            | Input::SpendPlan { .. }
-            | Input::Propose { .. }
-            | Input::DecidePlan { .. }
-            | Input::EditPlan { .. }
-            | Input::SettleProposal { .. }
-            | Input::RetryMerges { .. }
-            | Input::FinishMerge { .. }
-            | Input::Session(_)
-            | Input::StartProcess { .. }
-            | Input::StopProcess { .. }
-            | Input::StopAll { .. }
-            | Input::ProcessUp { .. }
-            | Input::ProcessExited { .. }
-            | Input::ArmHatch { .. }
-            | Input::DisarmHatch { .. }
-            | Input::Hold { .. }
-            | Input::Resume { .. }
-            | Input::EndCycle
-            | Input::FinishPlan { .. }
-            | Input::Cleanup { .. } => Ok(()),
-        }
-    }
-
-    fn decide_operation(&self, draft: &mut Draft, input: &Input) -> Result<(), Refusal> {
-        match input {
+            } => self.finish_judgement(draft, *judgement, *fence, verdict)?,
+            Input::SettleProposal { merge, fate } => self.settle_proposal(draft, *merge, fate)?,
+            Input::FinishMerge {
+                merge,
+                fence,
+                outcome,
+            } => self.finish_merge(draft, *merge, *fence, outcome)?,
+            Input::RetryMerges { by } => self.retry_merges(draft, by),
+            Input::Session(input) => self.handle_session_input(draft, input)?,
             Input::StartProcess {
                 name,
                 requirement,
                 by,
-            } => self.start_process(draft, name, requirement.as_deref(), by),
-            Input::StopProcess { name, by } => self.stop_process(draft, name, by),
-            Input::StopAll { by } => {
-                self.stop_all(draft, by);
-                Ok(())
-            }
-            Input::ProcessUp { name, generation } => self.process_up(draft, *name, *generation),
+            } => self.start_process(draft, name, requirement.as_deref(), by)?,
+            Input::StopProcess { name, by } => self.stop_process(draft, name, by)?,
+            Input::StopAll { by } => self.stop_all(draft, by),
+            Input::ProcessUp { name, generation } => self.process_up(draft, *name, *generation)?,
             Input::ProcessExited {
                 name,
                 generation,
                 exit,
-            } => self.process_exited(draft, *name, *generation, exit),
-            Input::ArmHatch { source, by_person } => {
-                self.arm_hatch(draft, source, *by_person);
-                Ok(())
-            }
+            } => self.process_exited(draft, *name, *generation, exit)?,
+            Input::ArmHatch { source, by_person } => self.arm_hatch(draft, source, *by_person),
             Input::DisarmHatch { source, by_person } => {
                 self.disarm_hatch(draft, source, *by_person);
-                Ok(())
             }
-            Input::Hold { reason, by } => {
-                self.hold(draft, reason, by);
-                Ok(())
-            }
-            Input::Resume { by } => {
-                self.resume(draft, by);
-                Ok(())
-            }
-            Input::EndCycle => self.end_cycle(draft),
-            Input::FinishPlan {
-                plan,
-                generation,
-                tasks,
-            } => self.finish_plan(draft, *plan, *generation, tasks),
-            Input::Cleanup { stop_first, by } => self.cleanup(draft, *stop_first, by),
-            Input::ServiceStarted { .. }
-            | Input::Configure { .. }
-            | Input::SeeWorkers { .. }
-            | Input::Wake { .. }
-            | Input::CreateTask { .. }
-            | Input::EditTask { .. }
-            | Input::CancelTask { .. }
-            | Input::RequeueTask { .. }
-            | Input::LinkTask { .. }
-            | Input::Answer { .. }
-            | Input::CancelRun { .. }
-            | Input::HandIn { .. }
-            | Input::DecidePlan { .. }
-            | Input::EditPlan { .. }
-            | Input::RenewRun { .. }
-            | Input::SpendRun { .. }
-            | Input::Ask { .. }
-            | Input::DropQuestion { .. }
-            | Input::FinishRun { .. }
-            | Input::RenewJudgement { .. }
-            | Input::SpendJudgement { .. }
-            | Input::FinishJudgement { .. }
-            | Input::SpendPlan { .. }
-            | Input::Propose { .. }
-            | Input::FinishMerge { .. }
-            | Input::SettleProposal { .. }
-            | Input::RetryMerges { .. }
-            | Input::Session(_) => Ok(()),
+            Input::Hold { reason, by } => self.hold(draft, reason, by),
+            Input::Resume { by } => self.resume(draft, by),
+            Input::EndCycle => self.end_cycle(draft)?,
+            Input::Cleanup { stop_first, by } => self.cleanup(draft, *stop_first, by)?,
         }
+        Ok(())
     }
 
     /// Returns when any part has something to do; a time that has passed means at once.

@@ -8,10 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    BlockResolver, Board, BoardResponse, DispatchBlocker, Draft, Effect, Input, JudgeEvent,
-    JudgementId, Millis, PlanEvent, PlanId, PlanStatus, ProcessName, Refusal, RefusalCode,
-    RequirementPlan, Spend, SystemEvent, Task, TaskEvent, TaskId, TaskSpec, TaskStatus,
-    create::invalid,
+    BlockResolver, Board, BoardResponse, DispatchBlocker, Draft, Effect, JudgeEvent, JudgementId,
+    Millis, PlanEvent, PlanId, PlanStatus, ProcessName, Refusal, RefusalCode, RequirementPlan,
+    Spend, SystemEvent, Task, TaskEvent, TaskId, TaskSpec, TaskStatus, create::invalid,
 };
 
 /// How many tasks a planner is told of, the newest.
@@ -58,51 +57,6 @@ pub struct PlanningFacts {
 }
 
 impl Board {
-    /// What people and planners say about requirements.
-    pub(super) fn handle_plan_input(
-        &self,
-        draft: &mut Draft,
-        input: &Input,
-    ) -> Result<(), Refusal> {
-        if let Input::HandIn {
-            requirement,
-            preview,
-            by,
-        } = input
-        {
-            return self.hand_in(draft, requirement, *preview, by);
-        }
-        if let Input::SpendPlan {
-            plan,
-            generation,
-            spend,
-        } = input
-        {
-            return self.record_plan_spend(draft, *plan, *generation, *spend);
-        }
-        if let Input::Propose {
-            plan,
-            generation,
-            proposal,
-        } = input
-        {
-            return self.propose(draft, *plan, *generation, proposal);
-        }
-        if let Input::EditPlan {
-            plan,
-            version,
-            edits,
-            by,
-        } = input
-        {
-            return self.edit_plan(draft, *plan, *version, edits, by);
-        }
-        if let Input::DecidePlan { plan, accept, by } = input {
-            return self.decide_plan(draft, *plan, *accept, by);
-        }
-        Ok(())
-    }
-
     /// Hands a requirement in, and says whether a person wants to see the tasks first.
     pub(super) fn hand_in(
         &self,

@@ -130,7 +130,7 @@ impl Hatch {
     pub const fn reversal(&self) -> &'static str {
         match (self.armed, self.by_person) {
             (true, _) => {
-                "until it is disarmed (`tos hatch disarm`) or everything is stopped (`tos proc stop-all`)"
+                "until it is disarmed (`tos hatch disarm`), everything is stopped (`tos proc stop-all`), or the board is cleaned up (`tos board cleanup`)"
             }
             (false, true) => {
                 "until a person arms it (`tos hatch arm`) or starts a process (`tos proc start-all`)"

@@ -28,8 +28,8 @@ impl Session {
         format!("{instance}-{}", self.id)
     }
 
-    /// Returns where the programs of a task put what they print, from the root.
-    pub(super) fn log_folder(&self, place: usize) -> String {
+    /// Returns where the programs of a run of a task put what they print, from the root: each try has its own place.
+    pub(super) fn log_folder(&self, place: usize, run: RunId) -> String {
         let Some(item) = self.spec.items.get(place) else {
             return String::new();
         };
@@ -40,7 +40,8 @@ impl Session {
         } else {
             self.logs.clone()
         };
-        format!("{RUN_LOGS}/{name}/{}", item.id)
+        // A name of a task has no dot, so no other task is meant.
+        format!("{RUN_LOGS}/{name}/{}.{run}", item.id)
     }
 }
 

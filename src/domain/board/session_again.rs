@@ -42,7 +42,7 @@ impl Board {
             agent: run.agent,
             fence,
             until: draft.now + self.settings().lease_ms,
-            log: session.log_folder(place),
+            log: session.log_folder(place, next),
         });
         draft.event(SessionEvent::TriesAgain {
             session: session.id,

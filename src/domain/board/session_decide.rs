@@ -483,7 +483,7 @@ impl Board {
             agent,
             fence,
             until: draft.now + self.settings().lease_ms,
-            log: session.log_folder(place),
+            log: session.log_folder(place, run),
         });
         draft.event(SessionEvent::Turn {
             session: session.id,

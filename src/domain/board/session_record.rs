@@ -209,7 +209,7 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ledger::{RecordMetadata, SessionEnd, SessionStart, TaskEnd, VERSION};
+    use crate::domain::ledger::{SessionEnd, SessionStart, TaskEnd};
 
     const HOUR: Millis = 3600 * 1000;
     const DAY: Millis = 24 * HOUR;
@@ -217,22 +217,7 @@ mod tests {
 
     fn record(seq: u64, at: Millis, session: &str, entry: LedgerEntry) -> LedgerRecord {
         let at = chrono::DateTime::from_timestamp_millis(at.try_into().unwrap()).unwrap();
-        LedgerRecord {
-            v: VERSION,
-            seq,
-            prev: String::new(),
-            stamp: RecordMetadata {
-                at: at.fixed_offset(),
-                boottime_ms: 0,
-                boot_id: String::new(),
-                actor: "tos".into(),
-                tool: String::new(),
-                policy: String::new(),
-                gates: String::new(),
-                session: Some(session.into()),
-            },
-            entry,
-        }
+        LedgerRecord::unchained(seq, at.fixed_offset(), Some(session), entry)
     }
 
     /// The sessions of a ledger, with their runs, when they began and ended, and why.

@@ -6,6 +6,7 @@ use super::{
     budget::SpendLimit,
     code_repository::{GithubRepository, check_server_url},
     ids::{AgentRole, Millis, ProcessName},
+    setting_field::SettingField::{self, Agents, Count, Limit, Number, Switch, Text, Time, Word},
     setting_keys::RestartScope,
 };
 
@@ -270,68 +271,68 @@ impl BoardSettings {
 
     /// Returns a setting as it is written.
     pub fn get(&self, name: &str) -> Option<String> {
-        let limit =
-            |limit: Option<u64>| limit.map_or_else(|| "-1".to_owned(), |limit| limit.to_string());
         Some(match name {
-            "SYSTEM_PROCESS_AUTO_RESTART" => self.auto_restart.to_string(),
-            "SYSTEM_PROCESS_AUTO_RESTART_DELAY_MS" => self.restart_delay_ms.to_string(),
-            "SYSTEM_PROCESS_AUTO_RESTART_WINDOW_MS" => self.restart_window_ms.to_string(),
-            "SYSTEM_PROCESS_AUTO_RESTART_MAX_ATTEMPTS" => self.restart_max_attempts.to_string(),
-            "SYSTEM_PROCESS_SELF_HEAL" => self.self_heal.to_string(),
-            "SYSTEM_PROCESS_SELF_HEAL_INTERVAL_MS" => self.self_heal_interval_ms.to_string(),
-            "SYSTEM_PROCESS_SELF_HEAL_STARTUP_GRACE_MS" => self.startup_grace_ms.to_string(),
-            "SYSTEM_AGENT_LIVENESS_WINDOW_MS" => self.liveness_window_ms.to_string(),
-            "FAILED_TASK_RETRY_COOLDOWN_MS" => self.failed_cooldown_ms.to_string(),
-            "BLOCKED_TASK_RETRY_COOLDOWN_MS" => self.blocked_cooldown_ms.to_string(),
-            "FAILED_TASK_MAX_RETRY_COUNT" => self.failed_max_retries.to_string(),
-            "DISPATCH_RETRY_DELAY_MS" => self.dispatch_retry_delay_ms.to_string(),
-            "BLOCKED_POLICY_SUPPRESSION_MAX_RETRIES" => self.policy_suppression_max.to_string(),
-            "AUTO_REWORK_MAX_DEPTH" => self.rework_max_depth.to_string(),
-            "MAX_CONCURRENT_WORKERS" => self.max_concurrent.to_string(),
-            "DISPATCH_CONFLICT_LANE_MAX_SLOTS" => self.conflict_lane_max.to_string(),
-            "DISPATCH_DOCSER_LANE_MAX_SLOTS" => self.docser_lane_max.to_string(),
-            "DISPATCH_FEATURE_LANE_MIN_SLOTS" => self.feature_lane_min.to_string(),
-            "WORKER_COUNT" => self.workers.to_string(),
-            "TESTER_COUNT" => self.testers.to_string(),
-            "DOCSER_COUNT" => self.docsers.to_string(),
-            "JUDGE_COUNT" => self.judges.to_string(),
-            "QUOTA_BACKOFF_BASE_MS" => self.quota_base_ms.to_string(),
-            "QUOTA_BACKOFF_MAX_MS" => self.quota_max_ms.to_string(),
-            "JUDGE_MERGE_QUEUE_MAX_ATTEMPTS" => self.merge_max_attempts.to_string(),
-            "JUDGE_MERGE_QUEUE_RETRY_DELAY_MS" => self.merge_retry_ms.to_string(),
-            "JUDGE_MERGE_QUEUE_CLAIM_TTL_MS" => self.merge_claim_ms.to_string(),
-            "CYCLE_MAX_DURATION_MS" => self.cycle_ms.to_string(),
-            "CYCLE_MAX_TASKS" => self.cycle_max_tasks.to_string(),
-            "CYCLE_MAX_FAILURE_PERCENT" => self.cycle_max_failure_percent.to_string(),
-            "DAILY_TOKEN_LIMIT" => limit(self.day_limit.tokens),
-            "HOURLY_TOKEN_LIMIT" => limit(self.hour_limit.tokens),
-            "TASK_TOKEN_LIMIT" => limit(self.task_limit.tokens),
-            "TASK_CALL_LIMIT" => limit(self.task_limit.calls),
-            "APPROVAL_TIMEOUT_MS" => self.question_ms.to_string(),
-            "PLANNER_PREVIEW" => self.plan_preview.to_string(),
-            "AUTO_REPLAN" => self.auto_replan.to_string(),
-            "REPLAN_MAX_COUNT" => self.replan_max.to_string(),
-            "REPLAN_INTERVAL_MS" => self.replan_interval_ms.to_string(),
-            "LLM_EXECUTOR" => self.executor.clone(),
             "JUDGE_MODE" if self.reviews => REVIEW.to_owned(),
             "JUDGE_MODE" => TESTS.to_owned(),
-            "BASE_BRANCH" => self.branch.clone(),
-            _ => return self.get_outside(name),
-        })
-    }
-
-    /// Settings about what is outside: GitHub and containers.
-    fn get_outside(&self, name: &str) -> Option<String> {
-        Some(match name {
             "REPO_MODE" => self.repo_mode.as_str().to_owned(),
             "REPO_URL" => self.repo_url.clone(),
             "GITHUB_API_URL" => self.github_api_url.clone(),
-            "GITHUB_ISSUE_LABEL" => self.issue_label.clone(),
-            "ISSUE_SYNC_INTERVAL_MS" => self.issue_sync_ms.to_string(),
             "EXECUTION_ENVIRONMENT" if self.in_containers => "sandbox".to_owned(),
             "EXECUTION_ENVIRONMENT" => "host".to_owned(),
-            "SANDBOX_DOCKER_IMAGE" => self.container_image.clone(),
-            "SANDBOX_DOCKER_NETWORK" => self.container_network.clone(),
+            _ => return self.clone().field(name).map(|field| field.written()),
+        })
+    }
+
+    /// Returns the place of a setting that needs no other one.
+    fn field(&mut self, name: &str) -> Option<SettingField<'_>> {
+        Some(match name {
+            "SYSTEM_PROCESS_AUTO_RESTART" => Switch(&mut self.auto_restart),
+            "SYSTEM_PROCESS_AUTO_RESTART_DELAY_MS" => Time(&mut self.restart_delay_ms, 0),
+            "SYSTEM_PROCESS_AUTO_RESTART_WINDOW_MS" => Time(&mut self.restart_window_ms, 0),
+            "SYSTEM_PROCESS_AUTO_RESTART_MAX_ATTEMPTS" => {
+                Number(&mut self.restart_max_attempts, 1_000_000)
+            }
+            "SYSTEM_PROCESS_SELF_HEAL" => Switch(&mut self.self_heal),
+            "SYSTEM_PROCESS_SELF_HEAL_INTERVAL_MS" => Time(&mut self.self_heal_interval_ms, 100),
+            "SYSTEM_PROCESS_SELF_HEAL_STARTUP_GRACE_MS" => Time(&mut self.startup_grace_ms, 0),
+            "SYSTEM_AGENT_LIVENESS_WINDOW_MS" => Time(&mut self.liveness_window_ms, 1000),
+            "FAILED_TASK_RETRY_COOLDOWN_MS" => Time(&mut self.failed_cooldown_ms, 0),
+            "BLOCKED_TASK_RETRY_COOLDOWN_MS" => Time(&mut self.blocked_cooldown_ms, 0),
+            "FAILED_TASK_MAX_RETRY_COUNT" => Number(&mut self.failed_max_retries, 1_000_000),
+            "DISPATCH_RETRY_DELAY_MS" => Time(&mut self.dispatch_retry_delay_ms, 0),
+            "BLOCKED_POLICY_SUPPRESSION_MAX_RETRIES" => any(&mut self.policy_suppression_max),
+            "AUTO_REWORK_MAX_DEPTH" => any(&mut self.rework_max_depth),
+            "MAX_CONCURRENT_WORKERS" => Number(&mut self.max_concurrent, 10_000),
+            "DISPATCH_CONFLICT_LANE_MAX_SLOTS" => any(&mut self.conflict_lane_max),
+            "DISPATCH_DOCSER_LANE_MAX_SLOTS" => any(&mut self.docser_lane_max),
+            "DISPATCH_FEATURE_LANE_MIN_SLOTS" => any(&mut self.feature_lane_min),
+            "WORKER_COUNT" => Agents(&mut self.workers),
+            "TESTER_COUNT" => Agents(&mut self.testers),
+            "DOCSER_COUNT" => Agents(&mut self.docsers),
+            "JUDGE_COUNT" => Agents(&mut self.judges),
+            "QUOTA_BACKOFF_BASE_MS" => Time(&mut self.quota_base_ms, 1000),
+            "QUOTA_BACKOFF_MAX_MS" => Time(&mut self.quota_max_ms, 1000),
+            "JUDGE_MERGE_QUEUE_MAX_ATTEMPTS" => Count(&mut self.merge_max_attempts, 1, u32::MAX),
+            "JUDGE_MERGE_QUEUE_RETRY_DELAY_MS" => Time(&mut self.merge_retry_ms, 100),
+            "JUDGE_MERGE_QUEUE_CLAIM_TTL_MS" => Time(&mut self.merge_claim_ms, 1000),
+            "CYCLE_MAX_DURATION_MS" => Time(&mut self.cycle_ms, 1000),
+            "CYCLE_MAX_TASKS" => Count(&mut self.cycle_max_tasks, 1, u32::MAX),
+            "CYCLE_MAX_FAILURE_PERCENT" => Count(&mut self.cycle_max_failure_percent, 1, 101),
+            "DAILY_TOKEN_LIMIT" => Limit(&mut self.day_limit.tokens),
+            "HOURLY_TOKEN_LIMIT" => Limit(&mut self.hour_limit.tokens),
+            "TASK_TOKEN_LIMIT" => Limit(&mut self.task_limit.tokens),
+            "TASK_CALL_LIMIT" => Limit(&mut self.task_limit.calls),
+            "APPROVAL_TIMEOUT_MS" => Time(&mut self.question_ms, 1000),
+            "PLANNER_PREVIEW" => Switch(&mut self.plan_preview),
+            "AUTO_REPLAN" => Switch(&mut self.auto_replan),
+            "REPLAN_MAX_COUNT" => any(&mut self.replan_max),
+            "REPLAN_INTERVAL_MS" => Time(&mut self.replan_interval_ms, 0),
+            "LLM_EXECUTOR" => Word(&mut self.executor, 100),
+            "BASE_BRANCH" => Text(&mut self.branch),
+            "GITHUB_ISSUE_LABEL" => Word(&mut self.issue_label, 50),
+            "ISSUE_SYNC_INTERVAL_MS" => Time(&mut self.issue_sync_ms, 100),
+            "SANDBOX_DOCKER_IMAGE" => Word(&mut self.container_image, 500),
+            "SANDBOX_DOCKER_NETWORK" => Word(&mut self.container_network, 200),
             _ => return None,
         })
     }
@@ -383,84 +384,6 @@ impl BoardSettings {
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let value = value.trim();
         match name {
-            "SYSTEM_PROCESS_AUTO_RESTART" => self.auto_restart = switch(name, value)?,
-            "SYSTEM_PROCESS_AUTO_RESTART_DELAY_MS" => self.restart_delay_ms = millis(name, value)?,
-            "SYSTEM_PROCESS_AUTO_RESTART_WINDOW_MS" => {
-                self.restart_window_ms = millis(name, value)?;
-            }
-            "SYSTEM_PROCESS_AUTO_RESTART_MAX_ATTEMPTS" => {
-                self.restart_max_attempts = number(name, value, -1, 1_000_000)?;
-            }
-            "SYSTEM_PROCESS_SELF_HEAL" => self.self_heal = switch(name, value)?,
-            "SYSTEM_PROCESS_SELF_HEAL_INTERVAL_MS" => {
-                self.self_heal_interval_ms = millis(name, value)?.max(100);
-            }
-            "SYSTEM_PROCESS_SELF_HEAL_STARTUP_GRACE_MS" => {
-                self.startup_grace_ms = millis(name, value)?;
-            }
-            "SYSTEM_AGENT_LIVENESS_WINDOW_MS" => {
-                self.liveness_window_ms = millis(name, value)?.max(1000);
-            }
-            "FAILED_TASK_RETRY_COOLDOWN_MS" => self.failed_cooldown_ms = millis(name, value)?,
-            "BLOCKED_TASK_RETRY_COOLDOWN_MS" => self.blocked_cooldown_ms = millis(name, value)?,
-            "FAILED_TASK_MAX_RETRY_COUNT" => {
-                self.failed_max_retries = number(name, value, -1, 1_000_000)?;
-            }
-            "DISPATCH_RETRY_DELAY_MS" => self.dispatch_retry_delay_ms = millis(name, value)?,
-            _ => return self.set_further(name, value),
-        }
-        Ok(())
-    }
-
-    fn set_further(&mut self, name: &str, value: &str) -> Result<(), String> {
-        match name {
-            "BLOCKED_POLICY_SUPPRESSION_MAX_RETRIES" => {
-                self.policy_suppression_max = count(name, value)?;
-            }
-            "AUTO_REWORK_MAX_DEPTH" => self.rework_max_depth = count(name, value)?,
-            "MAX_CONCURRENT_WORKERS" => self.max_concurrent = number(name, value, -1, 10_000)?,
-            "DISPATCH_CONFLICT_LANE_MAX_SLOTS" => self.conflict_lane_max = count(name, value)?,
-            "DISPATCH_DOCSER_LANE_MAX_SLOTS" => self.docser_lane_max = count(name, value)?,
-            "DISPATCH_FEATURE_LANE_MIN_SLOTS" => self.feature_lane_min = count(name, value)?,
-            "WORKER_COUNT" => self.workers = agents(name, value)?,
-            "TESTER_COUNT" => self.testers = agents(name, value)?,
-            "DOCSER_COUNT" => self.docsers = agents(name, value)?,
-            "JUDGE_COUNT" => self.judges = agents(name, value)?,
-            "QUOTA_BACKOFF_BASE_MS" => self.quota_base_ms = millis(name, value)?.max(1000),
-            "QUOTA_BACKOFF_MAX_MS" => self.quota_max_ms = millis(name, value)?.max(1000),
-            "JUDGE_MERGE_QUEUE_MAX_ATTEMPTS" => {
-                self.merge_max_attempts = count(name, value)?.max(1);
-            }
-            "JUDGE_MERGE_QUEUE_RETRY_DELAY_MS" => {
-                self.merge_retry_ms = millis(name, value)?.max(100);
-            }
-            "JUDGE_MERGE_QUEUE_CLAIM_TTL_MS" => {
-                self.merge_claim_ms = millis(name, value)?.max(1000);
-            }
-            "CYCLE_MAX_DURATION_MS" => self.cycle_ms = millis(name, value)?.max(1000),
-            "CYCLE_MAX_TASKS" => self.cycle_max_tasks = count(name, value)?.max(1),
-            "CYCLE_MAX_FAILURE_PERCENT" => {
-                self.cycle_max_failure_percent = count(name, value)?.clamp(1, 101);
-            }
-            "DAILY_TOKEN_LIMIT" => self.day_limit.tokens = limit(name, value)?,
-            "HOURLY_TOKEN_LIMIT" => self.hour_limit.tokens = limit(name, value)?,
-            "TASK_TOKEN_LIMIT" => self.task_limit.tokens = limit(name, value)?,
-            "TASK_CALL_LIMIT" => self.task_limit.calls = limit(name, value)?,
-            "BASE_BRANCH" => value.clone_into(&mut self.branch),
-            _ => return self.set_planning(name, value),
-        }
-        Ok(())
-    }
-
-    /// Questions, plans, and who works and reviews.
-    fn set_planning(&mut self, name: &str, value: &str) -> Result<(), String> {
-        match name {
-            "APPROVAL_TIMEOUT_MS" => self.question_ms = millis(name, value)?.max(1000),
-            "PLANNER_PREVIEW" => self.plan_preview = switch(name, value)?,
-            "AUTO_REPLAN" => self.auto_replan = switch(name, value)?,
-            "REPLAN_MAX_COUNT" => self.replan_max = count(name, value)?,
-            "REPLAN_INTERVAL_MS" => self.replan_interval_ms = millis(name, value)?,
-            "LLM_EXECUTOR" => self.executor = word(name, value, 100)?,
             "JUDGE_MODE" => {
                 self.reviews = match value {
                     REVIEW => true,
@@ -468,14 +391,6 @@ impl BoardSettings {
                     _ => return Err(format!("{name} is \"{value}\"; write {REVIEW} or {TESTS}")),
                 }
             }
-            _ => return self.set_outside(name, value),
-        }
-        Ok(())
-    }
-
-    /// What lies outside: repositories and containers.
-    fn set_outside(&mut self, name: &str, value: &str) -> Result<(), String> {
-        match name {
             "REPO_MODE" => {
                 let known = RepoMode::ALL
                     .into_iter()
@@ -497,8 +412,6 @@ impl BoardSettings {
                 }
                 value.clone_into(&mut self.github_api_url);
             }
-            "GITHUB_ISSUE_LABEL" => self.issue_label = word(name, value, 50)?,
-            "ISSUE_SYNC_INTERVAL_MS" => self.issue_sync_ms = millis(name, value)?.max(100),
             "EXECUTION_ENVIRONMENT" => {
                 self.in_containers = match value {
                     "host" => false,
@@ -506,67 +419,20 @@ impl BoardSettings {
                     _ => return Err(format!("{name} is \"{value}\"; write host or sandbox")),
                 }
             }
-            "SANDBOX_DOCKER_IMAGE" => self.container_image = word(name, value, 500)?,
-            "SANDBOX_DOCKER_NETWORK" => self.container_network = word(name, value, 200)?,
-            _ => return Err(format!("no setting of the board is called {name}")),
+            _ => {
+                let field = self.field(name);
+                let field =
+                    field.ok_or_else(|| format!("no setting of the board is called {name}"))?;
+                field.read(name, value)?;
+            }
         }
         Ok(())
     }
 }
 
-/// A value that is a word of a command line or of an address: it begins with no dash and is one line.
-fn word(name: &str, value: &str, most: usize) -> Result<String, String> {
-    let is_plain = !value.starts_with('-') && !value.chars().any(char::is_control);
-    if is_plain && value.len() <= most {
-        return Ok(value.to_owned());
-    }
-    Err(format!(
-        "{name} is \"{}\"; write at most {most} letters that do not begin with a dash",
-        value.escape_debug()
-    ))
-}
-
-fn switch(name: &str, value: &str) -> Result<bool, String> {
-    match value {
-        "true" | "1" | "on" | "yes" => Ok(true),
-        "false" | "0" | "off" | "no" => Ok(false),
-        _ => Err(format!("{name} is \"{value}\"; write true or false")),
-    }
-}
-
-fn number(name: &str, value: &str, least: i64, most: i64) -> Result<i64, String> {
-    let read = value
-        .parse()
-        .ok()
-        .filter(|number| (least..=most).contains(number));
-    read.ok_or_else(|| {
-        format!("{name} is \"{value}\"; write a whole number from {least} to {most}")
-    })
-}
-
-/// A year: nothing on a board is waited for longer.
-const LONGEST: i64 = 366 * 24 * 3_600_000;
-
-fn millis(name: &str, value: &str) -> Result<Millis, String> {
-    number(name, value, 0, LONGEST).map(i64::unsigned_abs)
-}
-
-fn count(name: &str, value: &str) -> Result<u32, String> {
-    number(name, value, 0, 1_000_000).map(|number| u32::try_from(number).unwrap_or(u32::MAX))
-}
-
-fn agents(name: &str, value: &str) -> Result<u16, String> {
-    number(
-        name,
-        value,
-        0,
-        i64::from(super::ids::MAX_PROCESSES_PER_ROLE),
-    )
-    .map(|number| u16::try_from(number).unwrap_or(0))
-}
-
-fn limit(name: &str, value: &str) -> Result<Option<u64>, String> {
-    number(name, value, -1, i64::MAX).map(|number| u64::try_from(number).ok())
+/// Any number of something.
+const fn any(place: &mut u32) -> SettingField<'_> {
+    Count(place, 0, u32::MAX)
 }
 
 #[cfg(test)]

@@ -124,6 +124,7 @@ impl Board {
             .collect()
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm a blocker")]
     pub(super) fn blocker_words(&self, blocker: &DispatchBlocker) -> ExplanationSentence {
         let by_person = |text: String, remedy: String| ExplanationSentence {
             remedy,
@@ -164,31 +165,6 @@ impl Board {
                 format!("its budget is used up: {words}"),
                 "tos board requeue".to_owned(),
             ),
-            DispatchBlocker::Dependency(_)
-            | DispatchBlocker::DependencyCancelled(_)
-            | DispatchBlocker::Approval(_)
-            | DispatchBlocker::Quota(_)
-            | DispatchBlocker::Area(..)
-            | DispatchBlocker::Slots(_)
-            | DispatchBlocker::Lane(_)
-            | DispatchBlocker::KeptForFeatures => self.task_blocker_words(blocker),
-            DispatchBlocker::NoWorker(labels) => by_person(
-                workers::missing_labels_message(labels),
-                workers::worker_command(labels),
-            ),
-            DispatchBlocker::NoAgent(role, busy, offline) => {
-                self.no_agent_words(*role, *busy, *offline)
-            }
-        }
-    }
-
-    /// What keeps this task and not all of them.
-    fn task_blocker_words(&self, blocker: &DispatchBlocker) -> ExplanationSentence {
-        let by_person = |text: String, remedy: String| ExplanationSentence {
-            remedy,
-            ..why_sentence(text, BlockResolver::Person)
-        };
-        match blocker {
             DispatchBlocker::Dependency(other) => {
                 let status = self
                     .task(*other)
@@ -228,10 +204,15 @@ impl Board {
                     BlockResolver::OtherTask,
                 )
             }
-            DispatchBlocker::Slots(running) => why_sentence(
+            DispatchBlocker::Slots(_, 0) => by_person(
+                "MAX_CONCURRENT_WORKERS is 0, so no task is ever started".to_owned(),
+                "raise MAX_CONCURRENT_WORKERS".to_owned(),
+            ),
+            DispatchBlocker::Slots(running, most) => why_sentence(
                 format!(
-                    "{} at most may run at once (MAX_CONCURRENT_WORKERS), and as many do",
-                    counted(*running as u64, "task")
+                    "{} at most may run at once (MAX_CONCURRENT_WORKERS), and {running} {}",
+                    counted(*most as u64, "task"),
+                    if *running == 1 { "does" } else { "do" }
                 ),
                 BlockResolver::OtherTask,
             ),
@@ -243,14 +224,12 @@ impl Board {
                 "the last slot is kept for a feature".to_owned(),
                 BlockResolver::OtherTask,
             ),
-            DispatchBlocker::NoDispatcher
-            | DispatchBlocker::Closed
-            | DispatchBlocker::Held
-            | DispatchBlocker::Budget(..)
-            | DispatchBlocker::TaskBudget(_)
-            | DispatchBlocker::NoWorker(_)
-            | DispatchBlocker::NoAgent(..) => {
-                why_sentence(String::new(), BlockResolver::Dispatcher)
+            DispatchBlocker::NoWorker(labels) => by_person(
+                workers::missing_labels_message(labels),
+                workers::worker_command(labels),
+            ),
+            DispatchBlocker::NoAgent(role, busy, offline) => {
+                self.no_agent_words(*role, *busy, *offline)
             }
         }
     }

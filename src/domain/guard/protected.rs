@@ -662,11 +662,7 @@ mod tests {
     }
 
     fn found(view: &Project, code: &str) -> Option<Threat> {
-        let command = Command {
-            kind: CommandKind::Bash,
-            code: code.to_owned(),
-            argv: Vec::new(),
-        };
+        let command = Command::with_code(CommandKind::Bash, code.to_owned());
         let world = PolicyContext::unattended("/srv/job/root");
         find_threat(&Policy::losses(&command, &world), view)
     }

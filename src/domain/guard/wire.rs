@@ -282,11 +282,7 @@ fn words_of(arguments: &Map<String, Value>) -> Result<Option<Command>, HookInput
             .collect();
         let argv = argv.filter(|argv| !argv.is_empty());
         let argv = argv.ok_or(HookInputError::Missing("words of the command"))?;
-        return Ok(Some(Command {
-            kind: CommandKind::Exec,
-            code: String::new(),
-            argv,
-        }));
+        return Ok(Some(Command::exec(argv)));
     }
     Ok(None)
 }
@@ -317,11 +313,7 @@ fn code_of(name: &str, arguments: &Map<String, Value>) -> Option<Command> {
     let language = language.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| language.contains(word));
     if says(&SHELLS) || language == "sh" {
-        Some(Command {
-            kind: CommandKind::Bash,
-            code: code.to_owned(),
-            argv: Vec::new(),
-        })
+        Some(Command::with_code(CommandKind::Bash, code.to_owned()))
     } else if says(&SCRIPTS) || language == "js" {
         Some(exec(&["node", "-e", code]))
     } else {
@@ -331,11 +323,7 @@ fn code_of(name: &str, arguments: &Map<String, Value>) -> Option<Command> {
 }
 
 fn exec(argv: &[&str]) -> Command {
-    Command {
-        kind: CommandKind::Exec,
-        code: String::new(),
-        argv: argv.iter().map(|word| (*word).to_owned()).collect(),
-    }
+    Command::exec(argv.iter().map(|word| (*word).to_owned()).collect())
 }
 
 /// Returns the files that the arguments of a tool of another server name: what it does to them is told by its name, and where
@@ -429,11 +417,7 @@ fn paths_of(value: &Value, found: &mut dyn FnMut(&str)) {
 }
 
 fn command(kind: CommandKind, code: &str) -> ToolAction {
-    ToolAction::Command(Command {
-        kind,
-        code: code.to_owned(),
-        argv: Vec::new(),
-    })
+    ToolAction::Command(Command::with_code(kind, code.to_owned()))
 }
 
 /// A command that a tool starts in a folder of its own.

@@ -555,3 +555,26 @@ impl LedgerEntry {
         }
     }
 }
+
+#[cfg(test)]
+impl LedgerRecord {
+    /// A record as tests of other parts need it, in a chain that nobody follows.
+    pub fn unchained(seq: u64, at: Timestamp, session: Option<&str>, entry: LedgerEntry) -> Self {
+        Self {
+            v: VERSION,
+            seq,
+            prev: String::new(),
+            stamp: RecordMetadata {
+                at,
+                boottime_ms: 0,
+                boot_id: String::new(),
+                actor: "tos".into(),
+                tool: "0.4.0".into(),
+                policy: "p".into(),
+                gates: "g".into(),
+                session: session.map(str::to_owned),
+            },
+            entry,
+        }
+    }
+}

@@ -543,26 +543,11 @@ pub fn format_usd(micro_usd: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ledger::{RecordMetadata, VERSION};
 
     fn record(seq: u64, session: &str, entry: LedgerEntry) -> LedgerRecord {
         let at = chrono::DateTime::parse_from_rfc3339("2026-11-20T22:00:00+01:00").unwrap();
-        LedgerRecord {
-            v: VERSION,
-            seq,
-            prev: String::new(),
-            stamp: RecordMetadata {
-                at: at + Duration::minutes(i64::try_from(seq).unwrap()),
-                boottime_ms: 0,
-                boot_id: "b".into(),
-                actor: "tos".into(),
-                tool: "0.4.0".into(),
-                policy: "p".into(),
-                gates: "g".into(),
-                session: Some(session.into()),
-            },
-            entry,
-        }
+        let at = at + Duration::minutes(i64::try_from(seq).unwrap());
+        LedgerRecord::unchained(seq, at, Some(session), entry)
     }
 
     fn start(run: &str) -> LedgerEntry {

@@ -44,25 +44,10 @@ pub fn quota_renewal_time(records: &[LedgerRecord]) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ledger::{RecordMetadata, SessionEnd, SessionStart};
+    use crate::domain::ledger::{SessionEnd, SessionStart};
 
     fn record(at: &str, entry: LedgerEntry) -> LedgerRecord {
-        LedgerRecord {
-            v: 1,
-            seq: 1,
-            prev: String::new(),
-            stamp: RecordMetadata {
-                at: Timestamp::parse_from_rfc3339(at).unwrap(),
-                boottime_ms: 0,
-                boot_id: String::new(),
-                actor: String::new(),
-                tool: String::new(),
-                policy: String::new(),
-                gates: String::new(),
-                session: None,
-            },
-            entry,
-        }
+        LedgerRecord::unchained(1, Timestamp::parse_from_rfc3339(at).unwrap(), None, entry)
     }
 
     fn end(by: &str) -> LedgerEntry {

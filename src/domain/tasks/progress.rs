@@ -135,7 +135,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        ledger::{RecordMetadata, SessionEnd, SessionStart, VERSION},
+        ledger::{SessionEnd, SessionStart},
         tasks::{QueueAction, TaskList, TaskQueue, TaskVerdict},
     };
 
@@ -156,22 +156,8 @@ mod tests {
     }
 
     fn record(entry: LedgerEntry) -> LedgerRecord {
-        LedgerRecord {
-            v: VERSION,
-            seq: 0,
-            prev: String::new(),
-            stamp: RecordMetadata {
-                at: chrono::DateTime::parse_from_rfc3339("2026-11-20T22:00:00+01:00").unwrap(),
-                boottime_ms: 0,
-                boot_id: "b".into(),
-                actor: "tos".into(),
-                tool: "0.4.0".into(),
-                policy: "p".into(),
-                gates: "g".into(),
-                session: Some("s".into()),
-            },
-            entry,
-        }
+        let at = chrono::DateTime::parse_from_rfc3339("2026-11-20T22:00:00+01:00").unwrap();
+        LedgerRecord::unchained(0, at, Some("s"), entry)
     }
 
     fn ended(task: &str, good: bool) -> LedgerEntry {

@@ -8,6 +8,7 @@ pub mod cluster_args;
 pub mod command_line;
 pub mod command_services;
 pub mod commands;
+pub mod common;
 pub mod exit;
 pub mod gate_services;
 pub mod guard_services;

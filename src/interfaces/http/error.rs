@@ -65,6 +65,11 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not_found", message, "")
     }
 
+    /// Says that nothing has this number.
+    pub(super) fn unknown(id: impl std::fmt::Display) -> Self {
+        Self::not_found(format!("there is no {id}"))
+    }
+
     #[must_use]
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = hint.into();

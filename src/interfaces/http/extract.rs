@@ -159,3 +159,10 @@ impl<S: Send + Sync> FromRequestParts<S> for ApiPath2 {
 pub(super) fn parse_id<T: std::str::FromStr<Err = String>>(text: &str) -> Result<T, ApiError> {
     text.parse().map_err(ApiError::invalid)
 }
+
+/// Reads a number that need not be given.
+pub(super) fn parse_given<T: std::str::FromStr<Err = String>>(
+    text: Option<&str>,
+) -> Result<Option<T>, ApiError> {
+    text.map(parse_id).transpose()
+}

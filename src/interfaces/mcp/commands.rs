@@ -244,11 +244,7 @@ fn command(text: &str, kind: Option<&str>) -> Result<Command, String> {
     if text.trim().is_empty() {
         return Err("`command` is empty".to_owned());
     }
-    Ok(Command {
-        kind,
-        code: text.to_owned(),
-        argv: Vec::new(),
-    })
+    Ok(Command::with_code(kind, text.to_owned()))
 }
 
 /// Returns what a command did, as a text for a model.

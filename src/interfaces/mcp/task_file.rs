@@ -8,12 +8,7 @@ use super::{
 };
 use crate::{
     config::task_list,
-    domain::{
-        command::{Command, CommandKind},
-        policy::Decision,
-        state_folder::tos_path,
-        tasks::TaskList,
-    },
+    domain::{command::Command, policy::Decision, state_folder::tos_path, tasks::TaskList},
 };
 
 /// The list, relative to the root.
@@ -22,11 +17,7 @@ const FILE: &str = tos_path!("mcp/tasks.json");
 impl McpState {
     pub(super) async fn task_add(&self, call: TaskAdd) -> ToolOutcome {
         let _turn = self.task_file.lock().await;
-        let test = Command {
-            kind: CommandKind::Exec,
-            code: String::new(),
-            argv: call.test_command.clone(),
-        };
+        let test = Command::exec(call.test_command.clone());
         let verdict = self.judge(&test, &self.services.world);
         if verdict.decision != Decision::Allow {
             return Err(format!(

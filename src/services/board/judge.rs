@@ -15,7 +15,7 @@ use super::{
 use crate::{
     domain::{
         board::{ReviewDecision, Task, Verdict, patterns_overlap},
-        command::{Command, CommandKind},
+        command::Command,
         process::ExitStatus,
         text::{counted, one_line},
         validate,
@@ -341,11 +341,7 @@ fn order(
         .nth(3)
         .unwrap_or(&place.task_folder);
     CommandRequest {
-        command: Command {
-            kind: CommandKind::Exec,
-            code: String::new(),
-            argv: test_command(&context.test_command, &case.task),
-        },
+        command: Command::exec(test_command(&context.test_command, &case.task)),
         directory: place.top.clone(),
         // Nothing is built there yet.
         deadline: Duration::from_secs(list.full_test_seconds.max(list.test_seconds)),

@@ -21,7 +21,7 @@ use crate::{
         board::{
             PlanConstraints, PlanReply, PlanningFacts, Spend, parse_plan_reply, planning_prompt,
         },
-        command::{Command, CommandKind},
+        command::Command,
         model::TokenUsage,
         policy::PolicyContext,
         process::CommandResult,
@@ -155,11 +155,7 @@ async fn ask_in(
         .nth(3)
         .unwrap_or(&place.task_folder);
     let request = CommandRequest {
-        command: Command {
-            kind: CommandKind::Exec,
-            code: String::new(),
-            argv: invocation.argv,
-        },
+        command: Command::exec(invocation.argv),
         directory: place.top.clone(),
         deadline: order.deadline,
         idle_deadline: None,

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -366,6 +367,16 @@ impl SessionObserver for Observer {
 
     fn line(&self, text: &str) {
         self.sessions.line(self.id, text);
+    }
+
+    fn log_name(&self, task: &str) -> String {
+        let board = self.sessions.handle.snapshot();
+        let turn = board.session(self.id).and_then(|session| session.turn);
+        let run = turn.and_then(|turn| board.run(turn.run));
+        // The start of the run said where.
+        let name = run.and_then(|run| Path::new(&run.log).file_name()?.to_str());
+        let is_own = |name: &&str| name.split('.').next() == Some(task);
+        name.filter(is_own).unwrap_or(task).to_owned()
     }
 
     fn may_retry<'a>(&'a self, _task: &'a AgentTask, reason: &'a str) -> BoxFuture<'a, bool> {

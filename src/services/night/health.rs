@@ -9,7 +9,7 @@ use crate::{
             CHECK_FILES, CHECK_RAN_FILE, Invocation, SilenceCause, acp::AcpSessionConfig, classify,
             most_informative_line,
         },
-        command::{Command, CommandKind},
+        command::Command,
         ledger::LedgerRecord,
         night::health::{AgentHealth, ClockReading, HealthFacts},
         notify::{Notification, NotificationEvent},
@@ -370,11 +370,7 @@ impl AgentQuestion<'_> {
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let order = CommandRequest {
-            command: Command {
-                kind: CommandKind::Exec,
-                code: String::new(),
-                argv: invocation.argv,
-            },
+            command: Command::exec(invocation.argv),
             directory: self.place.top.clone(),
             deadline: patience,
             idle_deadline: None,

@@ -1,6 +1,6 @@
 //! One task: work tree, agent, validators, tests, then a commit or a rollback that is proved.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::json;
 
@@ -8,11 +8,12 @@ use super::{Error, SessionState, spending::WaitOutcome};
 use crate::{
     domain::{
         agent::AgentEnd,
-        command::{Command, CommandKind},
+        command::Command,
         ledger::{LedgerEntry, TaskEnd, TaskOutcome, chain::sha256},
         process::ExitStatus,
         tasks::{
-            AgentTask, Feedback, TaskVerdict, acceptance_note, agent_end_verdict, confirmed_class,
+            Agent, AgentTask, Feedback, TaskVerdict, acceptance_note, agent_end_verdict,
+            confirmed_class,
         },
         text::one_line,
         validate::{
@@ -21,7 +22,7 @@ use crate::{
         },
     },
     ports::{
-        runner::{CommandRequest, CommandStreams},
+        runner::{CommandRequest, CommandRunner, CommandStreams},
         worktrees::Worktree,
     },
     services::tasks::outcome::{TaskAttemptOutcome, feedback, rejected_outcome},
@@ -442,6 +443,22 @@ impl SessionState<'_> {
         proved.any(|word| word == "fs_confined")
     }
 
+    /// Prepares a work tree of which only tests are run; returns what runs them, and their home.
+    pub(super) fn prepare_tests(
+        &mut self,
+        place: &Worktree,
+        agent: &Agent,
+    ) -> Result<(Arc<dyn CommandRunner>, String), Error> {
+        let runners = Arc::clone(&self.tools.runners);
+        let (_, home) = runners
+            .prepare_home(&place.task_folder, agent)
+            .map_err(Error::Hands)?;
+        runners.remove_credentials(&place.task_folder);
+        self.share(place)?;
+        let runner = runners.test_runner(&place.task_folder, self.list.sandbox);
+        Ok((runner, home))
+    }
+
     /// The same for tests, which are ended when they do nothing for long.
     pub(super) fn test_request(
         &self,
@@ -476,11 +493,7 @@ impl SessionState<'_> {
             ("TOS_TASK", name.to_owned()),
         ];
         CommandRequest {
-            command: Command {
-                kind: CommandKind::Exec,
-                code: String::new(),
-                argv,
-            },
+            command: Command::exec(argv),
             directory: place.top.clone(),
             deadline,
             idle_deadline: None,
@@ -488,7 +501,7 @@ impl SessionState<'_> {
             environment: environment
                 .map(|(name, value)| (name.to_owned(), value))
                 .into(),
-            output_directory: self.logs(place).join(name),
+            output_directory: self.logs(place).join(self.watcher.log_name(name)),
             index,
             token: format!("{}/{name}/{index}", self.terms.session),
             streams: CommandStreams::default(),

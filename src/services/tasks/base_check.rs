@@ -99,17 +99,7 @@ impl SessionState<'_> {
         call: u32,
     ) -> Result<Option<TaskAttemptOutcome>, Error> {
         let agent = self.list.agent_name_of_task(task).clone();
-        let homes = self
-            .tools
-            .runners
-            .prepare_home(&place.task_folder, &agent)
-            .map_err(Error::Hands)?;
-        self.tools.runners.remove_credentials(&place.task_folder);
-        self.share(place)?;
-        let runner = self
-            .tools
-            .runners
-            .test_runner(&place.task_folder, self.list.sandbox);
+        let (runner, home) = self.prepare_tests(place, &agent)?;
         // Nothing is built there yet.
         let seconds = self.list.full_test_seconds.max(self.list.test_seconds);
         let argv = task.test_command.clone();
@@ -118,7 +108,7 @@ impl SessionState<'_> {
             place,
             argv,
             Duration::from_secs(seconds),
-            &homes.1,
+            &home,
             call * 10 + 2,
         );
         let stayed = self.supervise(&*runner, &order, place, None).await;

@@ -76,20 +76,10 @@ impl SessionState<'_> {
         name: &str,
         commands: &[Vec<String>],
     ) -> Result<WholeTestResult, Error> {
-        let homes = self
-            .tools
-            .runners
-            .prepare_home(&place.task_folder, &self.list.agent)
-            .map_err(Error::Hands)?;
-        self.tools.runners.remove_credentials(&place.task_folder);
-        self.share(place)?;
-        let runner = self
-            .tools
-            .runners
-            .test_runner(&place.task_folder, self.list.sandbox);
+        let (runner, home) = self.prepare_tests(place, &self.list.agent)?;
         for (index, argv) in (1..).zip(commands) {
             let limit = Duration::from_secs(self.list.full_test_seconds);
-            let order = self.test_request(name, place, argv.clone(), limit, &homes.1, index);
+            let order = self.test_request(name, place, argv.clone(), limit, &home, index);
             let stayed = self.supervise(&*runner, &order, place, None).await;
             if let Some(megabytes) = self.heavy.take() {
                 return Ok(WholeTestResult::Fails(format!("it wrote {megabytes} MB")));

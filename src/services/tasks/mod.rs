@@ -131,6 +131,11 @@ pub trait SessionObserver: Sync {
     /// Tells one line.
     fn line(&self, text: &str);
 
+    /// Returns the name of the folder in which programs of a task put what they print.
+    fn log_name(&self, task: &str) -> String {
+        task.to_owned()
+    }
+
     /// Returns what is said of a task whose work passed its own tests: where somebody else decides, that is not the end.
     fn passed_words(&self) -> &'static str {
         "passed"

@@ -17,7 +17,7 @@ use crate::adapters::git::{
     error::{ErrorContext, Result, path_text},
     index,
     index::publish,
-    options::Options,
+    options::CheckpointOptions,
     program::GitProgram,
     repository::WorktreeRepository,
 };
@@ -65,7 +65,9 @@ pub(in crate::adapters::git) fn blocking_back_up(home: &WorktreeRepository) {
 }
 
 /// Repairs what keeps the repository of a root from being opened and read; returns what was done, one line each.
-pub(in crate::adapters::git) fn blocking_repair(options: &Options) -> Result<Vec<String>> {
+pub(in crate::adapters::git) fn blocking_repair(
+    options: &CheckpointOptions,
+) -> Result<Vec<String>> {
     let Some(mut place) = Place::find(&options.root) else {
         return Ok(Vec::new());
     };

@@ -14,7 +14,7 @@ use crate::{
         index,
         index::publish,
         objects::{missing, tree_diff, tree_diff::TreeChanges},
-        options::Options,
+        options::CheckpointOptions,
         paths, refs,
         repository::WorktreeRepository,
         snapshot::{
@@ -39,7 +39,7 @@ use crate::{
 
 /// Brings HEAD, index and work tree to a commit.
 pub(in crate::adapters::git) fn blocking_roll_back(
-    options: &Options,
+    options: &CheckpointOptions,
     order: &RollbackRequest,
 ) -> Result<RollbackReport> {
     let repaired = repair::blocking_repair(options)?;
@@ -96,7 +96,7 @@ pub(in crate::adapters::git) fn blocking_roll_back(
 
 /// Returns to a safety snapshot.
 pub(in crate::adapters::git) fn blocking_undo(
-    options: &Options,
+    options: &CheckpointOptions,
     number: Option<u32>,
 ) -> Result<UndoReport> {
     let repaired = repair::blocking_repair(options)?;
@@ -184,7 +184,7 @@ struct StartingState {
 }
 
 impl StartingState {
-    fn blocking_new(options: &Options, home: &WorktreeRepository) -> Result<Self> {
+    fn blocking_new(options: &CheckpointOptions, home: &WorktreeRepository) -> Result<Self> {
         publish::sweep(&home.directory);
         publish::blocking_wait_unlocked(&home.index_path(), options.lock_wait)?;
         let head = home.head()?;
@@ -343,7 +343,7 @@ impl StartingState {
 
     fn blocking_publish(
         &self,
-        options: &Options,
+        options: &CheckpointOptions,
         home: &WorktreeRepository,
         index: &publish::TemporaryIndex,
     ) -> Result<()> {
@@ -354,7 +354,7 @@ impl StartingState {
 
 /// Returns the files that a person has filled in and that the goal has only as their template.
 fn filled_in(
-    options: &Options,
+    options: &CheckpointOptions,
     home: &WorktreeRepository,
     order: &RollbackRequest,
     goal: Oid,

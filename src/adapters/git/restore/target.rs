@@ -7,7 +7,7 @@ use git2::{ErrorCode, Oid};
 use crate::{
     adapters::git::{
         error::{ErrorContext, Result},
-        options::Options,
+        options::CheckpointOptions,
         refs,
         repository::WorktreeRepository,
     },
@@ -27,7 +27,7 @@ pub(in crate::adapters::git) struct ResolvedCommit {
 
 /// Finds a rollback's target; asks the remotes only for what is not here.
 pub(in crate::adapters::git) fn blocking_find(
-    options: &Options,
+    options: &CheckpointOptions,
     home: &WorktreeRepository,
     target: Option<&str>,
 ) -> Result<ResolvedCommit> {

@@ -16,7 +16,7 @@ use crate::{
             tree_diff,
             tree_diff::TreeChanges,
         },
-        options::{Engine, Options},
+        options::{CheckpointOptions, Engine},
         paths::is_left_out,
         repository::WorktreeRepository,
         snapshot::captured::{
@@ -31,7 +31,7 @@ use crate::{
 
 /// Captures the work tree, the quick way where it is certain.
 pub(in crate::adapters::git) fn blocking_capture(
-    options: &Options,
+    options: &CheckpointOptions,
     home: &WorktreeRepository,
     wish: CaptureOptions<'_>,
     known: &IndexState,

@@ -34,7 +34,7 @@ use super::{
     spec::{JAILER_ARG, ResourceLimits, TOS_PATH_IN_SANDBOX},
 };
 use crate::{
-    adapters::process::{LocalCommandRunner, Options as RunnerOptions},
+    adapters::process::{CommandRunnerOptions, LocalCommandRunner},
     domain::{
         command::{Command as Proposed, CommandKind},
         process::{CommandResult, ExitStatus, SpawnError},
@@ -295,7 +295,8 @@ impl SelfTestSetup {
         stage: &str,
         word: &str,
     ) -> Result<CommandResult, SpawnError> {
-        let mut runner = RunnerOptions::new(self.questions.root.clone(), Redactor::default());
+        let mut runner =
+            CommandRunnerOptions::new(self.questions.root.clone(), Redactor::default());
         runner.base_environment = vec![("PATH".into(), self.options.path.clone())];
         runner.head_bytes = 1 << 20;
         let wall = FixedBackend {

@@ -94,7 +94,7 @@ fn bind(seen: &mut KnownNames<'_>, node: Node<'_>, left: &str, right: &str) {
     ) else {
         return;
     };
-    let Some(target) = chain(seen, right).and_then(plain) else {
+    let Some(target) = chain(seen, right).and_then(MemberChain::dotted) else {
         return;
     };
     // What is declared in a function is known in it; what is only given a value may be declared anywhere.
@@ -119,16 +119,6 @@ fn bind(seen: &mut KnownNames<'_>, node: Node<'_>, left: &str, right: &str) {
             }
         }
     }
-}
-
-fn plain(chain: MemberChain) -> Option<String> {
-    let members: Option<Vec<String>> = chain.members.into_iter().collect();
-    Some(
-        std::iter::once(chain.head)
-            .chain(members?)
-            .collect::<Vec<_>>()
-            .join("."),
-    )
 }
 
 /// Reads `a.b`, `a["b"]`, `require("a").b`, `(await import("a")).b`.

@@ -126,6 +126,15 @@ struct MemberChain {
     members: Vec<Option<String>>,
 }
 
+impl MemberChain {
+    /// Joins the names with dots; `None` where a member is computed.
+    fn dotted(self) -> Option<String> {
+        let members: Option<Vec<String>> = self.members.into_iter().collect();
+        let names: Vec<String> = std::iter::once(self.head).chain(members?).collect();
+        Some(names.join("."))
+    }
+}
+
 impl<'t> KnownNames<'t> {
     fn new(text: &'t str) -> Self {
         Self {

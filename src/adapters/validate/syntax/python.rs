@@ -22,7 +22,7 @@ pub(super) fn learn(seen: &mut KnownNames<'_>, node: Node<'_>) {
                 .or_else(|| node.child_by_field_name("value"));
             if let (Some(left), Some(right)) = (left, right)
                 && left.kind() == "identifier"
-                && let Some(target) = chain(seen, right).and_then(plain)
+                && let Some(target) = chain(seen, right).and_then(MemberChain::dotted)
             {
                 let local = seen.of(left).to_owned();
                 let mut scope = KnownNames::scope_of(node, &["function_definition", "lambda"]);
@@ -41,16 +41,6 @@ pub(super) fn learn(seen: &mut KnownNames<'_>, node: Node<'_>) {
         }
         _ => {}
     }
-}
-
-fn plain(chain: MemberChain) -> Option<String> {
-    let members: Option<Vec<String>> = chain.members.into_iter().collect();
-    Some(
-        std::iter::once(chain.head)
-            .chain(members?)
-            .collect::<Vec<_>>()
-            .join("."),
-    )
 }
 
 fn plain_import(seen: &mut KnownNames<'_>, node: Node<'_>, child: Node<'_>) {

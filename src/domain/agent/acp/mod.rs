@@ -674,11 +674,7 @@ mod tests {
     #[test]
     fn an_agent_cannot_heap_up_questions_and_none_is_put_that_has_no_single_yes() {
         let ask = |_: &PermissionRequest| PermissionDecision::Ask {
-            command: Command {
-                kind: crate::domain::command::CommandKind::Bash,
-                code: "x".into(),
-                argv: Vec::new(),
-            },
+            command: Command::with_code(crate::domain::command::CommandKind::Bash, "x".into()),
             reason: "costly".into(),
         };
         let mut client = client(None);

@@ -120,11 +120,7 @@ impl PermissionRequest {
 
     /// Returns the command that would run, where it is one. Some agents name it in the title only.
     pub fn command(&self) -> Option<Command> {
-        let bash = |code: &str| Command {
-            kind: CommandKind::Bash,
-            code: code.to_owned(),
-            argv: Vec::new(),
-        };
+        let bash = |code: &str| Command::with_code(CommandKind::Bash, code.to_owned());
         let named = ["command", "cmd"].iter().map(|key| at(&self.input, key));
         for value in named {
             if let Some(text) = value.as_str() {
@@ -135,11 +131,7 @@ impl PermissionRequest {
                 words.map(str::to_owned).collect::<Vec<String>>()
             });
             if let Some(argv) = words.filter(|words| !words.is_empty()) {
-                return Some(Command {
-                    kind: CommandKind::Exec,
-                    code: String::new(),
-                    argv,
-                });
+                return Some(Command::exec(argv));
             }
         }
         let text = self.title.trim().trim_matches('`');

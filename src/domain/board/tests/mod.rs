@@ -29,10 +29,7 @@ impl Bench {
             effects: Vec::new(),
             events: Vec::new(),
         };
-        bench.tell(Input::ServiceStarted {
-            instance: "a".into(),
-            adopt: std::collections::BTreeSet::new(),
-        });
+        bench.serve("a");
         bench.settle();
         bench
     }
@@ -116,6 +113,26 @@ impl Bench {
                 _ => break,
             }
         }
+    }
+
+    /// Lets a service begin that takes nothing over.
+    fn serve(&mut self, instance: &str) {
+        self.tell(Input::ServiceStarted {
+            instance: instance.into(),
+            adopt: std::collections::BTreeSet::new(),
+        });
+    }
+
+    /// Lets a process end.
+    fn exit(&mut self, name: ProcessName, ok: bool, detail: &str) {
+        self.tell(Input::ProcessExited {
+            name,
+            generation: self.board.process(name).unwrap().generation,
+            exit: ProcessExit {
+                ok,
+                detail: detail.into(),
+            },
+        });
     }
 
     fn wait(&mut self, millis: Millis) {
@@ -571,27 +588,4 @@ fn a_dirty_checkout_is_waited_for() {
     bench.settle();
     bench.publish(id, MergeOutcome::Merged);
     assert_eq!(bench.task(id).status, TaskStatus::Done);
-}
-
-#[test]
-fn why_of_a_waiting_merge_names_the_processes_that_are_idle() {
-    let mut bench = Bench::new();
-    let id = bench.add(TaskSpec::default());
-    bench.commit(id, "c");
-    bench.approve(id, "b", "m");
-    bench.publish(
-        id,
-        MergeOutcome::DirtyCheckout {
-            detail: "lib.rs is not committed".into(),
-        },
-    );
-    bench.tell(Input::StopAll { by: "eva".into() });
-    bench.settle();
-    let why = bench.board.why(id, bench.now).unwrap();
-    let idle = why.sentences.iter().find(|sentence| {
-        sentence.text.starts_with("dispatcher is ") && sentence.text.contains("merged")
-    });
-    let idle = idle.unwrap_or_else(|| panic!("{:?}", why.sentences));
-    assert_eq!(idle.resolver, BlockResolver::Person);
-    assert_eq!(idle.remedy, "tos proc start dispatcher");
 }

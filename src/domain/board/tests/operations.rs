@@ -38,10 +38,7 @@ fn stop_all_does_seven_things() {
     assert_eq!(bench.board.live_runs().count(), 0);
     // Nothing comes back by itself, not even after a new start of the service.
     bench.wait(3_600_000);
-    bench.tell(Input::ServiceStarted {
-        instance: "b".into(),
-        adopt: std::collections::BTreeSet::new(),
-    });
+    bench.serve("b");
     bench.wait(3_600_000);
     assert!(
         bench
@@ -118,32 +115,14 @@ fn processes_come_back_after_doubling_waits() {
     let mut bench = Bench::new();
     let name = ProcessName::Dispatcher;
     for wait in [2, 4, 8, 16, 32, 60, 60] {
-        let generation = bench.board.process(name).unwrap().generation;
-        let exit = ProcessExit {
-            ok: false,
-            detail: "panicked".into(),
-        };
-        bench.tell(Input::ProcessExited {
-            name,
-            generation,
-            exit,
-        });
+        bench.exit(name, false, "panicked");
         let at = bench.board.process(name).unwrap().restart_at.unwrap();
         assert_eq!(at - bench.now, wait * SECOND);
         bench.wait(wait * SECOND);
         assert!(bench.board.is_up(name));
     }
     let mut bench = Bench::with(|settings| settings.restart_max_attempts = 0);
-    let generation = bench.board.process(name).unwrap().generation;
-    let exit = ProcessExit {
-        ok: false,
-        detail: "panicked".into(),
-    };
-    bench.tell(Input::ProcessExited {
-        name,
-        generation,
-        exit,
-    });
+    bench.exit(name, false, "panicked");
     assert_eq!(bench.board.process(name).unwrap().restart_at, None);
     // The self-healing brings it back with its next look.
     bench.wait(30 * SECOND);
@@ -161,21 +140,9 @@ fn a_service_that_was_stopped_has_everything_up_at_once_when_it_is_started_again
     });
     bench.settle();
     for name in [ProcessName::Dispatcher, worker] {
-        let generation = bench.board.process(name).unwrap().generation;
-        let exit = ProcessExit {
-            ok: true,
-            detail: "stopped as asked".into(),
-        };
-        bench.tell(Input::ProcessExited {
-            name,
-            generation,
-            exit,
-        });
+        bench.exit(name, true, "stopped as asked");
     }
-    bench.tell(Input::ServiceStarted {
-        instance: "b".into(),
-        adopt: std::collections::BTreeSet::new(),
-    });
+    bench.serve("b");
     bench.settle();
     assert!(bench.board.is_up(ProcessName::Dispatcher));
     assert!(bench.board.is_up(worker));
@@ -205,16 +172,7 @@ fn waiting_attempts_bring_the_judge_back_unless_a_person_stopped_it() {
         by_person: false,
     });
     let judge = ProcessName::Agent(AgentRole::Judge, 1);
-    let generation = bench.board.process(judge).unwrap().generation;
-    let exit = ProcessExit {
-        ok: false,
-        detail: "panicked".into(),
-    };
-    bench.tell(Input::ProcessExited {
-        name: judge,
-        generation,
-        exit,
-    });
+    bench.exit(judge, false, "panicked");
     bench.settle();
     assert!(!bench.board.is_up(judge));
     bench.commit(id, "c");
@@ -387,15 +345,7 @@ fn the_planner_starts_on_an_empty_board_only() {
         generation,
         tasks,
     });
-    let exit = ProcessExit {
-        ok: true,
-        detail: "planned".into(),
-    };
-    bench.tell(Input::ProcessExited {
-        name: ProcessName::Planner,
-        generation,
-        exit,
-    });
+    bench.exit(ProcessName::Planner, true, "planned");
     bench.settle();
     assert_eq!(bench.task(TaskId(2)).spec.dependencies[0].task, TaskId(1));
     assert_eq!(
@@ -559,4 +509,50 @@ fn what_a_run_of_an_earlier_version_left_is_known_by_its_name() {
         references_of_board(names.to_vec(), &bench.board, &[]),
         [own]
     );
+}
+
+#[test]
+fn why_of_a_task_that_waits_for_a_slot_names_the_limit_and_not_what_runs() {
+    let mut bench = Bench::with(|settings| settings.workers = 3);
+    bench.add(TaskSpec::default());
+    bench.add(TaskSpec::default());
+    for (most, words) in [
+        (
+            1,
+            "1 task at most may run at once (MAX_CONCURRENT_WORKERS), and 2 do",
+        ),
+        (0, "MAX_CONCURRENT_WORKERS is 0"),
+    ] {
+        let mut settings = bench.board.settings().clone();
+        settings.max_concurrent = most;
+        bench.tell(Input::Configure {
+            settings: Box::new(settings),
+        });
+        bench.settle();
+        let id = bench.add(TaskSpec::default());
+        assert!(bench.why(id).contains(words), "{}", bench.why(id));
+    }
+}
+
+#[test]
+fn why_of_a_waiting_merge_names_the_processes_that_are_idle() {
+    let mut bench = Bench::new();
+    let id = bench.add(TaskSpec::default());
+    bench.commit(id, "c");
+    bench.approve(id, "b", "m");
+    bench.publish(
+        id,
+        MergeOutcome::DirtyCheckout {
+            detail: "lib.rs is not committed".into(),
+        },
+    );
+    bench.tell(Input::StopAll { by: "eva".into() });
+    bench.settle();
+    let why = bench.board.why(id, bench.now).unwrap();
+    let idle = why.sentences.iter().find(|sentence| {
+        sentence.text.starts_with("dispatcher is ") && sentence.text.contains("merged")
+    });
+    let idle = idle.unwrap_or_else(|| panic!("{:?}", why.sentences));
+    assert_eq!(idle.resolver, BlockResolver::Person);
+    assert_eq!(idle.remedy, "tos proc start dispatcher");
 }

@@ -53,16 +53,7 @@ impl Bench {
     }
 
     fn planner_ends(&mut self) {
-        let generation = self.generation();
-        let exit = ProcessExit {
-            ok: true,
-            detail: "done".into(),
-        };
-        self.tell(Input::ProcessExited {
-            name: ProcessName::Planner,
-            generation,
-            exit,
-        });
+        self.exit(ProcessName::Planner, true, "done");
         self.settle();
     }
 
@@ -431,10 +422,7 @@ fn a_question_is_withdrawn_when_the_service_starts_again() {
     let mut bench = Bench::new();
     let task = bench.add(TaskSpec::default());
     let question = ask(&mut bench, task);
-    bench.tell(Input::ServiceStarted {
-        instance: "b".into(),
-        adopt: std::collections::BTreeSet::new(),
-    });
+    bench.serve("b");
     let ended = bench.board.approval(question).unwrap();
     assert_eq!((ended.answer, ended.answered_at.is_some()), (None, true));
     assert!(ended.by.contains("started again"), "{}", ended.by);

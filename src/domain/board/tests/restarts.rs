@@ -4,16 +4,7 @@ use super::*;
 
 /// Lets a process end badly; returns how long it rests before it is started again.
 fn crash(bench: &mut Bench, name: ProcessName) -> Millis {
-    let generation = bench.board.process(name).unwrap().generation;
-    let exit = ProcessExit {
-        ok: false,
-        detail: "panicked".into(),
-    };
-    bench.tell(Input::ProcessExited {
-        name,
-        generation,
-        exit,
-    });
+    bench.exit(name, false, "panicked");
     let at = bench.board.process(name).unwrap().restart_at.unwrap();
     at - bench.now
 }
@@ -32,16 +23,7 @@ fn restarts_are_counted_anew_after_the_window() {
     }
     // The window is not over: 54 s of 60.
     bench.wait(54 * SECOND);
-    let third = bench.board.process(name).unwrap().clone();
-    let exit = ProcessExit {
-        ok: false,
-        detail: "panicked".into(),
-    };
-    bench.tell(Input::ProcessExited {
-        name,
-        generation: third.generation,
-        exit,
-    });
+    bench.exit(name, false, "panicked");
     assert_eq!(bench.board.process(name).unwrap().restart_at, None);
     bench.wait(30 * SECOND);
     assert!(bench.board.is_up(name), "self-healing brings it back");
@@ -102,21 +84,9 @@ fn a_hatch_that_a_person_disarmed_stays_so_and_the_judge_works_all_the_same() {
         by_person: true,
     });
     let judge = ProcessName::Agent(AgentRole::Judge, 1);
-    let end = |bench: &mut Bench, name: ProcessName| {
-        let generation = bench.board.process(name).unwrap().generation;
-        let exit = ProcessExit {
-            ok: false,
-            detail: "panicked".into(),
-        };
-        bench.tell(Input::ProcessExited {
-            name,
-            generation,
-            exit,
-        });
-    };
     bench.commit(id, "c");
-    end(&mut bench, judge);
-    end(&mut bench, ProcessName::Dispatcher);
+    bench.exit(judge, false, "panicked");
+    bench.exit(ProcessName::Dispatcher, false, "panicked");
     bench.wait(30 * SECOND);
     assert!(bench.board.is_up(judge));
     assert!(bench.why(id).contains("examines it"), "{}", bench.why(id));

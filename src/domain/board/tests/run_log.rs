@@ -33,10 +33,7 @@ fn a_run_says_from_its_start_on_where_its_log_lies_and_keeps_it_whatever_ends_it
     // The service dies.
     let second = bench.run_of(id);
     assert_eq!(second.log, ".tos/task-logs/a-run-2");
-    bench.tell(Input::ServiceStarted {
-        instance: "b".into(),
-        adopt: std::collections::BTreeSet::new(),
-    });
+    bench.serve("b");
     assert_eq!(bench.board.run(second.id).unwrap().log, second.log);
     bench.settle();
     let third = bench.run_of(id);
@@ -81,11 +78,17 @@ fn tasks_of_a_session_log_below_its_name_and_that_of_the_service_that_goes_on_wi
         spec: Box::new(spec(&[item("a", &[]), item("b", &[])])),
     });
     bench.session_tell(SessionInput::Ready { session: ONE });
-    assert_eq!(started(&bench), [".tos/task-logs/r1/a"]);
-    bench.tell(Input::ServiceStarted {
-        instance: "b".into(),
-        adopt: std::collections::BTreeSet::new(),
+    assert_eq!(started(&bench), [".tos/task-logs/r1/a.run-1"]);
+    let fence = bench.board.run(RunId(1)).unwrap().lease.fence;
+    bench.session_tell(SessionInput::Again {
+        session: ONE,
+        run: RunId(1),
+        fence,
+        reason: "not done".into(),
     });
+    let again = ".tos/task-logs/r1/a.run-2";
+    assert_eq!(started(&bench)[1..], [again], "the first log stays alone");
+    bench.serve("b");
     bench.settle();
     bench.session_tell(SessionInput::Restore {
         session: ONE,
@@ -94,6 +97,6 @@ fn tasks_of_a_session_log_below_its_name_and_that_of_the_service_that_goes_on_wi
     });
     bench.session_tell(SessionInput::Ready { session: ONE });
     let logs = started(&bench);
-    assert_eq!(logs[1..], [".tos/task-logs/b-session-1/a"]);
+    assert_eq!(logs[2..], [".tos/task-logs/b-session-1/a.run-3"]);
     assert!(logs.iter().all(|log| is_run_log_folder(log)));
 }

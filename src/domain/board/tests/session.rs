@@ -237,10 +237,7 @@ fn a_session_goes_on_with_the_next_service_from_what_the_ledger_says() {
     let mut bench = Bench::new();
     let tasks = bench.begin(spec(&[item("a", &[]), item("b", &[])]));
     bench.effects.clear();
-    bench.tell(Input::ServiceStarted {
-        instance: "b".into(),
-        adopt: std::collections::BTreeSet::new(),
-    });
+    bench.serve("b");
     let open = Effect::Session(SessionEffect::Open {
         session: ONE,
         resume: true,

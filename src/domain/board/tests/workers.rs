@@ -77,10 +77,7 @@ fn what_is_known_of_workers_is_written_once_and_ends_with_the_service() {
     }
     assert_eq!(bench.events.len(), before + 1);
     assert_eq!(bench.board.worker_capabilities(), kinds);
-    bench.tell(Input::ServiceStarted {
-        instance: "b".into(),
-        adopt: std::collections::BTreeSet::new(),
-    });
+    bench.serve("b");
     assert!(bench.board.worker_capabilities().is_empty());
 }
 

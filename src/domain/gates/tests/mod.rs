@@ -12,8 +12,7 @@ mod seen;
 use super::*;
 use crate::domain::{
     ledger::{
-        LedgerEntry, LedgerRecord, PhaseTransition, RecordMetadata, SessionEnd, SessionStart,
-        TaskEnd, TaskOutcome,
+        LedgerEntry, LedgerRecord, PhaseTransition, SessionEnd, SessionStart, TaskEnd, TaskOutcome,
     },
     time::Timestamp,
 };
@@ -53,22 +52,12 @@ impl Book {
 
     fn add(mut self, entry: LedgerEntry) -> Self {
         let seq = self.records.len() as u64;
-        self.records.push(LedgerRecord {
-            v: 1,
+        self.records.push(LedgerRecord::unchained(
             seq,
-            prev: String::new(),
-            stamp: RecordMetadata {
-                at: self.at.unwrap_or_else(|| at("2026-03-09T23:00:00+09:00")),
-                boottime_ms: 0,
-                boot_id: String::new(),
-                actor: "tos".into(),
-                tool: "0.4.0".into(),
-                policy: "p".into(),
-                gates: "g".into(),
-                session: self.session.clone(),
-            },
+            self.at.unwrap_or_else(|| at("2026-03-09T23:00:00+09:00")),
+            self.session.as_deref(),
             entry,
-        });
+        ));
         self
     }
 

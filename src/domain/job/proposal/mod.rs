@@ -238,11 +238,7 @@ fn shell(
             "`{path}.argv` must be empty or absent for the type `{kind}`; only `exec` has one"
         )));
     }
-    Ok(Command {
-        kind,
-        code,
-        argv: Vec::new(),
-    })
+    Ok(Command::with_code(kind, code))
 }
 
 fn exec(object: &Map<String, Value>, path: &str) -> Result<Command, UnusableReply> {
@@ -257,11 +253,7 @@ fn exec(object: &Map<String, Value>, path: &str) -> Result<Command, UnusableRepl
             "`{path}.argv` must be an array of strings that begins with a program"
         )));
     }
-    Ok(Command {
-        kind: CommandKind::Exec,
-        code: String::new(),
-        argv,
-    })
+    Ok(Command::exec(argv))
 }
 
 /// Reads `argv`; absent counts as empty.
@@ -325,11 +317,7 @@ mod tests {
     use super::*;
 
     fn bash(code: &str) -> Command {
-        Command {
-            kind: CommandKind::Bash,
-            code: code.to_owned(),
-            argv: Vec::new(),
-        }
+        Command::with_code(CommandKind::Bash, code.to_owned())
     }
 
     fn final_with(code: &str) -> String {
@@ -347,11 +335,7 @@ mod tests {
             parse_draft(text).unwrap(),
             DraftReply {
                 thought: "t".into(),
-                commands: vec![Command {
-                    kind: CommandKind::Exec,
-                    code: String::new(),
-                    argv: vec!["ls".into(), "-l".into()],
-                }],
+                commands: vec![Command::exec(vec!["ls".into(), "-l".into()])],
                 json: serde_json::from_str(text).unwrap(),
             }
         );

@@ -12,6 +12,7 @@
 use serde_json::{Map, Value};
 
 use super::{UnusableReply, reasoning, strict::StrictJson, unusable};
+use crate::domain::text::line_and_column;
 
 /// Openings looked at before the search gives up; keeps hostile replies from costing minutes.
 const MAX_OPENINGS: usize = 4096;
@@ -176,8 +177,7 @@ fn is_bracket(text: &str, at: usize) -> bool {
 }
 
 fn line_of(text: &str, at: usize) -> usize {
-    let before = text.get(..at).unwrap_or_default();
-    before.matches('\n').count() + 1
+    line_and_column(text, at).0
 }
 
 fn holds(value: &Value, field: &str) -> bool {

@@ -10,15 +10,10 @@ use crate::{
         night::health::AgentHealth,
         tasks::SandboxDemand,
     },
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            services,
-            services::ServiceFactory,
-            task_services::{InstalledAgent, TaskServices},
-        },
-        report::Printer,
+    interfaces::cli::{
+        common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
+        services,
+        task_services::{InstalledAgent, TaskServices},
     },
     services::night,
 };

@@ -5,14 +5,7 @@ use serde::Deserialize;
 
 use crate::{
     domain::command::Command,
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            services::ServiceFactory,
-        },
-        report::Printer,
-    },
+    interfaces::cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
 };
 
 /// Options of `tos answer`.

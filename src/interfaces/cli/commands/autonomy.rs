@@ -6,20 +6,14 @@ use serde_json::json;
 
 use crate::{
     domain::{
-        gates,
-        gates::{GateTrackStatus, ObservationInputs},
+        gates::{self, GateTrackStatus, ObservationInputs},
         job::event::RunLogEvent,
         ledger::{LedgerEntry, PhaseTransition},
     },
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            gate_services::GateServices,
-            services,
-            services::ServiceFactory,
-        },
-        report::Printer,
+    interfaces::cli::{
+        common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
+        gate_services::GateServices,
+        services,
     },
 };
 

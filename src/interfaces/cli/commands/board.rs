@@ -12,14 +12,7 @@ use super::{
 };
 use crate::{
     domain::time::duration_words,
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            services::ServiceFactory,
-        },
-        report::Printer,
-    },
+    interfaces::cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
 };
 
 /// Options of `tos board`.

@@ -11,13 +11,7 @@ use serde_json::{Value, json};
 use super::service_client::{RequestFn, percent_encode, print_answer};
 use crate::{
     config::service,
-    interfaces::{
-        cli::{
-            exit::{CliError, CliExit},
-            services::ServiceFactory,
-        },
-        report::Printer,
-    },
+    interfaces::cli::common::{CliError, CliExit, Printer, ServiceFactory},
 };
 
 /// How often it is looked whether the plan is there.

@@ -7,14 +7,7 @@ use serde_json::{Value, json};
 use super::service_client::ServiceClient;
 use crate::{
     domain::text::counted,
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            services::ServiceFactory,
-        },
-        report::Printer,
-    },
+    interfaces::cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
 };
 
 /// Removes everything, after a backup.

@@ -6,12 +6,8 @@ use serde_json::json;
 use crate::{
     domain::validate::{Severity, ValidationFinding, ValidationRules, first_invalid_path, judge},
     interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            services::ServiceFactory,
-        },
-        report::{Printer, printer::TextStyle},
+        cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
+        report::printer::TextStyle,
     },
 };
 

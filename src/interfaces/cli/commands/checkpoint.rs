@@ -10,12 +10,11 @@ use crate::{
     },
     interfaces::{
         cli::{
-            args::{GlobalArgs, RunModeArgs},
-            exit::{CliError, CliExit},
+            args::RunModeArgs,
+            common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
             services,
-            services::ServiceFactory,
         },
-        report::{Printer, printer::TextStyle},
+        report::printer::TextStyle,
     },
 };
 

@@ -4,15 +4,10 @@ use serde_json::json;
 
 use crate::{
     domain::checkpoint::CheckpointRequest,
-    interfaces::{
-        cli::{
-            args::{GlobalArgs, RunModeArgs},
-            exit::{CliError, CliExit},
-            services,
-            services::ServiceFactory,
-            words,
-        },
-        report::Printer,
+    interfaces::cli::{
+        args::RunModeArgs,
+        common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
+        services, words,
     },
 };
 

@@ -7,12 +7,10 @@ use tokio::sync::watch;
 use super::serve_args::ServeArgs;
 use crate::{
     domain::board::{Board, MergeOutcome},
-    interfaces::{
-        cli::{
-            args::GlobalArgs, exit::CliError, services, services::ServiceFactory,
-            task_services::BoardServices,
-        },
-        report::Printer,
+    interfaces::cli::{
+        common::{CliError, GlobalArgs, Printer, ServiceFactory},
+        services,
+        task_services::BoardServices,
     },
     ports::{
         BoxFuture,

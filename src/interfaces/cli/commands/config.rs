@@ -6,12 +6,8 @@ use serde_json::{Value, json};
 use crate::{
     config::{Settings, SourcedValue, ValueSource, keys, payload, reference},
     interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            services::ServiceFactory,
-        },
-        report::{Printer, printer::TextStyle},
+        cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
+        report::printer::TextStyle,
     },
 };
 

@@ -5,12 +5,8 @@ use clap::Args;
 use crate::{
     domain::sandbox::{BackendChoice, CapabilityProof, SandboxBackend, SandboxReport},
     interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            services::ServiceFactory,
-        },
-        report::{Printer, printer::TextStyle},
+        cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
+        report::printer::TextStyle,
     },
 };
 

@@ -9,14 +9,9 @@ use crate::{
         gates,
         ledger::{LedgerEntry, LedgerRecord},
     },
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            gate_services::GateServices,
-            services::ServiceFactory,
-        },
-        report::Printer,
+    interfaces::cli::{
+        common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
+        gate_services::GateServices,
     },
     ports::drill_site::Error,
     services::drill::{DrillResult, run_drill},

@@ -34,14 +34,10 @@ use crate::{
         sandbox::HiddenFolder,
         telemetry::{TelemetryRecord, exec_denied, exec_ended},
     },
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            guard_services::{ExecServices, GuardedProject},
-            services::{ServiceFactory, block_on},
-        },
-        report::Printer,
+    interfaces::cli::{
+        common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
+        guard_services::{ExecServices, GuardedProject},
+        services::block_on,
     },
     ports::runner::{
         ByteObserver, CommandRequest, CommandRunner, CommandStreams, OutputStream, StopSignal,
@@ -373,11 +369,7 @@ fn missing(
 }
 
 fn command(args: &ExecArgs) -> Result<Command, CliError> {
-    let exec = |argv: Vec<String>| Command {
-        kind: CommandKind::Exec,
-        code: String::new(),
-        argv,
-    };
+    let exec = |argv: Vec<String>| Command::exec(argv);
     if args.as_shell {
         return shell_words::parse_bash_args(&args.words).map_err(|why| CliError::usage(&why));
     }

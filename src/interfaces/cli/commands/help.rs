@@ -4,10 +4,10 @@ use clap::Args;
 
 use crate::interfaces::{
     cli::{
-        exit::{CliError, CliExit},
+        common::{CliError, CliExit, Printer},
         words::row,
     },
-    report::{Printer, plan::push_fmt},
+    report::plan::push_fmt,
 };
 
 /// Options of `tos help`.

@@ -4,14 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::interfaces::{
-    cli::{
-        args::GlobalArgs,
-        exit::{CliError, CliExit},
-        services::ServiceFactory,
-    },
-    report::Printer,
-};
+use crate::interfaces::cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory};
 
 /// Options of `tos init`.
 #[derive(Debug, Args)]

@@ -9,14 +9,12 @@ use crate::{
     domain::agent::AgentKind,
     interfaces::{
         cli::{
-            args::{ApprovalMode, GlobalArgs},
-            exit::{CliError, CliExit},
+            args::ApprovalMode,
+            common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
             guard_services::GuardedProject,
             services,
-            services::ServiceFactory,
         },
         mcp,
-        report::Printer,
     },
 };
 

@@ -8,14 +8,7 @@ use super::{
     board::all_tasks,
     service_client::{ServiceClient, print_answer},
 };
-use crate::interfaces::{
-    cli::{
-        args::GlobalArgs,
-        exit::{CliError, CliExit},
-        services::ServiceFactory,
-    },
-    report::Printer,
-};
+use crate::interfaces::cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory};
 
 /// How often, and how many times, the outcome of merges is looked at.
 const MERGE_LOOK: Duration = Duration::from_millis(100);

@@ -5,14 +5,9 @@ use serde_json::json;
 
 use crate::{
     domain::notify::{Notification, NotificationEvent},
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            services,
-            services::ServiceFactory,
-        },
-        report::Printer,
+    interfaces::cli::{
+        common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
+        services,
     },
 };
 

@@ -2,10 +2,7 @@
 
 use crate::{
     domain::gates::GateRefusal,
-    interfaces::cli::{
-        exit::{CliError, CliExit},
-        services::ServiceFactory,
-    },
+    interfaces::cli::common::{CliError, CliExit, ServiceFactory},
 };
 
 /// Lets a person at the terminal confirm by typing a word; everybody else is refused.

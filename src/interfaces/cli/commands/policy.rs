@@ -17,12 +17,8 @@ use crate::{
         policy::{Decision, Policy, PolicyContext, PolicyVerdict, windows_dialect},
     },
     interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            services::ServiceFactory,
-        },
-        report::{Printer, printer::TextStyle},
+        cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
+        report::printer::TextStyle,
     },
     ports::clock::Clock,
 };

@@ -9,14 +9,7 @@ use super::service_client::{ServiceClient, percent_encode, print_answer};
 use crate::{
     config::task_list,
     domain::text::counted,
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            services::ServiceFactory,
-        },
-        report::Printer,
-    },
+    interfaces::cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
 };
 
 /// Options of `tos proc`.

@@ -5,14 +5,9 @@ use serde_json::json;
 
 use crate::{
     domain::ledger::LedgerEntry,
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            gate_services::GateServices,
-            services::ServiceFactory,
-        },
-        report::Printer,
+    interfaces::cli::{
+        common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
+        gate_services::GateServices,
     },
 };
 

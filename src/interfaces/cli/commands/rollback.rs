@@ -10,14 +10,10 @@ use super::{checkpoint_mode, run, run::RunOrigin};
 use crate::{
     config::Settings,
     domain::checkpoint::{RollbackReport, RollbackRequest},
-    interfaces::{
-        cli::{
-            args::{GlobalArgs, RunMode, RunModeArgs},
-            exit::{CliError, CliExit},
-            services,
-            services::ServiceFactory,
-        },
-        report::Printer,
+    interfaces::cli::{
+        args::{RunMode, RunModeArgs},
+        common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
+        services,
     },
 };
 

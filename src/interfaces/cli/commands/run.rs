@@ -11,23 +11,19 @@ use crate::{
     },
     interfaces::{
         cli::{
-            args::{ApprovalMode, GlobalArgs, RunMode, RunModeArgs},
-            exit::{CliError, CliExit},
+            args::{ApprovalMode, RunMode, RunModeArgs},
+            common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
             services,
-            services::ServiceFactory,
             telemetry::job_exporter,
         },
-        report::{
-            Printer,
-            job::{live::LiveJobView, plain},
-        },
+        report::job::{live::LiveJobView, plain},
     },
     ports::store::Store,
     services::{
         job::{
             event_bus::EventReporter,
-            recovery, run,
-            run::{RunReport, RunRequest},
+            recovery,
+            run::{self, RunReport, RunRequest},
         },
         notify::JobNotifier,
     },

@@ -28,25 +28,22 @@ use crate::{
     },
     interfaces::{
         cli::{
-            args::GlobalArgs,
-            commands::{cluster, cluster::wait_for_leadership, night, serve_brain, task},
-            exit::{CliError, CliExit},
+            commands::{
+                cluster::{self, wait_for_leadership},
+                night, serve_brain, task,
+            },
+            common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
             gate_services::GateServices,
             services,
-            services::ServiceFactory,
             task_services::{ServiceAccessParts, StateFileWriter, TaskServices},
         },
         http,
-        report::Printer,
     },
     ports::{
         BoxFuture, board::ServiceBackend, board_store::BoardStore, clock::Clock,
         containers::Containers, process_logs::ProcessLogs,
     },
-    services::{
-        board,
-        board::{AttemptServices, BoardHandle, ServicePorts},
-    },
+    services::board::{self, AttemptServices, BoardHandle, ServicePorts},
 };
 
 /// How long after the start memory is given back for the second time.

@@ -5,14 +5,9 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use crate::interfaces::{
-    cli::{
-        args::GlobalArgs,
-        cluster_args::ClusterArgs,
-        exit::{CliError, CliExit},
-        services::ServiceFactory,
-    },
-    report::Printer,
+use crate::interfaces::cli::{
+    cluster_args::ClusterArgs,
+    common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
 };
 
 /// Options of `tos serve`.

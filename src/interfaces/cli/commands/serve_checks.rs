@@ -6,10 +6,7 @@ use crate::{
         board::{AgentRole, BoardSettings},
         tasks::{Agent, AgentKind, TaskList},
     },
-    interfaces::{
-        cli::{args::GlobalArgs, exit::CliError, services::ServiceFactory},
-        report::Printer,
-    },
+    interfaces::cli::common::{CliError, GlobalArgs, Printer, ServiceFactory},
     ports::containers::Containers,
 };
 

@@ -8,14 +8,7 @@ use super::{serve_args::ServeArgs, service_client::ServiceClient};
 use crate::{
     config::service as service_config,
     domain::state_folder::tos_path,
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            services::ServiceFactory,
-        },
-        report::Printer,
-    },
+    interfaces::cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
 };
 
 /// What the service says, below the root.

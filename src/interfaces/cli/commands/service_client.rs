@@ -8,10 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::interfaces::{
-    cli::{args::GlobalArgs, exit::CliError, services::ServiceFactory},
-    report::Printer,
-};
+use crate::interfaces::cli::common::{CliError, GlobalArgs, Printer, ServiceFactory};
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -15,18 +15,13 @@ use super::{service_client::ServiceClient, task_screen::TaskScreen};
 use crate::{
     config::service as service_config,
     domain::{board::SessionRequest, tasks::TaskList},
-    interfaces::{
-        cli::{
-            args::GlobalArgs, exit::CliError, services, services::ServiceFactory,
-            task_services::TaskServices,
-        },
-        report::Printer,
+    interfaces::cli::{
+        common::{CliError, GlobalArgs, Printer, ServiceFactory},
+        services,
+        task_services::TaskServices,
     },
     ports::clock::Clock,
-    services::{
-        tasks,
-        tasks::{ListReport, SessionSettings},
-    },
+    services::tasks::{self, ListReport, SessionSettings},
 };
 
 /// How often a session is looked at.

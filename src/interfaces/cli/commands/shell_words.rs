@@ -46,11 +46,7 @@ pub fn rewrite_shell_args(words: Vec<OsString>) -> Vec<OsString> {
 
 /// Returns a command for bash.
 pub(super) fn bash_command(code: &str) -> Command {
-    Command {
-        kind: CommandKind::Bash,
-        code: code.to_owned(),
-        argv: Vec::new(),
-    }
+    Command::with_code(CommandKind::Bash, code.to_owned())
 }
 
 /// Reads words as bash reads its own; the error is a sentence. That it is a login shell or an interactive one means nothing
@@ -101,11 +97,7 @@ pub(super) fn parse_bash_args(words: &[String]) -> Result<Command, String> {
 
 fn shell_exec(kept: Vec<String>, mark: &str, rest: Vec<String>) -> Command {
     let front = ["bash".to_owned()].into_iter().chain(kept);
-    Command {
-        kind: CommandKind::Exec,
-        code: String::new(),
-        argv: front.chain([mark.to_owned()]).chain(rest).collect(),
-    }
+    Command::exec(front.chain([mark.to_owned()]).chain(rest).collect())
 }
 
 #[cfg(test)]

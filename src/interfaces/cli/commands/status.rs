@@ -16,14 +16,7 @@ use crate::{
         tasks::TaskList,
         text::counted,
     },
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            services::ServiceFactory,
-        },
-        report::Printer,
-    },
+    interfaces::cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
     services::job::recovery,
 };
 

@@ -5,12 +5,8 @@ use serde_json::Value;
 
 use crate::{
     interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            services::ServiceFactory,
-        },
-        report::{Printer, printer::TextStyle},
+        cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
+        report::printer::TextStyle,
     },
     ports::store::{RecordFile, Store},
 };

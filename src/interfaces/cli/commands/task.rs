@@ -13,30 +13,21 @@ use super::{
 use crate::{
     config::task_list,
     domain::{
-        gates,
-        gates::{AutonomyReport, GateRefusal, StartRequest},
+        gates::{self, AutonomyReport, GateRefusal, StartRequest},
         ledger::{SessionStart, TaskOutcome, chain::sha256},
         night::run_ids,
         tasks::{Agent, AgentKind, SandboxDemand, TaskList},
         text::one_line,
         time::duration_words,
     },
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            gate_services::GateServices,
-            services,
-            services::ServiceFactory,
-            task_services::TaskServices,
-        },
-        report::Printer,
+    interfaces::cli::{
+        common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
+        gate_services::GateServices,
+        services,
+        task_services::TaskServices,
     },
     ports::agent_runners::ConfinementFacts,
-    services::{
-        tasks,
-        tasks::{ListReport, SessionSettings},
-    },
+    services::tasks::{self, ListReport, SessionSettings},
 };
 
 /// Options of `tos task`.

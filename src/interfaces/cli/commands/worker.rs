@@ -13,17 +13,12 @@ use crate::{
         ledger::SessionStart,
         tasks::SandboxDemand,
     },
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            cluster_args::ClusterArgs,
-            commands::task,
-            exit::{CliError, CliExit},
-            services,
-            services::ServiceFactory,
-            task_services::{ContainerMaker, TaskServices},
-        },
-        report::Printer,
+    interfaces::cli::{
+        cluster_args::ClusterArgs,
+        commands::task,
+        common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
+        services,
+        task_services::{ContainerMaker, TaskServices},
     },
     ports::{
         agent_runners::ConfinementFacts, approvals::Approvals, cluster::Error as ClusterError,

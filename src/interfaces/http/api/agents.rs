@@ -5,10 +5,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    domain::board::{AgentAvailability, AgentState, Board, Judgement, JudgementId, ProcessName},
+    domain::board::{
+        AgentAvailability, AgentState, Board, Judgement, JudgementId, ProcessName, TaskId,
+    },
     interfaces::http::{
         error::ApiError,
-        extract::{ApiPath, ApiQuery, parse_id},
+        extract::{ApiPath, ApiQuery, parse_given, parse_id},
         state::HttpState,
     },
 };
@@ -131,10 +133,7 @@ pub(super) async fn judgements(
     ApiQuery(query): ApiQuery<JudgementQuery>,
 ) -> Result<Response, ApiError> {
     let board = service.snapshot();
-    let task = query
-        .task_id
-        .as_deref()
-        .map_or(Ok(None), |text| parse_id(text).map(Some))?;
+    let task: Option<TaskId> = parse_given(query.task_id.as_deref())?;
     let page = PageQuery {
         limit: query.limit,
         cursor: query.cursor,
@@ -164,6 +163,6 @@ pub(super) async fn diff(
         .snapshot()
         .judgement(id)
         .map(|judgement| judgement.run)
-        .ok_or_else(|| ApiError::not_found(format!("there is no {id}")))?;
+        .ok_or_else(|| ApiError::unknown(id))?;
     Ok(plain_text_response(service.board().diff(run).await?))
 }

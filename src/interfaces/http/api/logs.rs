@@ -8,7 +8,7 @@ use crate::{
     domain::board::ProcessName,
     interfaces::http::{
         error::ApiError,
-        extract::{ApiPath, ApiQuery},
+        extract::{ApiPath, ApiQuery, parse_given},
         state::HttpState,
     },
     ports::board::{BoardError, LogChunk, LogSource},
@@ -264,9 +264,7 @@ pub(super) async fn all(
     ApiQuery(query): ApiQuery<AllQuery>,
 ) -> Result<Json<AllLogs>, ApiError> {
     let limit = within("limit", query.limit, ALL_LINES)?;
-    let source: Option<ProcessName> = query.source.as_deref().map_or(Ok(None), |text| {
-        text.parse().map(Some).map_err(ApiError::invalid)
-    })?;
+    let source: Option<ProcessName> = parse_given(query.source.as_deref())?;
     let minutes = query.since_minutes;
     let since = minutes.map_or(0, |minutes| {
         service.now().saturating_sub(minutes.saturating_mul(60_000))

@@ -252,11 +252,13 @@ pub(super) async fn get(
     ApiPath(id): ApiPath,
 ) -> Result<Json<PlanView>, ApiError> {
     let id: PlanId = parse_id(&id)?;
+    shown(&service, id)
+}
+
+fn shown(service: &HttpState, id: PlanId) -> Result<Json<PlanView>, ApiError> {
     let board = service.snapshot();
-    let found = board.plan(id).map(|one| plan(&board, one));
-    found
-        .map(Json)
-        .ok_or_else(|| ApiError::not_found(format!("there is no {id}")))
+    let found = board.plan(id).ok_or_else(|| ApiError::unknown(id))?;
+    Ok(Json(plan(&board, found)))
 }
 
 /// Accepts or declines the tasks of a plan.
@@ -286,11 +288,7 @@ pub(super) async fn edit(
     let id: PlanId = parse_id(&id)?;
     let edits = input.tasks.into_iter().map(Into::into).collect();
     apply_plan_edits(&service, id, input.edits, edits, "api").await?;
-    let board = service.snapshot();
-    let found = board.plan(id).map(|one| plan(&board, one));
-    found
-        .map(Json)
-        .ok_or_else(|| ApiError::not_found(format!("there is no {id}")))
+    shown(&service, id)
 }
 
 /// Changes the tasks of a plan that waits for an answer.

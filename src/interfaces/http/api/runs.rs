@@ -13,7 +13,7 @@ use crate::{
     domain::board::{Board, Input, Run, RunId, RunStatus, TaskId},
     interfaces::http::{
         error::ApiError,
-        extract::{ApiPath, ApiPath2, ApiQuery, MaybeJson, parse_id},
+        extract::{ApiPath, ApiPath2, ApiQuery, MaybeJson, parse_given, parse_id},
         state::HttpState,
     },
     ports::board::{BoardError, LogChunk, LogSource},
@@ -21,7 +21,7 @@ use crate::{
 
 use super::{
     answer::{DoneView, PageQuery, done, etag_response},
-    tasks::read_word,
+    tasks::read_given_word,
     wire::{RunView, SpendView},
 };
 
@@ -117,13 +117,9 @@ pub(super) async fn list(
     ApiQuery(query): ApiQuery<RunQuery>,
 ) -> Result<Response, ApiError> {
     let board = service.snapshot();
-    let status: Option<RunStatus> = query.status.as_deref().map_or(Ok(None), |text| {
-        read_word("status", text, "running, success, failed, cancelled").map(Some)
-    })?;
-    let task: Option<TaskId> = query
-        .task_id
-        .as_deref()
-        .map_or(Ok(None), |text| parse_id(text).map(Some))?;
+    let words = "running, success, failed, cancelled";
+    let status: Option<RunStatus> = read_given_word("status", query.status.as_deref(), words)?;
+    let task: Option<TaskId> = parse_given(query.task_id.as_deref())?;
     let agent = query.agent_id.as_deref();
     let page = PageQuery {
         limit: query.limit,
@@ -165,9 +161,7 @@ pub(super) async fn stats(State(service): State<HttpState>) -> Json<RunStats> {
 
 pub(super) fn known<'a>(board: &'a Board, id: &str) -> Result<&'a Run, ApiError> {
     let id: RunId = parse_id(id)?;
-    board
-        .run(id)
-        .ok_or_else(|| ApiError::not_found(format!("there is no {id}")))
+    board.run(id).ok_or_else(|| ApiError::unknown(id))
 }
 
 fn artifacts(run: &Run) -> Vec<ArtifactView> {

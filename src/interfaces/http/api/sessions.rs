@@ -161,9 +161,7 @@ pub(super) struct CancelInput {
 }
 
 fn known(board: &Board, id: SessionId) -> Result<&Session, ApiError> {
-    board
-        .session(id)
-        .ok_or_else(|| ApiError::not_found(format!("there is no {id}")))
+    board.session(id).ok_or_else(|| ApiError::unknown(id))
 }
 
 /// Lists sessions.

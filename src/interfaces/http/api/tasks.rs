@@ -147,6 +147,15 @@ pub(in crate::interfaces::http) fn read_word<T: DeserializeOwned>(
         .map_err(|_| ApiError::invalid(format!("`{name}` is \"{text}\"; it is one of {words}")))
 }
 
+/// Reads a word of the board that need not be given.
+pub(super) fn read_given_word<T: DeserializeOwned>(
+    name: &str,
+    text: Option<&str>,
+    words: &str,
+) -> Result<Option<T>, ApiError> {
+    text.map(|text| read_word(name, text, words)).transpose()
+}
+
 impl TaskInput {
     /// Returns a task's wishes with these changes.
     fn onto(self, mut spec: TaskSpec) -> Result<TaskSpec, ApiError> {
@@ -194,21 +203,15 @@ impl TaskInput {
 
 impl TaskQuery {
     fn filter(&self) -> Result<impl Fn(&Task) -> bool + use<>, ApiError> {
-        let status: Option<TaskStatus> = self.status.as_deref().map_or(Ok(None), |text| {
-            let words = "queued, running, done, failed, blocked, cancelled";
-            read_word("status", text, words).map(Some)
-        })?;
-        let block: Option<BlockReason> = self.block_reason.as_deref().map_or(Ok(None), |text| {
-            let words = "awaiting_judge, quota_wait, needs_rework, issue_linking";
-            read_word("blockReason", text, words).map(Some)
-        })?;
-        let role: Option<AgentRole> = self.role.as_deref().map_or(Ok(None), |text| {
-            read_word("role", text, "worker, tester, docser").map(Some)
-        })?;
-        let lane: Option<Lane> = self.lane.as_deref().map_or(Ok(None), |text| {
-            let words = "feature, conflict_recovery, docser, research";
-            read_word("lane", text, words).map(Some)
-        })?;
+        let words = "queued, running, done, failed, blocked, cancelled";
+        let status: Option<TaskStatus> = read_given_word("status", self.status.as_deref(), words)?;
+        let words = "awaiting_judge, quota_wait, needs_rework, issue_linking";
+        let block: Option<BlockReason> =
+            read_given_word("blockReason", self.block_reason.as_deref(), words)?;
+        let words = "worker, tester, docser";
+        let role: Option<AgentRole> = read_given_word("role", self.role.as_deref(), words)?;
+        let words = "feature, conflict_recovery, docser, research";
+        let lane: Option<Lane> = read_given_word("lane", self.lane.as_deref(), words)?;
         let text = self.q.as_deref().unwrap_or("").to_lowercase();
         Ok(move |task: &Task| {
             status.is_none_or(|status| task.status == status)
@@ -278,9 +281,7 @@ pub(super) async fn get(
 }
 
 pub(in crate::interfaces::http) fn find_task(board: &Board, id: TaskId) -> Result<&Task, ApiError> {
-    board
-        .task(id)
-        .ok_or_else(|| ApiError::not_found(format!("there is no {id}")))
+    board.task(id).ok_or_else(|| ApiError::unknown(id))
 }
 
 /// Makes a task.

@@ -1,10 +1,6 @@
 //! Approvals: questions of agents to a person, answered with one touch.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, Uri},
-    response::Html,
-};
+use axum::{extract::State, response::Html};
 use maud::{Markup, html};
 
 use crate::{
@@ -21,13 +17,8 @@ use super::{
 };
 
 /// The page of questions.
-pub(super) async fn show(
-    State(service): State<HttpState>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Html<String> {
+pub(super) async fn show(State(service): State<HttpState>, view: PageContext) -> Html<String> {
     let board = service.snapshot();
-    let view = PageContext::of(&service, &headers, &uri);
     let body = html! {
         section id="open" data-live aria-labelledby="asked" {
             h2 id="asked" { (view.t("Waiting for your answer")) }

@@ -1,10 +1,6 @@
 //! Board: tasks in columns by where they stand, each with reason and countdown; and the form for a new one.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, Uri},
-    response::Html,
-};
+use axum::{extract::State, response::Html};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -35,12 +31,10 @@ pub(super) struct BoardQuery {
 /// The board.
 pub(super) async fn show(
     State(service): State<HttpState>,
-    headers: HeaderMap,
-    uri: Uri,
+    view: PageContext,
     ApiQuery(query): ApiQuery<BoardQuery>,
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
-    let view = PageContext::of(&service, &headers, &uri);
     let body = match query.status.as_deref() {
         None => all(&view, &board),
         Some(status) => {

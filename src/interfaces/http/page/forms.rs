@@ -173,7 +173,7 @@ pub(super) async fn cancel_run(
     service
         .submit(cancel_run_input(id, form.note.trim(), BY))
         .await?;
-    let task = task.ok_or_else(|| ApiError::not_found(format!("there is no {id}")))?;
+    let task = task.ok_or_else(|| ApiError::unknown(id))?;
     Ok(Redirect::to(&format!("/ui/tasks/{}", task.0)))
 }
 

@@ -94,22 +94,26 @@ fn navigation(view: &PageContext, board: &Board) -> Markup {
     }
 }
 
-/// Where a task stands, as a badge.
-pub(super) fn status_badge(view: &PageContext, task: &Task) -> Markup {
-    let class = match task.status {
+/// The class of what shows where a task stands.
+pub(super) const fn status_class(status: TaskStatus) -> &'static str {
+    match status {
         TaskStatus::Queued => "PENDING",
         TaskStatus::Running => "RUNNING",
         TaskStatus::Done => "SUCCESS",
         TaskStatus::Failed => "FAILED",
         TaskStatus::Blocked => "READY",
         TaskStatus::Cancelled => "SKIPPED",
-    };
+    }
+}
+
+/// Where a task stands, as a badge.
+pub(super) fn status_badge(view: &PageContext, task: &Task) -> Markup {
     let word = view.word(task.status.as_str());
     let word = match task.block {
         Some(block) => format!("{word}: {}", view.word(block.as_str())),
         None => word,
     };
-    badge(class, &word)
+    badge(status_class(task.status), &word)
 }
 
 /// Who or what changes something about a task.

@@ -1,10 +1,6 @@
 //! Gates: what may be done without a person, what the next level asks for, what of it is there, and what changed last.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, Uri},
-    response::Html,
-};
+use axum::{extract::State, response::Html};
 use maud::{Markup, html};
 
 use crate::{
@@ -57,11 +53,9 @@ const MEANINGS: &[(&str, &str)] = &[
 /// The page of gates.
 pub(super) async fn show(
     State(service): State<HttpState>,
-    headers: HeaderMap,
-    uri: Uri,
+    view: PageContext,
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
-    let view = PageContext::of(&service, &headers, &uri);
     let account = service.board().autonomy().await?;
     let body = html! { div id="gates" data-live { (body(&view, &account)) } };
     Ok(Html(page(&view, Some(&board), view.t("Gates"), &body)))

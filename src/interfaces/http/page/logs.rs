@@ -1,10 +1,6 @@
 //! Logs: of all processes by time, or of one.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, Uri},
-    response::Html,
-};
+use axum::{extract::State, response::Html};
 use maud::html;
 use serde::Deserialize;
 
@@ -38,12 +34,10 @@ pub(super) struct LogsQuery {
 /// The page of logs.
 pub(super) async fn show(
     State(service): State<HttpState>,
-    headers: HeaderMap,
-    uri: Uri,
+    view: PageContext,
     ApiQuery(query): ApiQuery<LogsQuery>,
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
-    let view = PageContext::of(&service, &headers, &uri);
     let source: Option<ProcessName> = match query.source.as_deref() {
         None | Some("") => None,
         Some(name) => Some(name.parse().map_err(ApiError::not_found)?),

@@ -1,10 +1,6 @@
 //! Costs: what was used up, by hour, day and task, and what may be.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, Uri},
-    response::Html,
-};
+use axum::{extract::State, response::Html};
 use maud::{Markup, html};
 
 use crate::{
@@ -23,13 +19,8 @@ pub(super) fn dollars(micro: u64) -> String {
 }
 
 /// The page of costs.
-pub(super) async fn show(
-    State(service): State<HttpState>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Html<String> {
+pub(super) async fn show(State(service): State<HttpState>, view: PageContext) -> Html<String> {
     let board = service.snapshot();
-    let view = PageContext::of(&service, &headers, &uri);
     Html(page(
         &view,
         Some(&board),

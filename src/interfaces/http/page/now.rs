@@ -2,7 +2,7 @@
 
 use axum::{
     extract::State,
-    http::{HeaderMap, Uri, header},
+    http::{HeaderMap, header},
     response::{Html, IntoResponse, Response},
 };
 use maud::{Markup, html};
@@ -34,7 +34,7 @@ const LOOKED_AT: usize = 500;
 pub(super) async fn show(
     State(service): State<HttpState>,
     headers: HeaderMap,
-    uri: Uri,
+    view: PageContext,
 ) -> Response {
     let accept = headers
         .get(header::ACCEPT)
@@ -49,7 +49,6 @@ pub(super) async fn show(
         .into_response();
     }
     let board = service.snapshot();
-    let view = PageContext::of(&service, &headers, &uri);
     let title = view.t("Now");
     Html(page(&view, Some(&board), title, &body(&view, &board))).into_response()
 }

@@ -1,10 +1,6 @@
 //! Nights: what happens and happened in sessions.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, Uri},
-    response::Html,
-};
+use axum::{extract::State, response::Html};
 use maud::{Markup, html};
 
 use crate::{
@@ -27,11 +23,9 @@ const NIGHTS: &str = "`tos night start LIST` and `tos task run LIST` hand a list
 /// The page of nights.
 pub(super) async fn nights(
     State(service): State<HttpState>,
-    headers: HeaderMap,
-    uri: Uri,
+    view: PageContext,
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
-    let view = PageContext::of(&service, &headers, &uri);
     let entries = service.board().past(HistoryKind::Nights).await?;
     let open: Vec<_> = board.open_sessions().collect();
     // What is under way is shown as it is, not as the ledger has it so far.

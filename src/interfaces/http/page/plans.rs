@@ -2,15 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, Uri},
-    response::Html,
-};
+use axum::{extract::State, response::Html};
 use maud::{Markup, html};
 
 use crate::{
-    domain::board::{Board, PlanStatus, RequirementPlan, Task, TaskId, TaskStatus},
+    domain::board::{Board, PlanStatus, RequirementPlan, Task, TaskId},
     interfaces::{
         http::{error::ApiError, state::HttpState},
         report::page::{badge, text},
@@ -19,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    frame::{empty, link, nothing, page, status_badge},
+    frame::{empty, link, nothing, page, status_badge, status_class},
     past::entry,
     view::PageContext,
 };
@@ -31,11 +27,9 @@ const GAP: (usize, usize) = (44, 12);
 /// The page of plans.
 pub(super) async fn show(
     State(service): State<HttpState>,
-    headers: HeaderMap,
-    uri: Uri,
+    view: PageContext,
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
-    let view = PageContext::of(&service, &headers, &uri);
     let runs = service.board().past(HistoryKind::PlanRuns).await?;
     let body = html! {
         section id="plans" data-live aria-labelledby="requirements" {
@@ -167,14 +161,7 @@ fn edge(from: (usize, usize), to: (usize, usize)) -> Markup {
 }
 
 fn node(task: &Task, (x, y): (usize, usize)) -> Markup {
-    let class = match task.status {
-        TaskStatus::Queued => "PENDING",
-        TaskStatus::Running => "RUNNING",
-        TaskStatus::Done => "SUCCESS",
-        TaskStatus::Failed => "FAILED",
-        TaskStatus::Blocked => "READY",
-        TaskStatus::Cancelled => "SKIPPED",
-    };
+    let class = status_class(task.status);
     let name: String = format!("#{} {}", task.id.0, task.spec.title)
         .chars()
         .take(26)

@@ -1,10 +1,6 @@
 //! Agents and processes: what is up, what was stopped, what each does; start, stop, the hatch, cleanup.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, Uri},
-    response::Html,
-};
+use axum::{extract::State, response::Html};
 use maud::{Markup, html};
 
 use crate::{
@@ -21,13 +17,8 @@ use super::{
 };
 
 /// The page of agents and processes.
-pub(super) async fn show(
-    State(service): State<HttpState>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Html<String> {
+pub(super) async fn show(State(service): State<HttpState>, view: PageContext) -> Html<String> {
     let board = service.snapshot();
-    let view = PageContext::of(&service, &headers, &uri);
     let cluster = service.board().cluster().await;
     let body = html! {
         section id="processes" data-live {

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 
 use axum::{
     extract::State,
-    http::{HeaderMap, Uri},
     response::{Html, Redirect},
 };
 use maud::{Markup, html};
@@ -29,15 +28,13 @@ use super::{frame::page, plans::shown, view::PageContext};
 /// The page of one plan.
 pub(super) async fn show(
     State(service): State<HttpState>,
-    headers: HeaderMap,
-    uri: Uri,
+    view: PageContext,
     ApiPath(id): ApiPath,
 ) -> Result<Html<String>, ApiError> {
     let id: PlanId = parse_id(&id)?;
     let board = service.snapshot();
-    let view = PageContext::of(&service, &headers, &uri);
     let plan = board.plan(id);
-    let plan = plan.ok_or_else(|| ApiError::not_found(format!("there is no {id}")))?;
+    let plan = plan.ok_or_else(|| ApiError::unknown(id))?;
     let body = html! {
         p { a href="/ui/plans" { (view.t("All plans")) } }
         @if plan.status == PlanStatus::Proposed { (form(&view, plan)) }

@@ -1,10 +1,6 @@
 //! Settings: value, origin, and who has to be started again; and the requirement for the planner.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, Uri},
-    response::Html,
-};
+use axum::{extract::State, response::Html};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -32,12 +28,10 @@ pub(super) struct SettingsQuery {
 /// The page of settings.
 pub(super) async fn show(
     State(service): State<HttpState>,
-    headers: HeaderMap,
-    uri: Uri,
+    view: PageContext,
     ApiQuery(query): ApiQuery<SettingsQuery>,
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
-    let view = PageContext::of(&service, &headers, &uri);
     let entries = service.board().configuration().await?;
     let restart: Vec<ProcessName> = query
         .restart
@@ -88,11 +82,9 @@ fn field(view: &PageContext, entry: &ConfigEntry) -> Markup {
 /// The page of the requirement.
 pub(super) async fn requirement(
     State(service): State<HttpState>,
-    headers: HeaderMap,
-    uri: Uri,
+    view: PageContext,
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
-    let view = PageContext::of(&service, &headers, &uri);
     let content = service.board().requirement().await?;
     let backlog: usize = TaskStatus::ALL
         .into_iter()

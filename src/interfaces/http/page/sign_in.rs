@@ -2,7 +2,7 @@
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Redirect, Response},
 };
 use maud::{DOCTYPE, Markup, html};
@@ -34,44 +34,35 @@ pub(super) struct SignInCode {
 /// Signs in with the code of the address; without one, asks for it.
 pub(super) async fn show(
     State(service): State<HttpState>,
-    headers: HeaderMap,
-    uri: Uri,
+    view: PageContext,
     ApiQuery(query): ApiQuery<SignInCode>,
 ) -> Result<Response, ApiError> {
     if query.code.is_empty() {
-        let view = PageContext::of(&service, &headers, &uri);
         let body = form(&view, None);
         return Ok(Html(page(&view, None, view.t("Sign in"), &body)).into_response());
     }
-    sign_in(&service, &headers, &uri, &query.code)
+    sign_in(&service, &view, &query.code)
 }
 
 /// Signs in with the code of the form.
 pub(super) async fn enter(
     State(service): State<HttpState>,
-    headers: HeaderMap,
-    uri: Uri,
+    view: PageContext,
     ApiForm(given): ApiForm<SignInCode>,
 ) -> Result<Response, ApiError> {
-    sign_in(&service, &headers, &uri, &given.code)
+    sign_in(&service, &view, &given.code)
 }
 
-fn sign_in(
-    service: &HttpState,
-    headers: &HeaderMap,
-    uri: &Uri,
-    code: &str,
-) -> Result<Response, ApiError> {
+fn sign_in(service: &HttpState, view: &PageContext, code: &str) -> Result<Response, ApiError> {
     let now = service.now();
     // Only what is wrong uses the bucket up, and an empty one lets nobody guess on.
     service.strangers.peek(now).map_err(rate_limited)?;
     let good = service.credentials.use_code(code, now) || service.credentials.is_token(code.trim());
     if !good {
         service.strangers.take(now).map_err(rate_limited)?;
-        let view = PageContext::of(service, headers, uri);
         let wrong = view.t("This code is wrong, used or too old. `tos open` makes a new one.");
-        let body = form(&view, Some(wrong));
-        let page = page(&view, None, view.t("Sign in"), &body);
+        let body = form(view, Some(wrong));
+        let page = page(view, None, view.t("Sign in"), &body);
         return Ok((StatusCode::UNAUTHORIZED, Html(page)).into_response());
     }
     let value = service

@@ -2,11 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, Uri},
-    response::Html,
-};
+use axum::{extract::State, response::Html};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -47,13 +43,11 @@ pub(super) struct TaskQuery {
 /// The page of a task.
 pub(super) async fn show(
     State(service): State<HttpState>,
-    headers: HeaderMap,
-    uri: Uri,
+    view: PageContext,
     ApiPath(id): ApiPath,
     ApiQuery(query): ApiQuery<TaskQuery>,
 ) -> Result<Html<String>, ApiError> {
     let board = service.snapshot();
-    let view = PageContext::of(&service, &headers, &uri);
     let id: TaskId = parse_id(&id)?;
     let task = find_task(&board, id)?;
     let shown = shown_run(&board, task, &query)?;

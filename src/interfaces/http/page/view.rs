@@ -1,8 +1,11 @@
 //! Who looks at a page, and at which: language, path, time.
 
-use std::fmt::Display;
+use std::{convert::Infallible, fmt::Display};
 
-use axum::http::{HeaderMap, Uri, header};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, Uri, header, request::Parts},
+};
 use maud::{Markup, html};
 
 use crate::{
@@ -97,6 +100,17 @@ impl PageContext {
     pub(super) fn ago(&self, at: Millis) -> Markup {
         let passed = format_duration(self.now.saturating_sub(at));
         html! { time datetime=(time(at)) data-since=(at) { (passed) } }
+    }
+}
+
+impl FromRequestParts<HttpState> for PageContext {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        service: &HttpState,
+    ) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(service, &parts.headers, &parts.uri))
     }
 }
 

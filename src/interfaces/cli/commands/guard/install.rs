@@ -16,11 +16,8 @@ use crate::{
         installed::InstallRecord,
     },
     interfaces::{
-        cli::{
-            exit::{CliError, CliExit},
-            services::ServiceFactory,
-        },
-        report::{Printer, printer::TextStyle},
+        cli::common::{CliError, CliExit, Printer, ServiceFactory},
+        report::printer::TextStyle,
     },
 };
 

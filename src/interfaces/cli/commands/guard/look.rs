@@ -18,11 +18,10 @@ use crate::{
     interfaces::{
         cli::{
             commands::policy,
-            exit::{CliError, CliExit},
+            common::{CliError, CliExit, Printer, ServiceFactory},
             guard_services::GuardedProject,
-            services::ServiceFactory,
         },
-        report::{Printer, printer::TextStyle},
+        report::printer::TextStyle,
     },
     services::guard::Guard,
 };

@@ -14,14 +14,7 @@ use clap::{Args, Subcommand};
 
 use crate::{
     domain::guard::HookAgent,
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            services::ServiceFactory,
-        },
-        report::Printer,
-    },
+    interfaces::cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
 };
 
 /// Options of `tos guard`.

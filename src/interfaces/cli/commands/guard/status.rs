@@ -25,12 +25,10 @@ use crate::{
     },
     interfaces::{
         cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
+            common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
             guard_services::GuardedProject,
-            services::ServiceFactory,
         },
-        report::{Printer, printer::TextStyle},
+        report::printer::TextStyle,
     },
 };
 

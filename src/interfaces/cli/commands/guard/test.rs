@@ -8,13 +8,9 @@ use serde_json::json;
 use super::TestArgs;
 use crate::{
     domain::policy::{Decision, PolicyContext},
-    interfaces::{
-        cli::{
-            commands::policy,
-            exit::{CliError, CliExit},
-            services::ServiceFactory,
-        },
-        report::Printer,
+    interfaces::cli::{
+        commands::policy,
+        common::{CliError, CliExit, Printer, ServiceFactory},
     },
 };
 

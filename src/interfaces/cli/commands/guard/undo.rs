@@ -7,13 +7,7 @@ use serde_json::json;
 use super::UndoArgs;
 use crate::{
     domain::guard::{checkpoint::CheckpointCause, log::LogEntry},
-    interfaces::{
-        cli::{
-            exit::{CliError, CliExit},
-            services::ServiceFactory,
-        },
-        report::Printer,
-    },
+    interfaces::cli::common::{CliError, CliExit, Printer, ServiceFactory},
 };
 
 /// Lists checkpoints, or returns to one.

@@ -7,20 +7,15 @@ use serde_json::json;
 use crate::{
     domain::{
         gates::GateRefusal,
-        night::{health, health::HealthFinding},
+        night::health::{self, HealthFinding},
         tasks::TaskList,
     },
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            commands::{session_client::SessionHost, task},
-            exit::{CliError, CliExit},
-            gate_services::GateServices,
-            services,
-            services::ServiceFactory,
-            task_services::TaskServices,
-        },
-        report::Printer,
+    interfaces::cli::{
+        commands::{session_client::SessionHost, task},
+        common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
+        gate_services::GateServices,
+        services,
+        task_services::TaskServices,
     },
     ports::agent_runners::ConfinementFacts,
     services::night,

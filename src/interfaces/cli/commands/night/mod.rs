@@ -11,14 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::interfaces::{
-    cli::{
-        args::GlobalArgs,
-        exit::{CliError, CliExit},
-        services::ServiceFactory,
-    },
-    report::Printer,
-};
+use crate::interfaces::cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory};
 
 /// Options of `tos night`.
 #[derive(Debug, Args)]

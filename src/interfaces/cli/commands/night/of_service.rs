@@ -2,18 +2,13 @@
 
 use serde_json::json;
 
-use crate::interfaces::{
-    cli::{
-        args::GlobalArgs,
-        commands::{
-            service_client::ServiceClient,
-            session_client,
-            task_screen::{TaskScreen, exit_code},
-        },
-        exit::{CliError, CliExit},
-        services::ServiceFactory,
+use crate::interfaces::cli::{
+    commands::{
+        service_client::ServiceClient,
+        session_client,
+        task_screen::{TaskScreen, exit_code},
     },
-    report::Printer,
+    common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
 };
 
 /// `tos night follow`: shows a session until it ends; a request to stop leaves it alone here.

@@ -8,14 +8,9 @@ use crate::{
         tasks::{RunProgress, TaskList, records_of_run},
         time::Timestamp,
     },
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            commands::{session_client::SessionHost, task},
-            exit::{CliError, CliExit},
-            services::ServiceFactory,
-        },
-        report::Printer,
+    interfaces::cli::{
+        commands::{session_client::SessionHost, task},
+        common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
     },
 };
 

@@ -13,13 +13,11 @@ use crate::{
     },
     interfaces::{
         cli::{
-            args::GlobalArgs,
             commands::session_client::SessionHost,
-            exit::{CliError, CliExit},
+            common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
             gate_services::GateServices,
-            services::ServiceFactory,
         },
-        report::{Printer, night, night::html},
+        report::night::{self, html},
     },
     ports::ledger::Ledger,
 };

@@ -7,30 +7,26 @@ use serde_json::json;
 use super::{DeadlineArgs, check, show};
 use crate::{
     domain::{
-        gates,
-        gates::{AutonomyReport, GateRefusal, StartRequest},
+        gates::{self, AutonomyReport, GateRefusal, StartRequest},
         ledger::{SessionStart, chain::sha256},
-        night::{health, health::HealthFinding, seconds_until},
+        night::{
+            health::{self, HealthFinding},
+            seconds_until,
+        },
         notify::{Notification, NotificationEvent},
         tasks::{RunProgress, TaskList},
         time::duration_words,
     },
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            commands::{
-                session_client,
-                session_client::{ListRun, SessionHost},
-                task,
-                task_screen::exit_code,
-            },
-            exit::{CliError, CliExit},
-            gate_services::GateServices,
-            services,
-            services::ServiceFactory,
-            task_services::TaskServices,
+    interfaces::cli::{
+        commands::{
+            session_client::{self, ListRun, SessionHost},
+            task,
+            task_screen::exit_code,
         },
-        report::Printer,
+        common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
+        gate_services::GateServices,
+        services,
+        task_services::TaskServices,
     },
     ports::agent_runners::ConfinementFacts,
     services::tasks::SessionSettings,

@@ -9,10 +9,7 @@ use serde_json::{Value, json};
 
 use super::args::ReleaseChecklistArgs;
 use crate::{
-    interfaces::{
-        cli::{args::GlobalArgs, exit::CliExit, services::ServiceFactory},
-        report::Printer,
-    },
+    interfaces::cli::common::{CliExit, GlobalArgs, Printer, ServiceFactory},
     ports::self_process::{ExitedChild, SelfProcess},
 };
 

@@ -34,10 +34,7 @@ pub use dod::main as dod_main;
 
 use crate::{
     domain::plan::{Plan, TaskIndex, explain, state::TaskStatus, warnings},
-    interfaces::{
-        cli::{args::GlobalArgs, exit::CliExit, services::ServiceFactory},
-        report::Printer,
-    },
+    interfaces::cli::common::{CliExit, GlobalArgs, Printer, ServiceFactory},
     ports::{
         clock::Clock,
         plan_store::{Error, LoadError, PlanStore},

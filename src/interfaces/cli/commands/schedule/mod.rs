@@ -7,7 +7,7 @@ mod look;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::{
-    config::{schedules, schedules::FILE},
+    config::schedules::{self, FILE},
     domain::{
         schedule::{
             Schedule, ScheduleTarget, ScheduledRunRecord, Trigger, quota_renewal_time,
@@ -15,14 +15,7 @@ use crate::{
         },
         time::Timestamp,
     },
-    interfaces::{
-        cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            services::ServiceFactory,
-        },
-        report::Printer,
-    },
+    interfaces::cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
     ports::schedules::{Error, Schedules},
     services::job::run,
 };
