@@ -1,7 +1,7 @@
 //! Interpreters of other languages: where their code comes from.
 
 use crate::domain::policy::{
-    partial_text::UNKNOWN,
+    partial_text::{DATA_TEXT, UNKNOWN},
     programs::{Language, Options, is_stream, scan_code, vague_code},
     rule::EffectKind,
     shell::ShellInterpreter,
@@ -96,6 +96,13 @@ impl ShellInterpreter<'_, '_> {
         if !found {
             self.language_file(language, name, &options, stdin);
         }
+        let mut codes = options.values(codes);
+        if let (Some(code), None) = (codes.next(), codes.next())
+            && modules.is_empty()
+            && self.works_out_data(code)
+        {
+            return DATA_TEXT.to_owned();
+        }
         UNKNOWN.to_string()
     }
 
@@ -136,6 +143,8 @@ impl ShellInterpreter<'_, '_> {
                 }
             }
             _ if !options.given.is_empty() && stdin.is_empty() => {}
+            // It says what it is.
+            _ if options.has(&["version", "help", "v", "h", "V"]) && options.rest.is_empty() => {}
             _ => scan_code(self, language, stdin),
         }
     }
@@ -330,9 +339,10 @@ impl ShellInterpreter<'_, '_> {
                 );
             }
             "timeit" => {
-                for code in &options.rest {
-                    scan_code(self, Language::Python, code);
-                }
+                // What is set up is known to what is measured.
+                let codes = options.rest.iter().filter(|word| !word.starts_with('-'));
+                let codes: Vec<&str> = codes.map(String::as_str).collect();
+                scan_code(self, Language::Python, &codes.join("\n"));
             }
             "pdb" => {
                 let inner = Options::leading(&options.rest, "cm", &["command"]);

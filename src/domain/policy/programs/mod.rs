@@ -33,6 +33,7 @@ mod options;
 mod overrides;
 mod package_json;
 mod printers;
+mod project_data;
 mod remote;
 mod secrets;
 mod shells;

@@ -5,7 +5,7 @@
 
 use crate::domain::policy::{
     partial_text::{
-        ANY_CHAR, FRESH, INHERITED, NAME, OWN_TEXT, SECRET, UNKNOWN, base_name, glob_fits, is_mark,
+        ANY_CHAR, DATA_TEXT, FRESH, INHERITED, NAME, OWN_TEXT, SECRET, UNKNOWN, base_name, glob_fits, is_mark,
         is_unknown, is_vague,
     },
     resolved_path,
@@ -389,6 +389,14 @@ impl ShellInterpreter<'_, '_> {
         })
     }
 
+    /// Returns whether a file lies in the project, and the command itself gave it no content.
+    pub(in crate::domain::policy) fn is_of_project(&self, word: &str) -> bool {
+        let is_inside = |place: &ResolvedPath| matches!(place, ResolvedPath::Inside(_));
+        !word.contains(UNKNOWN)
+            && !self.has_written(word)
+            && self.resolve_all(word).iter().all(is_inside)
+    }
+
     /// Returns a file's text as a program would read it: known when the command wrote it.
     pub(in crate::domain::policy) fn contents(&self, word: &str) -> String {
         if word == "/dev/null" {
@@ -399,14 +407,13 @@ impl ShellInterpreter<'_, '_> {
             // The number of a process that somebody else started.
             let is_process = word.rsplit('.').next() == Some("pid")
                 && self.resolve_all(word).iter().all(is_outside);
-            let is_inside = |place: &ResolvedPath| matches!(place, ResolvedPath::Inside(_));
-            let is_own = is_source(word)
-                && !self.has_written(word)
-                && self.resolve_all(word).iter().all(is_inside);
+            let is_own = is_source(word) && self.is_of_project(word);
             if is_process {
                 format!("2{NAME}\n")
             } else if is_own {
                 OWN_TEXT.to_owned()
+            } else if self.is_of_project(word) {
+                DATA_TEXT.to_owned()
             } else {
                 unknown()
             }

@@ -4,6 +4,7 @@
 //! that hold one constant are followed, and every call of a known function is looked at with its arguments.
 //! A call that runs commands or code from something that is not constant is opaque.
 
+mod asked;
 mod fold;
 mod known;
 mod lex;
@@ -361,6 +362,7 @@ impl Scanner<'_, '_, '_> {
         // What it reads may come from the code.
         let anything = UNKNOWN.to_string();
         if first.contains(char::is_whitespace) || known.len() == 1 {
+            let first = &asked::settled(self.tokens, first);
             vague_code(self.shell, first, word);
             drop(self.shell.run_text(first, word, anything));
         } else {
