@@ -52,7 +52,19 @@ pub(super) fn without_own(text: &str) -> String {
     const OPENS: [&str; 9] = [
         "/*", "*/", "\"\"\"", "'''", "`", "r#", "=begin", "<<", "__END__",
     ];
-    let rest = text.replace(OWN_TEXT, "");
+    // Words out of the project's data, in lines that say something besides.
+    let says = |line: &str| line.replace(DATA_TEXT, "").contains(char::is_alphanumeric);
+    let kept: String = text
+        .split_inclusive('\n')
+        .map(|line| {
+            if says(line) {
+                line.replace(DATA_TEXT, "")
+            } else {
+                line.to_owned()
+            }
+        })
+        .collect();
+    let rest = kept.replace(OWN_TEXT, "");
     if OPENS.iter().any(|mark| rest.contains(mark)) {
         return text.to_owned();
     }

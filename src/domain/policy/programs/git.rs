@@ -160,7 +160,7 @@ impl ShellInterpreter<'_, '_> {
             let root = self.git_root();
             self.blurs_below(&root);
         }
-        let loses = git_loses(verb, args);
+        let loses = git_loses(verb, args).filter(|_| !self.removes_own_worktree(verb, args));
         if let Some(why) = loses {
             self.loses_in_git(why);
         }
@@ -582,5 +582,6 @@ fn tracked_names(args: &[String]) -> String {
 /// Returns whether `git archive` packs what stands elsewhere.
 fn has_added_files(args: &[String]) -> bool {
     let from = ["--remote", "--add", "--exec", "-o", "--output"];
-    args.iter().any(|arg| from.iter().any(|from| arg.starts_with(from)))
+    args.iter()
+        .any(|arg| from.iter().any(|from| arg.starts_with(from)))
 }

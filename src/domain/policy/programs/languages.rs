@@ -1,7 +1,7 @@
 //! Interpreters of other languages: where their code comes from.
 
 use crate::domain::policy::{
-    partial_text::{DATA_TEXT, UNKNOWN},
+    partial_text::{DATA_TEXT, NAME, UNKNOWN},
     programs::{Language, Options, is_stream, scan_code, vague_code},
     rule::EffectKind,
     shell::ShellInterpreter,
@@ -96,14 +96,74 @@ impl ShellInterpreter<'_, '_> {
         if !found {
             self.language_file(language, name, &options, stdin);
         }
+        self.changes_arguments(language, name, &options, stdin);
+        self.printed_by_code(&options, codes, &modules)
+    }
+
+    /// Returns what a line of code prints, as far as that is known.
+    fn printed_by_code(&self, options: &Options, codes: &[&str], modules: &str) -> String {
         let mut codes = options.values(codes);
-        if let (Some(code), None) = (codes.next(), codes.next())
-            && modules.is_empty()
-            && self.works_out_data(code)
-        {
-            return DATA_TEXT.to_owned();
+        let (Some(code), None, "") = (codes.next(), codes.next(), modules) else {
+            return UNKNOWN.to_string();
+        };
+        if !self.works_out_data(code) {
+            return UNKNOWN.to_string();
         }
-        UNKNOWN.to_string()
+        // The number of a port.
+        let is_number = code.contains("getsockname()[1])")
+            && !code.contains("open")
+            && code.matches("print").count() == 1;
+        if is_number {
+            NAME.to_string()
+        } else {
+            DATA_TEXT.to_owned()
+        }
+    }
+
+    /// Looks at files outside of the project that code is called with, if it changes what it is called with.
+    fn changes_arguments(
+        &mut self,
+        language: Language,
+        name: &str,
+        options: &Options,
+        stdin: &str,
+    ) {
+        const GIVEN: [&str; 4] = ["ARGV", "sys.argv", "process.argv", "$argv"];
+        const CHANGES: [&str; 15] = [
+            "write",
+            "Write",
+            "'w'",
+            "\"w\"",
+            "'a'",
+            "\"a\"",
+            "unlink",
+            "rmtree",
+            "remove(",
+            "rename",
+            "rm_r",
+            "truncate",
+            "put_contents",
+            "rmSync",
+            "copyFile",
+        ];
+        let (codes, _) = code_options(language);
+        let own: Vec<&str> = options.values(codes).collect();
+        let has = |marks: &[&str]| {
+            let in_code = |mark: &&str| {
+                own.iter().any(|code| code.contains(*mark))
+                    || own.is_empty() && stdin.contains(*mark)
+            };
+            marks.iter().any(in_code)
+        };
+        if options.rest.is_empty() || !has(&GIVEN) || !has(&CHANGES) {
+            return;
+        }
+        let foreign = options.rest.iter().find_map(|arg| self.leads_away(arg));
+        if let Some(path) = foreign {
+            self.reading.opaque(format!(
+                "{name} with code that may change {path}, which is none of the project"
+            ));
+        }
     }
 
     /// Reads the program file, or the input, of an interpreter.

@@ -111,7 +111,8 @@ pub(super) fn is_loopback_only(name: &str, args: &[String]) -> bool {
                     // The shell takes `[::1]` for a pattern.
                     let bare =
                         host(address).trim_start_matches(crate::domain::policy::partial_text::SET);
-                    !is_vague(without_port(bare)) && (port_only || is_loopback(without_port(host(address))))
+                    !is_vague(without_port(bare))
+                        && (port_only || is_loopback(without_port(host(address))))
                 })
         }
         "nc" | "ncat" | "netcat" | "nc.openbsd" | "nc.traditional" | "telnet" => {

@@ -27,6 +27,7 @@ mod languages;
 mod lock_file;
 mod loopback;
 mod losses;
+mod makefile;
 mod managers;
 mod network;
 mod options;

@@ -93,7 +93,11 @@ impl ShellInterpreter<'_, '_> {
                 }
             }
             // Numbers of a range.
-            "shuf" if args.iter().any(|arg| arg.starts_with("-i") || arg.starts_with("--input-range")) => {
+            "shuf"
+                if args
+                    .iter()
+                    .any(|arg| arg.starts_with("-i") || arg.starts_with("--input-range")) =>
+            {
                 return name_line();
             }
             "shuf" if args.iter().any(|arg| arg == "-e") => {

@@ -39,25 +39,35 @@ impl ShellInterpreter<'_, '_> {
         ];
         literals_are_tame(code)
             && !MAKES.iter().any(|word| code.contains(word))
-            && quoted(code).iter().all(|text| {
-                !text.contains('/') && !text.contains('.') || self.is_of_project(text)
-            })
+            && quoted(code)
+                .iter()
+                .all(|text| !text.contains('/') && !text.contains('.') || self.is_of_project(text))
     }
 }
 
 /// Returns what a filter makes of the project's data.
 pub(super) fn filtered(name: &str, args: &[String], input: &str) -> Option<String> {
     let is_tame = match name {
-        "grep" | "egrep" | "fgrep" | "rg" | "cut" | "sort" | "uniq" | "head" | "tail" => true,
-        "tr" => args.iter().any(|arg| arg == "-d"),
+        "cat" | "grep" | "egrep" | "fgrep" | "rg" | "cut" | "sort" | "uniq" | "head" | "tail" => {
+            true
+        }
+        "tr" => {
+            let is_set = |arg: &String| {
+                arg.chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-_.[:]".contains(c))
+            };
+            args.iter().any(|arg| arg == "-d") || args.iter().all(is_set)
+        }
         "jq" | "yq" => args.iter().all(|arg| {
-            let makes = ["implode", "ascii", "env", "ENV", "input", "@", "$", "+", "arg"];
+            let makes = [
+                "implode", "ascii", "env", "ENV", "input", "@", "$", "+", "arg",
+            ];
             literals_are_tame(arg) && !makes.iter().any(|word| arg.contains(word))
         }),
         _ => false,
     };
     // Lines of a source stay its own.
-    if !is_tame || is_in("head tail uniq", name) && input.contains(OWN) {
+    if !is_tame || is_in("cat head tail uniq", name) && input.contains(OWN) {
         return None;
     }
     data_of(input)
@@ -169,7 +179,10 @@ mod tests {
         assert_eq!(sed("s/^v//", "\u{F0001}\n").as_deref(), Some("\u{F0001}\n"));
         assert_eq!(sed("s/^v/;/", DATA_TEXT), None);
         assert_eq!(sed("s/a/b/w x", DATA_TEXT), None);
-        assert_eq!(sed("1,20p", "\u{F0000}\u{F0007}").as_deref(), Some("\u{F0000}\u{F0007}"));
+        assert_eq!(
+            sed("1,20p", "\u{F0000}\u{F0007}").as_deref(),
+            Some("\u{F0000}\u{F0007}")
+        );
         assert_eq!(sed("1,20p", "\u{F0000}"), None);
     }
 }

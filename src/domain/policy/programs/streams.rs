@@ -26,7 +26,9 @@ impl ShellInterpreter<'_, '_> {
             .map(str::to_owned)
             .collect();
         for file in options.values(&["f", "file"]) {
-            self.runs_file(file);
+            if self.remembered(file).is_none() {
+                self.runs_file(file);
+            }
             scripts.push(if file == "-" {
                 stdin.to_owned()
             } else {
@@ -54,6 +56,7 @@ impl ShellInterpreter<'_, '_> {
             if in_place {
                 for script in &scripts {
                     self.bends_checks(script, file);
+                    self.puts_in_orders(script);
                 }
                 let is_quiet = options.has(&["n", "quiet", "silent"]);
                 if is_quiet || scripts.iter().any(|script| leaves_little(script.trim())) {
@@ -65,6 +68,17 @@ impl ShellInterpreter<'_, '_> {
             }
         }
         printed
+    }
+
+    /// Looks at a line that an edit puts into a source, and that `go generate` runs.
+    fn puts_in_orders(&mut self, script: &str) {
+        for (_, rest) in script
+            .match_indices("//go:generate ")
+            .map(|(at, mark)| script.split_at(at + mark.len()))
+        {
+            let code = rest.lines().next().unwrap_or("").to_owned();
+            drop(self.aside(|shell| shell.run_text(&code, "go generate", String::new())));
+        }
     }
 
     fn sed_script(&mut self, script: &str, stdin: &str) {
@@ -134,9 +148,12 @@ impl ShellInterpreter<'_, '_> {
             .map(str::to_owned)
             .collect();
         for file in options.values(&["f", "file", "i", "include"]) {
-            self.runs_file(file);
             if file == "inplace" {
                 continue;
+            }
+            // What the command itself wrote is read below.
+            if self.remembered(file).is_none() {
+                self.runs_file(file);
             }
             codes.push(if is_stream(file) && self.remembered(file).is_none() {
                 stdin.to_owned()

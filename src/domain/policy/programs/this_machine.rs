@@ -41,7 +41,11 @@ pub(super) fn without_port(host: &str) -> &str {
     };
     let is_tame = |c: char| c.is_ascii_digit() || [NAME, INHERITED, UNKNOWN, DATA].contains(&c);
     let is_port = !port.contains(SECRET) && !is_made_up(port) && port.chars().all(is_tame);
-    if is_vague(port) && is_port { name } else { host }
+    if is_vague(port) && is_port {
+        name
+    } else {
+        host
+    }
 }
 
 /// Returns the host of an address, written with or without a scheme.
@@ -62,7 +66,10 @@ pub(in crate::domain::policy) fn leads_here(address: &str) -> bool {
         let rest = address.split_once("://").map_or("", |(_, rest)| rest);
         let (all, name) = (host(address), without_port(host(address)));
         // Only the port is not known.
-        return all != name && rest.contains(all) && !is_vague(&rest.replacen(all, "", 1)) && is_loopback(name);
+        return all != name
+            && rest.contains(all)
+            && !is_vague(&rest.replacen(all, "", 1))
+            && is_loopback(name);
     }
     let parts = address.split(|c: char| c.is_whitespace() || "\"'`<>|".contains(c));
     let mut addresses = parts.filter(|part| part.contains("://")).peekable();

@@ -2,7 +2,8 @@
 
 use crate::domain::policy::{
     partial_text::{NAME, UNKNOWN, is_in},
-    programs::code::lex::Token,
+    programs::code::{Language, lex::Token},
+    shell::ShellInterpreter,
 };
 
 /// Returns the command with names in place of what the code puts in, where nothing in the code could make more of it than a question to git.
@@ -26,6 +27,44 @@ pub(super) fn settled(tokens: &[Token], command: &str) -> String {
     command.to_owned()
 }
 
+/// Looks at a program that looks for the home folder, and reads keys or removes something there.
+pub(super) fn at_home(shell: &mut ShellInterpreter<'_, '_>, language: Language, code: &str) {
+    const HOMES: [&str; 7] = [
+        "os.UserHomeDir",
+        "Getenv(\"HOME\")",
+        "getenv(\"HOME\")",
+        "home_dir()",
+        "env::var(\"HOME\")",
+        "user.home",
+        "user.Current()",
+    ];
+    const HARMS: [&str; 18] = [
+        "os.Remove",
+        "os.Truncate",
+        "remove_file",
+        "remove_dir",
+        "unlink(",
+        "\".netrc",
+        "\".ssh",
+        "\".aws",
+        "\".kube",
+        "\".gnupg",
+        "\".npmrc",
+        "\".pypirc",
+        "\".git-credentials",
+        "\"id_rsa",
+        "\"id_ed25519",
+        "/.netrc",
+        "/.ssh/",
+        "/.aws/",
+    ];
+    let has = |marks: &[&str]| marks.iter().any(|mark| code.contains(mark));
+    if language == Language::C && has(&HOMES) && has(&HARMS) {
+        let why = "a program that reads keys or removes files in the home folder";
+        shell.reading.opaque(why);
+    }
+}
+
 /// Returns whether a text cannot end a command and begin another, or give it an option.
 fn is_tame_text(tokens: &[Token], at: usize, text: &str) -> bool {
     let back = |steps: usize| at.checked_sub(steps).and_then(|at| tokens.get(at));
@@ -33,7 +72,8 @@ fn is_tame_text(tokens: &[Token], at: usize, text: &str) -> bool {
         && matches!(back(2), Some(Token::Word(word)) if word.ends_with("split"));
     let redirects = text.trim_end().trim_end_matches('>').contains(['<', '>']);
     let has_end = text.contains([';', '|', '&', '`', '$', '\n']);
-    (splits || !has_end && !redirects) && !text.trim_start().starts_with("-o")
+    (splits || !has_end && !redirects)
+        && !text.trim_start().starts_with("-o")
         && !text.trim_start().starts_with("--o")
 }
 
@@ -47,7 +87,7 @@ fn brings_in(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::policy::programs::code::{Language, lex::tokens};
+    use crate::domain::policy::programs::code::lex::tokens;
 
     fn of(code: &str) -> bool {
         let command = "git show \u{F0000}:a.json";
@@ -56,7 +96,9 @@ mod tests {
 
     #[test]
     fn a_question_to_git_stays_one_whatever_the_code_puts_in() {
-        assert!(of("const at = r => x(`git show ${r}:a.json`); at('HEAD~5'); s.split('\\n'); log(' ->')"));
+        assert!(of(
+            "const at = r => x(`git show ${r}:a.json`); at('HEAD~5'); s.split('\\n'); log(' ->')"
+        ));
         for code in [
             "at('; rm -rf src')",
             "at('\\nrm -rf src')",

@@ -139,7 +139,9 @@ impl Reader<'_> {
         let before = self.tokens.get(..at).unwrap_or_default();
         let is_order = |token: &Token| matches!(token, Token::Word(word) if word == "import" || word == "from");
         let order = before.iter().rposition(is_order);
-        let from = order.filter(|order| matches!(before.get(*order), Some(Token::Word(word)) if word == "import"));
+        let from = order.filter(
+            |order| matches!(before.get(*order), Some(Token::Word(word)) if word == "import"),
+        );
         let from = from.and_then(|order| order.checked_sub(2).map(|from| (from, order)));
         from.is_some_and(|(from, order)| {
             matches!(before.get(from), Some(Token::Word(word)) if word == "from")
@@ -292,8 +294,15 @@ impl Reader<'_> {
         let is_tame = matches!(self.language, Language::Python | Language::JavaScript)
             && !last.starts_with('_')
             && !is_in(RISKY, last);
+        // `$file->getExtension()`, `$entry->isDir()`.
+        let asks = self.language == Language::Php
+            && ["get", "is", "has"].iter().any(|start| {
+                let rest = last.strip_prefix(start);
+                rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
+            });
         let known = self.foreign.is_some()
             || is_tame
+            || asks
             || self.lists.methods.contains(last)
             || self.own.contains(last)
             || self.lists.types.contains(last)
