@@ -5,7 +5,7 @@ use tos::domain::{
     policy::{Policy, PolicyContext, PolicyPreset},
 };
 
-use crate::{CORPORA, REFUSED, command, lines, rules};
+use crate::{CORPORA, REFUSED, careful, command, lines, rules};
 
 /// Commands that are nothing but a redirection, have no name, or are no shell at all.
 const BARE: [&str; 14] = [
@@ -24,6 +24,55 @@ const BARE: [&str; 14] = [
     "eval '> /etc/x'",
     "2> /srv/other/log",
 ];
+
+#[test]
+fn a_refusal_of_a_text_of_several_lines_says_which_line_it_means() {
+    let world = PolicyContext::unattended("/srv/job/root");
+    let judge = |kind, code: &str| careful().judge(&command(kind, code), &world);
+    let bash = |code: &str| judge(CommandKind::Bash, code);
+    let named = "(line 3: `git push --force`)";
+    assert!(
+        bash("ls\n\n  git push --force\necho x")
+            .reason
+            .ends_with(named)
+    );
+    assert!(
+        bash("if true; then\n  :\n  git push --force\nfi")
+            .reason
+            .ends_with(named)
+    );
+    // Whatever stands behind a document keeps its line, and a text inside of a text has the one that starts it.
+    let behind = bash("cat <<E > ${X}/b\nhello\nE\nls\nrm -rf /srv/x");
+    assert_eq!(
+        behind.findings.last().and_then(|finding| finding.line),
+        Some(5)
+    );
+    let inside = bash("ls\nsh -c 'true\nrm -rf /srv/x'");
+    assert!(
+        inside.reason.contains("(line 2: `sh -c 'true`)"),
+        "{}",
+        inside.reason
+    );
+    let long = bash(&format!("ls\nrm -rf /srv/{}", "x".repeat(200)));
+    assert!(long.reason.ends_with("\u{2026}`)"), "{}", long.reason);
+    let windows = judge(CommandKind::Powershell, "dir\nRemove-Item C:\\x -Recurse");
+    assert!(
+        windows.reason.contains("(line 2: `Remove-Item"),
+        "{}",
+        windows.reason
+    );
+    // One line needs no number, and what is allowed has nothing to say.
+    for code in ["git push --force", "git push --force\n", "ls\npwd"] {
+        let verdict = bash(code);
+        assert!(!verdict.reason.contains("line "), "{}", verdict.reason);
+        assert!(
+            verdict
+                .findings
+                .iter()
+                .all(|finding| finding.line.is_none())
+        );
+    }
+}
 
 #[test]
 fn no_verdict_quotes_nothing() {

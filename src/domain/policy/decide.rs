@@ -505,6 +505,7 @@ fn finding(rule: &PolicyRule, at: usize, act: &SimpleCommand, effect: String) ->
             .take(64)
             .map(|word| shortened(word))
             .collect(),
+        line: Some(act.line).filter(|line| *line > 0),
     }
 }
 

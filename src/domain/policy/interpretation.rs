@@ -46,6 +46,8 @@ pub(super) struct SimpleCommand {
     pub(super) folder: Option<String>,
     /// What comes in at its standard input, for programs that apply a patch.
     pub(super) fed: String,
+    /// The line of the text that it stands in, counted from 1; 0 where nobody knows.
+    pub(super) line: usize,
 }
 
 impl SimpleCommand {
@@ -105,6 +107,7 @@ pub(super) struct Interpretation<'w> {
     /// Texts that were given to an attempt at parsing elsewhere.
     pub(super) attempts: Vec<String>,
     via: Vec<String>,
+    line: usize,
     nodes: u32,
     bytes: usize,
     produced: usize,
@@ -121,6 +124,7 @@ impl<'w> Interpretation<'w> {
             given_up: None,
             attempts: Vec::new(),
             via: Vec::new(),
+            line: 0,
             nodes: 0,
             bytes: 0,
             produced: 0,
@@ -169,7 +173,15 @@ impl<'w> Interpretation<'w> {
             via: self.via.clone(),
             folder: None,
             fed: String::new(),
+            line: self.line,
         });
+    }
+
+    /// Records which line of the text is read; lines of a text inside of the text are none of it.
+    pub(super) fn starts_line(&mut self, line: Option<usize>) {
+        if let Some(line) = line.filter(|_| self.via.is_empty()) {
+            self.line = line;
+        }
     }
 
     /// Records what the command looked at last is fed.
@@ -196,7 +208,10 @@ impl<'w> Interpretation<'w> {
             return;
         }
         if self.acts.is_empty() {
-            self.acts.push(SimpleCommand::default());
+            self.acts.push(SimpleCommand {
+                line: self.line,
+                ..SimpleCommand::default()
+            });
         }
         let at = self.acts.len().saturating_sub(1);
         self.effects.push((at, effect));

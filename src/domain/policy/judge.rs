@@ -206,7 +206,7 @@ impl Policy {
         read_after(command, &mut reading, written);
         let normal = self.normal_form(&reading);
         let refused = self.keys.refuse(&command.kind, &[&text, &normal]);
-        refused.unwrap_or_else(|| self.decide(&reading))
+        refused.unwrap_or_else(|| self.decide(&reading).with_lines(&text))
     }
 
     /// Returns the command as it was understood, one line for each part; empty when no key looks at it.

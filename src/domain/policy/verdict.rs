@@ -44,6 +44,9 @@ pub struct PolicyFinding {
     pub via: Vec<String>,
     /// The command's words after all quoting and expansion.
     pub words: Vec<String>,
+    /// The line of the text that it stands in, counted from 1, where the text has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
 }
 
 impl PolicyFinding {
@@ -100,10 +103,70 @@ impl PolicyVerdict {
         }
     }
 
+    /// Says which line of a text of several lines it is about; a text of one line needs no such word.
+    pub(super) fn with_lines(mut self, text: &str) -> Self {
+        if text.trim().lines().count() < 2 {
+            for finding in &mut self.findings {
+                finding.line = None;
+            }
+            return self;
+        }
+        for finding in &mut self.findings {
+            finding.line = finding.line.or_else(|| line_of(text, &finding.words));
+        }
+        let strictest = self
+            .findings
+            .iter()
+            .rev()
+            .max_by_key(|finding| finding.decision);
+        if let Some(line) = strictest.and_then(|finding| finding.line)
+            && self.decision != Decision::Allow
+        {
+            let shown = text
+                .lines()
+                .nth(line.saturating_sub(1))
+                .unwrap_or("")
+                .trim();
+            let short: String = shown.chars().take(MOST_SHOWN).collect();
+            let cut = if short.len() < shown.len() {
+                "\u{2026}"
+            } else {
+                ""
+            };
+            if !short.is_empty() {
+                let place = format!(" (line {line}: `{short}{cut}`)");
+                self.reason.push_str(&one_line(&place));
+            }
+        }
+        self
+    }
+
     /// Returns whether the command may run without a question.
     pub fn is_allowed(&self) -> bool {
         self.decision == Decision::Allow
     }
+}
+
+/// Characters of a line that a reason quotes.
+const MOST_SHOWN: usize = 80;
+
+/// Returns the only line of a text that names a command.
+fn line_of(text: &str, words: &[String]) -> Option<usize> {
+    let (first, second) = (words.first()?, words.get(1));
+    let names = |line: &str, word: &str| line.to_lowercase().contains(&word.to_lowercase());
+    let lines: Vec<(usize, &str)> = text.lines().enumerate().collect();
+    let with = |both: bool| {
+        let fits = |line: &str| {
+            names(line, first) && (!both || second.is_none_or(|second| names(line, second)))
+        };
+        let mut found = lines.iter().filter(|(_, line)| fits(line));
+        let only = found.next().map(|(at, _)| at + 1);
+        only.filter(|_| found.next().is_none())
+    };
+    if first.is_empty() {
+        return None;
+    }
+    with(true).or_else(|| with(false))
 }
 
 /// Makes any text fit for one line of a log: control characters become blanks.

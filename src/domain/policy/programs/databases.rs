@@ -1,7 +1,8 @@
 //! Clients of databases: texts that run programs, reach files, or leave nothing of what a server holds.
 
 use crate::domain::policy::{
-    programs::{Options, is_in},
+    partial_text::FRESH,
+    programs::{Options, is_in, this_machine::is_loopback},
     rule::EffectKind,
     shell::ShellInterpreter,
 };
@@ -101,26 +102,54 @@ impl ShellInterpreter<'_, '_> {
         let words: Vec<String> = text.split_whitespace().map(str::to_uppercase).collect();
         let empties = |statement: &str| {
             let statement = statement.trim_start();
-            let deletes = statement.starts_with("DELETE FROM ") && !statement.contains(" WHERE ");
-            deletes
+            let rest = statement.strip_prefix("DELETE FROM ");
+            let deletes = |rest: &str| {
+                rest.split_once(" WHERE ")
+                    .is_none_or(|(_, which)| is_always(which))
+            };
+            let sets = statement.starts_with("UPDATE ") && statement.contains(" SET ");
+            rest.is_some_and(deletes)
+                || sets && deletes(statement)
                 || ["DROP TABLE ", "TRUNCATE "]
                     .iter()
                     .any(|start| statement.starts_with(start))
         };
+        let is_file = name == "sqlite3";
         let is_tried = |arg: &String| {
             let mut parts = arg.split(|c: char| !c.is_alphanumeric());
+            let own = "test tests testing tmp temp scratch";
+            let of_files = "build target dist cache memory fixture fixtures demo example sample";
             !arg.contains(char::is_whitespace)
                 && !arg.contains('=')
-                && parts.any(|part| is_in("test tests tmp scratch", part))
+                && (parts.clone().any(|part| is_in(own, part))
+                    || is_file && parts.any(|part| is_in(of_files, part))
+                    || is_file && (arg.contains(FRESH) || self.has_written(arg)))
         };
-        if name != "sqlite3"
-            && words.join(" ").split(';').any(empties)
-            && !args.iter().any(is_tried)
-        {
+        if words.join(" ").split(';').any(empties) && !args.iter().any(is_tried) {
             self.reading.does(
                 EffectKind::System,
-                format!("{name} throws away what tables hold"),
+                format!("{name} throws away or changes what every row of a table holds"),
             );
+        }
+    }
+
+    /// Looks at a store that is started here: what listens to other machines, or lets in whoever asks, is none for this project alone.
+    pub(super) fn opens_store(&mut self, name: &str, args: &[String]) {
+        const OPENS: &str = "--protected-mode --loadmodule --replicaof --slaveof --enable-debug-command --enable-module-command";
+        let mut words = args.iter();
+        let bound = words.by_ref().skip_while(|word| *word != "--bind").skip(1);
+        let mut hosts = bound.take_while(|word| !word.starts_with("--"));
+        let is_open = hosts.any(|host| {
+            host.split_whitespace()
+                .any(|host| !is_loopback(host.trim_start_matches('-')))
+        });
+        let is_told = args.iter().any(|word| is_in(OPENS, word));
+        let made = args
+            .first()
+            .is_some_and(|file| !file.starts_with('-') && self.has_written(file));
+        if is_open || is_told || made {
+            self.reading
+                .opaque(format!("{name}, which may listen to other machines"));
         }
     }
 
@@ -187,5 +216,75 @@ impl ShellInterpreter<'_, '_> {
             }
         }
         self.database_elsewhere(name, args);
+    }
+}
+
+/// Returns whether a condition, in capitals, holds for every row: `TRUE`, `1 = 1`, `ID = ID`, `ID > 0`, and what is joined to one by `OR`.
+fn is_always(condition: &str) -> bool {
+    let condition = condition.split(" RETURNING ").next().unwrap_or("");
+    let ends = ['"', ' '];
+    let is_whole = |part: &str| {
+        let bare = part
+            .trim()
+            .trim_matches(|c| "() ".contains(c))
+            .trim_end_matches('"');
+        let plain: String = bare.chars().filter(|c| !c.is_whitespace()).collect();
+        let sides = plain
+            .split_once('=')
+            .filter(|(left, _)| !left.ends_with(['<', '>', '!']));
+        let same = sides
+            .is_some_and(|(left, right)| !left.is_empty() && left == right.trim_start_matches('='));
+        let numbers = plain.split_once(['<', '>']).is_some_and(|(left, right)| {
+            let number = |text: &str| text.trim_matches('=').parse::<f64>().is_ok();
+            number(left) && number(right)
+        });
+        let rest = ["ROWID", "ID", "_ROWID_", "OID"]
+            .iter()
+            .find_map(|key| plain.strip_prefix(key));
+        let from_start =
+            rest.is_some_and(|rest| [">0", ">=0", ">=1", ">-1", "ISNOTNULL"].contains(&rest));
+        let any_text = plain.ends_with("LIKE'%'");
+        is_in("TRUE 1 NOTFALSE NOT0 EXISTS(SELECT1)", &plain)
+            || same
+            || numbers
+            || from_start
+            || any_text
+    };
+    let all = |part: &str| part.split(" AND ").all(is_whole);
+    condition.trim_matches(ends).split(" OR ").any(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_that_holds_for_every_row_is_none() {
+        for all in [
+            "TRUE",
+            "1=1",
+            "1",
+            "ID = ID",
+            "(ID > 0)",
+            "NAME = 'A' OR 1 = 1",
+            "'A'='A'",
+            "NOT FALSE",
+            "ROWID IS NOT NULL",
+            "NAME LIKE '%'",
+            "2 > 1",
+        ] {
+            assert!(is_always(all), "{all}");
+        }
+        for some in [
+            "ID = 3",
+            "EXPIRES < NOW()",
+            "NAME = 'A' AND 1 = 1",
+            "ID > 100",
+            "NAME LIKE 'A%'",
+            "A = B",
+            "A <> A",
+        ] {
+            assert!(!is_always(some), "{some}");
+        }
     }
 }

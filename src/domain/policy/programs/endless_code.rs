@@ -117,6 +117,7 @@ impl ShellInterpreter<'_, '_> {
     pub(in crate::domain::policy) fn whole_code(&mut self, code: &str) {
         self.environment_in_code(code);
         self.secrets_in_code(code);
+        self.leaves_tests_out(code);
         let plain = without_blanks(code);
         self.empties_in_code(&plain);
         if grows_forever(&plain) || collects_forever(&plain) || fills_memory(&plain) {

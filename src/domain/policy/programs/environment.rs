@@ -187,6 +187,13 @@ impl ShellInterpreter<'_, '_> {
             }
             ("cmake", ["-E", "environment"]) | ("npm" | "pnpm" | "yarn", ["run", "env"]) => true,
             ("systemctl", rest) => rest.contains(&"show-environment"),
+            (_, rest)
+                if rest
+                    .iter()
+                    .any(|word| word.starts_with("/proc/") && word.ends_with("/environ")) =>
+            {
+                true
+            }
             ("ps", [first, ..]) => {
                 !first.starts_with('-')
                     && first.contains('e')

@@ -106,6 +106,7 @@ impl ShellInterpreter<'_, '_> {
             self.deletes(source);
         }
         if let Some(target) = target {
+            self.puts_tests_away(&sources, &target);
             self.writes(&target);
             for source in &sources {
                 self.carry(source, &target);
@@ -278,6 +279,23 @@ impl ShellInterpreter<'_, '_> {
             );
         }
         let files: Vec<String> = files.iter().map(|file| (*file).clone()).collect();
+        let opens = |mode: &str| {
+            let last = mode.chars().last().and_then(|c| c.to_digit(8));
+            let is_number = mode.len() >= 3 && mode.chars().all(|c| c.is_digit(8));
+            let named = mode.split(',').any(|part| {
+                let (who, what) = part.split_once(['+', '=']).unwrap_or(("u", ""));
+                (who.contains(['o', 'a'])) && what.contains('w')
+            });
+            is_number && last.is_some_and(|bits| bits & 2 != 0) || named
+        };
+        let recursive = args.iter().any(|arg| {
+            arg == "--recursive"
+                || arg.starts_with('-') && !arg.starts_with("--") && arg.contains('R')
+        });
+        if recursive && args.iter().any(|arg| opens(arg)) {
+            let why = "chmod lets everybody on the machine change what lies in there";
+            self.reading.does(EffectKind::Privilege, why);
+        }
         self.changes_rights("chmod", args, &files);
     }
 
@@ -340,7 +358,7 @@ impl ShellInterpreter<'_, '_> {
                     self.blurs(file);
                 }
             } else if name == "touch" {
-                self.changes(file);
+                self.touches(file);
             } else if name == "mkdir" {
                 self.makes(file);
             } else {

@@ -1,6 +1,7 @@
 //! Files with keys that are given to git: whoever fetches has them from then on, and no later commit takes them back.
 
 use crate::domain::policy::{
+    interpretation::SimpleCommand,
     partial_text::{base_name, is_in, is_vague},
     programs::Options,
     resolved_path,
@@ -78,7 +79,8 @@ impl ShellInterpreter<'_, '_> {
         self.copied(target);
     }
 
-    fn copied(&mut self, target: &str) {
+    /// Notes that what a file with keys says stands in another now.
+    pub(in crate::domain::policy) fn copied(&mut self, target: &str) {
         self.state.has_copied_keys = true;
         let is_inside = |place: &ResolvedPath| matches!(place, ResolvedPath::Inside(_));
         if !target.is_empty() && self.resolve_all(target).iter().any(is_inside) {
@@ -126,6 +128,29 @@ impl ShellInterpreter<'_, '_> {
             || name == "docker-compose";
         if is_compose && has("config") && !QUIET.iter().any(|option| has(option)) {
             self.copied(target);
+        }
+    }
+
+    /// Notes the same of the commands of a group, whose output goes into one file.
+    pub(in crate::domain::policy) fn group_prints_keys(&mut self, from: usize, target: &str) {
+        let acts = self.reading.acts.get(from..).unwrap_or_default();
+        let named = |act: &&SimpleCommand| act.words.iter().skip(1).any(|word| holds_keys(word));
+        let words: Vec<Vec<String>> = acts
+            .iter()
+            .filter(named)
+            .map(|act| act.words.clone())
+            .collect();
+        for words in words {
+            self.prints_keys(&words, target);
+        }
+    }
+
+    /// Looks at a file with keys that a shell sources while it shows each command, and so each value.
+    pub(in crate::domain::policy) fn traces_keys(&mut self, file: &str) {
+        if self.state.traces && holds_keys(file) {
+            self.shows_environment(
+                "a shell that shows each command, and so each value in that file",
+            );
         }
     }
 

@@ -1,7 +1,7 @@
 //! Interpreters of other languages: where their code comes from.
 
 use crate::domain::policy::{
-    partial_text::UNKNOWN,
+    partial_text::{DATA_TEXT, NAME, UNKNOWN},
     programs::{Language, Options, is_stream, scan_code, vague_code},
     rule::EffectKind,
     shell::ShellInterpreter,
@@ -96,7 +96,74 @@ impl ShellInterpreter<'_, '_> {
         if !found {
             self.language_file(language, name, &options, stdin);
         }
-        UNKNOWN.to_string()
+        self.changes_arguments(language, name, &options, stdin);
+        self.printed_by_code(&options, codes, &modules)
+    }
+
+    /// Returns what a line of code prints, as far as that is known.
+    fn printed_by_code(&self, options: &Options, codes: &[&str], modules: &str) -> String {
+        let mut codes = options.values(codes);
+        let (Some(code), None, "") = (codes.next(), codes.next(), modules) else {
+            return UNKNOWN.to_string();
+        };
+        if !self.works_out_data(code) {
+            return UNKNOWN.to_string();
+        }
+        // The number of a port.
+        let is_number = code.contains("getsockname()[1])")
+            && !code.contains("open")
+            && code.matches("print").count() == 1;
+        if is_number {
+            NAME.to_string()
+        } else {
+            DATA_TEXT.to_owned()
+        }
+    }
+
+    /// Looks at files outside of the project that code is called with, if it changes what it is called with.
+    fn changes_arguments(
+        &mut self,
+        language: Language,
+        name: &str,
+        options: &Options,
+        stdin: &str,
+    ) {
+        const GIVEN: [&str; 4] = ["ARGV", "sys.argv", "process.argv", "$argv"];
+        const CHANGES: [&str; 15] = [
+            "write",
+            "Write",
+            "'w'",
+            "\"w\"",
+            "'a'",
+            "\"a\"",
+            "unlink",
+            "rmtree",
+            "remove(",
+            "rename",
+            "rm_r",
+            "truncate",
+            "put_contents",
+            "rmSync",
+            "copyFile",
+        ];
+        let (codes, _) = code_options(language);
+        let own: Vec<&str> = options.values(codes).collect();
+        let has = |marks: &[&str]| {
+            let in_code = |mark: &&str| {
+                own.iter().any(|code| code.contains(*mark))
+                    || own.is_empty() && stdin.contains(*mark)
+            };
+            marks.iter().any(in_code)
+        };
+        if options.rest.is_empty() || !has(&GIVEN) || !has(&CHANGES) {
+            return;
+        }
+        let foreign = options.rest.iter().find_map(|arg| self.leads_away(arg));
+        if let Some(path) = foreign {
+            self.reading.opaque(format!(
+                "{name} with code that may change {path}, which is none of the project"
+            ));
+        }
     }
 
     /// Reads the program file, or the input, of an interpreter.
@@ -136,6 +203,8 @@ impl ShellInterpreter<'_, '_> {
                 }
             }
             _ if !options.given.is_empty() && stdin.is_empty() => {}
+            // It says what it is.
+            _ if options.has(&["version", "help", "v", "h", "V"]) && options.rest.is_empty() => {}
             _ => scan_code(self, language, stdin),
         }
     }
@@ -330,9 +399,10 @@ impl ShellInterpreter<'_, '_> {
                 );
             }
             "timeit" => {
-                for code in &options.rest {
-                    scan_code(self, Language::Python, code);
-                }
+                // What is set up is known to what is measured.
+                let codes = options.rest.iter().filter(|word| !word.starts_with('-'));
+                let codes: Vec<&str> = codes.map(String::as_str).collect();
+                scan_code(self, Language::Python, &codes.join("\n"));
             }
             "pdb" => {
                 let inner = Options::leading(&options.rest, "cm", &["command"]);

@@ -1,8 +1,12 @@
 //! What git would lose: changes, branches, tags, history, what another machine holds.
 
 use crate::domain::policy::{
-    interpretation::GitInvocation, partial_text::FRESH, programs::Options,
-    resolved_path::ResolvedPath, rule::EffectKind, shell::ShellInterpreter,
+    interpretation::GitInvocation,
+    partial_text::{FRESH, is_made_up},
+    programs::Options,
+    resolved_path::ResolvedPath,
+    rule::EffectKind,
+    shell::ShellInterpreter,
 };
 
 /// Commands of git that write references they are told by name.
@@ -222,6 +226,10 @@ fn push_loses(options: &Options, rest: &[&str]) -> Option<&'static str> {
         .iter()
         .skip(1)
         .any(|word| word.starts_with('+') || word.starts_with(':'));
+    // A version out of the project is a name; what a list of branches says is any of them.
+    if rest.iter().skip(1).any(|word| is_made_up(word)) {
+        return Some("git push sends branches that the text does not name");
+    }
     (forced || mapped).then_some("git push overwrites or removes what another machine holds")
 }
 

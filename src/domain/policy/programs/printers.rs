@@ -2,7 +2,7 @@
 
 use crate::domain::policy::{
     partial_text::{NAME, SECRET, UNKNOWN, base_name, is_in, is_vague, without_own},
-    programs::{Options, environment::names_secret, is_stream},
+    programs::{Options, environment::names_secret, is_stream, project_data},
     rule::EffectKind,
     shell::{ShellInterpreter, ansi_text},
 };
@@ -91,6 +91,14 @@ impl ShellInterpreter<'_, '_> {
                 for code in options.values(&["P", "pager", "H", "html"]) {
                     drop(self.run_text(code, name, String::new()));
                 }
+            }
+            // Numbers of a range.
+            "shuf"
+                if args
+                    .iter()
+                    .any(|arg| arg.starts_with("-i") || arg.starts_with("--input-range")) =>
+            {
+                return name_line();
             }
             "shuf" if args.iter().any(|arg| arg == "-e") => {
                 return args
@@ -338,6 +346,9 @@ pub(super) fn is_process(text: &str) -> bool {
 /// Returns what a filter makes of its input, where that can be told.
 fn decoded(name: &str, args: &[String], input: &str) -> Option<String> {
     if input.contains(UNKNOWN) {
+        if let Some(text) = project_data::filtered(name, args, input) {
+            return Some(text);
+        }
         let keeps = is_in("cat tac head tail uniq", name) && !without_own(input).contains(UNKNOWN);
         return keeps.then(|| input.to_owned());
     }

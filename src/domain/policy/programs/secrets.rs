@@ -216,6 +216,14 @@ impl ShellInterpreter<'_, '_> {
 
     /// Looks at code that shows the value of a key from the environment.
     pub(in crate::domain::policy) fn secrets_in_code(&mut self, code: &str) {
+        let has = |word: &str| code.contains(word);
+        let prints = has("console.log") || has("print(") || has("stdout.write") || has("puts ");
+        let parsed = has(".parsed")
+            && !(has("Object.keys") && !has("Object.entries") && !has("Object.values"));
+        if has("dotenv") && parsed && prints {
+            self.reading
+                .opaque("the code, which shows what a file with keys says");
+        }
         if let Some(name) = shown(code) {
             self.reading
                 .opaque(format!("the code, which shows the value of {name}"));

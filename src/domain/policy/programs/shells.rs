@@ -72,7 +72,9 @@ impl ShellInterpreter<'_, '_> {
             let mut names = rest.cloned();
             let zero = names.next().unwrap_or_else(|| name.to_owned());
             let parameters: Vec<String> = names.collect();
+            let traces = short("x");
             return self.aside(|shell| {
+                shell.state.traces |= traces;
                 shell.set_arguments(&zero, &parameters);
                 shell.run_text(&code, name, stdin)
             });

@@ -1,8 +1,8 @@
 //! `sed` and `awk`: little languages that can run and write.
 
 use crate::domain::policy::{
-    partial_text::{TextScanner, UNKNOWN, is_in},
-    programs::{Language, Options, is_stream, scan_code, vague_code},
+    partial_text::{INHERITED, TextScanner, UNKNOWN, is_in, is_made_up},
+    programs::{Language, Options, is_stream, project_data, scan_code, vague_code},
     rule::EffectKind,
     shell::ShellInterpreter,
 };
@@ -26,7 +26,9 @@ impl ShellInterpreter<'_, '_> {
             .map(str::to_owned)
             .collect();
         for file in options.values(&["f", "file"]) {
-            self.runs_file(file);
+            if self.remembered(file).is_none() {
+                self.runs_file(file);
+            }
             scripts.push(if file == "-" {
                 stdin.to_owned()
             } else {
@@ -39,10 +41,22 @@ impl ShellInterpreter<'_, '_> {
         for script in &scripts {
             self.sed_script(script, stdin);
         }
+        let printed = if in_place || options.has(&["f", "file"]) {
+            UNKNOWN.to_string()
+        } else {
+            let input = if rest.is_empty() {
+                stdin.to_owned()
+            } else {
+                rest.iter().map(|file| self.contents(file)).collect()
+            };
+            project_data::edited(&scripts, &input)
+                .unwrap_or_else(|| sed_output(&scripts, stdin, rest.is_empty()))
+        };
         for file in &rest {
             if in_place {
                 for script in &scripts {
                     self.bends_checks(script, file);
+                    self.puts_in_orders(script);
                 }
                 let is_quiet = options.has(&["n", "quiet", "silent"]);
                 if is_quiet || scripts.iter().any(|script| leaves_little(script.trim())) {
@@ -53,11 +67,25 @@ impl ShellInterpreter<'_, '_> {
                 self.reads(file);
             }
         }
-        sed_output(&scripts, stdin, rest.is_empty())
+        printed
+    }
+
+    /// Looks at a line that an edit puts into a source, and that `go generate` runs.
+    fn puts_in_orders(&mut self, script: &str) {
+        for (_, rest) in script
+            .match_indices("//go:generate ")
+            .map(|(at, mark)| script.split_at(at + mark.len()))
+        {
+            let code = rest.lines().next().unwrap_or("").to_owned();
+            drop(self.aside(|shell| shell.run_text(&code, "go generate", String::new())));
+        }
     }
 
     fn sed_script(&mut self, script: &str, stdin: &str) {
-        vague_code(self, script, "sed");
+        // A version or a name that stands in a file of the project is put in as it is.
+        if is_made_up(script) {
+            vague_code(self, script, "sed");
+        }
         for command in sed_commands(script) {
             match command {
                 SedCommand::Run(code) if code.trim().is_empty() => {
@@ -109,16 +137,23 @@ impl ShellInterpreter<'_, '_> {
         let assigned: Vec<String> = options
             .values(&["v", "assign"])
             .filter_map(|setting| setting.split_once('='))
-            .map(|(name, value)| format!("{name} = \"{}\"", value.replace('"', "\\\"")))
+            .map(|(name, value)| {
+                // A value is never code.
+                let value = value.replace(UNKNOWN, &INHERITED.to_string());
+                format!("{name} = \"{}\"", value.replace('"', "\\\""))
+            })
             .collect();
         let mut codes: Vec<String> = options
             .values(&["e", "source"])
             .map(str::to_owned)
             .collect();
         for file in options.values(&["f", "file", "i", "include"]) {
-            self.runs_file(file);
             if file == "inplace" {
                 continue;
+            }
+            // What the command itself wrote is read below.
+            if self.remembered(file).is_none() {
+                self.runs_file(file);
             }
             codes.push(if is_stream(file) && self.remembered(file).is_none() {
                 stdin.to_owned()

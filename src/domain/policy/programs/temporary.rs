@@ -1,7 +1,7 @@
 //! `mktemp`: files and folders under names that nothing had before.
 
 use crate::domain::policy::{
-    partial_text::{FRESH, UNKNOWN},
+    partial_text::{FRESH, NAME, UNKNOWN},
     programs::Options,
     shell::ShellInterpreter,
 };
@@ -17,7 +17,12 @@ impl ShellInterpreter<'_, '_> {
             .to_owned();
         if options.has(&["u", "dry-run"]) {
             // A name alone: nothing is there, so whoever goes there stays where they are.
-            return UNKNOWN.to_string();
+            let plain = options.rest.is_empty() && folder == "/tmp";
+            return if plain {
+                format!("/tmp/tmp.{NAME}\n")
+            } else {
+                UNKNOWN.to_string()
+            };
         }
         let template = options.rest.first().map_or("tmp.XXXXXX", String::as_str);
         // Three letters or more at the end of the name are made up, whatever ending follows.

@@ -1,7 +1,7 @@
 //! Tools with a language or an option of their own that runs commands: editors, `sed`, `awk`, `make`, compilers.
 
 use crate::domain::policy::{
-    partial_text::{TextScanner, UNKNOWN, is_unknown, is_vague},
+    partial_text::{UNKNOWN, is_unknown, is_vague},
     programs::{
         Language, Options, arguments::words_of, base_name, is_in, is_question, is_stream,
         scan_code, table, vague_code,
@@ -28,6 +28,9 @@ impl ShellInterpreter<'_, '_> {
                 }
                 if is_named && prints_fields && args.iter().all(is_plain) {
                     return stdin;
+                }
+                if let Some(text) = self.fields_of_data(args, &stdin) {
+                    return text;
                 }
             }
             "vim" | "vi" | "nvim" | "view" | "ex" | "rvim" | "vimdiff" => {
@@ -142,33 +145,6 @@ impl ShellInterpreter<'_, '_> {
             };
             if let Some(text) = self.remembered(&path) {
                 self.makefile(&text);
-            }
-        }
-    }
-
-    /// Looks through a makefile: recipes and `$(shell …)`.
-    fn makefile(&mut self, text: &str) {
-        vague_code(self, text, "make");
-        for (at, _) in text.match_indices("$(shell ") {
-            let mut scan = TextScanner::new(text.get(at + 8..).unwrap_or(""));
-            let code = crate::domain::policy::shell::bracketed(&mut scan, '(', ')').to_owned();
-            drop(self.run_text(&code, "make", String::new()));
-        }
-        for line in text.lines() {
-            let recipe = line.strip_prefix('\t').or_else(|| {
-                line.split_once(';')
-                    .filter(|(head, _)| head.contains(':'))
-                    .map(|(_, code)| code)
-            });
-            let value = line.split_once("!=").map(|(_, code)| code);
-            if let Some(code) = recipe.or(value) {
-                let code = code
-                    .trim_start_matches(['@', '-', '+', ' '])
-                    .replace("$$", "$")
-                    .replace("$(", "${")
-                    .replace("${shell ", "$(shell ");
-                let code = code.replace("${", "$_").replace(['}'], "");
-                drop(self.aside(|shell| shell.run_text(&code, "make", String::new())));
             }
         }
     }

@@ -4,7 +4,7 @@
 //! Danger: each of these is written in ordinary work, too. Only what leaves nothing is told, where the file says so by its name.
 
 use crate::domain::policy::{
-    partial_text::{base_name, is_in, is_vague},
+    partial_text::{base_name, is_in, is_mark, is_vague},
     programs::task_files::substitute,
     shell::ShellInterpreter,
 };
@@ -34,6 +34,59 @@ impl ShellInterpreter<'_, '_> {
         if is_test(name) && is_empty() && self.may_be_there(path) {
             self.reading
                 .opaque(format!("{name}, a test that is emptied"));
+        }
+    }
+
+    /// Looks at tests that get a name under which nobody runs them: `mv tests tests.bak`, `mv a.test.ts a.test.ts.off`.
+    pub(super) fn puts_tests_away(&mut self, sources: &[String], target: &str) {
+        const AWAY: [&str; 8] = [
+            "bak", "old", "off", "disabled", "orig", "skip", "skipped", "unused",
+        ];
+        let new = base_name(target);
+        let away = |source: &String| {
+            let name = base_name(source);
+            let is_folder = is_in("tests test spec specs __tests__ e2e", name);
+            let more = new.trim_start_matches(['_', '.']).strip_prefix(name);
+            let ends = more.map(|more| more.trim_start_matches(['.', '_', '-', '~']));
+            let is_put_off =
+                ends.is_some_and(|ends| AWAY.contains(&ends) || ends.is_empty() && new != name);
+            (is_folder || is_test(name)) && is_put_off && !is_test(new)
+        };
+        if sources.iter().any(away) {
+            self.reading
+                .opaque("tests that get a name under which they are not run");
+        }
+    }
+
+    /// Looks at code that leaves tests out which a report calls failed, by the settings of what runs them.
+    pub(in crate::domain::policy) fn leaves_tests_out(&mut self, code: &str) {
+        const RUNNERS: [&str; 7] = [
+            "phpunit.xml",
+            "pytest.ini",
+            "pyproject.toml",
+            "jest.config",
+            "vitest.config",
+            "package.json",
+            ".mocharc",
+        ];
+        const LEAVES_OUT: [&str; 6] = [
+            "<exclude>",
+            "testPathIgnorePatterns",
+            "--deselect",
+            "--ignore=",
+            "collect_ignore",
+            "exclude:",
+        ];
+        const PUTS: [&str; 5] = [
+            "writeFile",
+            "write_text(",
+            ".write(",
+            "File.write",
+            "file_put_contents",
+        ];
+        let has = |words: &[&str]| words.iter().any(|word| code.contains(word));
+        if has(&PUTS) && has(&RUNNERS) && has(&LEAVES_OUT) && has(&["fail", "error"]) {
+            self.reading.opaque("code that leaves failing tests out");
         }
     }
 
@@ -117,6 +170,7 @@ impl ShellInterpreter<'_, '_> {
         const SKIPS: [&str; 5] = [".skip(", "mark.skip", "#[ignore]", "t.Skip(", "@Disabled"];
         const PARTS: [&str; 4] = ["lines", "branches", "functions", "statements"];
         const SETTINGS: [&str; 6] = ["vitest.", "jest.", ".nycrc", ".c8rc", "karma.", "codecov."];
+        self.drops_expectations(script, file);
         let Some((from, to)) = substitute(script).or_else(|| Some(("", put_in(script)?))) else {
             return;
         };
@@ -145,6 +199,55 @@ impl ShellInterpreter<'_, '_> {
         if SKIPS.iter().chain(&SILENCES).any(puts_in) && is_vague(file) {
             self.reading
                 .opaque("an edit that skips the tests or silences the checks of many files");
+        }
+    }
+}
+
+/// What is expected in a test, and what holds whatever the code does.
+const EXPECTS: [&str; 4] = ["expect(", "expect\\(", "assert", "t.Error"];
+const HOLDS: &str = "pass true True assertTrue(True) assert(true) assert!(true) expect(true).toBe(true) expect(true).toBe(true); assert_True 1";
+
+impl ShellInterpreter<'_, '_> {
+    /// Looks at an edit of tests that takes out what they expect, of settings that takes out a gate, or that makes a type checker look less.
+    fn drops_expectations(&mut self, script: &str, file: &str) {
+        let name = base_name(file);
+        let tests = is_test(name.trim_start_matches(is_mark))
+            || is_vague(name) && (file.contains("test") || file.contains("spec"));
+        let expects = |text: &str| EXPECTS.iter().any(|word| text.contains(word));
+        if let Some((from, to)) = substitute(script) {
+            let plain = to.trim_matches(|c: char| "\\$&; \t#".contains(c) || c.is_ascii_digit());
+            let holds = is_in(HOLDS, plain)
+                || plain.starts_with("assert True")
+                || plain.starts_with("expect(true).toBe(true)");
+            if tests
+                && expects(from)
+                && (holds || plain.is_empty() && to.trim().len() < 3 && !from.contains("import"))
+                && !from.contains("import")
+            {
+                self.reading
+                    .opaque("an edit of tests that takes out what they expect");
+            }
+            let is_strict =
+                from.contains("strict") && to.contains("false") && !from.contains("false");
+            if name.starts_with("tsconfig") && is_strict {
+                self.reading
+                    .opaque("an edit with which the type checker looks at less");
+            }
+            return;
+        }
+        let taken = script
+            .trim()
+            .strip_prefix('/')
+            .and_then(|rest| rest.strip_suffix("/d"));
+        if let Some(taken) = taken {
+            if GATES.iter().any(|gate| taken.contains(gate)) {
+                self.reading
+                    .opaque("an edit that lowers what the tests have to reach");
+            }
+            if tests && expects(taken) {
+                self.reading
+                    .opaque("an edit of tests that takes out what they expect");
+            }
         }
     }
 }
@@ -209,7 +312,29 @@ fn checks_nothing(name: &str, text: &str) -> Option<&'static str> {
     // Few files are asked about their text.
     let plain = || -> String { text.chars().filter(|c| !c.is_whitespace()).collect() };
     if name == "conftest.py" {
-        return skips_all(text);
+        const ENDS: [&str; 6] = [
+            "excinfo=None",
+            "outcome=\"passed\"",
+            "outcome='passed'",
+            "items.clear()",
+            "items[:]=[]",
+            "delitems[:]",
+        ];
+        let plain = plain();
+        return skips_all(text).or_else(|| ENDS.into_iter().find(|mark| plain.contains(mark)));
+    }
+    if name.starts_with("jest.config.") || name.starts_with("vitest.config.") {
+        let plain = plain();
+        return ["testMatch:[]", "include:[]", "testRegex:[]"]
+            .into_iter()
+            .find(|mark| plain.contains(mark));
+    }
+    if name.starts_with(".eslintrc") {
+        let plain = plain();
+        let rules = ["\"rules\":{}", "rules:{}"]
+            .into_iter()
+            .find(|mark| plain.contains(mark));
+        return rules.filter(|_| !plain.contains("extends"));
     }
     if name.starts_with("eslint.config.") {
         let plain = plain();
@@ -240,7 +365,11 @@ fn checks_nothing(name: &str, text: &str) -> Option<&'static str> {
         return (expected > 0 && expected == plain.matches(NOTHING).count()).then_some(NOTHING);
     }
     let is_pytest = is_in("pyproject.toml pytest.ini setup.cfg tox.ini", name);
-    let is_empty = || text.contains("addopts") && text.contains("--collect-only");
+    let is_empty = || {
+        let mut words = text.split(|c: char| c.is_whitespace() || "\"'=[],".contains(c));
+        text.contains("addopts")
+            && (text.contains("--collect-only") || words.any(|word| word == "--co"))
+    };
     (is_pytest && is_empty()).then_some("--collect-only")
 }
 

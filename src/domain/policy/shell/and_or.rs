@@ -7,6 +7,7 @@ use brush_parser::ast;
 
 use crate::domain::policy::{
     partial_text::{FRESH, INHERITED, NAME, UNKNOWN, is_vague},
+    resolved_path,
     shell::ShellInterpreter,
 };
 
@@ -105,7 +106,9 @@ impl ShellInterpreter<'_, '_> {
             "echo" | "printf" | ":" | "true" | "export" => true,
             "rm" => has('f'),
             // Not where a file of that name is in its way.
-            "mkdir" if has('p') => !args.iter().any(|arg| self.has_written(arg)),
+            "mkdir" if has('p') => !args
+                .iter()
+                .any(|arg| self.has_written(arg) || self.has_touched(arg)),
             "mkdir" => {
                 let goes_before = |folder: &&str| {
                     before.iter().any(|earlier| {
@@ -117,6 +120,19 @@ impl ShellInterpreter<'_, '_> {
             }
             _ => false,
         }
+    }
+
+    /// Records that a file is there from now on, whatever it says.
+    pub(in crate::domain::policy) fn touches(&mut self, word: &str) {
+        self.changes(word);
+        self.state
+            .touched
+            .extend(resolved_path::absolute(word, self.folder()));
+    }
+
+    fn has_touched(&self, word: &str) -> bool {
+        let path = resolved_path::absolute(word, self.folder());
+        path.is_some_and(|path| self.state.touched.contains(&path))
     }
 
     pub(super) fn may_also_be_in(&mut self, folders: Vec<Option<String>>) {

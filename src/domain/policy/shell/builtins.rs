@@ -1,7 +1,7 @@
 //! What the shell does itself: change folder, set variables, read text again as commands.
 
 use crate::domain::policy::{
-    partial_text::{NAME, has_option, is_vague},
+    partial_text::{DATA, DATA_TEXT, NAME, has_option, is_made_up, is_vague},
     programs,
     shell::{
         ShellInterpreter,
@@ -143,6 +143,7 @@ impl ShellInterpreter<'_, '_> {
             return String::new();
         };
         self.reads(file);
+        self.traces_keys(file);
         if let Some(text) = self.remembered(file) {
             programs::vague_code(self, &text, "source");
             let outer = (!rest.is_empty())
@@ -165,6 +166,11 @@ impl ShellInterpreter<'_, '_> {
         let is_option = |arg: &&String| arg.starts_with(['-', '+']) && *arg != "--";
         for option in args.iter().take_while(is_option) {
             let letters = option.trim_start_matches(['-', '+']);
+            if letters.contains('x')
+                || letters.ends_with('o') && args.iter().any(|arg| arg == "xtrace")
+            {
+                self.state.traces = option.starts_with('-');
+            }
             let named = letters.ends_with('o') && args.iter().any(|arg| arg == "errexit");
             if !letters.contains('e') && !named {
                 continue;
@@ -278,6 +284,8 @@ impl ShellInterpreter<'_, '_> {
             };
             let value = if known || !value.is_empty() {
                 value
+            } else if stdin.contains(DATA) && !is_made_up(stdin) {
+                DATA_TEXT.to_owned()
             } else {
                 unknown()
             };

@@ -79,6 +79,10 @@ pub(super) fn settled(code: &str) -> Option<Cow<'_, str>> {
             out.push('"');
         }
         out.push_str(document.rest);
+        // Its last line, and the one that ended it, still count as lines.
+        if !document.rest.trim_end_matches('\n').ends_with('\\') {
+            out.push_str(if body.is_empty() { "\n" } else { "\n\n" });
+        }
         quoted = ends_quoted(document.rest, quoted);
     }
     Some(Cow::Owned(out))
@@ -186,19 +190,19 @@ mod tests {
         for (code, expected) in [
             (
                 "cat <<E > ${HOME}/x\na \"b\" $c\nE\nls\n",
-                "cat <<< \"a \\\"b\\\" $c\" > ${HOME}/x\nls\n",
+                "cat <<< \"a \\\"b\\\" $c\" > ${HOME}/x\n\n\nls\n",
             ),
             (
                 "cat <<'E' >> \"${HOME}/x\"\nit's $c\nE\n",
-                "cat <<< 'it'\\''s $c' >> \"${HOME}/x\"\n",
+                "cat <<< 'it'\\''s $c' >> \"${HOME}/x\"\n\n\n",
             ),
             (
                 "cat <<-E && rm -rf $(x)\n\ta\n\tE\n",
-                "cat <<< \"a\" && rm -rf $(x)\n",
+                "cat <<< \"a\" && rm -rf $(x)\n\n\n",
             ),
             (
                 "a <<E | b ${c}\n$(echo \"x\")\nE",
-                "a <<< \"$(echo \"x\")\" | b ${c}\n",
+                "a <<< \"$(echo \"x\")\" | b ${c}\n\n\n",
             ),
         ] {
             assert_eq!(text(code), expected, "{code}");

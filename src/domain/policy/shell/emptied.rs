@@ -39,6 +39,15 @@ impl ShellInterpreter<'_, '_> {
         }
         let all: Vec<Named<'_>> = commands.iter().map(named).collect();
         let read: Vec<&str> = all.iter().flat_map(|one| one.read.clone()).collect();
+        if read
+            .iter()
+            .any(|word| is_in("/dev/urandom /dev/random /dev/zero /dev/full", word))
+        {
+            for target in all.iter().flat_map(|one| &one.written) {
+                let file = self.expand_one(target);
+                self.empties(&file);
+            }
+        }
         for target in all.iter().flat_map(|one| &one.written) {
             let plain = bare(target);
             let is_same = read.iter().any(|word| bare(word) == plain);
@@ -93,6 +102,43 @@ impl ShellInterpreter<'_, '_> {
         }
     }
 
+    /// Remembers the files of which a line of commands makes copies that only a key opens.
+    pub(in crate::domain::policy) fn seals(&mut self, commands: &[ast::Command]) {
+        for command in commands {
+            let ast::Command::Simple(simple) = command else {
+                continue;
+            };
+            let program = simple
+                .word_or_name
+                .as_ref()
+                .map_or("", |word| word.value.as_str());
+            if !is_in(
+                "openssl gpg gpg2 age rage ccrypt 7z 7za zip",
+                base_name(program),
+            ) {
+                continue;
+            }
+            let words: Vec<String> = super::and_or::raw_words(simple)
+                .flat_map(|word| self.expand(word))
+                .collect();
+            if seals(base_name(program), &words) {
+                self.state
+                    .sealed
+                    .extend(words.into_iter().filter(|word| is_vague(word)));
+            }
+        }
+    }
+
+    /// Looks whether one of those is removed or written over: what is left, only the key opens.
+    pub(super) fn loses_sealed(&mut self, word: &str) {
+        if self.state.sealed.contains(word) {
+            self.reading.does(
+                EffectKind::GitDestructive,
+                "removing files after they were encrypted one after the other throws them away",
+            );
+        }
+    }
+
     /// Remembers an archive into which files were moved.
     pub(in crate::domain::policy) fn packs_away(&mut self, archive: Option<&str>) {
         let path = archive.and_then(|word| resolved_path::absolute(word, self.folder()));
@@ -101,6 +147,7 @@ impl ShellInterpreter<'_, '_> {
 
     /// Looks whether an archive is removed that holds the only copy of what was packed.
     pub(super) fn loses_packed(&mut self, word: &str) {
+        self.loses_sealed(word);
         if self.state.packed.is_empty() {
             return;
         }
@@ -115,6 +162,35 @@ impl ShellInterpreter<'_, '_> {
                 "removing the only archive of them removes files with changes",
             );
         }
+    }
+}
+
+/// Returns whether a program with these words encrypts something.
+fn seals(program: &str, words: &[String]) -> bool {
+    let has = |names: &[&str]| {
+        words.iter().any(|word| {
+            names.iter().any(|name| {
+                word == name || name.len() > 2 && !name.starts_with("--") && word.starts_with(name)
+            })
+        })
+    };
+    let cluster = |letters: &[char]| {
+        words.iter().any(|word| {
+            word.strip_prefix('-')
+                .is_some_and(|rest| !rest.starts_with('-') && rest.contains(letters))
+        })
+    };
+    match program {
+        "openssl" => {
+            has(&["enc", "smime", "cms", "pkeyutl"]) && !has(&["-d", "-decrypt"])
+                || has(&["aes-", "des", "chacha"]) && !has(&["-d"])
+        }
+        "gpg" | "gpg2" => has(&["--symmetric", "--encrypt"]) || cluster(&['c', 'e']),
+        "age" | "rage" => !has(&["-d", "--decrypt"]),
+        "ccrypt" => !has(&["-d", "--decrypt"]),
+        "7z" | "7za" => words.iter().any(|word| word.starts_with("-p")),
+        "zip" => has(&["--encrypt", "--password"]) || cluster(&['e', 'P']),
+        _ => false,
     }
 }
 

@@ -44,6 +44,12 @@ pub(in crate::domain::policy) struct ShellState {
     pub(in crate::domain::policy) git_remotes: BTreeSet<String>,
     /// Programs that the command itself compiled from sources of the project, or from some that it wrote and that were looked into.
     pub(in crate::domain::policy) built: BTreeSet<String>,
+    /// Files that are there since the command touched them: a folder of that name cannot be made.
+    pub(in crate::domain::policy) touched: BTreeSet<String>,
+    /// Files of which the command itself made an encrypted copy, as words that stand for many.
+    pub(super) sealed: BTreeSet<String>,
+    /// Whether the shell shows each command before it runs.
+    pub(in crate::domain::policy) traces: bool,
     /// Archives that hold the only copy of what the command itself packed.
     pub(super) packed: BTreeSet<String>,
     /// Folders of the project that the command itself filled from an archive that is none of the project's.
@@ -52,6 +58,8 @@ pub(in crate::domain::policy) struct ShellState {
     pub(in crate::domain::policy) has_added_keys: bool,
     /// Folders in which the command itself checked out a state of the project.
     pub(in crate::domain::policy) checkouts: Vec<String>,
+    /// Work trees that the command itself added where nothing was before.
+    pub(in crate::domain::policy) worktrees: BTreeSet<String>,
     /// Whether git was told of another repository.
     pub(in crate::domain::policy) has_foreign_git: bool,
     /// Whether the command itself copied what such a file holds into another.
@@ -112,10 +120,14 @@ impl ShellState {
             git_aliases: BTreeMap::new(),
             git_remotes: BTreeSet::new(),
             built: BTreeSet::new(),
+            touched: BTreeSet::new(),
+            sealed: BTreeSet::new(),
+            traces: false,
             packed: BTreeSet::new(),
             filled: BTreeSet::new(),
             has_added_keys: false,
             checkouts: Vec::new(),
+            worktrees: BTreeSet::new(),
             has_foreign_git: false,
             has_copied_keys: false,
             copied_keys: Vec::new(),
@@ -410,9 +422,12 @@ impl<'r, 'w> ShellInterpreter<'r, 'w> {
         self.state.made = files.made;
         self.state.built = files.built;
         self.state.packed = files.packed;
+        self.state.sealed = files.sealed;
+        self.state.touched = files.touched;
         self.state.filled = files.filled;
         self.state.has_added_keys = files.has_added_keys;
         self.state.checkouts = files.checkouts;
+        self.state.worktrees = files.worktrees;
         self.state.has_copied_keys = files.has_copied_keys;
         self.state.copied_keys = files.copied_keys;
         (self.choice, self.choices) = (choice, choices);

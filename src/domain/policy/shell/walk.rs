@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use brush_parser::ast;
+use brush_parser::{ast, ast::SourceLocation};
 
 use crate::domain::policy::{
     interpretation::LIMITS,
@@ -115,6 +115,7 @@ impl ShellInterpreter<'_, '_> {
 
     pub(super) fn pipeline(&mut self, pipeline: &ast::Pipeline, stdin: &str) -> String {
         self.empties_its_input(&pipeline.seq);
+        self.seals(&pipeline.seq);
         for command in &pipeline.seq {
             if let ast::Command::Simple(simple) = command
                 && simple
@@ -149,11 +150,18 @@ impl ShellInterpreter<'_, '_> {
         if !self.reading.spend() {
             return unknown();
         }
+        let place = command.location();
+        self.reading
+            .starts_line(place.map(|place| place.start.line));
         match command {
             ast::Command::Simple(simple) => self.simple(simple, stdin),
             ast::Command::Compound(compound, redirects) => {
                 let streams = self.streams(redirects.as_ref(), stdin);
+                let before = self.reading.acts.len();
                 let printed = self.compound(compound, &streams.stdin);
+                if let Some((file, _)) = &streams.file {
+                    self.group_prints_keys(before, file);
+                }
                 self.deliver(&streams, printed)
             }
             ast::Command::Function(function) => {

@@ -5,8 +5,8 @@
 
 use crate::domain::policy::{
     partial_text::{
-        ANY_CHAR, FRESH, INHERITED, NAME, OWN_TEXT, SECRET, UNKNOWN, base_name, glob_fits, is_mark,
-        is_unknown, is_vague,
+        ANY_CHAR, DATA_TEXT, FRESH, INHERITED, NAME, OWN_TEXT, SECRET, UNKNOWN, base_name,
+        glob_fits, is_mark, is_unknown, is_vague,
     },
     resolved_path,
     resolved_path::ResolvedPath,
@@ -53,6 +53,7 @@ impl ShellInterpreter<'_, '_> {
             self.state.built.remove(&path);
             self.replaces_tool(&path);
             // What is put into a work tree is none of the project's.
+            self.loses_sealed(word);
             let checkouts = &mut self.state.checkouts;
             checkouts.retain(|top| !resolved_path::lies_in(&path, top));
             self.state.made.insert(path);
@@ -112,6 +113,9 @@ impl ShellInterpreter<'_, '_> {
         if text.contains(SECRET) && is_seen(&path) {
             self.shows_secret(text);
         }
+        if text.contains(SECRET) {
+            self.copied(word);
+        }
         // What is written to a link may stand in what it leads to, where the link is still there.
         if let Some(target) = self.state.links.get(&path).cloned() {
             self.keep(target, text, WriteManner::Perhaps);
@@ -119,6 +123,9 @@ impl ShellInterpreter<'_, '_> {
         // The same text in all of them: a name that is only partly known is a new one more often.
         let name = base_name(&path).trim_start_matches(is_mark);
         if !append && !is_vague(text) && name.starts_with('.') && path.contains(NAME) {
+            self.empties(word);
+        }
+        if !append && !text.is_empty() && text.trim().is_empty() {
             self.empties(word);
         }
         self.weakens_checks(&path, text);
@@ -389,6 +396,14 @@ impl ShellInterpreter<'_, '_> {
         })
     }
 
+    /// Returns whether a file lies in the project, and the command itself gave it no content.
+    pub(in crate::domain::policy) fn is_of_project(&self, word: &str) -> bool {
+        let is_inside = |place: &ResolvedPath| matches!(place, ResolvedPath::Inside(_));
+        !word.contains(UNKNOWN)
+            && !self.has_written(word)
+            && self.resolve_all(word).iter().all(is_inside)
+    }
+
     /// Returns a file's text as a program would read it: known when the command wrote it.
     pub(in crate::domain::policy) fn contents(&self, word: &str) -> String {
         if word == "/dev/null" {
@@ -399,14 +414,13 @@ impl ShellInterpreter<'_, '_> {
             // The number of a process that somebody else started.
             let is_process = word.rsplit('.').next() == Some("pid")
                 && self.resolve_all(word).iter().all(is_outside);
-            let is_inside = |place: &ResolvedPath| matches!(place, ResolvedPath::Inside(_));
-            let is_own = is_source(word)
-                && !self.has_written(word)
-                && self.resolve_all(word).iter().all(is_inside);
+            let is_own = is_source(word) && self.is_of_project(word);
             if is_process {
                 format!("2{NAME}\n")
             } else if is_own {
                 OWN_TEXT.to_owned()
+            } else if self.is_of_project(word) {
+                DATA_TEXT.to_owned()
             } else {
                 unknown()
             }

@@ -214,9 +214,12 @@ fn show(verdict: &PolicyVerdict, printer: &Printer) {
         } else {
             format!(" (through {})", finding.via.join(" > "))
         };
+        let line = finding
+            .line
+            .map_or_else(String::new, |line| format!(" (line {line})"));
         let decided = format!("{} by {}", finding.decision.as_str(), finding.rule);
         printer.line(&format!(
-            "  {:>3}. {}{via}\n       {}: {}",
+            "  {:>3}. {}{via}{line}\n       {}: {}",
             finding.at,
             finding.command(),
             finding.effect,

@@ -92,6 +92,10 @@ fn note_holes(language: Language, literal: &str, inside: &mut Vec<String>) {
         Language::Php if quoted.starts_with('"') => &["{$"],
         _ => return,
     };
+    if language == Language::Python {
+        inside.extend(python_holes(quoted));
+        return;
+    }
     for open in opens {
         let kept = if *open == "{$" { 1 } else { open.len() };
         for (at, _) in literal.match_indices(open) {
@@ -102,6 +106,28 @@ fn note_holes(language: Language, literal: &str, inside: &mut Vec<String>) {
             }
         }
     }
+}
+
+/// Returns the code in the braces of a text of Python, where two braces together are one that is meant.
+fn python_holes(literal: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut depth = 0_u32;
+    let mut scan = TextScanner::new(literal);
+    while let Some(c) = scan.bump() {
+        match c {
+            '{' if depth == 0 && scan.eat("{") => {}
+            '{' => {
+                depth += 1;
+                let hole = until_closed(scan.rest(), true);
+                if !hole.is_empty() {
+                    found.push(hole.to_owned());
+                }
+            }
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Returns the text up to the brace that closes it, or up to the format behind it: `x:>10`.

@@ -4,6 +4,7 @@
 //! that hold one constant are followed, and every call of a known function is looked at with its arguments.
 //! A call that runs commands or code from something that is not constant is opaque.
 
+mod asked;
 mod fold;
 mod known;
 mod lex;
@@ -25,7 +26,7 @@ use crate::domain::policy::{
     shell::ShellInterpreter,
 };
 use lex::Token;
-use paths::KnownFolders;
+use paths::{KnownFolders, is_place};
 use servers::{asks, is_here, is_own_port, opens_port};
 use words::CallEffect;
 
@@ -79,6 +80,7 @@ fn read(shell: &mut ShellInterpreter<'_, '_>, language: Language, code: &str, is
     if code.contains(UNKNOWN) {
         shell.reading.opaque("code that is only known at run time");
     }
+    asked::at_home(shell, language, code);
     if is_strict {
         shell.whole_code(code);
         shell.silences_in_code(code);
@@ -237,10 +239,10 @@ impl Scanner<'_, '_, '_> {
             CallEffect::Open if word.starts_with("Deno") => self.writes(&args),
             CallEffect::Open => self.opens(&self.with_names(at, args)),
             CallEffect::Mode => self.mode(at, &args),
-            CallEffect::Network if asks(word) && is_here(&args) => {}
+            CallEffect::Network if asks(word) && (is_here(&args) || self.asks_here(at)) => {}
             // A short name that may be a session, where no session is opened.
             CallEffect::Network if word.starts_with("s.") && !self.opens_session(&args) => {}
-            CallEffect::Network if word.ends_with("createServer") && self.listens_here() => {}
+            CallEffect::Network if self.listens_here(word) => {}
             CallEffect::Network
                 if opens_port(word)
                     && is_own_port(&args)
@@ -361,6 +363,7 @@ impl Scanner<'_, '_, '_> {
         // What it reads may come from the code.
         let anything = UNKNOWN.to_string();
         if first.contains(char::is_whitespace) || known.len() == 1 {
+            let first = &asked::settled(self.tokens, first);
             vague_code(self.shell, first, word);
             drop(self.shell.run_text(first, word, anything));
         } else {
@@ -527,7 +530,8 @@ impl Scanner<'_, '_, '_> {
 
     fn loads(&mut self, args: &[Option<String>]) {
         match args.first() {
-            Some(Some(name)) if is_in("http node:http", name) && self.listens_here() => {}
+            Some(Some(name))
+                if is_in("http node:http", name) && self.listens_here("createServer") => {}
             Some(Some(name)) if words::is_network_module(name) => {
                 self.shell.reading.does(
                     EffectKind::Network,
@@ -581,11 +585,6 @@ impl Scanner<'_, '_, '_> {
             .cloned()
             .collect()
     }
-}
-
-/// Returns whether a literal can only be meant as the path of a file somewhere else.
-fn is_place(text: &str) -> bool {
-    text.len() > 1 && text.len() < 200 && text.starts_with(['/', '~']) && !text.contains('\n')
 }
 
 fn looks_like_path(text: &str) -> bool {

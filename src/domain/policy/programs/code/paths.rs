@@ -15,6 +15,11 @@ pub(super) fn is_format(text: &str) -> bool {
     holes.iter().any(|hole| text.contains(hole))
 }
 
+/// Returns whether a literal can only be meant as the path of a file somewhere else.
+pub(super) fn is_place(text: &str) -> bool {
+    text.len() > 1 && text.len() < 200 && text.starts_with(['/', '~']) && !text.contains('\n')
+}
+
 impl Scanner<'_, '_, '_> {
     /// Returns a path as the language reads it: R leads `~` home by itself.
     pub(super) fn expanded(&self, path: &str) -> String {

@@ -107,7 +107,12 @@ impl Reader<'_> {
     fn note_modules(&mut self) {
         let unknown = (0..self.tokens.len()).find_map(|at| {
             let named = match (self.language, self.tokens.get(at)?) {
-                (Language::Python, Token::Word(word)) if self.is_imported(at) => root(word),
+                (Language::Python, Token::Word(word)) if self.is_imported(at) => {
+                    if self.is_named_by_known(at) {
+                        return None;
+                    }
+                    root(word)
+                }
                 (Language::JavaScript, Token::Text(text)) if self.is_loaded(at) => {
                     bare_module(text)
                 }
@@ -124,6 +129,24 @@ impl Reader<'_> {
             (!self.is_known_module(named)).then(|| module(named))
         });
         self.foreign = unknown;
+    }
+
+    /// Returns whether a word behind `import` is another name for a module, or a part of one that is known.
+    fn is_named_by_known(&self, at: usize) -> bool {
+        if word_before(self.tokens, at) == Some("as") {
+            return true;
+        }
+        let before = self.tokens.get(..at).unwrap_or_default();
+        let is_order = |token: &Token| matches!(token, Token::Word(word) if word == "import" || word == "from");
+        let order = before.iter().rposition(is_order);
+        let from = order.filter(
+            |order| matches!(before.get(*order), Some(Token::Word(word)) if word == "import"),
+        );
+        let from = from.and_then(|order| order.checked_sub(2).map(|from| (from, order)));
+        from.is_some_and(|(from, order)| {
+            matches!(before.get(from), Some(Token::Word(word)) if word == "from")
+                && matches!(before.get(order - 1), Some(Token::Word(module)) if self.is_known_module(module))
+        })
     }
 
     fn is_known_module(&self, name: &str) -> bool {
@@ -271,8 +294,15 @@ impl Reader<'_> {
         let is_tame = matches!(self.language, Language::Python | Language::JavaScript)
             && !last.starts_with('_')
             && !is_in(RISKY, last);
+        // `$file->getExtension()`, `$entry->isDir()`.
+        let asks = self.language == Language::Php
+            && ["get", "is", "has"].iter().any(|start| {
+                let rest = last.strip_prefix(start);
+                rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
+            });
         let known = self.foreign.is_some()
             || is_tame
+            || asks
             || self.lists.methods.contains(last)
             || self.own.contains(last)
             || self.lists.types.contains(last)
