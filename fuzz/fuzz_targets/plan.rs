@@ -7,7 +7,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use tos::{
-    adapters::plan::{copy_of, load_bytes},
+    adapters::plan::{expanded_copy, load_bytes},
     ports::plan_store::LoadError,
 };
 
@@ -16,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
         // The tasks of agents run without a copy.
         Ok(plan) if plan.guarded.is_some() => {}
         Ok(plan) => {
-            let copy = copy_of(&plan).expect("memory can be written");
+            let copy = expanded_copy(&plan).expect("memory can be written");
             assert_eq!(load_bytes(&copy), Ok(plan));
         }
         Err(LoadError::Wrong { line, column, .. }) => assert!(line > 0 && column > 0),
