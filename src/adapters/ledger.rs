@@ -23,7 +23,7 @@ use crate::{
             LedgerEntry, LedgerRecord, RecordMetadata, VERSION,
             chain::{self, ChainAnchor, CommitAnchor, ROOT, VerifiedLedger, sha256},
         },
-        state_folder::tos_path,
+        state_folder::{TOS_FOLDER, tos_path},
     },
     ports::ledger::{Error, Ledger},
 };
@@ -84,15 +84,24 @@ impl LedgerFile {
 
     /// The places where the head is written down, other than commits.
     fn heads(&self) -> Vec<PathBuf> {
-        let name = sha256(self.options.root.as_os_str().as_encoded_bytes());
-        let far = self
-            .options
-            .state
-            .iter()
-            .map(|state| state.join("tos/heads").join(&name));
+        let far = self.far_head();
         std::iter::once(self.folder.join("head"))
             .chain(far)
             .collect()
+    }
+
+    /// The place in the user's state folder, which goes by the path of the root.
+    fn far_head(&self) -> Option<PathBuf> {
+        let name = sha256(self.options.root.as_os_str().as_encoded_bytes());
+        let state = self.options.state.as_ref()?;
+        Some(state.join("tos/heads").join(name))
+    }
+
+    /// Says whether a head was written down for a folder that was at this path before, and is gone with its ledger.
+    fn is_of_a_folder_before(&self, text: &str) -> bool {
+        let of = text.lines().nth(1);
+        let now = folder_identity(&self.options.root);
+        of.is_some() && now.is_some() && of != now.as_deref() && !self.file().exists()
     }
 
     fn kept_heads(&self) -> Result<Vec<ChainAnchor>, Error> {
@@ -100,9 +109,12 @@ impl LedgerFile {
         for place in self.heads() {
             let text = read(&place).map_err(|error| self.io(error))?;
             let text = String::from_utf8_lossy(&text).into_owned();
+            if self.is_of_a_folder_before(&text) {
+                continue;
+            }
             // A head that cannot be read must not pass for a head that is not there.
             if !text.trim().is_empty() {
-                let anchor = ChainAnchor::from_trailer(&text);
+                let anchor = head_in(&text);
                 anchors.push(
                     anchor.ok_or_else(|| {
                         self.broken(0, &format!("{} is no head", place.display()))
@@ -173,8 +185,11 @@ impl LedgerFile {
         if fresh {
             File::open(&self.folder)?.sync_all()?;
         }
-        for place in self.heads() {
-            replace(&place, anchor.commit_trailer().as_bytes())?;
+        let head = anchor.commit_trailer();
+        replace(&self.folder.join("head"), head.as_bytes())?;
+        if let Some(far) = self.far_head() {
+            let folder = folder_identity(&self.options.root).unwrap_or_default();
+            replace(&far, format!("{head}\n{folder}").as_bytes())?;
         }
         Ok(anchor)
     }
@@ -199,9 +214,10 @@ impl LedgerFile {
         let old = read(&self.file())?;
         let sha256 = sha256(&old);
         let name = format!("broken-{}.jsonl", &sha256[..12]);
-        let numbers = self.heads().into_iter().filter_map(|place| {
-            ChainAnchor::from_trailer(&String::from_utf8_lossy(&read(&place).ok()?))
-        });
+        let numbers = self
+            .heads()
+            .into_iter()
+            .filter_map(|place| head_in(&String::from_utf8_lossy(&read(&place).ok()?)));
         let lines = String::from_utf8_lossy(&old).lines().count() as u64;
         let commits = self.commits().into_iter().map(|commit| commit.anchor);
         let seq = numbers
@@ -238,9 +254,11 @@ impl LedgerFile {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.tips != tips || seen.own != own {
             let fresh = read_commits(&git, &tips, &seen.tips);
+            // Work trees of one repository share their references, and each that a person works in has a ledger of its own.
+            let is_alone = !has_other_roots(&git, &self.options.root);
             let made_here = own
                 .difference(&seen.own)
-                .filter_map(|id| named(&git, *id, true));
+                .filter_map(|id| named(&git, *id, is_alone));
             let made_here: Vec<CommitAnchor> = made_here.collect();
             seen.anchors.extend(fresh.into_iter().chain(made_here));
             (seen.tips, seen.own) = (tips, own);
@@ -297,6 +315,36 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         other => other,
     }
+}
+
+/// Returns the anchor in a file with a head; what stands below it says of which folder it is.
+fn head_in(text: &str) -> Option<ChainAnchor> {
+    ChainAnchor::from_trailer(text.lines().next()?)
+}
+
+/// Returns what tells a folder from one that is made at the same path later.
+fn folder_identity(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let data = fs::metadata(path).ok()?;
+    // Numbers of what is gone are given out again soon.
+    let born = data.created().ok();
+    let born = born.and_then(|born| born.duration_since(std::time::UNIX_EPOCH).ok());
+    let born = born.unwrap_or_default().as_nanos();
+    Some(format!("{}-{}-{born}", data.dev(), data.ino()))
+}
+
+/// Says whether a repository has work trees that are not those of tasks.
+fn has_other_roots(git: &Repository, root: &Path) -> bool {
+    let own = root.join(TOS_FOLDER);
+    let names = git.worktrees().ok();
+    let mut names = names
+        .iter()
+        .flat_map(|names| names.iter().flatten().flatten());
+    git.is_worktree()
+        || names.any(|name| {
+            let linked = git.find_worktree(name);
+            linked.is_ok_and(|linked| !linked.path().starts_with(&own))
+        })
 }
 
 fn private(folder: &Path) -> io::Result<()> {

@@ -9,7 +9,9 @@ use crate::domain::ledger::{
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It does not hold together.
-    #[error("the ledger {file} is BROKEN at {broken}; see `tos ledger verify`")]
+    #[error(
+        "the ledger {file} is BROKEN at {broken}; `tos ledger verify` says more, and whoever knows why begins a new one with `tos ledger verify --acknowledge --reason \"…\"`"
+    )]
     Broken {
         /// Which file.
         file: String,

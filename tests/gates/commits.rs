@@ -74,6 +74,43 @@ fn a_fresh_clone_begins_a_ledger_of_its_own_and_a_deleted_one_is_still_missed() 
     assert_eq!(elsewhere.tos(&["ledger", "verify"]).status.code(), Some(5));
 }
 
+#[test]
+fn a_folder_made_anew_and_a_linked_work_tree_begin_as_a_clone_does() {
+    let root = Root::empty();
+    fs::write(root.root.join("README"), "a project\n").unwrap();
+    root.commit_all();
+    let hold = ["phase", "hold", "--reason", "first record"];
+    assert_eq!(root.tos(&hold).status.code(), Some(0));
+    let trailer = root.ledger().read().unwrap().commit_trailer().unwrap();
+    let message = format!("task\n\nTos-Ledger: {trailer}");
+    let words = ["commit", "-q", "--allow-empty", "-m", &message];
+    repository::git(&root.root, &words);
+    repository::git(&root.root, &["update-ref", "refs/tos/runs/r", "HEAD"]);
+    let linked = Root::empty();
+    fs::remove_dir_all(&linked.root).unwrap();
+    let at = linked.root.to_string_lossy();
+    repository::git(&root.root, &["worktree", "add", "-q", "--detach", &at]);
+    let verified = linked.tos(&["ledger", "verify"]);
+    let said = text(&verified);
+    assert_eq!(verified.status.code(), Some(0), "{said}");
+    assert!(said.contains("no ledger here yet"), "{said}");
+    assert_eq!(linked.tos(&hold).status.code(), Some(0));
+    // Each still has its own, and none breaks that of the other.
+    for one in [&root, &linked] {
+        assert_eq!(one.tos(&["ledger", "verify"]).status.code(), Some(0));
+    }
+    let aside = root.root.with_extension("aside");
+    fs::rename(&root.root, &aside).unwrap();
+    fs::create_dir(&root.root).unwrap();
+    let verified = root.tos(&["ledger", "verify"]);
+    assert_eq!(verified.status.code(), Some(0), "{}", text(&verified));
+    assert_eq!(root.tos(&hold).status.code(), Some(0));
+    // What the new folder had is missed again.
+    fs::remove_dir_all(root.root.join(".tos")).unwrap();
+    assert_eq!(root.tos(&["ledger", "verify"]).status.code(), Some(5));
+    fs::remove_dir_all(aside).unwrap();
+}
+
 fn text(output: &std::process::Output) -> String {
     let streams = [&output.stdout, &output.stderr];
     streams
