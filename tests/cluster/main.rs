@@ -304,11 +304,40 @@ fn a_database_that_lost_its_newest_batches_gets_them_from_the_log() {
 }
 
 #[test]
-fn a_board_that_is_ahead_of_the_log_is_not_of_that_log() {
+fn a_board_on_nats_works_alone_only_when_that_is_meant_and_its_events_are_taken_in_later() {
     let server = NatsServer::start();
     let place = Place::new("");
-    drop(Service::start_with_options(&place, &options(&server)));
+    let first = Service::start_with_options(&place, &options(&server));
+    first.add(json!({ "title": "known to both" }));
+    drop(first);
+    let (ok, said) = place.run(&["serve"]);
+    assert!(
+        !ok && said.contains("is kept on NATS; `tos serve --nats nats://127.0.0.1"),
+        "{said}"
+    );
+    fs::remove_file(place.top.join(".tos/board.nats")).unwrap();
     // The same folder works alone for a while: these events are in its database only.
+    let alone = Service::start(&place);
+    let task = alone.add(json!({ "title": "made alone" }));
+    drop(alone);
+    let joined = Service::start_with_options(&place, &options(&server));
+    let found = joined.ask("GET", &format!("/tasks/{task}"), &Value::Null);
+    assert_eq!(found["task"]["title"], "made alone");
+    drop(joined);
+    // Also somebody who has nothing but the log knows it.
+    fs::remove_file(place.top.join(".tos/board.sqlite")).unwrap();
+    let anew = Service::start_with_options(&place, &options(&server));
+    let found = anew.ask("GET", &format!("/tasks/{task}"), &Value::Null);
+    assert_eq!(found["task"]["title"], "made alone");
+}
+
+#[test]
+fn a_board_that_has_other_events_than_the_log_is_not_of_that_log() {
+    let server = NatsServer::start();
+    let (theirs, place) = (Place::new(""), Place::new(""));
+    let first = Service::start_with_options(&theirs, &options(&server));
+    first.add(json!({ "title": "theirs" }));
+    drop(first);
     let alone = Service::start(&place);
     alone.add(json!({ "title": "made alone" }));
     drop(alone);

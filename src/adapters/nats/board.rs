@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{
     connection::NatsConnection,
-    log::{AppendError, EventLog},
+    log::{AppendError, Batch, EventLog},
 };
 use crate::{
     adapters::board::SqliteBoard,
@@ -47,14 +47,9 @@ impl NatsBoard {
 
     /// Brings the database to where the log is.
     fn follow(&mut self, board: &mut Board, mut last: u64) -> Result<u64, Error> {
-        let (cluster, log) = (&self.cluster, &mut self.log);
-        let read = cluster.retry(|| {
-            let begin = log.find(last + 1)?;
-            log.read_from(begin)
-        });
-        let batches = read.map_err(Error)?;
+        let batches = self.batches_with(last.max(1))?;
         if batches.is_empty() && last > 0 {
-            return self.take_in(last);
+            return self.take_in(0, last);
         }
         let mut end = last;
         for (_, batch) in batches {
@@ -65,6 +60,7 @@ impl NatsBoard {
                 ))
             })?;
             end = (batch.first + events.len() as u64).saturating_sub(1);
+            self.compare(batch.first, &events, last)?;
             let known = usize::try_from(last.saturating_sub(batch.first - 1)).unwrap_or(usize::MAX);
             if batch.first > last + 1 {
                 return Err(Error(format!(
@@ -92,16 +88,50 @@ impl NatsBoard {
             last += count;
         }
         if end < last {
-            return Err(Error(format!(
-                "the board here holds {last} events and the log ends with {end}; they are not of one board. Move .tos/board.sqlite away, or give another --nats-board"
-            )));
+            // It went on alone from where the log ends, if that is the same here.
+            for (_, batch) in self.batches_with(end.max(1))? {
+                let events: Vec<Event> = serde_json::from_slice(&batch.body).unwrap_or_default();
+                self.compare(batch.first, &events, last)?;
+            }
+            return self.take_in(end, last);
         }
         Ok(last)
     }
 
-    /// Puts the events of a board that was never on NATS into the empty log.
-    fn take_in(&mut self, last: u64) -> Result<u64, Error> {
-        let mut seq = 0;
+    /// Reads the log from the batch that holds an event.
+    fn batches_with(&mut self, event: u64) -> Result<Vec<(u64, Batch)>, Error> {
+        let (cluster, log) = (&self.cluster, &mut self.log);
+        let read = cluster.retry(|| {
+            let begin = log.find(event)?;
+            log.read_from(begin)
+        });
+        read.map_err(Error)
+    }
+
+    /// Compares the events of a batch with those that the database has under their numbers.
+    fn compare(&mut self, first: u64, events: &[Event], last: u64) -> Result<(), Error> {
+        let both = (last + 1).saturating_sub(first).min(events.len() as u64);
+        let most = usize::try_from(both).unwrap_or(usize::MAX);
+        if most == 0 {
+            return Ok(());
+        }
+        let here = self.projection.events_after(first - 1, most)?;
+        let differs = here
+            .iter()
+            .zip(events)
+            .find(|((_, here), there)| here != *there);
+        let Some(((seq, _), _)) = differs else {
+            return Ok(());
+        };
+        Err(Error(format!(
+            "the board here holds {last} events and the log has another one as number {seq}; they are not of one board. \
+             `tos board export` keeps what is here; then move .tos/board.sqlite away, and it is made anew from the log, or give another --nats-board"
+        )))
+    }
+
+    /// Puts the events of a board that worked alone behind those that the log has.
+    fn take_in(&mut self, end: u64, last: u64) -> Result<u64, Error> {
+        let mut seq = end;
         loop {
             let events = self.projection.events_after(seq, TAKEN)?;
             let Some((newest, _)) = events.last() else {

@@ -14,9 +14,18 @@ use crate::domain::time::Timestamp;
 /// The key.
 const KEY: &str = "controller";
 
+/// Why somebody leads no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum LostRight {
+    /// This one leads now.
+    To(String),
+    /// The servers have not answered for as long as the right lasts without being renewed.
+    Unanswered,
+}
+
 /// The right to lead, for as long as it is renewed.
 pub(super) struct Leadership {
-    lost: watch::Receiver<bool>,
+    lost: watch::Receiver<Option<LostRight>>,
 }
 
 impl std::fmt::Debug for Leadership {
@@ -26,8 +35,8 @@ impl std::fmt::Debug for Leadership {
 }
 
 impl Leadership {
-    /// Returns what turns true when the right is lost.
-    pub(super) fn lost(&self) -> watch::Receiver<bool> {
+    /// Returns what says why, when the right is lost.
+    pub(super) fn lost(&self) -> watch::Receiver<Option<LostRight>> {
         self.lost.clone()
     }
 }
@@ -52,7 +61,7 @@ pub(super) async fn lead(
     loop {
         match bucket.create(KEY, instance.to_owned().into()).await {
             Ok(revision) => {
-                let (sender, lost) = watch::channel(false);
+                let (sender, lost) = watch::channel(None);
                 let renewing = renew(bucket, revision, instance.to_owned(), lifetime, sender);
                 drop(cluster.spawn(renewing));
                 return Ok(Leadership { lost });
@@ -75,7 +84,7 @@ async fn renew(
     mut revision: u64,
     instance: String,
     lifetime: Duration,
-    lost: watch::Sender<bool>,
+    lost: watch::Sender<Option<LostRight>>,
 ) {
     let mut renewed = tokio::time::Instant::now();
     loop {
@@ -102,7 +111,14 @@ async fn renew(
                 }
             }
             _ => {
-                lost.send_replace(true);
+                let asked = tokio::time::timeout(lifetime / 4, bucket.entry(KEY)).await;
+                let holder = asked.ok().and_then(Result::ok).flatten();
+                let holder = holder.map(|entry| String::from_utf8_lossy(&entry.value).into_owned());
+                let why = match holder.filter(|name| !name.is_empty() && *name != instance) {
+                    Some(name) => LostRight::To(name),
+                    None => LostRight::Unanswered,
+                };
+                lost.send_replace(Some(why));
                 return;
             }
         }

@@ -12,6 +12,7 @@ use super::{
     connection::{NatsConnection, NatsOptions, board_name},
     controls::ControlBucket,
     leader,
+    leader::LostRight,
     logs::LogStore,
     objects::CodeStore,
     orders::NatsOrderQueue,
@@ -21,9 +22,9 @@ use super::{
     queue::{NatsDispatcher, Streams},
 };
 use crate::{
-    adapters::{board::SqliteBoard, git::bundle::GitBundles},
+    adapters::{board::SqliteBoard, files, git::bundle::GitBundles},
     domain::{
-        cluster::{ClusterView, WorkerInfo, WorkerInstructions},
+        cluster::{CLUSTER_NOTE, ClusterView, WorkerInfo, WorkerInstructions},
         redaction::Redactor,
     },
     ports::{
@@ -43,6 +44,8 @@ pub struct NatsMember {
     root: PathBuf,
     database: PathBuf,
     name: String,
+    /// The words with which a controller of this board is started.
+    words: String,
     redactor: Redactor,
 }
 
@@ -52,6 +55,21 @@ impl std::fmt::Debug for NatsMember {
             .field("name", &self.name)
             .finish_non_exhaustive()
     }
+}
+
+/// Returns addresses of servers without what logs in.
+fn without_login(url: &str) -> String {
+    let plain = url.split(',').map(|one| match one.split_once("://") {
+        Some((scheme, rest)) => {
+            let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+            format!("{scheme}://{place}")
+        }
+        None => one
+            .rsplit_once('@')
+            .map_or(one, |(_, place)| place)
+            .to_owned(),
+    });
+    plain.collect::<Vec<_>>().join(",")
 }
 
 impl NatsMember {
@@ -68,6 +86,7 @@ impl NatsMember {
             root: root.to_owned(),
             database: database.to_owned(),
             name: login.name.clone(),
+            words: format!("--nats {} --nats-board {board}", without_login(&login.url)),
             redactor,
         })
     }
@@ -114,6 +133,8 @@ impl ClusterMember for NatsMember {
         let told = |error: crate::ports::board_store::Error| Error(error.0);
         let projection = SqliteBoard::open_projection(&self.database).map_err(told)?;
         let store = NatsBoard::open(&self.cluster, projection, &self.name).map_err(told)?;
+        let note = self.database.with_file_name(CLUSTER_NOTE);
+        files::write_secret(&note, &self.words).map_err(|error| Error(error.to_string()))?;
         Ok(Box::new(store))
     }
 
@@ -191,16 +212,23 @@ impl PlanClusterClient for NatsMember {
     }
 }
 
+/// What is said where nobody can say who leads.
+const UNANSWERED: &str = "the NATS servers do not answer, and without them nobody may lead; nothing that was acknowledged is lost, and the \
+                          same `tos serve --nats …` goes on when they answer again";
+
 /// Completes when the right is lost, or when this controller cannot go on.
 fn lost(
-    mut told: watch::Receiver<bool>,
+    mut told: watch::Receiver<Option<LostRight>>,
     mut given_up: watch::Receiver<Option<String>>,
 ) -> BoxFuture<'static, String> {
     Box::pin(async move {
         tokio::select! {
-            _ = told.wait_for(|lost| *lost) => {
-                "another controller leads now; `tos serve` again to follow it".to_owned()
-            }
+            Ok(lost) = told.wait_for(Option::is_some) => match &*lost {
+                Some(LostRight::To(name)) => format!(
+                    "another controller, {name}, leads now; the same `tos serve --nats …` again follows it"
+                ),
+                Some(LostRight::Unanswered) | None => UNANSWERED.to_owned(),
+            },
             Ok(why) = given_up.wait_for(Option::is_some) => why.clone().unwrap_or_default(),
         }
     })

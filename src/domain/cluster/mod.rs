@@ -35,6 +35,9 @@ use super::{
 /// The form of orders and results. A worker with another one gets no work.
 pub const PROTOCOL_VERSION: u32 = 3;
 
+/// The file beside the database of a board that is kept on NATS, in the folder of tos: the words with which its controller is started.
+pub const CLUSTER_NOTE: &str = "board.nats";
+
 /// One attempt to be made somewhere else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

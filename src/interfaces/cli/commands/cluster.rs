@@ -6,7 +6,11 @@ use tokio::sync::watch;
 
 use super::serve_args::ServeArgs;
 use crate::{
-    domain::board::{Board, MergeOutcome},
+    domain::{
+        board::{Board, MergeOutcome},
+        cluster::CLUSTER_NOTE,
+        state_folder::tos_path,
+    },
     interfaces::cli::{
         common::{CliError, GlobalArgs, Printer, ServiceFactory},
         services,
@@ -85,6 +89,7 @@ pub(super) fn open_board(
     printer: &Printer,
 ) -> Result<(BoardServices, Option<ClusterBoard>), CliError> {
     let Some(joined) = joined else {
+        refuse_alone(global, services)?;
         return Ok((services.board_services(global, None)?, None));
     };
     let mut store = joined.store()?;
@@ -92,6 +97,18 @@ pub(super) fn open_board(
     let board = services.board_services(global, Some(store))?;
     let remote = joined.runs(loaded.0.recent_merge_commits(), &*board.merges, printer)?;
     Ok((board, Some(ClusterBoard { loaded, remote })))
+}
+
+/// Refuses to work alone on a board that other controllers know: what is added to it here would be missing there.
+fn refuse_alone(global: &GlobalArgs, services: &dyn ServiceFactory) -> Result<(), CliError> {
+    let Some(words) = services.read_state_file(global, CLUSTER_NOTE) else {
+        return Ok(());
+    };
+    Err(CliError::Setup(format!(
+        "the board of this folder is kept on NATS; `tos serve {}` goes on with it. To work without NATS from now on, remove {}",
+        words.trim(),
+        tos_path!("board.nats")
+    )))
 }
 
 impl ClusterLeadership {
