@@ -279,6 +279,17 @@ fn a_controller_that_slept_too_long_writes_nothing_any_more() {
 }
 
 #[test]
+fn a_controller_whose_servers_are_gone_says_that_and_not_that_another_leads() {
+    let server = NatsServer::start();
+    let place = Place::new("");
+    let mut first = Service::start_with_options(&place, &options(&server));
+    drop(server);
+    let said = first.ended();
+    assert!(said.contains("servers do not answer"), "{said}");
+    assert!(!said.contains("another controller"), "{said}");
+}
+
+#[test]
 fn a_database_that_lost_its_newest_batches_gets_them_from_the_log() {
     let server = NatsServer::start();
     let place = Place::new("");
