@@ -19,7 +19,8 @@ use super::{
     plan_orders::NatsPlanOrders,
     plan_tasks::NatsPlanTasks,
     presence::Presence,
-    queue::{NatsDispatcher, Streams},
+    queue::NatsDispatcher,
+    streams::Streams,
 };
 use crate::{
     adapters::{board::SqliteBoard, files, git::bundle::GitBundles},

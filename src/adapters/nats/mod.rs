@@ -24,6 +24,7 @@ mod plan_tasks;
 mod presence;
 mod publish;
 mod queue;
+mod streams;
 
 pub use connection::NatsOptions;
 pub use member::NatsMember;

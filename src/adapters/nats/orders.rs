@@ -22,7 +22,8 @@ use super::{
     claimed::{ClaimedMessage, claim},
     connection::NatsConnection,
     controls::followed,
-    queue::{Streams, unclaimed_result},
+    queue::unclaimed_result,
+    streams::Streams,
 };
 use crate::{
     domain::{

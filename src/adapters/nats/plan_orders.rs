@@ -26,7 +26,7 @@ use super::{
     controls::followed,
     orders::{first_message, give_back},
     plan_tasks::{PlanStreams, claim_key, project_name},
-    queue::{consumer, consumer_name},
+    streams::{consumer, consumer_name},
 };
 use crate::{
     adapters::{

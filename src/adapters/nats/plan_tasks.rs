@@ -28,7 +28,8 @@ use super::{
     places::{self, LaneRepair, OrderPlace, QueuePlaces},
     presence::Presence,
     publish::publish_under,
-    queue::{self, ASK, work_stream},
+    queue::ASK,
+    streams::{self, work_stream},
 };
 use crate::{
     adapters::{
@@ -338,7 +339,7 @@ impl Shared {
         let jetstream = &self.streams.cluster.jetstream;
         let number = publish_under(jetstream, &subject, &key, body).await?;
         if let Some(away) = self.book().away.get_mut(&key) {
-            let consumer = queue::consumer_name(PLAN_QUEUE_NAME, &lane);
+            let consumer = streams::consumer_name(PLAN_QUEUE_NAME, &lane);
             away.place = Some(OrderPlace::now(consumer, number));
         }
         Ok(())
