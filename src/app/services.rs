@@ -175,6 +175,7 @@ impl ServiceFactory for AppContext {
         store: Arc<dyn Store>,
     ) -> Result<JobServices, CliError> {
         let replay = Self::replay(settings)?;
+        settings.require_goal()?;
         let options = self.options(settings, replay.as_ref());
         let clock = SystemClock::new();
         let run = run_id(&clock);
