@@ -85,6 +85,12 @@ impl ServiceFactory for AppContext {
             .unwrap_or_else(|| config::find_root(&files::current_folder()))
     }
 
+    fn root_above(&self, global: &GlobalArgs) -> Option<PathBuf> {
+        let here = files::current_folder();
+        let root = self.root(global);
+        (global.root.is_none() && root != here).then_some(root)
+    }
+
     fn settings(&self, global: &GlobalArgs) -> Result<Settings, CliError> {
         let mut overrides = FlagOverrides::default();
         for pair in &global.set {

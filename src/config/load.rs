@@ -838,12 +838,32 @@ config error: 20 faults
         assert_eq!(crate::config::find_root(&deep), top.path());
         // A linked work tree and a submodule have a file there.
         files::write(&top.path().join("vendor/other/.git"), "gitdir: elsewhere\n");
-        assert_eq!(crate::config::find_root(&deep), deep);
+        assert_eq!(
+            crate::config::find_root(&deep),
+            top.path().join("vendor/other")
+        );
         files::write(&top.path().join("vendor/other/config_v0_3.json"), "{}");
         assert_eq!(
             crate::config::find_root(&deep),
             top.path().join("vendor/other")
         );
+    }
+
+    #[test]
+    fn without_a_configuration_the_nearest_state_or_the_top_of_the_repository_is_the_root() {
+        let top = tempfile::tempdir().unwrap();
+        let deep = top.path().join("a/b");
+        files::write(&deep.join("x"), "");
+        assert_eq!(crate::config::find_root(&deep), deep);
+        files::write(&top.path().join(".tos/x"), "");
+        assert_eq!(crate::config::find_root(&deep), top.path());
+        files::write(&top.path().join("a/.git/HEAD"), "");
+        assert_eq!(crate::config::find_root(&deep), top.path().join("a"));
+        files::write(&deep.join(".tos/x"), "");
+        assert_eq!(crate::config::find_root(&deep), deep);
+        // What is configured is the project, whatever lies in a part of it.
+        files::write(&top.path().join("a/config_v0_3.json"), "{}");
+        assert_eq!(crate::config::find_root(&deep), top.path().join("a"));
     }
 
     #[test]

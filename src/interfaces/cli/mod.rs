@@ -244,6 +244,32 @@ fn span_of(
     }
 }
 
+/// Says on stderr which root is meant where it is not the current folder, and the command itself does not say it.
+fn tell_root(
+    command: &CliCommand,
+    global: &args::GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) {
+    let works_on_a_root = matches!(
+        command,
+        CliCommand::Plan(_)
+            | CliCommand::Task(_)
+            | CliCommand::Night(_)
+            | CliCommand::Schedule(_)
+            | CliCommand::Serve(_)
+            | CliCommand::Board(_)
+            | CliCommand::Proc(_)
+            | CliCommand::Hatch(_)
+            | CliCommand::Why(_)
+            | CliCommand::Open(_)
+            | CliCommand::Merge
+    );
+    if let Some(root) = services.root_above(global).filter(|_| works_on_a_root) {
+        printer.progress(&format!("root {}", root.display()));
+    }
+}
+
 fn performed(
     command: &CliCommand,
     cli: &Cli,
@@ -251,6 +277,7 @@ fn performed(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let global = &cli.global;
+    tell_root(command, global, services, printer);
     match command {
         CliCommand::Run(_) | CliCommand::Test(_) | CliCommand::Rollback(_) => {
             Err(CliError::usage("`--mode` and a command exclude each other"))
