@@ -445,8 +445,9 @@ fn finish(
         .map(|member| member.plan_tasks(run.id(), workdir));
     let remote = remote.transpose();
     let remote = remote.map_err(|error| PlanCliError::Usage(error.0))?;
+    let by_workers = remote.is_some();
     let mut host = run.host(plan, state, making.enforced.guard, remote)?;
-    let mut watcher = event_lines::EventPrinter::new(context.printer, context.is_quiet);
+    let mut watcher = event_lines::EventPrinter::new(context.printer, context.is_quiet, by_workers);
     let mut watcher = PlanExporter::new(telemetry, run.id(), plan, &mut watcher);
     let status = plan::run_to_completion(plan, run, host.as_mut(), &mut watcher, state, passage)?;
     drop(host);
