@@ -103,6 +103,17 @@ pub fn help_or_version_json(error: &clap::Error) -> Option<String> {
 
 /// Does what the words say.
 pub fn run(cli: &Cli, services: &dyn ServiceFactory, printer: &Printer) -> CliExit {
+    let exit = perform_command(cli, services, printer);
+    printer.finish(exit.code());
+    // One answer everywhere: what nobody could be shown is no success.
+    if exit == CliExit::Success && Printer::has_lost_output() {
+        let why = "standard output cannot be written (is the disk full?)";
+        return CliError::NotDone(why.to_owned()).show(printer);
+    }
+    exit
+}
+
+fn perform_command(cli: &Cli, services: &dyn ServiceFactory, printer: &Printer) -> CliExit {
     let (mode, mode_args) = match as_mode(cli) {
         Ok((mode, args)) => (mode, &args.into_owned()),
         Err(trouble) => return trouble.show(printer),
@@ -144,14 +155,6 @@ pub fn run(cli: &Cli, services: &dyn ServiceFactory, printer: &Printer) -> CliEx
             })
         }
     };
-    let result = result.and_then(|exit| {
-        // One answer everywhere: what nobody could be shown is no success.
-        if exit == CliExit::Success && Printer::has_lost_output() {
-            let why = "standard output cannot be written (is the disk full?)";
-            return Err(CliError::NotDone(why.to_owned()));
-        }
-        Ok(exit)
-    });
     result.unwrap_or_else(|trouble| trouble.show(printer))
 }
 
