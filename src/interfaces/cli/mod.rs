@@ -65,6 +65,24 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Err
     parsed
         .and_then(|matches| Cli::from_arg_matches(&matches))
         .map_err(with_usage)
+        .map_err(without_misleading_tip)
+}
+
+/// Takes the tip to write `-- --mode` away: behind a command a mode has no place at all.
+fn without_misleading_tip(mut error: clap::Error) -> clap::Error {
+    let is_mode = error.kind() == ErrorKind::UnknownArgument
+        && matches!(
+            error.get(ContextKind::InvalidArg),
+            Some(ContextValue::String(arg)) if arg.starts_with("--mode")
+        );
+    if is_mode {
+        let tip = "`--mode` stands alone: `tos --mode test`; as a command it is `tos test`";
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![tip.into()]),
+        );
+    }
+    error
 }
 
 /// Adds the usage to a wrong `--mode`: whoever has the word wrong does not know the others.
@@ -285,7 +303,11 @@ fn performed(
         CliCommand::Run(_) | CliCommand::Test(_) | CliCommand::Rollback(_) => {
             Err(CliError::usage("`--mode` and a command exclude each other"))
         }
-        CliCommand::Help(args) => commands::help::main(args, &overview::HELP_COMMANDS, printer),
+        CliCommand::Help(args) => {
+            let columns = services.env_var("COLUMNS");
+            let columns = columns.and_then(|text| text.trim().parse().ok());
+            commands::help::main(args, &overview::HELP_COMMANDS, columns, printer)
+        }
         CliCommand::Init(args) => commands::init::main(args, global, services, printer),
         CliCommand::Doctor(args) => commands::doctor::main(args, global, services, printer),
         CliCommand::Status => commands::status::main(global, services, printer),
