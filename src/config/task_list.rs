@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue, Deserializer};
 
 use crate::{
     config::{error::PathSegment, files, json, list_shape},
-    domain::{tasks, tasks::TaskList, text::line_and_column},
+    domain::{tasks::TaskList, text::line_and_column},
 };
 
 /// Why a file cannot be used.

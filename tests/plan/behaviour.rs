@@ -116,7 +116,7 @@ fn a_run_that_is_over_is_not_asked_to_end() {
     let document: serde_json::Value = serde_json::from_str(&seen.out).unwrap();
     assert_eq!(
         document,
-        json!({ "run_id": run, "cancel_requested": false, "status": "SUCCESS" })
+        json!({ "run_id": run, "cancel_requested": false, "status": "SUCCESS", "exit_code": 0 })
     );
 }
 
