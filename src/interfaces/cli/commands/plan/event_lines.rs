@@ -247,9 +247,10 @@ pub(super) fn print_summary(plan: &Plan, state: &RunState, run: &dyn RunDir) {
             format_args!("critical path {}: {shown}\n", format_duration(total)),
         );
     }
+    let has_begun = |task: &TaskState, us: u64| us > 0 || task.status != TaskStatus::Canceled;
     let mut slow: Vec<(u64, &str)> = state
         .entries()
-        .filter_map(|(_, id, task)| Some((task.took_us.filter(|us| *us > 0)?, id)))
+        .filter_map(|(_, id, task)| Some((task.took_us.filter(|us| has_begun(task, *us))?, id)))
         .collect();
     slow.sort_unstable_by(|left, right| right.cmp(left));
     if slow.len() > 1 {
