@@ -72,7 +72,8 @@ fn every_value_is_shown_with_its_layer() {
           "source": "config/config_v0_3.json"
         }
       ],
-      "warnings": []
+      "warnings": [],
+      "exit_code": 0
     }
     --- stderr
     max_steps

@@ -133,30 +133,13 @@ impl AppContext {
     }
 }
 
-/// The words that `tos init` puts where the goal belongs.
-const PLACEHOLDER: &str = "DESCRIBE THE GOAL HERE";
-
-/// Looks for a goal that nobody has filled in: a run would be paid for nothing.
+/// Looks for a goal that nobody has filled in: a run would be refused.
 fn examine_goal(settings: &Settings) -> Option<DoctorFinding> {
-    let templates = &settings.rules.templates;
-    let says = |words: &str| {
-        [&templates.draft, &templates.review, &templates.final_]
-            .into_iter()
-            .any(|text| text.contains(words))
-    };
-    let seen = if says(PLACEHOLDER) {
-        format!(
-            "still the placeholder `{PLACEHOLDER}`; say in `goal` what the job is for (or name a `goal_file`)"
-        )
-    } else if says("{goal}") {
-        "a prompt says `{goal}` and there is none; set `goal` or `goal_file`".to_owned()
-    } else {
-        return None;
-    };
+    let (_, problem) = settings.goal_problem()?;
     Some(DoctorFinding {
         what: "goal".to_owned(),
         verdict: "problem",
-        seen,
+        seen: format!("{problem}; say in `goal` what the job is for (or name a `goal_file`)"),
     })
 }
 

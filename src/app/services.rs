@@ -85,6 +85,12 @@ impl ServiceFactory for AppContext {
             .unwrap_or_else(|| config::find_root(&files::current_folder()))
     }
 
+    fn root_above(&self, global: &GlobalArgs) -> Option<PathBuf> {
+        let here = files::current_folder();
+        let root = self.root(global);
+        (global.root.is_none() && root != here).then_some(root)
+    }
+
     fn settings(&self, global: &GlobalArgs) -> Result<Settings, CliError> {
         let mut overrides = FlagOverrides::default();
         for pair in &global.set {
@@ -175,6 +181,7 @@ impl ServiceFactory for AppContext {
         store: Arc<dyn Store>,
     ) -> Result<JobServices, CliError> {
         let replay = Self::replay(settings)?;
+        settings.require_goal()?;
         let options = self.options(settings, replay.as_ref());
         let clock = SystemClock::new();
         let run = run_id(&clock);

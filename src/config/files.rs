@@ -40,6 +40,12 @@ pub(crate) fn folder_identity(path: &Path) -> Option<String> {
     Some(format!("{}-{}", found.dev(), found.ino()))
 }
 
+/// Returns the number of the user to whom a file or folder belongs; `None` = there is none.
+pub(crate) fn owner(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|found| found.uid())
+}
+
 /// Says what is at a place where a file is wanted; `None` = a file, or nobody can say.
 pub(crate) fn not_a_file_reason(path: &Path) -> Option<&'static str> {
     use std::os::unix::fs::FileTypeExt;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     config::{
         discover,
-        error::{ConfigFault, Error, PathSegment},
+        error::{ConfigFault, Error, PathSegment, segments},
         files, json,
         layers::{FlagOverrides, Layers},
         settings::Settings,
@@ -14,6 +14,12 @@ use crate::{
     },
     domain::policy::Policy,
 };
+
+/// The words that `tos init` puts where the goal belongs.
+const GOAL_PLACEHOLDER: &str = "DESCRIBE THE GOAL HERE";
+/// What to write instead.
+const GOAL_REMEDY: &str = "write what the job is for, e.g. \"goal\": \"Every test of `make test` passes.\", or name a text file in \
+     `goal_file`";
 
 impl Settings {
     /// Reads and resolves everything: the file (`config_flag`, relative to the root, or the one found),
@@ -77,6 +83,64 @@ impl Settings {
                 remedy: "correct it there; docs/policy.md shows how rules are written".into(),
             }])
         })
+    }
+
+    /// Returns an error where nobody has said what the job is for: a run would be paid for nothing.
+    pub fn require_goal(&self) -> Result<(), Error> {
+        let Some((key, problem)) = self.goal_problem() else {
+            return Ok(());
+        };
+        let source = self.sources.get(key).map(|value| value.source.clone());
+        let fault = ConfigFault {
+            source: source.unwrap_or(ValueSource::Default),
+            place: None,
+            path: segments(key),
+            problem,
+            remedy: GOAL_REMEDY.to_owned(),
+        };
+        // What cannot be read any more has no line to name.
+        let text = self.config_file.as_deref();
+        let text = text.and_then(|file| read(&self.root, file).ok());
+        Err(Error::Faults(placed(vec![fault], text.as_deref())))
+    }
+
+    /// Returns which key leaves a goal that nobody has filled in, and how.
+    pub fn goal_problem(&self) -> Option<(&'static str, String)> {
+        let templates = &self.rules.templates;
+        let roles = [
+            (
+                "draft_prompt_template",
+                "draft_prompt_file",
+                &templates.draft,
+            ),
+            (
+                "review_prompt_template",
+                "review_prompt_file",
+                &templates.review,
+            ),
+            (
+                "final_prompt_template",
+                "final_prompt_file",
+                &templates.final_,
+            ),
+        ];
+        let is_given = |key: &str| {
+            let value = self.sources.get(key);
+            value.is_some_and(|value| !value.value.is_null())
+        };
+        let says = |words: &str| roles.iter().find(|(_, _, text)| text.contains(words));
+        let of_prompt = |(template, file, _): &(&'static str, &'static str, &String)| {
+            if is_given(file) { *file } else { *template }
+        };
+        if let Some(role) = says(GOAL_PLACEHOLDER) {
+            let goals = ["goal", "goal_file"].into_iter();
+            let key = goals.rev().find(|key| is_given(key));
+            let key = key.unwrap_or_else(|| of_prompt(role));
+            return Some((key, format!("still the placeholder `{GOAL_PLACEHOLDER}`")));
+        }
+        let role = says("{goal}")?;
+        let problem = "a prompt says `{goal}` and there is none".to_owned();
+        Some((of_prompt(role), problem))
     }
 
     /// Returns an error where no configuration file was found: without one there is no job to work on, and
@@ -774,12 +838,32 @@ config error: 20 faults
         assert_eq!(crate::config::find_root(&deep), top.path());
         // A linked work tree and a submodule have a file there.
         files::write(&top.path().join("vendor/other/.git"), "gitdir: elsewhere\n");
-        assert_eq!(crate::config::find_root(&deep), deep);
+        assert_eq!(
+            crate::config::find_root(&deep),
+            top.path().join("vendor/other")
+        );
         files::write(&top.path().join("vendor/other/config_v0_3.json"), "{}");
         assert_eq!(
             crate::config::find_root(&deep),
             top.path().join("vendor/other")
         );
+    }
+
+    #[test]
+    fn without_a_configuration_the_nearest_state_or_the_top_of_the_repository_is_the_root() {
+        let top = tempfile::tempdir().unwrap();
+        let deep = top.path().join("a/b");
+        files::write(&deep.join("x"), "");
+        assert_eq!(crate::config::find_root(&deep), deep);
+        files::write(&top.path().join(".tos/x"), "");
+        assert_eq!(crate::config::find_root(&deep), top.path());
+        files::write(&top.path().join("a/.git/HEAD"), "");
+        assert_eq!(crate::config::find_root(&deep), top.path().join("a"));
+        files::write(&deep.join(".tos/x"), "");
+        assert_eq!(crate::config::find_root(&deep), deep);
+        // What is configured is the project, whatever lies in a part of it.
+        files::write(&top.path().join("a/config_v0_3.json"), "{}");
+        assert_eq!(crate::config::find_root(&deep), top.path().join("a"));
     }
 
     #[test]

@@ -197,6 +197,30 @@ fn key_fault(text: &str) -> Option<String> {
     })
 }
 
+/// Says what is wrong with a value in one line: where it stands, and of several words the one that was probably meant.
+fn value_fault(text: &str, error: &toml::de::Error) -> String {
+    let at = error.span().map_or(0, |span| span.start);
+    let (line, _) = line_and_column(text, at);
+    let key = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+    let key = key.split_once('=').map_or("", |(key, _)| key.trim());
+    let message = error.message();
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let told = match (message.starts_with("unknown variant"), quoted.next()) {
+        (true, Some(word)) => {
+            let known: Vec<&str> = quoted.collect();
+            let others = || format!("it is one of {}", known.join(", "));
+            let hint = toml_file::did_you_mean(word, &known, others);
+            format!("there is no `{word}`; {hint}")
+        }
+        _ => message.replace('\n', ", "),
+    };
+    if key.is_empty() {
+        format!("line {line}: {told}")
+    } else {
+        format!("line {line}: `{key}`: {told}")
+    }
+}
+
 /// Returns whether a root has the file.
 pub fn exists(root: &Path) -> bool {
     files::path_exists(&root.join(FILE))
@@ -210,7 +234,7 @@ fn parse(
     if let Some(fault) = key_fault(text) {
         return Err(fault);
     }
-    let file: ServiceFile = toml::from_str(text).map_err(|error| error.to_string())?;
+    let file: ServiceFile = toml::from_str(text).map_err(|error| value_fault(text, &error))?;
     let usual = std::iter::once(("agent".to_owned(), &file.agent));
     let further = file.agents.iter();
     let further = further.map(|(name, agent)| (format!("agents.{name}"), agent));
@@ -308,6 +332,16 @@ mod tests {
             told(&format!("# tests\ntest_comand = ['a']\n{agent}")),
             "line 2: unknown key `test_comand`; did you mean `test_command`?"
         );
+        assert_eq!(
+            told("test_command = ['a']\n[agent]\nkind = 'clade'\n"),
+            "line 3: `kind`: there is no `clade`; did you mean `claude`?"
+        );
+        let number = told(&format!("test_command = 3\n{agent}"));
+        assert!(
+            number.starts_with("line 1: `test_command`: invalid type"),
+            "{number}"
+        );
+        assert_eq!(number.lines().count(), 1, "{number}");
         let empty = told("");
         assert!(
             empty.starts_with("`test_command` and `agent` are missing; "),

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue, Deserializer};
 
 use crate::{
     config::{error::PathSegment, files, json, list_shape},
-    domain::{tasks, tasks::TaskList, text::line_and_column},
+    domain::{tasks::TaskList, text::line_and_column},
 };
 
 /// Why a file cannot be used.
@@ -69,8 +69,11 @@ pub fn parse(text: &str, name: &str) -> Result<TaskList, Error> {
             if faults.is_empty() && wrong.is_empty() {
                 return Ok(list);
             }
-            let wrong = wrong.into_iter();
-            faults.extend(wrong.map(|fault| (place(&board_task_of(&fault, &list)), fault)));
+            let place_of = |fault: &str| {
+                let mut paths = places_of(fault, &list).into_iter();
+                paths.find_map(|path| place(&path))
+            };
+            faults.extend(wrong.into_iter().map(|fault| (place_of(&fault), fault)));
         }
         // The table has named everything that this could stumble over; what is left is a price.
         Err(error) if faults.is_empty() => {
@@ -104,15 +107,34 @@ fn all_of(mut faults: Vec<ListFault>, name: &str) -> Error {
     }
 }
 
-/// Returns the way to what a sentence is about: a task that it names, or a key.
-fn board_task_of(fault: &str, list: &TaskList) -> Vec<PathSegment> {
+/// Returns the ways to what a sentence is about, the nearest first: a key of a task or an agent, the task, a key.
+fn places_of(fault: &str, list: &TaskList) -> Vec<Vec<PathSegment>> {
     let key = |name: &str| PathSegment::Key(name.to_owned());
-    let named = |task: &tasks::AgentTask| fault.starts_with(&format!("task `{}`", task.id));
-    if let Some(at) = list.tasks.iter().position(named) {
-        return vec![key("task"), PathSegment::Index(at), key("id")];
+    let quoted = |text: &str| text.split('`').nth(1).map(key);
+    let mut tasks = list.tasks.iter().enumerate();
+    let task = tasks.find_map(|(at, task)| {
+        let rest = fault.strip_prefix(&format!("task `{}`", task.id))?;
+        Some((at, quoted(rest), task))
+    });
+    if let Some((at, name, task)) = task {
+        let path = |name| vec![key("task"), PathSegment::Index(at), name];
+        let is_written =
+            |name: &PathSegment| *name == key("depends_on") && !task.depends_on.is_empty();
+        let name = name.filter(is_written);
+        return name.into_iter().chain([key("id")]).map(path).collect();
     }
-    let quoted = fault.split('`').nth(1);
-    quoted.map(key).into_iter().collect()
+    if list.agent.validation_error().as_deref() == Some(fault) {
+        let keys = ["args", "approval_seconds", "credentials"];
+        let named = keys
+            .into_iter()
+            .find(|name| fault.contains(&format!("`{name}`")));
+        let args = !list.agent.args.is_empty() || named != Some("args");
+        let named = named
+            .filter(|_| args)
+            .map(|name| vec![key("agent"), key(name)]);
+        return named.into_iter().chain([vec![key("agent")]]).collect();
+    }
+    vec![quoted(fault).into_iter().collect()]
 }
 
 fn from_json(text: &str, name: &str) -> Result<Value, Error> {
@@ -221,6 +243,22 @@ mod tests {
             lines[0].contains(":3:1: ") && lines[4].contains(":13:1: "),
             "{told}"
         );
+    }
+
+    #[test]
+    fn a_fault_stands_where_its_key_is_and_names_what_was_meant() {
+        let text = "schema = 1\nid = \"a\"\n[agent]\nkind = \"command\"\nargs = [\"./a.sh\", \"{promt}\"]\n\
+                    [[task]]\nid = \"one\"\ngoal = \"g\"\nprompt = \"p\"\nclass = \"fix\"\ntest_command = [\"true\"]\n\
+                    depends_on = [\"two\"]\n";
+        let told = parse(text, "list.toml").unwrap_err().to_string();
+        for (place, words) in [
+            ("list.toml:5:1: ", "`{promt}`: did you mean `{prompt}`?"),
+            ("list.toml:12:1: ", "`depends_on` names `two`"),
+        ] {
+            let mut lines = told.lines();
+            let is_told = |line: &str| line.starts_with(place) && line.contains(words);
+            assert!(lines.any(is_told), "{place}{words}: {told}");
+        }
     }
 
     #[test]

@@ -169,6 +169,9 @@ pub trait PlanStore {
     /// Returns the directory for runs: the given one, else the old one where it exists, else the usual one.
     fn home(&self, given: Option<&Path>) -> Result<PathBuf, Error>;
 
+    /// Returns the directory for runs of a root: the old one where it exists, else the usual one.
+    fn home_of(&self, root: &Path) -> Result<PathBuf, Error>;
+
     /// Returns the absolute path of the directory in which tasks run.
     fn workdir(&self, given: &Path) -> Result<PathBuf, Error>;
 

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests look at the real disk")]
 
 mod circles;
+mod readmes;
 
 use std::{collections::BTreeSet, fs, path::Path};
 

@@ -42,3 +42,28 @@ fn steps_are_listed_and_shown() {
     let raw = machine.run(&["steps", "2", "--raw"]).stdout;
     assert!(raw.contains("\"step_num\": 2"), "{raw}");
 }
+
+#[test]
+fn a_command_whose_end_nobody_knows_or_that_did_not_start_is_not_only_allowed() {
+    let machine = sample();
+    let log = serde_json::json!({
+        "step_num": 4, "phase": "execute", "done_reason": "-",
+        "allowlist_summary": [
+            {"type": "sh", "allowed": true, "reason": "no rule forbids it"},
+            {"type": "sh", "allowed": true, "reason": "no rule forbids it"},
+        ],
+        "execution": {"command_results": [
+            {"code": "sleep 9", "executed": true, "unknown": true, "error": "started before a crash; its end was not recorded"},
+            {"code": "ech", "executed": false, "error": "no such program"},
+        ]},
+    });
+    machine.write("logs/steps/step_004.json", log.to_string());
+    let ran = machine.run(&["steps", "4"]);
+    for words in [
+        "its end is unknown",
+        "--after-crash skip",
+        "no such program",
+    ] {
+        assert!(ran.stdout.contains(words), "{words}: {ran}");
+    }
+}

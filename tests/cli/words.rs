@@ -135,3 +135,47 @@ fn help_shows_only_the_new_words() {
     let options = machine.run(&["plan", "run", "--help"]).stdout;
     assert!(options.contains("--runs-dir") && !options.contains("--home"));
 }
+
+#[test]
+fn a_mode_behind_a_command_is_told_with_where_it_belongs() {
+    let machine = crate::blank();
+    for words in [
+        &["run", "--mode", "test"][..],
+        &["plan", "run", "--mode", "test", "p.yaml"],
+    ] {
+        let ran = machine.run(words);
+        assert_eq!(ran.code, Some(2), "{ran}");
+        assert!(ran.stderr.contains("`tos test`"), "{ran}");
+        assert!(!ran.stderr.contains("'-- --mode'"), "{ran}");
+    }
+}
+
+#[test]
+fn every_document_that_is_no_list_says_the_exit_code() {
+    let machine = crate::sample();
+    for (words, code) in [
+        (&["--json", "status"][..], 0),
+        (&["--json", "doctor"], 0),
+        (
+            &[
+                "--json",
+                "--set",
+                "goal=x",
+                "--set",
+                "goal_file=y",
+                "doctor",
+            ],
+            2,
+        ),
+        (&["--json", "exec", "-c", "exit 3"], 3),
+        (&["--json", "plan", "status"], 2),
+        (&["--json", "help", "jobs"], 0),
+    ] {
+        let ran = machine.run(words);
+        let told: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(ran.code.map(i64::from), told["exit_code"].as_i64(), "{ran}");
+        if code != 0 {
+            assert_eq!(ran.code, Some(code), "{ran}");
+        }
+    }
+}

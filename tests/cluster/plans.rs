@@ -129,6 +129,30 @@ fn what_a_task_prints_is_seen_while_it_runs_and_stands_there_once() {
 }
 
 #[test]
+fn what_no_worker_had_begun_waits_and_is_canceled_without_a_signal() {
+    let server = NatsServer::start();
+    let place = Place::new("");
+    plan(
+        &place,
+        "tasks:\n- {id: a, shell: \"true\"}\n- {id: b, depends_on: [a], shell: \"true\"}\n",
+    );
+    let mut runner = start(&place, &server);
+    let said = || fs::read_to_string(place.top.with_extension("plan.log")).unwrap();
+    Place::until_true(|| said().contains("queued   a  waits for a worker"));
+    signal(&runner, "-INT");
+    assert_eq!(runner.wait().unwrap().code(), Some(4));
+    let said = said();
+    assert!(
+        said.contains("canceled a  canceled before a worker had begun it"),
+        "{said}"
+    );
+    assert!(said.contains("a second Ctrl-C kills it"), "{said}");
+    for wrong in ["start ", "signal 15", "critical path"] {
+        assert!(!said.contains(wrong), "{wrong}: {said}");
+    }
+}
+
+#[test]
 fn an_equal_success_of_the_past_needs_no_worker() {
     let server = NatsServer::start();
     let place = Place::new("");

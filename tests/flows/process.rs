@@ -172,6 +172,8 @@ fn a_stop_while_a_model_is_asked_ends_the_run_and_the_next_one_asks_again() {
     let ran = machine.ran(&tos(&machine, &[]).output().unwrap());
     assert_eq!(ran.code, Some(0), "{ran}");
     assert_eq!(server.calls(), 1 + 6);
+    assert!(ran.stderr.contains("step 1: asking"), "{ran}");
+    assert!(!ran.stderr.contains("step 0"), "{ran}");
 }
 
 #[test]

@@ -142,6 +142,25 @@ fn ignored_files_in_the_way_are_kept_in_the_snapshot() {
     assert_eq!(repo.picture(), before);
 }
 
+#[test]
+fn secrets_that_only_the_snapshot_holds_are_named_with_the_way_out_of_it() {
+    let repo = Repo::with_files();
+    let first = repo.head();
+    let token = format!("{}{}", "ghp_", "0123456789abcdefghijABCDEFGHIJ012345");
+    repo.write(".env", "A=b\n");
+    repo.write("a.txt", format!("{token}\n"));
+    repo.write("plain.txt", "nothing\n");
+    let told = repo.roll_back(&first, true).warnings.join("\n");
+    for words in ["(.env, a.txt)", "refs/tos/safety/1", "git gc --prune=now"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    // The way back first keeps a tree without any.
+    let told = repo.undo().warnings.join("\n");
+    assert!(!told.contains("secret"), "{told}");
+    let told = repo.undo().warnings.join("\n");
+    assert!(told.contains("refs/tos/safety/3"), "{told}");
+}
+
 /// The file is ignored, then the line that ignores it is gone, then it is back.
 fn survives_there_and_back(engine: Engine) {
     let repo = Repo::with_files();

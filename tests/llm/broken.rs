@@ -60,6 +60,19 @@ async fn nobody_listening_is_unreachable_and_says_where() {
 }
 
 #[tokio::test]
+async fn a_name_that_nobody_knows_is_no_server_that_does_not_run() {
+    let options = options(Provider::OpenAi, "http://nobody.invalid/v1");
+    let failure = model(&options).ask(&query()).await.unwrap_err();
+    assert_eq!(failure.trouble, ModelErrorKind::Unreachable);
+    let told = failure.to_string();
+    assert!(
+        told.contains("there is no network, or the name is wrong")
+            && !told.contains("does the server run"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
 async fn a_connection_closed_without_an_answer_is_unreachable() {
     let address = broken("", Then::Close).await;
     assert_eq!(

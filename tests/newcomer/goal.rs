@@ -22,6 +22,34 @@ fn a_doctor_notices_the_placeholder() {
 }
 
 #[test]
+fn a_goal_that_nobody_has_filled_in_is_refused_before_a_model_is_asked() {
+    let blank = "{MODEL, \"max_steps\": 1,\n \"goal\": \"DESCRIBE THE GOAL HERE. And so on.\"}";
+    let none = "{MODEL, \"max_steps\": 1,\n \"draft_prompt_template\": \"Work on {goal}.\"}";
+    for (text, place, key) in [
+        (blank, "config/config_v0_3.json:2:2", "`goal`"),
+        (
+            none,
+            "config/config_v0_3.json:2:2",
+            "`draft_prompt_template`",
+        ),
+    ] {
+        let story = Story::new()
+            .file("model.sh", KEEPS)
+            .file("config/config_v0_3.json", &text.replace("MODEL", MODEL));
+        for words in [&["run"][..], &["--mode", "test"], &["--mode", "cleanrun"]] {
+            let ran = story.does(words);
+            assert_eq!(ran.code, Some(2), "{ran}");
+            for words in [place, key, "\"goal\": \""] {
+                assert!(ran.stderr.contains(words), "{words}: {ran}");
+            }
+        }
+        assert!(!story.machine.root().join("asked.txt").exists());
+        let ran = story.does(&["--set", "goal=Bake a cake.", "run"]);
+        assert_ne!(ran.code, Some(2), "{ran}");
+    }
+}
+
+#[test]
 fn goal_and_prompts_come_from_keys_or_files() {
     let story = Story::new()
         .file("model.sh", KEEPS)

@@ -113,6 +113,7 @@ fn every_field_of_a_task_is_checked() {
         ("retries: 1.5", "must be an integer"),
         ("retries: null", "must be an integer"),
         ("timeout_sec: 0", "must be a finite number above 0"),
+        ("timeout_sec: 5m", "write 300"),
         ("timeout_sec: .inf", "must be a finite number above 0"),
         ("timeout_sec: .nan", "must be a finite number above 0"),
         ("timeout_sec: 1e3", "without an exponent"),

@@ -116,7 +116,7 @@ fn a_run_that_is_over_is_not_asked_to_end() {
     let document: serde_json::Value = serde_json::from_str(&seen.out).unwrap();
     assert_eq!(
         document,
-        json!({ "run_id": run, "cancel_requested": false, "status": "SUCCESS" })
+        json!({ "run_id": run, "cancel_requested": false, "status": "SUCCESS", "exit_code": 0 })
     );
 }
 
@@ -653,6 +653,62 @@ fn runs_are_found_by_prefix_listed_and_deleted() {
     assert!(place.path().join(".tos/runs").join(&run).exists());
     assert_eq!(place.tos(&["gc", "--keep", "0"]).code, 0);
     assert!(!place.path().join(".tos/runs").join(&run).exists());
+}
+
+#[test]
+fn a_folder_below_the_root_has_the_runs_of_the_root() {
+    let place = Place::with("tasks:\n- {id: a, cmd: 'true'}\n");
+    let run = place.tos(&["run", "plan.yaml"]).run_id();
+    let below = place.path().join("a/b");
+    std::fs::create_dir_all(&below).unwrap();
+    let from_below = |words: &[&str]| {
+        let mut command = place.command(words);
+        crate::place::Seen::from(command.current_dir(&below).output().unwrap())
+    };
+    let seen = from_below(&["status"]);
+    assert!(
+        seen.code == 0 && seen.out.contains(&run),
+        "{}{}",
+        seen.out,
+        seen.err
+    );
+    let root = std::fs::canonicalize(place.path()).unwrap();
+    assert!(
+        seen.err.contains(&format!("root {}", root.display())),
+        "{}",
+        seen.err
+    );
+    let again = from_below(&["run", "../../plan.yaml"]).run_id();
+    assert!(!below.join(".tos").exists());
+    assert!(place.tos(&["list"]).out.contains(&again));
+    // What is named counts.
+    let seen = from_below(&["status", "--runs-dir", "mine"]);
+    assert_eq!(seen.code, 2, "{}", seen.out);
+}
+
+#[test]
+fn of_the_runs_of_one_second_the_newest_is_the_last_to_be_deleted() {
+    let place = Place::with("tasks:\n- {id: a, cmd: 'true'}\n");
+    let older = place.tos(&["run", "plan.yaml"]).run_id();
+    let newest = format!("{}_000000", &older[..older.len() - 7]);
+    let runs = place.path().join(".tos/runs");
+    let folder = runs.join(&newest);
+    std::fs::create_dir_all(folder.join("logs")).unwrap();
+    let log = std::fs::read_to_string(runs.join(&older).join("run.jsonl")).unwrap();
+    std::fs::write(folder.join("run.jsonl"), log.replace(&older, &newest)).unwrap();
+    // Written after the other one, whose name comes later in the alphabet.
+    std::fs::copy(place.path().join("plan.yaml"), folder.join("plan.yaml")).unwrap();
+    let copy = std::fs::File::options()
+        .write(true)
+        .open(folder.join("plan.yaml"))
+        .unwrap();
+    let made = std::fs::metadata(runs.join(&older).join("plan.yaml")).unwrap();
+    let later = made.modified().unwrap() + std::time::Duration::from_nanos(1);
+    copy.set_modified(later).unwrap();
+    let seen = place.tos(&["status"]);
+    assert!(seen.out.contains(&newest), "{}", seen.out);
+    assert_eq!(place.tos(&["gc", "--keep", "1"]).code, 0);
+    assert!(folder.exists() && !runs.join(&older).exists());
 }
 
 #[test]

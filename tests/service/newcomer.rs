@@ -110,6 +110,47 @@ fn everything_that_an_empty_folder_lacks_is_said_at_once() {
 }
 
 #[test]
+fn a_folder_below_the_root_finds_the_service_of_the_root() {
+    let place = Place::new("");
+    let below = place.top.join("a/b");
+    fs::create_dir_all(&below).unwrap();
+    let said = || {
+        let mut command = place.command(&["board", "list"]);
+        let output = command.current_dir(&below).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
+    };
+    let (ok, told) = said();
+    let root = fs::canonicalize(&place.top).unwrap();
+    assert!(
+        !ok && told.contains(&format!("no service runs in {}", root.display())),
+        "{told}"
+    );
+    let _service = Service::start(&place);
+    let (ok, told) = said();
+    assert!(
+        ok && told.contains(&format!("root {}", root.display())),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_port_of_last_time_is_taken_again_where_it_is_free() {
+    let place = Place::new("");
+    let first = Service::start(&place).address.clone();
+    let second = Service::start(&place).address.clone();
+    assert_eq!(second, first);
+    let taken = TcpListener::bind(&first).unwrap();
+    let service = Service::start(&place);
+    assert_ne!(service.address, first);
+    let port = taken.local_addr().unwrap().port();
+    assert!(service.said(&format!("the port of last time, {port}, is taken")));
+}
+
+#[test]
 fn a_port_that_is_taken_and_counts_of_nobody_are_said() {
     let place = Place::new("JUDGE_COUNT = 0\n");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -217,10 +217,12 @@ pub(super) fn from_transport(provider: &str, url: &str, error: &reqwest::Error) 
     } else {
         (ModelErrorKind::Unreachable, "the connection broke off to")
     };
-    let remedy = if error.is_connect() {
-        "; does the server run, and is `base_url` right?"
-    } else {
-        ""
+    let remedy = match error.is_connect() {
+        true if is_unknown_name(error) => {
+            "; its name is not known here: there is no network, or the name is wrong (`base_url`)"
+        }
+        true => "; does the server run, and is `base_url` right?",
+        false => "",
     };
     ModelError {
         trouble,
@@ -228,6 +230,19 @@ pub(super) fn from_transport(provider: &str, url: &str, error: &reqwest::Error) 
         retry_after_ms: None,
         request_id: None,
     }
+}
+
+/// Returns whether nobody could say which address the name of the server has.
+fn is_unknown_name(error: &reqwest::Error) -> bool {
+    let mut cause = Error::source(error);
+    while let Some(found) = cause {
+        let text = found.to_string();
+        if text.starts_with("dns error") || text.contains("failed to lookup address") {
+            return true;
+        }
+        cause = found.source();
+    }
+    false
 }
 
 fn root_cause(error: &reqwest::Error) -> String {

@@ -444,10 +444,7 @@ impl Shared {
         };
         for order in open {
             if let Ok(true) = self.claim(&order).await {
-                let end = RemoteExit {
-                    code: Some(-15),
-                    ..RemoteExit::default()
-                };
+                let end = RemoteExit::taken_back();
                 self.tell(PlanTaskResult::to(&order, "", end));
             }
         }

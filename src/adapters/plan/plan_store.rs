@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use crate::{
@@ -36,8 +37,7 @@ impl PlanStore for LocalPlanStore {
     fn home(&self, given: Option<&Path>) -> Result<PathBuf, Error> {
         let home = match given {
             Some(home) => home.to_owned(),
-            None if Path::new(".orch").is_dir() => PathBuf::from(".orch"),
-            None => PathBuf::from(TOS_FOLDER),
+            None => return self.home_of(Path::new("")),
         };
         let refuse = |why: String| Error::Home {
             path: home.clone(),
@@ -59,6 +59,16 @@ impl PlanStore for LocalPlanStore {
             }
         }
         Ok(home)
+    }
+
+    fn home_of(&self, root: &Path) -> Result<PathBuf, Error> {
+        let old = root.join(".orch");
+        let home = if old.is_dir() {
+            old
+        } else {
+            root.join(TOS_FOLDER)
+        };
+        self.home(Some(&home))
     }
 
     fn workdir(&self, given: &Path) -> Result<PathBuf, Error> {
@@ -150,28 +160,52 @@ impl PlanStore for LocalPlanStore {
             .filter(is_run)
             .filter_map(|entry| entry.file_name().into_string().ok());
         let mut names: Vec<String> = names.filter(|name| run_id::is_valid(name)).collect();
-        names.sort_unstable();
+        names.sort_by_cached_key(|name| began(home, name));
         Ok(names)
     }
 }
 
-/// Returns the newest run, of those that began where any did. Names say the second; within it the plan's copy, written once, says more.
-fn latest<'a>(home: &Path, runs: &'a [String]) -> Option<&'a String> {
+/// Returns by what runs are ordered: their names say the second; within it the plan's copy, written once, says more.
+fn began(home: &Path, name: &str) -> (String, Option<SystemTime>, String) {
     const SECOND: usize = "YYYYMMDD_HHMMSS".len();
-    let began = |run: &&String| !has_no_record(&home.join("runs").join(run));
-    let newest = runs.iter().rev().find(began).or_else(|| runs.last())?;
-    let last = newest.get(..SECOND);
-    let made = |run: &&String| {
-        let copy = home.join("runs").join(run).join("plan.yaml");
-        std::fs::symlink_metadata(copy)
-            .and_then(|found| found.modified())
-            .ok()
-    };
-    let same_second = runs
-        .iter()
-        .rev()
-        .skip_while(|run| *run != newest)
-        .take_while(|run| last.is_some() && run.get(..SECOND) == last)
-        .filter(|run| *run == newest || began(run));
-    same_second.max_by_key(made).or(Some(newest))
+    let copy = home.join("runs").join(name).join("plan.yaml");
+    let made = std::fs::symlink_metadata(copy).and_then(|found| found.modified());
+    let second = name.get(..SECOND).unwrap_or(name).to_owned();
+    (second, made.ok(), name.to_owned())
+}
+
+/// Returns the newest run, of those that began where any did.
+fn latest<'a>(home: &Path, runs: &'a [String]) -> Option<&'a String> {
+    let has_begun = |run: &&String| !has_no_record(&home.join("runs").join(run));
+    runs.iter().rev().find(has_begun).or_else(|| runs.last())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_one_second_are_in_the_order_in_which_they_began() {
+        let home = tempfile::tempdir().unwrap();
+        let names = [
+            "20261130_120000_ffffff",
+            "20261130_120000_000001",
+            "20261130_120000_888888",
+        ];
+        let older = "20261130_115959_ffffff";
+        // A copy of the older one that was touched later is still older.
+        for (at, name) in names.iter().chain([&older]).enumerate() {
+            let run = home.path().join("runs").join(name);
+            std::fs::create_dir_all(&run).unwrap();
+            std::fs::write(run.join("run.jsonl"), "{}\n").unwrap();
+            let copy = std::fs::File::create(run.join("plan.yaml")).unwrap();
+            let nanoseconds = std::time::Duration::from_nanos(at as u64);
+            copy.set_modified(SystemTime::UNIX_EPOCH + nanoseconds)
+                .unwrap();
+        }
+        let runs = LocalPlanStore.runs(home.path()).unwrap();
+        assert_eq!(runs, [older, names[0], names[1], names[2]]);
+        let latest = LocalPlanStore.open(home.path(), "latest").unwrap();
+        assert_eq!(latest.id(), names[2]);
+    }
 }

@@ -250,6 +250,22 @@ impl AgentKind {
     }
 }
 
+/// Returns a name in braces that is none, and the one that was probably meant.
+fn misspelt_prompt(word: &str) -> Option<(String, &'static str)> {
+    let (_, rest) = word.split_once('{')?;
+    let (name, _) = rest.split_once('}')?;
+    let is_name = !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    let meant = if name.to_lowercase().contains("file") {
+        "{prompt_file}"
+    } else {
+        "{prompt}"
+    };
+    is_name.then(|| (format!("{{{name}}}"), meant))
+}
+
 impl Agent {
     /// Makes an agent of a kind, with nothing else said.
     pub const fn of_kind(kind: AgentKind) -> Self {
@@ -389,10 +405,13 @@ impl Agent {
     pub fn validation_error(&self) -> Option<String> {
         let placed = |word: &String| word.contains("{prompt}") || word.contains("{prompt_file}");
         if self.kind == AgentKind::Command && !self.args.iter().any(placed) {
-            return Some(
-                "an agent of kind `command` needs `args` with `{prompt}` or `{prompt_file}` in them"
-                    .to_owned(),
-            );
+            let meant = self.args.iter().find_map(|word| misspelt_prompt(word));
+            let meant = meant.map_or_else(String::new, |(written, meant)| {
+                format!("; they have `{written}`: did you mean `{meant}`?")
+            });
+            return Some(format!(
+                "an agent of kind `command` needs `args` with `{{prompt}}` or `{{prompt_file}}` in them{meant}"
+            ));
         }
         if self.kind == AgentKind::Acp && self.program().is_empty() {
             return Some(

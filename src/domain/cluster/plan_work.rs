@@ -103,9 +103,21 @@ pub struct RemoteExit {
     pub timed_out: bool,
     /// Whether another attempt may end better.
     pub can_retry: bool,
+    /// Whether it was taken back before anybody had begun it; only who handed it out knows, so it is never sent.
+    #[serde(skip)]
+    pub is_taken_back: bool,
 }
 
 impl RemoteExit {
+    /// Says that an attempt was taken back before a worker had begun it.
+    pub fn taken_back() -> Self {
+        Self {
+            message: Some("canceled before a worker had begun it".to_owned()),
+            is_taken_back: true,
+            ..Self::default()
+        }
+    }
+
     /// Says that nobody knows what became of an attempt: whoever made it is gone.
     pub fn lost(why: String) -> Self {
         Self {
@@ -136,6 +148,7 @@ impl RemoteExit {
             message: ended.message.clone(),
             timed_out: ended.timed_out,
             can_retry: by_itself || ended.timed_out || reason == Some(StatusReason::OutputsMissing),
+            is_taken_back: false,
         }
     }
 

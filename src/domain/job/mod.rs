@@ -240,7 +240,13 @@ impl JobMachine {
             });
         }
         if let Some(reason) = self.over_budget() {
-            return JobEffect::Finish(JobRunOutcome::OverBudget { reason });
+            let outcome = JobRunOutcome::OverBudget { reason };
+            let is_told = self.state.last.end_reason.as_deref() == Some(outcome.reason());
+            // Of a run that died, what it was doing is said first, by the next one that may go on.
+            if is_told || self.state.running {
+                return JobEffect::Finish(outcome);
+            }
+            return self.finish(outcome);
         }
         self.emit(EventKind::RunStarted { facts });
         if self.state.job.as_ref().is_some_and(|job| job.exhausted) {

@@ -178,6 +178,16 @@ impl<'a> PlanField<'a> {
                     .fault(rule)
                     .with_remedy("YAML 1.1 reads this as text; write it without an exponent"));
             }
+            Some(ScalarValue::Text(text)) => {
+                let fault = self.fault(rule);
+                let seconds = seconds_of(&text).filter(|seconds| *seconds > 0);
+                return Err(match seconds {
+                    Some(seconds) => {
+                        fault.with_remedy(format!("it counts seconds; write {seconds}"))
+                    }
+                    None => fault,
+                });
+            }
             _ => return Err(self.fault(rule)),
         };
         if value.is_finite() && (value > 0.0 || (zero_is_fine && value >= 0.0)) {
@@ -262,6 +272,28 @@ const ELSEWHERE: &[(&str, &[&str])] = &[
     ("goal", &["description", "title"]),
 ];
 
+/// Returns how many whole seconds a time with units is, as `5m` or `1h 30min`; `None` where it is no such time.
+fn seconds_of(text: &str) -> Option<u64> {
+    let (mut rest, mut sum) = (text.trim(), 0_u64);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let (number, behind) = rest.split_at_checked(digits)?;
+        let behind = behind.trim_start();
+        let end = behind.find(|c: char| !c.is_ascii_alphabetic());
+        let (unit, behind) = behind.split_at_checked(end.unwrap_or(behind.len()))?;
+        let seconds = match unit.to_ascii_lowercase().as_str() {
+            "s" | "sec" | "secs" | "second" | "seconds" => 1,
+            "m" | "min" | "mins" | "minute" | "minutes" => 60,
+            "h" | "hr" | "hour" | "hours" => 3600,
+            "d" | "day" | "days" => 86_400,
+            _ => return None,
+        };
+        sum = sum.checked_add(number.parse::<u64>().ok()?.checked_mul(seconds)?)?;
+        rest = behind.trim_start();
+    }
+    Some(sum)
+}
+
 /// Refuses the first key that is not among `known`. Keys that begin with `x-` are nobody's: they hold anchors.
 pub(super) fn reject_unknown_fields(
     entries: &[YamlEntry],
@@ -284,4 +316,27 @@ pub(super) fn reject_unknown_fields(
         Some((ours, _)) => fault.with_remedy(format!("that is `{ours}` here")),
         None => fault.with_suggestions(&key, known.iter().copied()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seconds_of;
+
+    #[test]
+    fn a_time_with_units_is_so_many_seconds() {
+        for (text, seconds) in [
+            ("5m", Some(300)),
+            ("90 s", Some(90)),
+            ("1h30min", Some(5400)),
+            ("2 days", Some(172_800)),
+            ("", Some(0)),
+            ("5", None),
+            ("m", None),
+            ("5 parsecs", None),
+            ("1.5h", None),
+            ("99999999999999999999h", None),
+        ] {
+            assert_eq!(seconds_of(text), seconds, "{text}");
+        }
+    }
 }

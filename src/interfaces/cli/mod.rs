@@ -65,6 +65,24 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Err
     parsed
         .and_then(|matches| Cli::from_arg_matches(&matches))
         .map_err(with_usage)
+        .map_err(without_misleading_tip)
+}
+
+/// Takes the tip to write `-- --mode` away: behind a command a mode has no place at all.
+fn without_misleading_tip(mut error: clap::Error) -> clap::Error {
+    let is_mode = error.kind() == ErrorKind::UnknownArgument
+        && matches!(
+            error.get(ContextKind::InvalidArg),
+            Some(ContextValue::String(arg)) if arg.starts_with("--mode")
+        );
+    if is_mode {
+        let tip = "`--mode` stands alone: `tos --mode test`; as a command it is `tos test`";
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![tip.into()]),
+        );
+    }
+    error
 }
 
 /// Adds the usage to a wrong `--mode`: whoever has the word wrong does not know the others.
@@ -103,6 +121,17 @@ pub fn help_or_version_json(error: &clap::Error) -> Option<String> {
 
 /// Does what the words say.
 pub fn run(cli: &Cli, services: &dyn ServiceFactory, printer: &Printer) -> CliExit {
+    let exit = perform_command(cli, services, printer);
+    printer.finish(exit.code());
+    // One answer everywhere: what nobody could be shown is no success.
+    if exit == CliExit::Success && Printer::has_lost_output() {
+        let why = "standard output cannot be written (is the disk full?)";
+        return CliError::NotDone(why.to_owned()).show(printer);
+    }
+    exit
+}
+
+fn perform_command(cli: &Cli, services: &dyn ServiceFactory, printer: &Printer) -> CliExit {
     let (mode, mode_args) = match as_mode(cli) {
         Ok((mode, args)) => (mode, &args.into_owned()),
         Err(trouble) => return trouble.show(printer),
@@ -144,14 +173,6 @@ pub fn run(cli: &Cli, services: &dyn ServiceFactory, printer: &Printer) -> CliEx
             })
         }
     };
-    let result = result.and_then(|exit| {
-        // One answer everywhere: what nobody could be shown is no success.
-        if exit == CliExit::Success && Printer::has_lost_output() {
-            let why = "standard output cannot be written (is the disk full?)";
-            return Err(CliError::NotDone(why.to_owned()));
-        }
-        Ok(exit)
-    });
     result.unwrap_or_else(|trouble| trouble.show(printer))
 }
 
@@ -244,6 +265,32 @@ fn span_of(
     }
 }
 
+/// Says on stderr which root is meant where it is not the current folder, and the command itself does not say it.
+fn tell_root(
+    command: &CliCommand,
+    global: &args::GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) {
+    let works_on_a_root = matches!(
+        command,
+        CliCommand::Plan(_)
+            | CliCommand::Task(_)
+            | CliCommand::Night(_)
+            | CliCommand::Schedule(_)
+            | CliCommand::Serve(_)
+            | CliCommand::Board(_)
+            | CliCommand::Proc(_)
+            | CliCommand::Hatch(_)
+            | CliCommand::Why(_)
+            | CliCommand::Open(_)
+            | CliCommand::Merge
+    );
+    if let Some(root) = services.root_above(global).filter(|_| works_on_a_root) {
+        printer.progress(&format!("root {}", root.display()));
+    }
+}
+
 fn performed(
     command: &CliCommand,
     cli: &Cli,
@@ -251,11 +298,16 @@ fn performed(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let global = &cli.global;
+    tell_root(command, global, services, printer);
     match command {
         CliCommand::Run(_) | CliCommand::Test(_) | CliCommand::Rollback(_) => {
             Err(CliError::usage("`--mode` and a command exclude each other"))
         }
-        CliCommand::Help(args) => commands::help::main(args, &overview::HELP_COMMANDS, printer),
+        CliCommand::Help(args) => {
+            let columns = services.env_var("COLUMNS");
+            let columns = columns.and_then(|text| text.trim().parse().ok());
+            commands::help::main(args, &overview::HELP_COMMANDS, columns, printer)
+        }
         CliCommand::Init(args) => commands::init::main(args, global, services, printer),
         CliCommand::Doctor(args) => commands::doctor::main(args, global, services, printer),
         CliCommand::Status => commands::status::main(global, services, printer),

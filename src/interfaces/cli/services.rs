@@ -80,6 +80,9 @@ pub trait ServiceFactory: TaskServiceFactory + CommandServiceFactory + GuardServ
     /// Returns the root that the words and the current directory mean.
     fn root(&self, global: &GlobalArgs) -> PathBuf;
 
+    /// Returns the root where nobody named it and it is not the current directory.
+    fn root_above(&self, global: &GlobalArgs) -> Option<PathBuf>;
+
     /// Resolves the settings.
     fn settings(&self, global: &GlobalArgs) -> Result<Settings, CliError>;
 

@@ -5,7 +5,10 @@
 
 use std::{
     io::{ErrorKind, IsTerminal, Write},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crate::domain::text;
@@ -37,6 +40,8 @@ pub struct Printer {
     terminal: bool,
     /// Whether stdout is a terminal: lines for people would stand beside the document.
     beside: bool,
+    /// The document of this command, until its exit code is known.
+    document: Arc<Mutex<Option<serde_json::Value>>>,
 }
 
 impl Printer {
@@ -60,6 +65,7 @@ impl Printer {
             color,
             terminal: terminal && !dumb,
             beside: std::io::stdout().is_terminal(),
+            document: Arc::default(),
         }
     }
 
@@ -163,12 +169,24 @@ impl Printer {
         );
     }
 
-    /// Prints the JSON document of this command, where one is wanted.
+    /// Keeps the JSON document of this command, where one is wanted, for [`Printer::finish`].
     pub fn document(&self, value: &serde_json::Value) {
         if self.json {
-            let document = serde_json::to_string_pretty(value).unwrap_or_default();
-            to_stdout(&text::visible_json(&document));
+            let earlier = self.kept().replace(value.clone());
+            earlier.iter().for_each(print_json);
         }
+    }
+
+    /// Prints the document that was kept, with the code that the command ends with.
+    pub fn finish(&self, code: u8) {
+        let document = self.kept().take();
+        if let Some(document) = document {
+            print_json(&with_exit_code(document, code));
+        }
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Option<serde_json::Value>> {
+        self.document.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Prints bytes for another program: a script, a schema.
@@ -204,6 +222,21 @@ const COLOURS: [&str; 6] = [
     "\u{1b}[0m",
 ];
 
+/// Adds the exit code to a document that is an object and does not say it.
+fn with_exit_code(mut document: serde_json::Value, code: u8) -> serde_json::Value {
+    if let Some(object) = document.as_object_mut() {
+        object
+            .entry("exit_code")
+            .or_insert_with(|| serde_json::Value::from(code));
+    }
+    document
+}
+
+fn print_json(document: &serde_json::Value) {
+    let text = serde_json::to_string_pretty(document).unwrap_or_default();
+    to_stdout(&text::visible_json(&text));
+}
+
 fn to_stdout(text: &str) {
     let mut out = std::io::stdout().lock();
     let written = out.write_all(text.as_bytes());
@@ -228,6 +261,8 @@ fn to_stderr(text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn printer(color: bool) -> Printer {
@@ -237,7 +272,17 @@ mod tests {
             color,
             terminal: true,
             beside: true,
+            document: Arc::default(),
         }
+    }
+
+    #[test]
+    fn a_document_says_the_exit_code_unless_it_does_already_or_is_a_list() {
+        let ended = |value| with_exit_code(value, 5);
+        assert_eq!(ended(json!({"a": 1})), json!({"a": 1, "exit_code": 5}));
+        let own = json!({"exit_code": 3});
+        assert_eq!(ended(own.clone()), own);
+        assert_eq!(ended(json!([1])), json!([1]));
     }
 
     #[test]

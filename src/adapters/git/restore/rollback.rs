@@ -215,6 +215,10 @@ impl StartingState {
 
     /// Returns what differs from HEAD, staged or not; submodules do not count.
     fn dirty(&self, home: &WorktreeRepository) -> Result<Vec<PathChange>> {
+        Ok(tree_diff::shown(&self.uncommitted(home)?))
+    }
+
+    fn uncommitted(&self, home: &WorktreeRepository) -> Result<TreeChanges> {
         let head = home.tree_of(self.head.commit())?;
         let from_head = if self.captured.is_of_nothing() {
             let deltas = self.disk.deltas_to(home, &self.captured, head)?;
@@ -230,7 +234,7 @@ impl StartingState {
             }
         }
         dirty.retain(|path, _| !is_state_path(path) && !self.stays.own.contains(path));
-        Ok(tree_diff::shown(&dirty))
+        Ok(dirty)
     }
 
     /// Keeps everything the way to the goal could lose; returns the snapshot's number and the changes.
@@ -258,6 +262,8 @@ impl StartingState {
         if !self.captured.is_of_nothing() {
             missing::refuse_damaged(home, &self.captured, home.tree_of(self.head.commit())?)?;
         }
+        // What HEAD is too damaged to say keeps nobody from going back.
+        let uncommitted = self.uncommitted(home).unwrap_or_default();
         let Some(staged) = self.staged.take() else {
             let what = "the index".to_owned();
             return Err(CheckpointError::Moving { what });
@@ -267,8 +273,12 @@ impl StartingState {
             head: self.head.clone(),
             raw_index: false,
         };
+        let secrets = warnings::blocking_secrets(home, &uncommitted, &endangered);
         let (captured, disk) = (&mut self.captured, &self.disk);
         let number = safety::blocking_snapshot(home, captured, disk, staged, note, tips)?;
+        let reference = format!("{}{number}", home.refs.safety);
+        self.warnings
+            .extend(warnings::kept_secrets(&secrets, &reference));
         let files = self.disk.index(&self.captured)?;
         let deltas = index_delta::compare(home, files, Some(goal.files))?;
         self.warnings

@@ -19,15 +19,19 @@ use crate::{
         git::{
             error::{ErrorContext, Result, path_text},
             index::{Index, SUBMODULE, Stat},
-            objects::object::{ObjectId, hex},
+            objects::{
+                object::{ObjectId, hex},
+                tree_diff::TreeChanges,
+            },
             paths::absolute,
             repository::WorktreeRepository,
-            snapshot::index_delta::IndexDelta,
+            snapshot::{captured::detect_by_file, index_delta::IndexDelta},
         },
         state_folder,
     },
     domain::{
-        checkpoint::{display_path, snapshot_message::HeadState},
+        checkpoint::{ChangeKind, display_path, snapshot_message::HeadState},
+        redaction::secret_files,
         state_folder::tos_path,
     },
 };
@@ -95,6 +99,48 @@ pub(in crate::adapters::git) fn moved_submodules(
         }
     });
     moved.collect()
+}
+
+/// Returns the files that look like secrets among those that only the snapshot will hold.
+pub(in crate::adapters::git) fn blocking_secrets<'a>(
+    home: &WorktreeRepository,
+    uncommitted: &'a TreeChanges,
+    endangered: impl IntoIterator<Item = &'a Vec<u8>>,
+) -> BTreeSet<String> {
+    let there = uncommitted.iter();
+    let there = there.filter(|(_, kind)| **kind != ChangeKind::Deleted);
+    let paths = there.map(|(path, _)| path).chain(endangered);
+    let secret = |path: &Vec<u8>| {
+        let by_path = secret_files::detect_by_path(path);
+        by_path
+            .or_else(|| detect_by_file(&home.top, path))
+            .is_some()
+    };
+    paths
+        .filter(|path| secret(path))
+        .map(|path| display_path(path))
+        .collect()
+}
+
+/// Says that files which a checkpoint would refuse are in a snapshot, and how they get out of it.
+pub(in crate::adapters::git) fn kept_secrets(
+    secrets: &BTreeSet<String>,
+    reference: &str,
+) -> Option<String> {
+    const NAMED: usize = 5;
+    let mut named: Vec<&str> = secrets.iter().take(NAMED).map(String::as_str).collect();
+    if named.is_empty() {
+        return None;
+    }
+    let more = format!("{} more", secrets.len().saturating_sub(NAMED));
+    if secrets.len() > NAMED {
+        named.push(&more);
+    }
+    Some(format!(
+        "what looks like secrets is in the snapshot ({}): it stays on this machine, in {reference}, until `git update-ref -d \
+         {reference}` and `git gc --prune=now`",
+        named.join(", ")
+    ))
 }
 
 /// Moves repositories that stand where a goal has files into the state folder: no snapshot can hold them.

@@ -210,12 +210,14 @@ impl LocalTaskHost<'_> {
         let Some(((order, since), task)) = away.zip(self.plan.task(result.task)) else {
             return;
         };
-        let us = if result.us > 0 {
+        let us = if result.us > 0 || result.end.is_taken_back {
             result.us
         } else {
             micros(since.elapsed())
         };
-        self.log_printed(order, task, &result);
+        if !result.end.is_taken_back {
+            self.log_printed(order, task, &result);
+        }
         let exit = if result.end.is_good() {
             AttemptExit::Code(0)
         } else {

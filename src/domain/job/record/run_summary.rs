@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{VerifyReport, display_job_index, loop_object, phase_summary::end_reason, step_file};
 use crate::domain::job::{
     outcome::{JobRunOutcome, StepOutcome},
-    state::{JobLoopState, tokens_and_cost},
+    state::JobLoopState,
 };
 
 /// What lies on the disk at the end of a run.
@@ -70,7 +70,7 @@ pub fn run_summary(state: &JobLoopState, files: &RunSummaryFacts) -> Value {
     put("version", json!(1));
     put("mode", json!(files.mode));
     put("run_id", json!(state.run));
-    let (tokens, cost) = tokens_and_cost(&state.steps);
+    let (tokens, cost) = state.tokens_and_cost();
     put("tokens", json!(tokens));
     put("cost", json!(cost));
     if let Some(error) = &files.error {

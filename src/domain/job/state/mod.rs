@@ -147,6 +147,16 @@ pub struct JobState {
     pub repeats: RepeatedSteps,
 }
 
+impl JobLoopState {
+    /// Returns tokens and cost of all steps together, the one under way included.
+    pub fn tokens_and_cost(&self) -> (u64, f64) {
+        let open = self.job.as_ref().and_then(|job| job.step.as_ref());
+        let open = open.map_or((0, 0.0), |step| step.tokens_and_cost());
+        let (tokens, cost) = tokens_and_cost(&self.steps);
+        (tokens + open.0, cost + open.1)
+    }
+}
+
 /// Returns tokens and cost of some steps together; nothing costs `0`, never `-0`.
 pub fn tokens_and_cost(steps: &[StepOverview]) -> (u64, f64) {
     let tokens = steps.iter().map(|line| line.tokens).sum();

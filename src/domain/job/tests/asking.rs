@@ -150,6 +150,44 @@ fn a_reached_budget_pauses_the_job_and_a_raised_one_resumes_it() {
 }
 
 #[test]
+fn a_refused_continuation_is_how_the_job_stands_and_is_told_once() {
+    let mut bench = Bench::new(rules());
+    bench.start().tell(JobInput::SetAside(vec![]));
+    bench
+        .reply(&json!({"commands": []}))
+        .tell(failure(ModelErrorKind::Unauthorised, None));
+    assert!(matches!(bench.outcome(), JobRunOutcome::Fatal { .. }));
+    let mut tight = rules();
+    tight.budget.max_tokens = Some(10);
+    let mut refused = bench.crashed(tight.clone());
+    refused.start();
+    let state = refused.job.state();
+    assert_eq!(state.last.phase, Some(StepOutcome::Paused));
+    assert_eq!(
+        state.last.end_reason.as_deref(),
+        Some("paused: 15 of 10 tokens are used (budget.max_tokens)")
+    );
+    let told = state.seq;
+    let mut again = refused.crashed(tight);
+    again.start();
+    assert_eq!(again.job.state().seq, told);
+}
+
+#[test]
+fn what_is_spent_holds_the_step_under_way() {
+    let mut tight = rules();
+    tight.budget.max_tokens = Some(30);
+    let mut bench = Bench::new(tight);
+    bench.start().tell(JobInput::SetAside(vec![]));
+    bench
+        .reply(&json!({"commands": []}))
+        .reply(&json!({"approval": true}));
+    let state = bench.job.state();
+    let spent = state.job.as_ref().unwrap().spent;
+    assert_eq!((state.tokens_and_cost().0, spent.tokens), (30, 30));
+}
+
+#[test]
 fn a_budget_of_minutes_counts_calls_and_commands() {
     let mut tight = rules();
     tight.budget.max_minutes = Some(4.0);

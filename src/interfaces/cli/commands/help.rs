@@ -87,6 +87,7 @@ pub struct HelpCommands {
 pub fn main(
     args: &HelpArgs,
     commands: &HelpCommands,
+    columns: Option<usize>,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     if args.man {
@@ -105,17 +106,62 @@ pub fn main(
     // A command is asked for by its own name, a topic by any of its words.
     if let Some(help) = of_command((commands.grouped)(), &args.topic) {
         let topic = TOPICS.iter().find(|topic| topic.name == lower);
-        let text = topic.map_or(help, |topic| topic.text.to_owned());
+        let text = topic.map_or(help, |topic| fitted(topic.text, columns));
         return Ok(shown(&text, word, printer));
     }
     if let Some(topic) = TOPICS.iter().find(is_meant) {
-        return Ok(shown(topic.text, topic.name, printer));
+        let text = fitted(topic.text, columns);
+        return Ok(shown(&text, topic.name, printer));
     }
     let names: Vec<&str> = TOPICS.iter().map(|topic| topic.name).collect();
     Err(CliError::Usage(format!(
         "there is no topic or command `{word}`; topics are {}",
         names.join(", ")
     )))
+}
+
+/// The fewest columns a text is laid out for.
+const NARROWEST: usize = 30;
+
+/// Breaks the lines of a topic that are wider than the terminal; what goes on stands below where it began.
+fn fitted(text: &str, columns: Option<usize>) -> String {
+    let Some(columns) = columns.filter(|columns| *columns >= NARROWEST) else {
+        return text.to_owned();
+    };
+    let mut laid = String::new();
+    for line in text.lines() {
+        let indent = line.chars().take_while(|c| *c == ' ').count();
+        // In a list of two columns the second one goes on below itself, where there is room for it.
+        let body = line.get(indent..).unwrap_or_default();
+        let second = body.find("  ").map(|gap| {
+            let rest = body.get(gap..).unwrap_or_default();
+            indent + gap + rest.len() - rest.trim_start().len()
+        });
+        let hang = second
+            .filter(|at| *at + 20 <= columns)
+            .unwrap_or(indent + 2 * usize::from(second.is_some()));
+        let (mut width, mut is_first) = (0, true);
+        for word in body.split(' ') {
+            let length = word.chars().count();
+            if is_first {
+                laid.push_str(&" ".repeat(indent));
+                width = indent;
+            } else if width + 1 + length > columns && !word.is_empty() {
+                laid.truncate(laid.trim_end().len());
+                laid.push('\n');
+                laid.push_str(&" ".repeat(hang));
+                width = hang;
+            } else {
+                laid.push(' ');
+                width += 1;
+            }
+            laid.push_str(word);
+            width += length;
+            is_first = false;
+        }
+        laid.push('\n');
+    }
+    laid
 }
 
 fn shown(text: &str, topic: &str, printer: &Printer) -> CliExit {
@@ -156,4 +202,27 @@ fn manual(commands: clap::Command) -> Result<CliExit, CliError> {
     }
     Printer::raw(&page);
     Ok(CliExit::Success)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_fit_into_a_narrow_terminal_and_are_as_written_in_a_wide_one() {
+        for topic in &TOPICS {
+            assert_eq!(fitted(topic.text, None), topic.text);
+            assert_eq!(fitted(topic.text, Some(200)), topic.text, "{}", topic.name);
+            let narrow = fitted(topic.text, Some(60));
+            for line in narrow.lines() {
+                assert!(line.chars().count() <= 60, "{line}");
+            }
+            let words = |text: &str| {
+                text.split_whitespace()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(words(&narrow), words(topic.text));
+        }
+    }
 }

@@ -75,7 +75,7 @@ pub fn main(
         cluster::open_board(joined.as_ref(), global, services, printer)?;
     let brain = serve_brain::brain(&config, &board_services)?;
     cleaned(&task_services, printer)?;
-    let (listener, address) = inner_listener(args.port.unwrap_or(config.port))?;
+    let (listener, address) = loopback_listener(args, &config, global, services, printer)?;
     let outer = outer_listener(args)?;
     let (loaded, remote) = on_cluster.map(|board| (board.loaded, board.remote)).unzip();
     let (handle, effects) = begun(board_services.store, loaded, &task_services.tools.clock)?;
@@ -316,6 +316,35 @@ fn listeners(
         tls: None,
     };
     std::iter::once(own).chain(further).collect()
+}
+
+/// Where the port of last time is kept, below the state folder.
+const PORT_FILE: &str = "serve.port";
+
+/// Opens the port that is named, or else that of last time, so that a page that is open stays right; where another program
+/// has taken it, any free one.
+fn loopback_listener(
+    args: &ServeArgs,
+    config: &ServiceConfig,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<(StdListener, SocketAddr), CliError> {
+    let named = args.port.unwrap_or(config.port);
+    let last = services.read_state_file(global, PORT_FILE);
+    let last = last.and_then(|text| text.trim().parse().ok());
+    let (listener, address) = match last.filter(|_| named == 0) {
+        Some(last) => inner_listener(last).or_else(|_| {
+            printer.alert(&format!(
+                "the port of last time, {last}, is taken; another one is used: pages that are open do not find it, `tos open` does"
+            ));
+            inner_listener(0)
+        })?,
+        None => inner_listener(named)?,
+    };
+    // Without the note the next start takes another port, no more.
+    drop(services.write_state_file(global, PORT_FILE, &format!("{}\n", address.port())));
+    Ok((listener, address))
 }
 
 /// Opens the port on loopback, and says which it is.

@@ -15,7 +15,7 @@ use crate::interfaces::cli::{
 pub struct ServeArgs {
     #[command(flatten)]
     pub(super) cluster: ClusterArgs,
-    /// The port on loopback; the one of config/service.toml if absent, or any free one
+    /// The port on loopback; the one of config/service.toml if absent, else that of last time, else any free one
     #[arg(long)]
     pub(super) port: Option<u16>,
     /// A further address to serve on, for a phone or another machine; it needs --tls-cert and --tls-key

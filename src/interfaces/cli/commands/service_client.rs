@@ -25,8 +25,15 @@ impl ServiceClient {
         global: &GlobalArgs,
         services: &dyn ServiceFactory,
     ) -> Result<Self, CliError> {
-        let none =
-            || CliError::NotDone("no service runs here; start it with `tos serve`".to_owned());
+        let place = match services.root_above(global) {
+            None => "here".to_owned(),
+            Some(root) => format!("in {}", root.display()),
+        };
+        let none = || {
+            CliError::NotDone(format!(
+                "no service runs {place}; start it with `tos serve`"
+            ))
+        };
         let document = services.service_address(global).ok_or_else(none)?;
         Self::read(&document).ok_or_else(none)
     }

@@ -8,7 +8,7 @@ use crate::{
         job::{
             outcome::{StepOutcome, shown_reason},
             record,
-            state::{JobLoopState, tokens_and_cost},
+            state::JobLoopState,
         },
         night::{NightSummary, run_ids, summarise_run},
         plan::state::TaskStatus,
@@ -97,8 +97,11 @@ fn job(
         ));
     }
     printer.line(&format!("steps     {}", state.steps.len()));
-    let (tokens, cost) = tokens_and_cost(&state.steps);
-    printer.line(&format!("spent     {tokens} tokens, cost {cost:.4}"));
+    let (tokens, cost) = state.tokens_and_cost();
+    printer.line(&format!(
+        "spent     {tokens} tokens, cost {cost:.4}{}",
+        share_of_job(&state, tokens)
+    ));
     if let Some(parked) = &state.parked {
         printer.line(&format!(
             "waits     until {}",
@@ -120,6 +123,15 @@ fn job(
         map.insert("end_reason".into(), state.last.end_reason.clone().into());
     }
     Ok(value)
+}
+
+/// Says how much of it the job under way has spent, which its budget counts, where earlier jobs have spent some.
+fn share_of_job(state: &JobLoopState, tokens: u64) -> String {
+    let own = state.job.as_ref().map(|job| job.spent.tokens);
+    let own = own.filter(|own| *own != tokens);
+    own.map_or_else(String::new, |own| {
+        format!(" in all jobs; {own} of the tokens in this one")
+    })
 }
 
 /// Where a job stands, in one line, and what goes on from there.

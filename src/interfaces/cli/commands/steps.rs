@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::{
+    domain::job::outcome::shown_reason,
     interfaces::{
         cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
         report::printer::TextStyle,
@@ -68,7 +69,7 @@ fn list(store: &dyn Store, printer: &Printer) -> Result<CliExit, CliError> {
             log.get("job_index")
                 .filter(|job| !job.is_null())
                 .map_or_else(|| "-".to_owned(), Value::to_string),
-            text(&log, "done_reason")
+            shown_reason(text(&log, "done_reason"))
         ));
         rows.push(serde_json::json!({
             "step_num": number, "phase": log.get("phase"), "job_index": log.get("job_index"),
@@ -94,7 +95,10 @@ fn show(log: &Value, printer: &Printer) {
     );
     printer.line(&printer.paint(TextStyle::Strong, &heading));
     printer.line(&format!("when      {}", text(log, "timestamp")));
-    printer.line(&format!("why       {}", text(log, "done_reason")));
+    printer.line(&format!(
+        "why       {}",
+        shown_reason(text(log, "done_reason"))
+    ));
     let tokens = log.get("tokens").and_then(Value::as_u64).unwrap_or(0);
     let cost = log.get("cost").and_then(Value::as_f64).unwrap_or(0.0);
     printer.line(&format!("spent     {tokens} tokens, cost {cost:.4}"));
@@ -193,7 +197,7 @@ fn commands(log: &Value, printer: &Printer) {
             "          {}",
             printer.paint(TextStyle::Faint, text(verdict, "reason"))
         ));
-        if let Some(end) = result.get("end").and_then(Value::as_str) {
+        if let Some(end) = ending(result) {
             printer.line(&format!("          {end}"));
         }
         for stream in ["stdout", "stderr"] {
@@ -206,6 +210,18 @@ fn commands(log: &Value, printer: &Printer) {
             }
         }
     }
+}
+
+/// Returns how a command ended, or why nobody knows.
+fn ending(result: &Value) -> Option<&str> {
+    if result.get("unknown").and_then(Value::as_bool) == Some(true) {
+        // A step goes on behind such a command only where a person left it.
+        return Some(
+            "started before a crash: its end is unknown; it was left and not run again (`--after-crash skip`)",
+        );
+    }
+    let end = result.get("end").or_else(|| result.get("error"));
+    end.and_then(Value::as_str)
 }
 
 fn indented(text: &str) -> String {

@@ -72,6 +72,12 @@ impl ProgressReporter {
 
 impl EventReporter for ProgressReporter {
     fn event(&mut self, event: &RunLogEvent, state: &JobLoopState) {
+        if self.step == 0 {
+            // A run that goes on begins in the middle of a step.
+            let open = state.job.as_ref().and_then(|job| job.step.as_deref());
+            let last = open.or(state.closed.as_deref());
+            self.step = last.map_or(0, |step| step.number);
+        }
         let number = self.step;
         match &event.event {
             EventKind::StepStarted { step, .. } => self.step = *step,

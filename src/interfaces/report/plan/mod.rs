@@ -12,7 +12,7 @@ use crate::{
         plan::{
             Plan, explain,
             graph::PlanGraph,
-            state::{RunState, TaskState, TaskStatus},
+            state::{RunState, StatusReason, TaskState, TaskStatus},
             view::{format_timestamp, micros_to_seconds},
         },
         sandbox::SandboxBackend,
@@ -81,7 +81,7 @@ fn fence(text: &str) -> String {
 pub fn markdown(plan: &Plan, state: &RunState, run: &dyn RunDir) -> String {
     let mut text = String::from("# Final report\n\n## Overview\n\n");
     overview(plan, state, &mut text);
-    tasks(plan, state, &mut text);
+    tasks(plan, state, run, &mut text);
     troubles(plan, state, run, &mut text);
     artifacts(state, &mut text);
     path(plan, state, &mut text);
@@ -123,7 +123,23 @@ fn overview(plan: &Plan, state: &RunState, text: &mut String) {
     }
 }
 
-fn tasks(plan: &Plan, state: &RunState, text: &mut String) {
+/// Returns where the logs of a task lie; what was never begun has none.
+fn logs(id: &str, task: &TaskState, run: &dyn RunDir) -> [String; 2] {
+    let has_run = match task.status {
+        TaskStatus::Success if !task.cached => true,
+        TaskStatus::Failed => task.attempts > 0 && task.reason != Some(StatusReason::PolicyDenied),
+        _ => task.attempts > 0 && run.log_tail(id, LogStream::Out, 1).1 > 0,
+    };
+    ["out", "err"].map(|side| {
+        if has_run {
+            format!("logs/{}.{side}.log", cell(id))
+        } else {
+            "-".to_owned()
+        }
+    })
+}
+
+fn tasks(plan: &Plan, state: &RunState, run: &dyn RunDir, text: &mut String) {
     // Only where the policy is enforced there is anything to say about walls.
     let is_enforced = state.tasks.iter().any(|task| task.wall.is_some());
     let column = |text: &'static str| if is_enforced { text } else { "" };
@@ -148,6 +164,7 @@ fn tasks(plan: &Plan, state: &RunState, text: &mut String) {
         let (took, code) = (last_attempt_seconds(task), exit_code_text(task));
         let timed_out = if task.timed_out { "yes" } else { "no" };
         let word = task.word();
+        let [out, err] = logs(id, task, run);
         let wall = task.wall.map_or("-", SandboxBackend::as_str);
         let wall = if is_enforced {
             format!(" {wall} |")
@@ -157,7 +174,7 @@ fn tasks(plan: &Plan, state: &RunState, text: &mut String) {
         push_fmt(
             text,
             format_args!(
-                "| {name} | {word} | {} | {took} | {code} | {timed_out} | logs/{name}.out.log | logs/{name}.err.log | {why} |{wall}\n",
+                "| {name} | {word} | {} | {took} | {code} | {timed_out} | {out} | {err} | {why} |{wall}\n",
                 task.attempts
             ),
         );

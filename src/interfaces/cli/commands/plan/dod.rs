@@ -25,12 +25,14 @@ type Verdict<T> = Result<T, String>;
 /// Runs the checklist.
 pub fn main(
     args: &ReleaseChecklistArgs,
-    _global: &GlobalArgs,
+    global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> CliExit {
     let tos = services.self_process();
-    let home = match services.plan_store().home(args.home.as_deref()) {
+    let store = services.plan_store();
+    let home = super::runs_folder(args.home.as_deref(), store.as_ref(), global, services);
+    let home = match home {
         Ok(home) => home,
         Err(error) => {
             printer.error(&error.to_string(), &[], None);

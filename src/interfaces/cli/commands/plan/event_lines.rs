@@ -28,11 +28,17 @@ const LISTED: usize = 20;
 pub(super) struct EventPrinter<'a> {
     printer: &'a Printer,
     is_quiet: bool,
+    /// Whether workers begin the tasks, so that nobody here knows when.
+    by_workers: bool,
 }
 
 impl<'a> EventPrinter<'a> {
-    pub(super) const fn new(printer: &'a Printer, is_quiet: bool) -> Self {
-        Self { printer, is_quiet }
+    pub(super) const fn new(printer: &'a Printer, is_quiet: bool, by_workers: bool) -> Self {
+        Self {
+            printer,
+            is_quiet,
+            by_workers,
+        }
     }
 }
 
@@ -47,7 +53,7 @@ impl PlanObserver for EventPrinter<'_> {
             if is_json {
                 push_fmt(text, format_args!("{}\n", event_json(state, event)));
             } else {
-                line(plan, state, event, text);
+                line(plan, state, event, self.by_workers, text);
             }
         }
         // A run is not ended by a closed pipe.
@@ -71,7 +77,7 @@ impl EventPrinter<'_> {
             "ok" | "cached" => TextStyle::Good,
             "FAILED" => TextStyle::Bad,
             "retry" | "allowed" | "cancel" | "canceled" => TextStyle::Warn,
-            "start" | "skipped" => TextStyle::Faint,
+            "start" | "queued" | "skipped" => TextStyle::Faint,
             _ => return line.to_owned(),
         };
         format!("{} {rest}", self.printer.paint(tone, word))
@@ -110,7 +116,7 @@ fn name(state: &RunState, index: Option<u64>) -> Value {
     state.task_id(index).into()
 }
 
-fn line(plan: &Plan, state: &RunState, event: &PlanEvent, text: &mut String) {
+fn line(plan: &Plan, state: &RunState, event: &PlanEvent, by_workers: bool, text: &mut String) {
     match event {
         PlanEvent::Started(started) => {
             let again = if started.attempt > 1 {
@@ -118,10 +124,15 @@ fn line(plan: &Plan, state: &RunState, event: &PlanEvent, text: &mut String) {
             } else {
                 String::new()
             };
-            push_fmt(
-                text,
-                format_args!("start    {}{again}\n", state.task_id(started.task)),
-            );
+            let id = state.task_id(started.task);
+            if by_workers {
+                push_fmt(
+                    text,
+                    format_args!("queued   {id}{again}  waits for a worker\n"),
+                );
+            } else {
+                push_fmt(text, format_args!("start    {id}{again}\n"));
+            }
         }
         PlanEvent::Ended(ended) => text.push_str(&ended_line(plan, state, ended)),
         PlanEvent::Settled(settled) if settled.tasks.len() > LISTED => {
@@ -151,7 +162,7 @@ fn line(plan: &Plan, state: &RunState, event: &PlanEvent, text: &mut String) {
             }
         }
         PlanEvent::CancelRequested { .. } => {
-            text.push_str("cancel   requested; ending what runs\n");
+            text.push_str("cancel   requested; ending what runs; a second Ctrl-C kills it\n");
         }
         PlanEvent::Created(_) | PlanEvent::Opened(_) | PlanEvent::Closed(_) => {}
     }
@@ -167,11 +178,11 @@ fn ended_line(plan: &Plan, state: &RunState, ended: &AttemptEnded) -> String {
         _ if is_allowed => "allowed",
         _ => "FAILED",
     };
-    let mut line = format!(
-        "{word:<8} {}  {}",
-        state.task_id(ended.task),
-        format_duration(ended.us)
-    );
+    let mut line = format!("{word:<8} {}", state.task_id(ended.task));
+    // What never began took no time.
+    if ended.us > 0 || ended.status != TaskStatus::Canceled {
+        push_fmt(&mut line, format_args!("  {}", format_duration(ended.us)));
+    }
     if let Some(code) = ended.code.filter(|code| *code != 0) {
         let (kind, number) = if code < 0 {
             ("signal", code.unsigned_abs())
@@ -223,7 +234,7 @@ pub(super) fn print_summary(plan: &Plan, state: &RunState, run: &dyn RunDir) {
         push_fmt(text, format_args!("{}\n", replace_control_chars(&allowed)));
     }
     let (path, total) = PlanGraph::of(plan).critical_path(cost);
-    if path.len() > 1 {
+    if path.len() > 1 && total > 0 {
         let ids: Vec<&str> = path.iter().map(|task| state.task_id(*task)).collect();
         let shown = match ids.as_slice() {
             [first, .., last] if ids.len() > 8 => {
@@ -236,9 +247,10 @@ pub(super) fn print_summary(plan: &Plan, state: &RunState, run: &dyn RunDir) {
             format_args!("critical path {}: {shown}\n", format_duration(total)),
         );
     }
+    let has_begun = |task: &TaskState, us: u64| us > 0 || task.status != TaskStatus::Canceled;
     let mut slow: Vec<(u64, &str)> = state
         .entries()
-        .filter_map(|(_, id, task)| Some((task.took_us?, id)))
+        .filter_map(|(_, id, task)| Some((task.took_us.filter(|us| has_begun(task, *us))?, id)))
         .collect();
     slow.sort_unstable_by(|left, right| right.cmp(left));
     if slow.len() > 1 {

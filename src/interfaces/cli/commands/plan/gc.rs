@@ -12,21 +12,22 @@ const DAY: i64 = 24 * 3600 * 1000;
 
 /// Deletes old runs and old cached successes.
 pub(super) fn gc(args: &GcArgs, context: PlanCommands<'_>) -> Result<CliExit, PlanCliError> {
-    let home = context.plan_store.home(args.home.home.as_deref())?;
-    let mut runs: BTreeSet<String> = context.plan_store.runs(&home)?.into_iter().collect();
+    let home = context.home(args.home.home.as_deref())?;
+    let all = context.plan_store.runs(&home)?;
     let mut busy = BTreeSet::new();
     let mut empty = BTreeSet::new();
-    for name in &runs {
+    for name in &all {
         if context.plan_store.open(&home, name)?.never_began() {
             empty.insert(name.clone());
         }
     }
     // What never began is no run that anybody keeps.
-    let began: Vec<String> = runs.difference(&empty).cloned().collect();
-    let count = began.len().saturating_sub(args.keep);
-    let old: BTreeSet<String> = began.into_iter().take(count).collect();
+    let began = all.iter().filter(|name| !empty.contains(*name));
+    let count = (all.len() - empty.len()).saturating_sub(args.keep);
+    let old: BTreeSet<String> = began.take(count).cloned().collect();
+    let mut runs: BTreeSet<String> = all.iter().cloned().collect();
     let (mut freed, mut deleted) = (0, Vec::new());
-    for name in runs.clone() {
+    for name in all {
         let mut run = context.plan_store.open(&home, &name)?;
         // Only what is certainly over goes: an interrupted run can still be resumed.
         let is_over =

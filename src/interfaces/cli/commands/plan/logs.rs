@@ -18,7 +18,7 @@ const STREAMS: [(LogStream, &str); 2] = [(LogStream::Out, "stdout"), (LogStream:
 
 /// Prints the ends of logs, and with `--follow` what is added to them.
 pub(super) fn logs(args: &LogsArgs, context: PlanCommands<'_>) -> Result<CliExit, PlanCliError> {
-    let home = context.plan_store.home(args.name.home.home.as_deref())?;
+    let home = context.home(args.name.home.home.as_deref())?;
     let mut run = context.plan_store.open(&home, &args.name.run)?;
     let state = run.state()?;
     let status = standing::settle_status(run.as_mut(), &state);

@@ -27,7 +27,10 @@ mod table;
 mod telling;
 mod watch;
 
-use std::io;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 pub use args::{PlanArgs, ReleaseChecklistArgs, Verb};
 pub use dod::main as dod_main;
@@ -50,6 +53,33 @@ struct PlanCommands<'a> {
     is_quiet: bool,
     services: &'a dyn ServiceFactory,
     global: &'a GlobalArgs,
+}
+
+impl PlanCommands<'_> {
+    /// Returns the directory for runs: the given one, else that of the root.
+    fn home(&self, given: Option<&Path>) -> Result<PathBuf, Error> {
+        runs_folder(given, self.plan_store, self.global, self.services)
+    }
+}
+
+/// Returns the directory for runs: the given one, else that of this folder where it has one, else that of the root.
+fn runs_folder(
+    given: Option<&Path>,
+    plan_store: &dyn PlanStore,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+) -> Result<PathBuf, Error> {
+    let here = plan_store.home(given)?;
+    let is_here = given.is_some() || (global.root.is_none() && !plan_store.runs(&here)?.is_empty());
+    let root = match &global.root {
+        _ if is_here => None,
+        Some(root) => Some(plan_store.workdir(root)?),
+        None => services.root_above(global),
+    };
+    match root {
+        None => Ok(here),
+        Some(root) => plan_store.home_of(&root),
+    }
 }
 
 /// Why a command could not do its work.

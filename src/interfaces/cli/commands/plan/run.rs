@@ -43,7 +43,7 @@ const ELSEWHERE: u32 = 64;
 
 /// Runs a plan.
 pub(super) fn run(args: &RunArgs, context: PlanCommands<'_>) -> Result<CliExit, PlanCliError> {
-    let home = context.plan_store.home(args.home.home.as_deref())?;
+    let home = context.home(args.home.home.as_deref())?;
     let params: BTreeMap<String, String> = args.params.params.iter().cloned().collect();
     let mut plan = context.plan_store.load(&args.plan, &params)?;
     if args.enforce {
@@ -154,7 +154,7 @@ pub(super) fn resume(
     context: PlanCommands<'_>,
 ) -> Result<CliExit, PlanCliError> {
     let began = context.clock.now().timestamp_millis();
-    let home = context.plan_store.home(args.name.home.home.as_deref())?;
+    let home = context.home(args.name.home.home.as_deref())?;
     if watch::can_watch(context) {
         let mut words = vec!["resume".to_owned(), args.name.run.clone()];
         words.extend(args.failed_only.then(|| "--failed-only".to_owned()));
@@ -253,7 +253,7 @@ fn chosen(plan: &Plan, state: &RunState, failed_only: bool) -> Vec<TaskIndex> {
 /// Runs one task again.
 pub(super) fn retry(args: &RetryArgs, context: PlanCommands<'_>) -> Result<CliExit, PlanCliError> {
     let began = context.clock.now().timestamp_millis();
-    let home = context.plan_store.home(args.name.home.home.as_deref())?;
+    let home = context.home(args.name.home.home.as_deref())?;
     if watch::can_watch(context) {
         let mut words = vec!["retry".to_owned(), args.name.run.clone()];
         words.extend(["--task".to_owned(), args.task.clone()]);
@@ -445,8 +445,9 @@ fn finish(
         .map(|member| member.plan_tasks(run.id(), workdir));
     let remote = remote.transpose();
     let remote = remote.map_err(|error| PlanCliError::Usage(error.0))?;
+    let by_workers = remote.is_some();
     let mut host = run.host(plan, state, making.enforced.guard, remote)?;
-    let mut watcher = event_lines::EventPrinter::new(context.printer, context.is_quiet);
+    let mut watcher = event_lines::EventPrinter::new(context.printer, context.is_quiet, by_workers);
     let mut watcher = PlanExporter::new(telemetry, run.id(), plan, &mut watcher);
     let status = plan::run_to_completion(plan, run, host.as_mut(), &mut watcher, state, passage)?;
     drop(host);

@@ -29,7 +29,7 @@ const MOST_ROWS: usize = 200;
 
 /// Lists runs.
 pub(super) fn list(args: &ListArgs, context: PlanCommands<'_>) -> Result<CliExit, PlanCliError> {
-    let home = context.plan_store.home(args.home.home.as_deref())?;
+    let home = context.home(args.home.home.as_deref())?;
     let mut rows = vec![["run_id", "status", "tasks", "ok", "created", "goal"].map(str::to_owned)];
     let mut documents = Vec::new();
     for name in context.plan_store.runs(&home)? {
@@ -69,7 +69,7 @@ pub(super) fn status(
     args: &StatusArgs,
     context: PlanCommands<'_>,
 ) -> Result<CliExit, PlanCliError> {
-    let home = context.plan_store.home(args.name.home.home.as_deref())?;
+    let home = context.home(args.name.home.home.as_deref())?;
     let mut run = context.plan_store.open(&home, &args.name.run)?;
     if args.watch
         && watch::can_watch(context)
@@ -248,7 +248,7 @@ fn rows(
 
 /// Asks a run to end; one that is over has nobody to ask.
 pub(super) fn cancel(name: &RunName, context: PlanCommands<'_>) -> Result<CliExit, PlanCliError> {
-    let home = context.plan_store.home(name.home.home.as_deref())?;
+    let home = context.home(name.home.home.as_deref())?;
     let run = context.plan_store.open(&home, &name.run)?;
     // A run that cannot be read may still be under way, and one that begins or goes on is open or alive.
     let over = (!run.is_live())
@@ -280,7 +280,7 @@ pub(super) fn report(
     args: &ReportArgs,
     context: PlanCommands<'_>,
 ) -> Result<CliExit, PlanCliError> {
-    let home = context.plan_store.home(args.name.home.home.as_deref())?;
+    let home = context.home(args.name.home.home.as_deref())?;
     let mut run = context.plan_store.open(&home, &args.name.run)?;
     let plan = run.plan()?;
     let mut state = run.state()?;
