@@ -203,7 +203,7 @@ impl ShellInterpreter<'_, '_> {
                 *text == "env"
                     || picks_secret(text)
                     || takes_all(text, "$ENV", &["."])
-                    || takes_all(text, "env", &[".", ":", "="])
+                    || takes_all(&text.replace(".env", ""), "env", &[".", ":", "="])
                         && !text.starts_with('-')
                         && text.contains('|')
             }),

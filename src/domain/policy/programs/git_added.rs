@@ -190,6 +190,14 @@ impl ShellInterpreter<'_, '_> {
     }
 }
 
+/// Returns whether a text of code is the name of a file with keys. Words that may stand for anything there, `credentials` and names with a dot, are none.
+pub(in crate::domain::policy) fn is_key_file(text: &str) -> bool {
+    let name = base_name(text);
+    let is_name = name.len() < 40 && name.starts_with(['.', 's', 'c', 'i', 'm', 't', 'w']);
+    let is_meant = name.contains('.') || name.starts_with("id_");
+    is_name && is_meant && (is_in(FILES, name) || name.starts_with(".env.") && holds_keys(name))
+}
+
 /// Returns whether a file holds keys, by its name.
 fn holds_keys(word: &str) -> bool {
     let name = base_name(word).to_lowercase();

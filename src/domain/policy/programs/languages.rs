@@ -186,6 +186,7 @@ impl ShellInterpreter<'_, '_> {
                 }
                 if let Some(code) = self.remembered(file) {
                     vague_code(self, &code, name);
+                    let code = super::code_elsewhere::seen_from_here(language, file, code);
                     scan_code(self, language, &code);
                 } else if file.contains("://") {
                     self.reading.does(

@@ -360,7 +360,10 @@ fn decoded(name: &str, args: &[String], input: &str) -> Option<String> {
         "cat" | "tac" | "zcat" | "head" | "tail" | "uniq" | "fmt" | "fold" | "column"
         | "expand" | "nl" | "iconv" | "shuf" => Some(input.to_owned()),
         "grep" | "egrep" | "fgrep" | "cut" | "jq" | "yq" | "comm" | "paste" | "join" | "ag" => {
-            if is_vague(input) {
+            let is_name = input.starts_with(NAME) && input.trim_end().lines().count() == 1;
+            if is_name && project_data::keeps_lines(name, args) {
+                Some(input.to_owned())
+            } else if is_vague(input) {
                 Some(format!("{NAME}\n"))
             } else {
                 None

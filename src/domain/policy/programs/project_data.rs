@@ -45,6 +45,23 @@ impl ShellInterpreter<'_, '_> {
     }
 }
 
+/// Returns whether code of awk prints nothing that stands in quotes; what stands in them before the first block is only compared.
+pub(super) fn prints_no_text(code: &str) -> bool {
+    let (head, block) = code.split_once('{').unwrap_or(("", code));
+    let compares = head.replace("==", "").replace("!=", "");
+    let is_quoted = block.contains('"') || head.contains('"') && compares.contains(['=', '(']);
+    !is_quoted || !code.contains("print")
+}
+
+/// Returns whether a search keeps the lines of its input as they are.
+pub(super) fn keeps_lines(name: &str, args: &[String]) -> bool {
+    let is_tame = |arg: &String| {
+        let cluster = arg.strip_prefix('-');
+        cluster.is_none_or(|letters| letters.chars().all(|c| "viEFGPwx".contains(c)))
+    };
+    is_in("grep egrep fgrep", name) && args.iter().all(is_tame)
+}
+
 /// Returns what a filter makes of the project's data.
 pub(super) fn filtered(name: &str, args: &[String], input: &str) -> Option<String> {
     let is_tame = match name {

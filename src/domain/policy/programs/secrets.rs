@@ -217,7 +217,13 @@ impl ShellInterpreter<'_, '_> {
     /// Looks at code that shows the value of a key from the environment.
     pub(in crate::domain::policy) fn secrets_in_code(&mut self, code: &str) {
         let has = |word: &str| code.contains(word);
-        let prints = has("console.log") || has("print(") || has("stdout.write") || has("puts ");
+        // What `node -p` is given, it prints.
+        let is_printed = !has("write") && !has(";") && !has("=>") && has("JSON.stringify");
+        let prints = is_printed
+            || has("console.log")
+            || has("print(")
+            || has("stdout.write")
+            || has("puts ");
         let parsed = has(".parsed")
             && !(has("Object.keys") && !has("Object.entries") && !has("Object.values"));
         if has("dotenv") && parsed && prints {

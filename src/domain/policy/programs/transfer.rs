@@ -110,6 +110,9 @@ impl ShellInterpreter<'_, '_> {
             && let Some(archive) = archive.filter(|archive| *archive != "-")
         {
             self.writes(archive);
+            for file in &options.rest {
+                self.copies_keys(file, archive);
+            }
         }
         if removes {
             self.packs_away(archive);
@@ -152,6 +155,9 @@ impl ShellInterpreter<'_, '_> {
         let archive = files.next();
         if let Some(archive) = archive {
             self.writes(&archive.clone());
+            for file in files.clone() {
+                self.copies_keys(file, archive);
+            }
         }
         if moves {
             self.packs_away(archive.map(String::as_str));

@@ -100,7 +100,18 @@ impl ShellInterpreter<'_, '_> {
             "print $",
         ];
         const MANY: [&str; 6] = ["for", "map(", "each", "glob", "walk(", "rglob"];
-        const SKIPS: [&str; 4] = [".skip(", "mark.skip", "t.Skip(", "#[ignore]"];
+        const SKIPS: [&str; 10] = [
+            ".skip(",
+            "mark.skip",
+            "mark.xfail",
+            "t.Skip(",
+            "#[ignore]",
+            "@Disabled",
+            "@Ignore",
+            ".todo(",
+            "\"xit(",
+            "'xit(",
+        ];
         const LOOKS: [&str; 13] = [
             "count(",
             "split(",
@@ -128,8 +139,9 @@ impl ShellInterpreter<'_, '_> {
                 line.is_some_and(|line| {
                     // What is put in stands behind what is looked for.
                     let asks = |look: &str| {
-                        line.rsplit_once(look)
-                            .is_some_and(|(_, rest)| !rest.contains(','))
+                        line.rsplit_once(look).is_some_and(|(_, rest)| {
+                            !rest.contains(',') && !rest.contains(".join(")
+                        })
                     };
                     !LOOKS.iter().any(|look| asks(look))
                 })

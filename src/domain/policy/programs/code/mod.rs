@@ -6,6 +6,7 @@
 
 mod asked;
 mod fold;
+mod keys;
 mod known;
 mod lex;
 mod listed;
@@ -106,11 +107,18 @@ fn read(shell: &mut ShellInterpreter<'_, '_>, language: Language, code: &str, is
         if let Some(part) = part {
             shell.reading.opaque(format!("code that uses {part}"));
         }
+        let keys = keys::taken(&code, &tokens);
+        if is_strict && keys.is_some() && keys::shows_spelled(&code) {
+            shell
+                .reading
+                .opaque("the code, which shows what a file with keys says");
+        }
         shell.aside(|shell| {
             Scanner {
                 shell,
                 language,
                 tokens: &tokens,
+                keys,
             }
             .run();
         });
@@ -122,6 +130,8 @@ struct Scanner<'s, 'r, 'w> {
     shell: &'s mut ShellInterpreter<'r, 'w>,
     language: Language,
     tokens: &'s [Token],
+    /// The file whose keys the code takes.
+    keys: Option<&'s str>,
 }
 
 impl Scanner<'_, '_, '_> {
@@ -239,7 +249,9 @@ impl Scanner<'_, '_, '_> {
             CallEffect::Open if word.starts_with("Deno") => self.writes(&args),
             CallEffect::Open => self.opens(&self.with_names(at, args)),
             CallEffect::Mode => self.mode(at, &args),
-            CallEffect::Network if asks(word) && (is_here(&args) || self.asks_here(at)) => {}
+            CallEffect::Network
+                if asks(word)
+                    && (is_here(&args) || self.asks_here(at) || self.asks_own_server(at)) => {}
             // A short name that may be a session, where no session is opened.
             CallEffect::Network if word.starts_with("s.") && !self.opens_session(&args) => {}
             CallEffect::Network if self.listens_here(word) => {}
@@ -426,6 +438,9 @@ impl Scanner<'_, '_, '_> {
     fn writes(&mut self, args: &[Option<String>]) {
         if let Some(Some(path)) = args.first() {
             listed::written(self.shell, path, self.tokens);
+            if let Some(keys) = self.keys {
+                self.shell.copies_keys(keys, path);
+            }
             return;
         }
         // The path is somewhere else in the code: every absolute one may be it.

@@ -1,7 +1,7 @@
 //! Servers that code talks to, on this machine or on another, and variables it sets for what it starts.
 
 use crate::domain::policy::{
-    partial_text::is_in,
+    partial_text::{is_in, is_mark},
     programs::{
         code::{Language, Scanner, fold, lex::Token},
         inspect_variable, leads_here, this_machine,
@@ -131,6 +131,52 @@ impl Scanner<'_, '_, '_> {
         hosts.peek().is_some()
             && !inside.iter().any(is_address)
             && hosts.all(|host| is_own_port(&[Some(host.to_owned())]))
+    }
+
+    /// Returns whether a call asks the server that the code itself opened on this machine: `fetch("http://127.0.0.1:" + server.address().port)`.
+    /// Danger: `80@example.org` behind the colon would be another machine, so nothing in the code may hold such a text.
+    pub(super) fn asks_own_server(&self, at: usize) -> bool {
+        const STARTS: [&str; 2] = ["http://127.0.0.1:", "http://localhost:"];
+        const GIVEN: &str =
+            "argv env stdin fromCharCode fromCodePoint atob Buffer decodeURIComponent unescape";
+        let is_own = |at: usize| {
+            matches!(self.tokens.get(at..at + 6), Some([
+                Token::Text(start),
+                Token::Sign('+'),
+                Token::Word(server),
+                Token::Sign('('),
+                Token::Sign(')'),
+                Token::Word(port),
+            ]) if STARTS.contains(&start.as_str()) && server.ends_with(".address") && port == ".port")
+        };
+        let is_tame = |token: &Token| match token {
+            Token::Text(text) => {
+                STARTS.contains(&text.as_str())
+                    || !text.contains(['@', '\\', '%'])
+                        && !text.contains("//")
+                        && !text.contains(is_mark)
+            }
+            Token::Word(word) => !word.split('.').any(|part| is_in(GIVEN, part)),
+            Token::Command(_) => false,
+            Token::Sign(_) | Token::End => true,
+        };
+        let is_asked = match self.tokens.get(at + 2) {
+            Some(Token::Text(_)) => is_own(at + 2),
+            Some(Token::Word(name)) => {
+                let named = |at: &usize| matches!(self.tokens.get(*at), Some(Token::Word(word)) if word == name);
+                let gives = |at: &usize| {
+                    self.tokens.get(at + 1) == Some(&Token::Sign('='))
+                        && self.tokens.get(at + 2) != Some(&Token::Sign('='))
+                };
+                let mut given = (0..self.tokens.len())
+                    .filter(named)
+                    .filter(gives)
+                    .peekable();
+                given.peek().is_some() && given.all(|at| is_own(at + 2))
+            }
+            Some(Token::Command(_) | Token::Sign(_) | Token::End) | None => false,
+        };
+        is_asked && self.tokens.iter().all(is_tame) && self.listens_here("createServer")
     }
 
     /// Returns whether all that code does with sockets is to take a port of this machine: `s.bind(("127.0.0.1", 0))`.
