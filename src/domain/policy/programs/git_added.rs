@@ -116,7 +116,11 @@ impl ShellInterpreter<'_, '_> {
         // The names alone are no keys.
         let names_only = words
             .iter()
-            .any(|word| word.contains("=.*/") || word.starts_with("-f1"));
+            .any(|word| word.contains("=.*/") || word.starts_with("-f1"))
+            || words.iter().any(|word| word == "-o")
+                && words
+                    .iter()
+                    .any(|word| word.starts_with("^[") && !word.contains(['.', '=']));
         if is_in(PRINTERS, name) && !names_only {
             for word in words.iter().skip(1) {
                 self.copies_keys(word, target);
@@ -147,7 +151,14 @@ impl ShellInterpreter<'_, '_> {
 
     /// Looks at a file with keys that a shell sources while it shows each command, and so each value.
     pub(in crate::domain::policy) fn traces_keys(&mut self, file: &str) {
-        if self.state.traces && holds_keys(file) {
+        if self.state.traces {
+            self.traces_file(file);
+        }
+    }
+
+    /// Looks at a file that a shell runs while it shows each command.
+    pub(super) fn traces_file(&mut self, file: &str) {
+        if holds_keys(file) {
             self.shows_environment(
                 "a shell that shows each command, and so each value in that file",
             );

@@ -77,8 +77,12 @@ fn told<'w>(args: &'w [String], option: &str) -> Option<&'w str> {
 
 /// Returns whether an address is one of this machine.
 fn is_own(address: &str) -> bool {
-    let host = address.strip_prefix("tcp://").unwrap_or(address);
-    this_machine::is_loopback(this_machine::without_port(host))
+    let host = if address.contains("://") {
+        this_machine::host(address)
+    } else {
+        address
+    };
+    this_machine::is_loopback(host)
 }
 
 #[cfg(test)]

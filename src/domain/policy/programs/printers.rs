@@ -346,9 +346,6 @@ pub(super) fn is_process(text: &str) -> bool {
 /// Returns what a filter makes of its input, where that can be told.
 fn decoded(name: &str, args: &[String], input: &str) -> Option<String> {
     if input.contains(UNKNOWN) {
-        if let Some(text) = project_data::filtered(name, args, input) {
-            return Some(text);
-        }
         let keeps = is_in("cat tac head tail uniq", name) && !without_own(input).contains(UNKNOWN);
         return keeps.then(|| input.to_owned());
     }

@@ -29,9 +29,6 @@ impl ShellInterpreter<'_, '_> {
                 if is_named && prints_fields && args.iter().all(is_plain) {
                     return stdin;
                 }
-                if let Some(text) = self.fields_of_data(args, &stdin) {
-                    return text;
-                }
             }
             "vim" | "vi" | "nvim" | "view" | "ex" | "rvim" | "vimdiff" => {
                 self.vi(name, args, &stdin);

@@ -225,7 +225,10 @@ impl ShellInterpreter<'_, '_> {
         let name = base_name(file);
         let tests = is_test(name.trim_start_matches(is_mark))
             || is_vague(name) && (file.contains("test") || file.contains("spec"));
-        let expects = |text: &str| EXPECTS.iter().any(|word| text.contains(word));
+        let expects = |text: &str| {
+            let other = text.contains("import") || text.contains("console.assert");
+            !other && EXPECTS.iter().any(|word| text.contains(word))
+        };
         if let Some((from, to)) = substitute(script) {
             let plain = to.trim_matches(|c: char| "\\$&; \t#".contains(c) || c.is_ascii_digit());
             let holds = is_in(HOLDS, plain)
@@ -333,7 +336,11 @@ fn checks_nothing(name: &str, text: &str) -> Option<&'static str> {
             "delitems[:]",
         ];
         let plain = plain();
-        return skips_all(text).or_else(|| ENDS.into_iter().find(|mark| plain.contains(mark)));
+        let hooks = plain.contains("pytest_");
+        return skips_all(text).or_else(|| {
+            let mut ends = ENDS.into_iter();
+            ends.find(|mark| hooks && plain.contains(mark))
+        });
     }
     if name.starts_with("jest.config.") || name.starts_with("vitest.config.") {
         let plain = plain();

@@ -249,12 +249,10 @@ impl Scanner<'_, '_, '_> {
             CallEffect::Open if word.starts_with("Deno") => self.writes(&args),
             CallEffect::Open => self.opens(&self.with_names(at, args)),
             CallEffect::Mode => self.mode(at, &args),
-            CallEffect::Network
-                if asks(word)
-                    && (is_here(&args) || self.asks_here(at) || self.asks_own_server(at)) => {}
+            CallEffect::Network if asks(word) && (is_here(&args) || self.asks_own_server(at)) => {}
             // A short name that may be a session, where no session is opened.
             CallEffect::Network if word.starts_with("s.") && !self.opens_session(&args) => {}
-            CallEffect::Network if self.listens_here(word) => {}
+            CallEffect::Network if word.ends_with("createServer") && self.listens_here() => {}
             CallEffect::Network
                 if opens_port(word)
                     && is_own_port(&args)
@@ -375,7 +373,6 @@ impl Scanner<'_, '_, '_> {
         // What it reads may come from the code.
         let anything = UNKNOWN.to_string();
         if first.contains(char::is_whitespace) || known.len() == 1 {
-            let first = &asked::settled(self.tokens, first);
             vague_code(self.shell, first, word);
             drop(self.shell.run_text(first, word, anything));
         } else {
@@ -545,8 +542,7 @@ impl Scanner<'_, '_, '_> {
 
     fn loads(&mut self, args: &[Option<String>]) {
         match args.first() {
-            Some(Some(name))
-                if is_in("http node:http", name) && self.listens_here("createServer") => {}
+            Some(Some(name)) if is_in("http node:http", name) && self.listens_here() => {}
             Some(Some(name)) if words::is_network_module(name) => {
                 self.shell.reading.does(
                     EffectKind::Network,
