@@ -20,14 +20,14 @@ mod words;
 
 use crate::domain::policy::{
     interpretation::CommandEffect,
-    partial_text::{UNKNOWN, base_name, is_in, is_vague, stripped, without_own},
+    partial_text::{UNKNOWN, base_name, is_in, stripped, without_own},
     programs::{files::sets_id, vague_code},
     resolved_path::{ResolvedPath, has_drive},
     rule::EffectKind,
     shell::ShellInterpreter,
 };
 use lex::Token;
-use paths::{KnownFolders, is_place};
+use paths::{KnownFolders, is_place, looks_like_path};
 use servers::{asks, is_here, is_own_port, opens_port};
 use words::CallEffect;
 
@@ -596,12 +596,4 @@ impl Scanner<'_, '_, '_> {
             .cloned()
             .collect()
     }
-}
-
-fn looks_like_path(text: &str) -> bool {
-    !text.contains(['\n', '(', '<', '>'])
-        && (text.contains(['/', '*', '\\'])
-            || text.starts_with(['.', '~'])
-            || is_vague(text)
-            || has_drive(text))
 }

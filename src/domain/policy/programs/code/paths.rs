@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::domain::policy::{
     partial_text::{FRESH, UNKNOWN, base_name, is_vague},
     programs::code::{Language, Scanner, lex::Token},
-    resolved_path,
+    resolved_path::{self, has_drive},
     shell::ShellInterpreter,
 };
 
@@ -300,4 +300,13 @@ pub(super) fn above(
         Some(_) => return None,
     }
     Some((found, 1))
+}
+
+/// Says whether a literal of code looks like a path.
+pub(super) fn looks_like_path(text: &str) -> bool {
+    !text.contains(['\n', '(', '<', '>'])
+        && (text.contains(['/', '*', '\\'])
+            || text.starts_with(['.', '~'])
+            || is_vague(text)
+            || has_drive(text))
 }
