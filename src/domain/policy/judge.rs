@@ -272,10 +272,12 @@ fn read_after(command: &Command, reading: &mut Interpretation<'_>, written: &mut
         CommandKind::Bash | CommandKind::Sh => {
             let printed = machine.run_top(&command.code, String::new());
             machine.shows_secret(&printed);
+            machine.reading.leaves_servers();
         }
         CommandKind::Exec => {
             let printed = machine.dispatch(command.argv.clone(), String::new());
             machine.shows_secret(&printed);
+            machine.reading.leaves_servers();
         }
         CommandKind::Powershell => {
             powershell::read(&mut machine, &command.code);

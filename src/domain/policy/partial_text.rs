@@ -28,43 +28,13 @@ pub(super) const OWN: char = '\u{F0007}';
 /// Such a text.
 pub(super) const OWN_TEXT: &str = "\u{F0000}\u{F0007}";
 
-/// Stands behind [`UNKNOWN`] where the text is data: what a file of the project says that the command did not write, or what a line of code
-/// works out of such files. It is not code, but it may stand where a language takes a value.
-pub(super) const DATA: char = '\u{F0008}';
-
-/// Such a text.
-pub(super) const DATA_TEXT: &str = "\u{F0000}\u{F0008}";
-
-/// Returns whether a part of the text may be what somebody made up, data of the project aside.
-pub(super) fn is_made_up(text: &str) -> bool {
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c == UNKNOWN && !matches!(chars.peek(), Some(&DATA | &OWN)) {
-            return true;
-        }
-    }
-    false
-}
-
 /// Returns a text without what sources of the project say. Where the rest opens a comment or a text over lines, that may end in what is cut
 /// out, so nothing is.
 pub(super) fn without_own(text: &str) -> String {
     const OPENS: [&str; 9] = [
         "/*", "*/", "\"\"\"", "'''", "`", "r#", "=begin", "<<", "__END__",
     ];
-    // Words out of the project's data, in lines that say something besides.
-    let says = |line: &str| line.replace(DATA_TEXT, "").contains(char::is_alphanumeric);
-    let kept: String = text
-        .split_inclusive('\n')
-        .map(|line| {
-            if says(line) {
-                line.replace(DATA_TEXT, "")
-            } else {
-                line.to_owned()
-            }
-        })
-        .collect();
-    let rest = kept.replace(OWN_TEXT, "");
+    let rest = text.replace(OWN_TEXT, "");
     if OPENS.iter().any(|mark| rest.contains(mark)) {
         return text.to_owned();
     }
@@ -73,7 +43,7 @@ pub(super) fn without_own(text: &str) -> String {
 
 /// Returns whether `c` is one of the marks.
 pub(super) const fn is_mark(c: char) -> bool {
-    matches!(c, '\u{F0000}'..='\u{F0008}')
+    matches!(c, '\u{F0000}'..='\u{F0007}')
 }
 
 /// Returns whether the text holds any mark, that is, whether it is not fully known.
@@ -92,7 +62,7 @@ pub(super) fn readable(text: &str) -> String {
         return text.to_owned();
     }
     text.chars()
-        .filter(|c| ![SECRET, OWN, DATA].contains(c))
+        .filter(|c| ![SECRET, OWN].contains(c))
         .map(|c| match c {
             UNKNOWN | INHERITED => '\u{2026}',
             NAME | FRESH => '*',

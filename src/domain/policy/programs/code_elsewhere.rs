@@ -1,7 +1,9 @@
 //! Tools that run code from a file or folder they are given, where it may be none of the project.
 
 use crate::domain::policy::{
-    partial_text::is_in, programs::install::leading_options, shell::ShellInterpreter,
+    partial_text::{is_in, is_vague},
+    programs::{Language, install::leading_options},
+    shell::ShellInterpreter,
 };
 
 /// Options of `go` with a value of their own.
@@ -100,5 +102,75 @@ impl ShellInterpreter<'_, '_> {
             }
             before = arg;
         }
+    }
+}
+
+/// Returns code of a file with the modules it loads as they are named from where the command runs: `../dist/a.js` in `build/b.mjs` is `./dist/a.js`.
+/// What lies above the project, or where nobody can say, stays as it was written.
+pub(super) fn seen_from_here(language: Language, file: &str, code: String) -> String {
+    let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let folder = folder.trim_start_matches("./");
+    let is_plain =
+        !folder.is_empty() && !folder.starts_with(['/', '~', '.']) && !folder.contains("..");
+    if language != Language::JavaScript || !is_plain || is_vague(folder) {
+        return code;
+    }
+    let mut found = String::with_capacity(code.len());
+    let mut rest = code.as_str();
+    while let Some(at) = rest.find(['\'', '"']) {
+        let (head, tail) = rest.split_at(at);
+        let quote = tail.get(..1).unwrap_or("");
+        let inside = tail.get(1..).unwrap_or("");
+        found.push_str(head);
+        found.push_str(quote);
+        let loads = ["from", "import", "require(", "import("];
+        let is_loaded = loads.iter().any(|word| head.trim_end().ends_with(word));
+        rest = inside;
+        if is_loaded
+            && let Some((name, _)) = inside.split_once(quote)
+            && let Some(path) = named_from_above(folder, name)
+        {
+            found.push_str(&path);
+            rest = inside.get(name.len()..).unwrap_or("");
+        }
+    }
+    found.push_str(rest);
+    found
+}
+
+/// Returns the name of a module as it is seen from the folder above, if it lies there: `../dist/a.js` in `build`.
+fn named_from_above(folder: &str, name: &str) -> Option<String> {
+    if !name.starts_with("./") && !name.starts_with("../") {
+        return None;
+    }
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in name.split('/') {
+        match part {
+            "." | "" => {}
+            ".." => drop(parts.pop()?),
+            _ => parts.push(part),
+        }
+    }
+    Some(format!("./{}", parts.join("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(file: &str, code: &str) -> String {
+        seen_from_here(Language::JavaScript, file, code.to_owned())
+    }
+
+    #[test]
+    fn modules_are_named_from_where_the_command_runs() {
+        let code = "import { a } from \"../dist/a.js\"; const b = require('./b'); log('../c')";
+        let here = "import { a } from \"./dist/a.js\"; const b = require('./build/b'); log('../c')";
+        assert_eq!(seen("build/x.mjs", code), here);
+        for file in ["x.mjs", "/tmp/x.mjs", "../build/x.mjs", "a/../x.mjs"] {
+            assert_eq!(seen(file, code), code);
+        }
+        let above = "import '../../a.js'";
+        assert_eq!(seen("build/x.mjs", above), above);
     }
 }

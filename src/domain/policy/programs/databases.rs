@@ -2,7 +2,7 @@
 
 use crate::domain::policy::{
     partial_text::FRESH,
-    programs::{Options, is_in, this_machine::is_loopback},
+    programs::{Options, is_in},
     rule::EffectKind,
     shell::ShellInterpreter,
 };
@@ -99,7 +99,14 @@ impl ShellInterpreter<'_, '_> {
 
     /// Looks for a statement that leaves nothing of a table, unless the database is there to be tried on.
     fn empties_tables(&mut self, name: &str, args: &[String], text: &str) {
+        let text = plain_statements(text);
         let words: Vec<String> = text.split_whitespace().map(str::to_uppercase).collect();
+        let whole = words.join(" ");
+        let parts: Vec<&str> = whole.split(';').map(str::trim).collect();
+        let mut last = parts.iter().rev().filter(|part| !part.is_empty());
+        let is_undone = parts.first().is_some_and(|part| part.starts_with("BEGIN"))
+            && last.next() == Some(&"ROLLBACK")
+            && !whole.contains("COMMIT");
         let empties = |statement: &str| {
             let statement = statement.trim_start();
             let rest = statement.strip_prefix("DELETE FROM ");
@@ -118,38 +125,18 @@ impl ShellInterpreter<'_, '_> {
         let is_tried = |arg: &String| {
             let mut parts = arg.split(|c: char| !c.is_alphanumeric());
             let own = "test tests testing tmp temp scratch";
-            let of_files = "build target dist cache memory fixture fixtures demo example sample";
+            let of_files = "build target dist cache memory fixture fixtures demo example sample dev development local";
             !arg.contains(char::is_whitespace)
                 && !arg.contains('=')
                 && (parts.clone().any(|part| is_in(own, part))
                     || is_file && parts.any(|part| is_in(of_files, part))
                     || is_file && (arg.contains(FRESH) || self.has_written(arg)))
         };
-        if words.join(" ").split(';').any(empties) && !args.iter().any(is_tried) {
+        if !is_undone && parts.into_iter().any(empties) && !args.iter().any(is_tried) {
             self.reading.does(
                 EffectKind::System,
                 format!("{name} throws away or changes what every row of a table holds"),
             );
-        }
-    }
-
-    /// Looks at a store that is started here: what listens to other machines, or lets in whoever asks, is none for this project alone.
-    pub(super) fn opens_store(&mut self, name: &str, args: &[String]) {
-        const OPENS: &str = "--protected-mode --loadmodule --replicaof --slaveof --enable-debug-command --enable-module-command";
-        let mut words = args.iter();
-        let bound = words.by_ref().skip_while(|word| *word != "--bind").skip(1);
-        let mut hosts = bound.take_while(|word| !word.starts_with("--"));
-        let is_open = hosts.any(|host| {
-            host.split_whitespace()
-                .any(|host| !is_loopback(host.trim_start_matches('-')))
-        });
-        let is_told = args.iter().any(|word| is_in(OPENS, word));
-        let made = args
-            .first()
-            .is_some_and(|file| !file.starts_with('-') && self.has_written(file));
-        if is_open || is_told || made {
-            self.reading
-                .opaque(format!("{name}, which may listen to other machines"));
         }
     }
 
@@ -217,6 +204,27 @@ impl ShellInterpreter<'_, '_> {
         }
         self.database_elsewhere(name, args);
     }
+}
+
+/// Returns statements without comments, and without the semicolons that stand in quotes.
+fn plain_statements(text: &str) -> String {
+    let mut found = String::with_capacity(text.len());
+    let mut is_quoted = false;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\'' => {
+                is_quoted = !is_quoted;
+                found.push(c);
+            }
+            ';' if is_quoted => found.push(' '),
+            '-' if !is_quoted && chars.peek() == Some(&'-') => {
+                while chars.next_if(|c| *c != '\n').is_some() {}
+            }
+            _ => found.push(c),
+        }
+    }
+    found
 }
 
 /// Returns whether a condition, in capitals, holds for every row: `TRUE`, `1 = 1`, `ID = ID`, `ID > 0`, and what is joined to one by `OR`.

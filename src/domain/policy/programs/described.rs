@@ -5,7 +5,7 @@
 //! not understood.
 
 use crate::domain::policy::{
-    partial_text::{DATA, OWN, UNKNOWN, is_vague},
+    partial_text::{OWN, UNKNOWN, is_vague},
     programs::{
         Language, base_name, is_in, is_question, picks, scan_code, scan_file, table, vague_code,
     },
@@ -16,7 +16,7 @@ use crate::domain::policy::{
 
 /// Programs that build, test, format, check, show and convert.
 const DESCRIBED: &str = "
-redis-server initdb pg_ctl jupyter-nbconvert
+jupyter-nbconvert
 prove perltidy perlcritic pytest py.test tox nox ruff black isort flake8 pylint mypy pyright pyre bandit coverage pre-commit sphinx-build mkdocs
 pydocstyle yapf autopep8 pyflakes pycodestyle vulture radon djlint pip-compile pip-sync django-admin flask gunicorn uvicorn
 hypercorn alembic cythonize maturin hatchling flit ansible-lint yamllint interrogate docformatter pyupgrade autoflake refurb
@@ -216,7 +216,6 @@ impl ShellInterpreter<'_, '_> {
         self.told_code(name, args);
         match name {
             "gradlew" | "mvnw" | "sbt" | "mill" | "lein" | "ant" => self.tasks(name, args),
-            "redis-server" => self.opens_store(name, args),
             _ if !own => self.sending_verb(name, args),
             _ => {}
         }
@@ -520,11 +519,7 @@ impl ShellInterpreter<'_, '_> {
         for (path, text) in files {
             let name = base_name(&path);
             // Files that were changed where they lie, of which only a pattern is known, are the project's.
-            if is_vague(name)
-                && text
-                    .chars()
-                    .all(|c| [UNKNOWN, OWN, DATA, '\n'].contains(&c))
-            {
+            if is_vague(name) && text.chars().all(|c| [UNKNOWN, OWN].contains(&c)) {
                 continue;
             }
             // A script that runs a tool of the project is read once.
@@ -541,11 +536,6 @@ impl ShellInterpreter<'_, '_> {
                 "lua" => Language::Lua,
                 "rs" | "c" | "cc" | "cpp" | "go" => Language::C,
                 "sh" | "bash" | "bats" => {
-                    let text = if ending == "bats" {
-                        bats_text(&text)
-                    } else {
-                        text
-                    };
                     vague_code(self, &text, name);
                     drop(self.aside(|shell| shell.run_text(&text, name, String::new())));
                     continue;
@@ -566,25 +556,4 @@ impl ShellInterpreter<'_, '_> {
             }
         }
     }
-}
-
-/// Returns tests of `bats` as a shell would read them: each is a block, `run` runs what follows, and what is asserted of it runs nothing.
-fn bats_text(text: &str) -> String {
-    let line = |line: &str| {
-        let code = line.trim_start();
-        if code.starts_with("@test ") && code.trim_end().ends_with('{') {
-            return "{\n".to_owned();
-        }
-        let asserts = ["assert", "refute", "load ", "bats_require", "bats_load"];
-        if asserts.iter().any(|start| code.starts_with(start))
-            && !code.contains(['`', ';', '|', '&', '('])
-        {
-            return ":\n".to_owned();
-        }
-        let ran = code
-            .strip_prefix("run ")
-            .map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || "!- ".contains(c)));
-        format!("{}\n", ran.unwrap_or(line))
-    };
-    text.lines().map(line).collect()
 }

@@ -188,9 +188,10 @@ impl ShellInterpreter<'_, '_> {
             ("cmake", ["-E", "environment"]) | ("npm" | "pnpm" | "yarn", ["run", "env"]) => true,
             ("systemctl", rest) => rest.contains(&"show-environment"),
             (_, rest)
-                if rest
-                    .iter()
-                    .any(|word| word.starts_with("/proc/") && word.ends_with("/environ")) =>
+                if !is_in("ls stat test [ readlink", name)
+                    && rest
+                        .iter()
+                        .any(|word| word.starts_with("/proc/") && word.ends_with("/environ")) =>
             {
                 true
             }
@@ -203,7 +204,7 @@ impl ShellInterpreter<'_, '_> {
                 *text == "env"
                     || picks_secret(text)
                     || takes_all(text, "$ENV", &["."])
-                    || takes_all(text, "env", &[".", ":", "="])
+                    || takes_all(&text.replace(".env", ""), "env", &[".", ":", "="])
                         && !text.starts_with('-')
                         && text.contains('|')
             }),

@@ -2,7 +2,7 @@
 
 use crate::domain::policy::{
     interpretation::CommandEffect,
-    partial_text::{NAME, UNKNOWN, base_name, is_vague},
+    partial_text::{FRESH, NAME, UNKNOWN, base_name, is_in, is_vague},
     patch_paths::{PatchStrip, strip_of},
     programs::{Options, is_stream},
     resolved_path::ResolvedPath,
@@ -292,7 +292,21 @@ impl ShellInterpreter<'_, '_> {
             arg == "--recursive"
                 || arg.starts_with('-') && !arg.starts_with("--") && arg.contains('R')
         });
-        if recursive && args.iter().any(|arg| opens(arg)) {
+        let mode = args.iter().find(|arg| !arg.starts_with('-'));
+        let is_left = |file: &String| {
+            let first = file
+                .trim_start_matches("./")
+                .split('/')
+                .next()
+                .unwrap_or("");
+            !file.contains("..") && file.contains(FRESH)
+                || !file.contains("..")
+                    && is_in(
+                        "build dist target out tmp storage node_modules coverage cache .cache logs",
+                        first,
+                    )
+        };
+        if recursive && mode.is_some_and(|mode| opens(mode)) && !files.iter().all(is_left) {
             let why = "chmod lets everybody on the machine change what lies in there";
             self.reading.does(EffectKind::Privilege, why);
         }

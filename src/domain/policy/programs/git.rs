@@ -1,7 +1,7 @@
 //! git: what loses work or history, what runs commands through settings, what talks to other machines.
 
 use crate::domain::policy::{
-    partial_text::{OWN_TEXT, UNKNOWN},
+    partial_text::UNKNOWN,
     programs::{
         Options,
         git_files::replaces_files,
@@ -160,7 +160,10 @@ impl ShellInterpreter<'_, '_> {
             let root = self.git_root();
             self.blurs_below(&root);
         }
-        let loses = git_loses(verb, args).filter(|_| !self.removes_own_worktree(verb, args));
+        let loses = git_loses(verb, args);
+        if verb == "push" {
+            self.pushes_list(args);
+        }
         if let Some(why) = loses {
             self.loses_in_git(why);
         }
@@ -273,9 +276,7 @@ impl ShellInterpreter<'_, '_> {
                 }
             }
         }
-        // A state of the project.
-        let is_packed = verb == "archive" && self.is_own_git() && !has_added_files(args);
-        if is_packed { OWN_TEXT } else { "\u{F0000}" }.to_owned()
+        UNKNOWN.to_string()
     }
 
     /// Looks at the options of one of its commands.
@@ -577,11 +578,4 @@ fn tracked_names(args: &[String]) -> String {
         None if searched => format!("{NAME}x\n"),
         None => format!("{NAME}\n"),
     }
-}
-
-/// Returns whether `git archive` packs what stands elsewhere.
-fn has_added_files(args: &[String]) -> bool {
-    let from = ["--remote", "--add", "--exec", "-o", "--output"];
-    args.iter()
-        .any(|arg| from.iter().any(|from| arg.starts_with(from)))
 }

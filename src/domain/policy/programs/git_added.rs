@@ -116,7 +116,11 @@ impl ShellInterpreter<'_, '_> {
         // The names alone are no keys.
         let names_only = words
             .iter()
-            .any(|word| word.contains("=.*/") || word.starts_with("-f1"));
+            .any(|word| word.contains("=.*/") || word.starts_with("-f1"))
+            || words.iter().any(|word| word == "-o")
+                && words
+                    .iter()
+                    .any(|word| word.starts_with("^[") && !word.contains(['.', '=']));
         if is_in(PRINTERS, name) && !names_only {
             for word in words.iter().skip(1) {
                 self.copies_keys(word, target);
@@ -147,7 +151,14 @@ impl ShellInterpreter<'_, '_> {
 
     /// Looks at a file with keys that a shell sources while it shows each command, and so each value.
     pub(in crate::domain::policy) fn traces_keys(&mut self, file: &str) {
-        if self.state.traces && holds_keys(file) {
+        if self.state.traces {
+            self.traces_file(file);
+        }
+    }
+
+    /// Looks at a file that a shell runs while it shows each command.
+    pub(super) fn traces_file(&mut self, file: &str) {
+        if holds_keys(file) {
             self.shows_environment(
                 "a shell that shows each command, and so each value in that file",
             );
@@ -188,6 +199,14 @@ impl ShellInterpreter<'_, '_> {
             );
         }
     }
+}
+
+/// Returns whether a text of code is the name of a file with keys. Words that may stand for anything there, `credentials` and names with a dot, are none.
+pub(in crate::domain::policy) fn is_key_file(text: &str) -> bool {
+    let name = base_name(text);
+    let is_name = name.len() < 40 && name.starts_with(['.', 's', 'c', 'i', 'm', 't', 'w']);
+    let is_meant = name.contains('.') || name.starts_with("id_");
+    is_name && is_meant && (is_in(FILES, name) || name.starts_with(".env.") && holds_keys(name))
 }
 
 /// Returns whether a file holds keys, by its name.

@@ -19,44 +19,18 @@ impl ShellInterpreter<'_, '_> {
             .is_some_and(|verb| verb == "add" || verb == "move")
             && let Some(folder) = options.rest.get(1)
         {
-            let folder = folder.clone();
-            let path = resolved_path::absolute(&folder, self.folder());
-            let is_new = |path: &String| !self.may_be_there(path) && self.state.conditions == 0;
-            let new = path.filter(is_new);
-            self.writes(&folder);
-            self.state.worktrees.extend(new);
-            if self.is_own_git() {
-                self.checks_out(&folder);
+            self.writes(&folder.clone());
+            // One of this project, in a folder that nobody had before.
+            let is_fresh =
+                folder.contains(FRESH) && !folder.contains("..") && self.state.conditions == 0;
+            let is_here = self
+                .resolve_all(".")
+                .iter()
+                .all(|place| matches!(place, ResolvedPath::Inside(_)));
+            if is_fresh && is_here && !self.state.has_foreign_git {
+                let path = resolved_path::absolute(folder, self.folder());
+                self.state.checkouts.extend(path);
             }
-        }
-    }
-
-    /// Returns whether a work tree is removed that the command itself added where nothing was.
-    pub(super) fn removes_own_worktree(&self, verb: &str, args: &[String]) -> bool {
-        let [first, rest @ ..] = args else {
-            return false;
-        };
-        let mut named = rest.iter().filter(|word| !word.starts_with('-'));
-        let path = named
-            .next()
-            .and_then(|word| resolved_path::absolute(word, self.folder()));
-        let is_own = path.is_some_and(|path| self.state.worktrees.contains(&path));
-        verb == "worktree" && first == "remove" && is_own && named.next().is_none()
-    }
-
-    /// Returns whether git works on this project here.
-    pub(super) fn is_own_git(&self) -> bool {
-        let places = self.resolve_all(".");
-        let mut places = places.iter();
-        !self.state.has_foreign_git && places.all(|place| matches!(place, ResolvedPath::Inside(_)))
-    }
-
-    /// Remembers that a folder holds a state of this project, where nobody had that folder before.
-    pub(super) fn checks_out(&mut self, folder: &str) {
-        let path = resolved_path::absolute(folder, self.folder());
-        let is_fresh = |path: &String| path.contains(FRESH) && !path.contains("..");
-        if self.state.conditions == 0 {
-            self.state.checkouts.extend(path.filter(is_fresh));
         }
     }
 

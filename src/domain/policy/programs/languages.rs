@@ -1,7 +1,7 @@
 //! Interpreters of other languages: where their code comes from.
 
 use crate::domain::policy::{
-    partial_text::{DATA_TEXT, NAME, UNKNOWN},
+    partial_text::UNKNOWN,
     programs::{Language, Options, is_stream, scan_code, vague_code},
     rule::EffectKind,
     shell::ShellInterpreter,
@@ -97,27 +97,7 @@ impl ShellInterpreter<'_, '_> {
             self.language_file(language, name, &options, stdin);
         }
         self.changes_arguments(language, name, &options, stdin);
-        self.printed_by_code(&options, codes, &modules)
-    }
-
-    /// Returns what a line of code prints, as far as that is known.
-    fn printed_by_code(&self, options: &Options, codes: &[&str], modules: &str) -> String {
-        let mut codes = options.values(codes);
-        let (Some(code), None, "") = (codes.next(), codes.next(), modules) else {
-            return UNKNOWN.to_string();
-        };
-        if !self.works_out_data(code) {
-            return UNKNOWN.to_string();
-        }
-        // The number of a port.
-        let is_number = code.contains("getsockname()[1])")
-            && !code.contains("open")
-            && code.matches("print").count() == 1;
-        if is_number {
-            NAME.to_string()
-        } else {
-            DATA_TEXT.to_owned()
-        }
+        UNKNOWN.to_string()
     }
 
     /// Looks at files outside of the project that code is called with, if it changes what it is called with.
@@ -150,7 +130,8 @@ impl ShellInterpreter<'_, '_> {
         let own: Vec<&str> = options.values(codes).collect();
         let has = |marks: &[&str]| {
             let in_code = |mark: &&str| {
-                own.iter().any(|code| code.contains(*mark))
+                own.iter()
+                    .any(|code| code.replace("stdout.write", "").contains(*mark))
                     || own.is_empty() && stdin.contains(*mark)
             };
             marks.iter().any(in_code)
@@ -186,6 +167,7 @@ impl ShellInterpreter<'_, '_> {
                 }
                 if let Some(code) = self.remembered(file) {
                     vague_code(self, &code, name);
+                    let code = super::code_elsewhere::seen_from_here(language, file, code);
                     scan_code(self, language, &code);
                 } else if file.contains("://") {
                     self.reading.does(
@@ -204,7 +186,7 @@ impl ShellInterpreter<'_, '_> {
             }
             _ if !options.given.is_empty() && stdin.is_empty() => {}
             // It says what it is.
-            _ if options.has(&["version", "help", "v", "h", "V"]) && options.rest.is_empty() => {}
+            _ if options.has(&["version", "help", "V"]) && options.rest.is_empty() => {}
             _ => scan_code(self, language, stdin),
         }
     }
@@ -399,10 +381,9 @@ impl ShellInterpreter<'_, '_> {
                 );
             }
             "timeit" => {
-                // What is set up is known to what is measured.
-                let codes = options.rest.iter().filter(|word| !word.starts_with('-'));
-                let codes: Vec<&str> = codes.map(String::as_str).collect();
-                scan_code(self, Language::Python, &codes.join("\n"));
+                for code in &options.rest {
+                    scan_code(self, Language::Python, code);
+                }
             }
             "pdb" => {
                 let inner = Options::leading(&options.rest, "cm", &["command"]);

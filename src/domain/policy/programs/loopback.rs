@@ -1,6 +1,6 @@
 //! Whether a program talks to nothing but this machine.
 
-use super::this_machine::{host, is_loopback, without_port};
+use super::this_machine::{host, is_loopback};
 use crate::domain::policy::{partial_text::is_vague, programs::Options};
 
 /// Letters and words of curl's options that take a value.
@@ -111,8 +111,7 @@ pub(super) fn is_loopback_only(name: &str, args: &[String]) -> bool {
                     // The shell takes `[::1]` for a pattern.
                     let bare =
                         host(address).trim_start_matches(crate::domain::policy::partial_text::SET);
-                    !is_vague(without_port(bare))
-                        && (port_only || is_loopback(without_port(host(address))))
+                    !is_vague(bare) && (port_only || is_loopback(host(address)))
                 })
         }
         "nc" | "ncat" | "netcat" | "nc.openbsd" | "nc.traditional" | "telnet" => {

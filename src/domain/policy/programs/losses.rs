@@ -1,8 +1,8 @@
 //! What git would lose: changes, branches, tags, history, what another machine holds.
 
 use crate::domain::policy::{
-    interpretation::GitInvocation,
-    partial_text::{FRESH, is_made_up},
+    interpretation::{GitInvocation, SimpleCommand},
+    partial_text::{FRESH, UNKNOWN},
     programs::Options,
     resolved_path::ResolvedPath,
     rule::EffectKind,
@@ -23,6 +23,40 @@ const WRITES_REFERENCES: [&str; 7] = [
 const ELSEWHERE: &str = " in another folder";
 
 impl ShellInterpreter<'_, '_> {
+    /// Looks at a push of what a list of branches or tags says: that is any of them.
+    pub(super) fn pushes_list(&mut self, args: &[String]) {
+        let lists = |act: &SimpleCommand| {
+            let words: Vec<&str> = act.words.iter().map(String::as_str).collect();
+            let is_quiet = |rest: &[&str]| rest.iter().all(|word| word.starts_with('-'));
+            match words.as_slice() {
+                ["git", "for-each-ref" | "ls-remote" | "show-ref", ..]
+                | ["git", "branch" | "tag"] => true,
+                ["git", "branch" | "tag", rest @ ..] => {
+                    let names = |word: &&str| {
+                        word.starts_with("--format")
+                            || [
+                                "-l",
+                                "--list",
+                                "-a",
+                                "-r",
+                                "--all",
+                                "--merged",
+                                "--no-merged",
+                            ]
+                            .contains(word)
+                    };
+                    !rest.contains(&"--show-current") && (rest.iter().any(names) || is_quiet(rest))
+                }
+                _ => false,
+            }
+        };
+        let is_made_up = args.iter().skip(1).any(|word| word.contains(UNKNOWN));
+        let is_tried = args.iter().any(|arg| arg == "-n" || arg == "--dry-run");
+        if is_made_up && !is_tried && self.reading.acts.iter().any(lists) {
+            self.loses_in_git("git push sends branches that the text does not name");
+        }
+    }
+
     /// Notes what git is to do, for whoever looks at what that takes away.
     pub(super) fn note_git_step(&mut self, verb: &str, args: &[String]) {
         let places = self.resolve_all(".");
@@ -226,10 +260,6 @@ fn push_loses(options: &Options, rest: &[&str]) -> Option<&'static str> {
         .iter()
         .skip(1)
         .any(|word| word.starts_with('+') || word.starts_with(':'));
-    // A version out of the project is a name; what a list of branches says is any of them.
-    if rest.iter().skip(1).any(|word| is_made_up(word)) {
-        return Some("git push sends branches that the text does not name");
-    }
     (forced || mapped).then_some("git push overwrites or removes what another machine holds")
 }
 

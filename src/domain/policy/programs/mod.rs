@@ -30,6 +30,7 @@ mod losses;
 mod makefile;
 mod managers;
 mod network;
+mod open_servers;
 mod options;
 mod overrides;
 mod package_json;
@@ -62,8 +63,7 @@ pub(in crate::domain::policy) use vague::vague_code;
 
 use crate::domain::policy::{
     partial_text::{
-        NAME, SECRET, UNKNOWN, base_name, has_option, is_in, is_mark, is_unknown, is_vague,
-        stripped,
+        NAME, SECRET, UNKNOWN, base_name, has_option, is_in, is_mark, is_unknown, stripped,
     },
     resolved_path,
     rule::EffectKind,
@@ -202,7 +202,7 @@ impl ShellInterpreter<'_, '_> {
         reason = "three answers: none, not constant, a constant"
     )]
     fn vague_name(&mut self, word: &str) -> Option<Option<String>> {
-        if !is_vague(base_name(word)) {
+        if !self.has_vague_name(word) {
             return None;
         }
         self.reading

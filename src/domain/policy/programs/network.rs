@@ -65,17 +65,6 @@ const LOCAL_VERBS: &[(&str, &[&str])] = &[
     ),
     ("helm", &["template", "lint", "version"]),
     ("tailscale", &["status"]),
-    (
-        "adb",
-        &[
-            "devices",
-            "logcat",
-            "get-state",
-            "version",
-            "wait-for-device",
-            "start-server",
-        ],
-    ),
     ("multipass", &["list", "ls", "info", "networks", "aliases"]),
     ("gh", &["status"]),
     ("terraform", &["graph", "providers"]),

@@ -346,9 +346,6 @@ pub(super) fn is_process(text: &str) -> bool {
 /// Returns what a filter makes of its input, where that can be told.
 fn decoded(name: &str, args: &[String], input: &str) -> Option<String> {
     if input.contains(UNKNOWN) {
-        if let Some(text) = project_data::filtered(name, args, input) {
-            return Some(text);
-        }
         let keeps = is_in("cat tac head tail uniq", name) && !without_own(input).contains(UNKNOWN);
         return keeps.then(|| input.to_owned());
     }
@@ -360,7 +357,10 @@ fn decoded(name: &str, args: &[String], input: &str) -> Option<String> {
         "cat" | "tac" | "zcat" | "head" | "tail" | "uniq" | "fmt" | "fold" | "column"
         | "expand" | "nl" | "iconv" | "shuf" => Some(input.to_owned()),
         "grep" | "egrep" | "fgrep" | "cut" | "jq" | "yq" | "comm" | "paste" | "join" | "ag" => {
-            if is_vague(input) {
+            let is_name = input.starts_with(NAME) && input.trim_end().lines().count() == 1;
+            if is_name && project_data::keeps_lines(name, args) {
+                Some(input.to_owned())
+            } else if is_vague(input) {
                 Some(format!("{NAME}\n"))
             } else {
                 None

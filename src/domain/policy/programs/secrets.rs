@@ -165,6 +165,42 @@ fn shown(code: &str) -> Option<&str> {
     None
 }
 
+/// Returns whether code shows what it parsed of a file with keys. What `node -p` is given, it prints.
+fn shows_parsed(code: &str) -> bool {
+    const PRINTS: [&str; 5] = [
+        "console.log",
+        "console.table",
+        "print(",
+        "stdout.write",
+        "puts ",
+    ];
+    let has = |text: &str, marks: &[&str]| marks.iter().any(|mark| text.contains(mark));
+    let names_only = |text: &str| {
+        text.contains("Object.keys") && !has(text, &["Object.entries", "Object.values"])
+    };
+    let is_whole = !has(code, &[";", "=>", "write", "const ", "let ", "\n"])
+        && code.contains("JSON.stringify");
+    code.split(['\n', ';']).any(|statement| {
+        let mut places = statement.match_indices(".parsed");
+        places.any(|(at, mark)| {
+            let (head, behind) = (
+                statement.get(..at).unwrap_or(""),
+                statement.get(at + mark.len()..).unwrap_or(""),
+            );
+            let one = behind
+                .strip_prefix('.')
+                .is_some_and(|name| !names_secret(name));
+            let given = head.split('=').next().filter(|_| head.contains('='));
+            let name = given.and_then(|head| head.split_whitespace().last());
+            let is_loop =
+                has(statement, &["for ", "forEach", "for("]) && code.contains("console.log");
+            let later = || name.is_some_and(|name| shows_name(code, name));
+            !one && !names_only(statement)
+                && (is_whole || has(statement, &PRINTS) || is_loop || later())
+        })
+    })
+}
+
 /// Returns whether a statement of PowerShell or cmd shows a key; `mark` stands in front of the names of variables.
 fn statement_shows(statement: &str, mark: &str) -> bool {
     const PRINTS: &str = "echo write-output write-host write write-warning write-verbose write-error write-information @echo";
@@ -216,11 +252,7 @@ impl ShellInterpreter<'_, '_> {
 
     /// Looks at code that shows the value of a key from the environment.
     pub(in crate::domain::policy) fn secrets_in_code(&mut self, code: &str) {
-        let has = |word: &str| code.contains(word);
-        let prints = has("console.log") || has("print(") || has("stdout.write") || has("puts ");
-        let parsed = has(".parsed")
-            && !(has("Object.keys") && !has("Object.entries") && !has("Object.values"));
-        if has("dotenv") && parsed && prints {
+        if code.contains("dotenv") && shows_parsed(code) {
             self.reading
                 .opaque("the code, which shows what a file with keys says");
         }

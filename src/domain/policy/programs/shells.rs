@@ -81,6 +81,9 @@ impl ShellInterpreter<'_, '_> {
         }
         match options.rest.split_first() {
             Some((file, rest)) if !short("s") && file != "-" => {
+                if short("x") {
+                    self.traces_file(file);
+                }
                 self.script(name, file, rest, stdin)
             }
             _ if has_option(args, "", &["version", "help"]) => String::new(),

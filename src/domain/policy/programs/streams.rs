@@ -1,8 +1,8 @@
 //! `sed` and `awk`: little languages that can run and write.
 
 use crate::domain::policy::{
-    partial_text::{INHERITED, TextScanner, UNKNOWN, is_in, is_made_up},
-    programs::{Language, Options, is_stream, project_data, scan_code, vague_code},
+    partial_text::{TextScanner, UNKNOWN, is_in},
+    programs::{Language, Options, is_stream, scan_code, vague_code},
     rule::EffectKind,
     shell::ShellInterpreter,
 };
@@ -41,17 +41,6 @@ impl ShellInterpreter<'_, '_> {
         for script in &scripts {
             self.sed_script(script, stdin);
         }
-        let printed = if in_place || options.has(&["f", "file"]) {
-            UNKNOWN.to_string()
-        } else {
-            let input = if rest.is_empty() {
-                stdin.to_owned()
-            } else {
-                rest.iter().map(|file| self.contents(file)).collect()
-            };
-            project_data::edited(&scripts, &input)
-                .unwrap_or_else(|| sed_output(&scripts, stdin, rest.is_empty()))
-        };
         for file in &rest {
             if in_place {
                 for script in &scripts {
@@ -67,7 +56,7 @@ impl ShellInterpreter<'_, '_> {
                 self.reads(file);
             }
         }
-        printed
+        sed_output(&scripts, stdin, rest.is_empty())
     }
 
     /// Looks at a line that an edit puts into a source, and that `go generate` runs.
@@ -82,10 +71,7 @@ impl ShellInterpreter<'_, '_> {
     }
 
     fn sed_script(&mut self, script: &str, stdin: &str) {
-        // A version or a name that stands in a file of the project is put in as it is.
-        if is_made_up(script) {
-            vague_code(self, script, "sed");
-        }
+        vague_code(self, script, "sed");
         for command in sed_commands(script) {
             match command {
                 SedCommand::Run(code) if code.trim().is_empty() => {
@@ -137,11 +123,7 @@ impl ShellInterpreter<'_, '_> {
         let assigned: Vec<String> = options
             .values(&["v", "assign"])
             .filter_map(|setting| setting.split_once('='))
-            .map(|(name, value)| {
-                // A value is never code.
-                let value = value.replace(UNKNOWN, &INHERITED.to_string());
-                format!("{name} = \"{}\"", value.replace('"', "\\\""))
-            })
+            .map(|(name, value)| format!("{name} = \"{}\"", value.replace('"', "\\\"")))
             .collect();
         let mut codes: Vec<String> = options
             .values(&["e", "source"])

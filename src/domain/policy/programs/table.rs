@@ -223,7 +223,7 @@ guile racket sbcl clisp gnuplot octave dwgrep
 const REMOTE: &str = "
 terraform tofu terragrunt pulumi cdk sam serverless sls wrangler firebase supabase railway stripe vault restic borg rustic kopia
 duplicity twine eb ecs-cli copilot amplify ibmcloud oci linode-cli hcloud scw flyctl2 render dokku cap cap2 nomad consul packer
-vagrant adb multipass argocd flux istioctl eksctl kops kubeadm minikube kind k3d velero skaffold tilt garden okteto ansible-playbook
+vagrant multipass argocd flux istioctl eksctl kops kubeadm minikube kind k3d velero skaffold tilt garden okteto ansible-playbook
 ansible-galaxy ansible-vault ansible-pull salt salt-call chef-client knife puppet bolt mgmt sentry-cli snyk codecov newman k6
 pscale planetscale neonctl turso atlas mongocli confluent rpk circleci travis bitrise eas expo lerna semantic-release release-it
 goreleaser np auto jfrog cosign crane skopeo oras regctl dagger earthly akamai cloudflare doctl2 dvc lakectl huggingface-cli hf kaggle

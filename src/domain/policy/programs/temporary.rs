@@ -1,12 +1,17 @@
 //! `mktemp`: files and folders under names that nothing had before.
 
 use crate::domain::policy::{
-    partial_text::{FRESH, NAME, UNKNOWN},
+    partial_text::{FRESH, NAME, UNKNOWN, base_name, is_vague},
     programs::Options,
     shell::ShellInterpreter,
 };
 
 impl ShellInterpreter<'_, '_> {
+    /// Returns whether nobody knows which program a word names. One that the command itself wrote into a file of its own is known.
+    pub(super) fn has_vague_name(&self, word: &str) -> bool {
+        is_vague(base_name(word)) && !(word.contains(FRESH) && self.remembered(word).is_some())
+    }
+
     /// Makes a file or folder of its own, and returns its name.
     pub(super) fn mktemp(&mut self, args: &[String]) -> String {
         let options = Options::parse(args, "p", &["suffix", "tmpdir"]);

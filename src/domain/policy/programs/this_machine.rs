@@ -1,8 +1,6 @@
 //! Whether an address is this machine.
 
-use crate::domain::policy::partial_text::{
-    DATA, INHERITED, NAME, SECRET, SET, UNKNOWN, is_made_up, is_mark, is_vague,
-};
+use crate::domain::policy::partial_text::{SET, is_mark, is_vague};
 
 /// Returns whether a host is this machine.
 pub(super) fn is_loopback(host: &str) -> bool {
@@ -33,21 +31,6 @@ fn is_port(text: &str) -> bool {
     })
 }
 
-/// Returns a host without the port behind it, where that is a number that nobody knows; a value that somebody may have made up could also be
-/// `80@example.org`.
-pub(super) fn without_port(host: &str) -> &str {
-    let Some((name, port)) = host.split_once(':') else {
-        return host;
-    };
-    let is_tame = |c: char| c.is_ascii_digit() || [NAME, INHERITED, UNKNOWN, DATA].contains(&c);
-    let is_port = !port.contains(SECRET) && !is_made_up(port) && port.chars().all(is_tame);
-    if is_vague(port) && is_port {
-        name
-    } else {
-        host
-    }
-}
-
 /// Returns the host of an address, written with or without a scheme.
 pub(super) fn host(address: &str) -> &str {
     let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
@@ -63,13 +46,7 @@ pub(super) fn host(address: &str) -> &str {
 /// Returns whether an address, or the name of a machine, is this machine. Of several addresses in one text all have to be.
 pub(in crate::domain::policy) fn leads_here(address: &str) -> bool {
     if is_vague(address) {
-        let rest = address.split_once("://").map_or("", |(_, rest)| rest);
-        let (all, name) = (host(address), without_port(host(address)));
-        // Only the port is not known.
-        return all != name
-            && rest.contains(all)
-            && !is_vague(&rest.replacen(all, "", 1))
-            && is_loopback(name);
+        return false;
     }
     let parts = address.split(|c: char| c.is_whitespace() || "\"'`<>|".contains(c));
     let mut addresses = parts.filter(|part| part.contains("://")).peekable();

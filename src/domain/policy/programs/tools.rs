@@ -20,7 +20,7 @@ impl ShellInterpreter<'_, '_> {
             "awk" | "gawk" | "mawk" | "nawk" | "original-awk" => {
                 self.awk(args, &stdin);
                 // Fields of names are names, as long as nothing is put between them.
-                let is_plain = |code: &String| !code.contains('"') || !code.contains("print");
+                let is_plain = |code: &String| super::project_data::prints_no_text(code);
                 let prints_fields = args.iter().any(|code| code.contains("print $"));
                 let is_named = is_vague(&stdin) && !is_unknown(&stdin);
                 if super::printers::is_process(&stdin) {
@@ -28,9 +28,6 @@ impl ShellInterpreter<'_, '_> {
                 }
                 if is_named && prints_fields && args.iter().all(is_plain) {
                     return stdin;
-                }
-                if let Some(text) = self.fields_of_data(args, &stdin) {
-                    return text;
                 }
             }
             "vim" | "vi" | "nvim" | "view" | "ex" | "rvim" | "vimdiff" => {

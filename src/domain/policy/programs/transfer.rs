@@ -1,7 +1,7 @@
 //! Packers and copiers: their options can run commands, remove what they pack and talk to other machines.
 
 use crate::domain::policy::{
-    partial_text::{NAME, OWN_TEXT, UNKNOWN},
+    partial_text::{NAME, UNKNOWN},
     programs::{Options, vague_code},
     rule::EffectKind,
     shell::ShellInterpreter,
@@ -11,7 +11,7 @@ impl ShellInterpreter<'_, '_> {
     /// Looks at a packer, unpacker or copier.
     pub(super) fn transfer(&mut self, name: &str, args: &[String], stdin: &str) -> String {
         match name {
-            "tar" | "gtar" | "bsdtar" | "star" => self.tar(args, stdin),
+            "tar" | "gtar" | "bsdtar" | "star" => self.tar(args),
             "zip" => self.zip(args),
             "unzip" | "unrar" | "rar" | "7z" | "7za" | "7zr" => self.unpack(name, args),
             "rsync" => self.rsync(args),
@@ -21,7 +21,7 @@ impl ShellInterpreter<'_, '_> {
         UNKNOWN.to_string()
     }
 
-    fn tar(&mut self, args: &[String], stdin: &str) {
+    fn tar(&mut self, args: &[String]) {
         let dashed = dashed(args);
         let options = Options::parse(
             &dashed,
@@ -77,11 +77,6 @@ impl ShellInterpreter<'_, '_> {
             .or_else(|| options.value("file"))
             .map(str::to_owned);
         self.tar_files(&options, folder.as_deref(), archive.as_deref());
-        // What git packed is a state of the project, and whoever unpacks it elsewhere has that.
-        let is_read = archive.as_deref().is_none_or(|archive| archive == "-");
-        if stdin == OWN_TEXT && is_read && options.has(&["x", "extract", "get"]) {
-            self.checks_out(folder.as_deref().unwrap_or("."));
-        }
     }
 
     fn tar_files(&mut self, options: &Options, folder: Option<&str>, archive: Option<&str>) {
@@ -110,6 +105,9 @@ impl ShellInterpreter<'_, '_> {
             && let Some(archive) = archive.filter(|archive| *archive != "-")
         {
             self.writes(archive);
+            for file in &options.rest {
+                self.copies_keys(file, archive);
+            }
         }
         if removes {
             self.packs_away(archive);
@@ -152,6 +150,9 @@ impl ShellInterpreter<'_, '_> {
         let archive = files.next();
         if let Some(archive) = archive {
             self.writes(&archive.clone());
+            for file in files.clone() {
+                self.copies_keys(file, archive);
+            }
         }
         if moves {
             self.packs_away(archive.map(String::as_str));

@@ -100,7 +100,18 @@ impl ShellInterpreter<'_, '_> {
             "print $",
         ];
         const MANY: [&str; 6] = ["for", "map(", "each", "glob", "walk(", "rglob"];
-        const SKIPS: [&str; 4] = [".skip(", "mark.skip", "t.Skip(", "#[ignore]"];
+        const SKIPS: [&str; 10] = [
+            ".skip(",
+            "mark.skip",
+            "mark.xfail",
+            "t.Skip(",
+            "#[ignore]",
+            "@Disabled",
+            "@Ignore",
+            ".todo(",
+            "\"xit(",
+            "'xit(",
+        ];
         const LOOKS: [&str; 13] = [
             "count(",
             "split(",
@@ -128,8 +139,9 @@ impl ShellInterpreter<'_, '_> {
                 line.is_some_and(|line| {
                     // What is put in stands behind what is looked for.
                     let asks = |look: &str| {
-                        line.rsplit_once(look)
-                            .is_some_and(|(_, rest)| !rest.contains(','))
+                        line.rsplit_once(look).is_some_and(|(_, rest)| {
+                            !rest.contains(',') && !rest.contains(".join(")
+                        })
                     };
                     !LOOKS.iter().any(|look| asks(look))
                 })
@@ -213,7 +225,10 @@ impl ShellInterpreter<'_, '_> {
         let name = base_name(file);
         let tests = is_test(name.trim_start_matches(is_mark))
             || is_vague(name) && (file.contains("test") || file.contains("spec"));
-        let expects = |text: &str| EXPECTS.iter().any(|word| text.contains(word));
+        let expects = |text: &str| {
+            let other = text.contains("import") || text.contains("console.assert");
+            !other && EXPECTS.iter().any(|word| text.contains(word))
+        };
         if let Some((from, to)) = substitute(script) {
             let plain = to.trim_matches(|c: char| "\\$&; \t#".contains(c) || c.is_ascii_digit());
             let holds = is_in(HOLDS, plain)
@@ -321,7 +336,11 @@ fn checks_nothing(name: &str, text: &str) -> Option<&'static str> {
             "delitems[:]",
         ];
         let plain = plain();
-        return skips_all(text).or_else(|| ENDS.into_iter().find(|mark| plain.contains(mark)));
+        let hooks = plain.contains("pytest_");
+        return skips_all(text).or_else(|| {
+            let mut ends = ENDS.into_iter();
+            ends.find(|mark| hooks && plain.contains(mark))
+        });
     }
     if name.starts_with("jest.config.") || name.starts_with("vitest.config.") {
         let plain = plain();

@@ -1,7 +1,7 @@
 //! What the shell does itself: change folder, set variables, read text again as commands.
 
 use crate::domain::policy::{
-    partial_text::{DATA, DATA_TEXT, NAME, has_option, is_made_up, is_vague},
+    partial_text::{NAME, has_option, is_vague},
     programs,
     shell::{
         ShellInterpreter,
@@ -284,8 +284,6 @@ impl ShellInterpreter<'_, '_> {
             };
             let value = if known || !value.is_empty() {
                 value
-            } else if stdin.contains(DATA) && !is_made_up(stdin) {
-                DATA_TEXT.to_owned()
             } else {
                 unknown()
             };

@@ -122,9 +122,14 @@ impl ShellInterpreter<'_, '_> {
                 .flat_map(|word| self.expand(word))
                 .collect();
             if seals(base_name(program), &words) {
-                self.state
-                    .sealed
-                    .extend(words.into_iter().filter(|word| is_vague(word)));
+                let mut before = String::new();
+                for word in words {
+                    let is_output = is_in("-out -o --output", &before);
+                    before.clone_from(&word);
+                    if is_vague(&word) && !is_output {
+                        self.state.sealed.insert(word);
+                    }
+                }
             }
         }
     }

@@ -58,8 +58,6 @@ pub(in crate::domain::policy) struct ShellState {
     pub(in crate::domain::policy) has_added_keys: bool,
     /// Folders in which the command itself checked out a state of the project.
     pub(in crate::domain::policy) checkouts: Vec<String>,
-    /// Work trees that the command itself added where nothing was before.
-    pub(in crate::domain::policy) worktrees: BTreeSet<String>,
     /// Whether git was told of another repository.
     pub(in crate::domain::policy) has_foreign_git: bool,
     /// Whether the command itself copied what such a file holds into another.
@@ -127,7 +125,6 @@ impl ShellState {
             filled: BTreeSet::new(),
             has_added_keys: false,
             checkouts: Vec::new(),
-            worktrees: BTreeSet::new(),
             has_foreign_git: false,
             has_copied_keys: false,
             copied_keys: Vec::new(),
@@ -427,7 +424,6 @@ impl<'r, 'w> ShellInterpreter<'r, 'w> {
         self.state.filled = files.filled;
         self.state.has_added_keys = files.has_added_keys;
         self.state.checkouts = files.checkouts;
-        self.state.worktrees = files.worktrees;
         self.state.has_copied_keys = files.has_copied_keys;
         self.state.copied_keys = files.copied_keys;
         (self.choice, self.choices) = (choice, choices);

@@ -5,8 +5,8 @@
 
 use crate::domain::policy::{
     partial_text::{
-        ANY_CHAR, DATA_TEXT, FRESH, INHERITED, NAME, OWN_TEXT, SECRET, UNKNOWN, base_name,
-        glob_fits, is_mark, is_unknown, is_vague,
+        ANY_CHAR, FRESH, INHERITED, NAME, OWN_TEXT, SECRET, UNKNOWN, base_name, glob_fits, is_mark,
+        is_unknown, is_vague,
     },
     resolved_path,
     resolved_path::ResolvedPath,
@@ -397,7 +397,7 @@ impl ShellInterpreter<'_, '_> {
     }
 
     /// Returns whether a file lies in the project, and the command itself gave it no content.
-    pub(in crate::domain::policy) fn is_of_project(&self, word: &str) -> bool {
+    fn is_of_project(&self, word: &str) -> bool {
         let is_inside = |place: &ResolvedPath| matches!(place, ResolvedPath::Inside(_));
         !word.contains(UNKNOWN)
             && !self.has_written(word)
@@ -419,8 +419,6 @@ impl ShellInterpreter<'_, '_> {
                 format!("2{NAME}\n")
             } else if is_own {
                 OWN_TEXT.to_owned()
-            } else if self.is_of_project(word) {
-                DATA_TEXT.to_owned()
             } else {
                 unknown()
             }

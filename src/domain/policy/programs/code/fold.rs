@@ -9,7 +9,7 @@ use crate::domain::policy::{
             Language,
             lex::Token,
             listed::{listed, method_of},
-            paths::{KnownFolders, beside, text_of},
+            paths::{self, KnownFolders, beside, text_of},
         },
         printers::{base64_text, hex_text},
     },
@@ -169,6 +169,12 @@ fn once(tokens: &[Token], language: Language, known: &KnownFolders, is_last: boo
     let mut done: Vec<Token> = Vec::with_capacity(tokens.len());
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
+        if let Some((above, used)) = paths::above(tokens, at, text_of(done.last())) {
+            drop(done.pop());
+            done.extend(above);
+            at += used;
+            continue;
+        }
         if let Some((text, used)) = path_at(tokens, at, &mut done, (language, is_last), known) {
             done.push(Token::Text(text));
             at += used;

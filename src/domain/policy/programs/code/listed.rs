@@ -19,7 +19,8 @@ pub(super) fn method_of<'v, 'n>(
 ) -> Option<(&'v String, &'n str)> {
     let at = name.find('.').filter(|at| *at > 0)?;
     let (head, method) = name.split_at_checked(at)?;
-    let is_path = |value: &&String| value.contains(['/', '~', NAME]);
+    let is_path =
+        |value: &&String| value.contains(['/', '~', NAME]) || method.starts_with(".parent");
     Some((values.get(head).filter(is_path)?, method))
 }
 
@@ -37,8 +38,40 @@ pub(super) fn listed(tokens: &[Token]) -> BTreeMap<String, String> {
         {
             drop(found.insert(name.clone(), path));
         }
+        if is_in && let Some((name, folder)) = walked(tokens, at) {
+            drop(found.insert(name.to_owned(), folder.to_owned()));
+        }
     }
     found
+}
+
+/// Returns the variable of a walk that stands for the folders, and where the walk begins: `for base, dirs, files in os.walk(top)`. Inside of the
+/// project it may go wherever it likes.
+fn walked(tokens: &[Token], at: usize) -> Option<(&str, &str)> {
+    let comma = Token::Sign(',');
+    let head = tokens.get(at.checked_sub(6)?..at)?;
+    let call = tokens.get(at + 1..at + 4)?;
+    match (head, call) {
+        (
+            [
+                Token::Word(order),
+                Token::Word(base),
+                first,
+                Token::Word(_),
+                second,
+                Token::Word(_),
+            ],
+            [Token::Word(walk), Token::Sign('('), Token::Text(top)],
+        ) if order == "for"
+            && *first == comma
+            && *second == comma
+            && walk == "os.walk"
+            && top.starts_with(['/', '~', '.']) =>
+        {
+            Some((base, top))
+        }
+        _ => None,
+    }
 }
 
 /// Returns what an expression lists that begins here.

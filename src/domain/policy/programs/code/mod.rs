@@ -6,6 +6,7 @@
 
 mod asked;
 mod fold;
+mod keys;
 mod known;
 mod lex;
 mod listed;
@@ -19,14 +20,14 @@ mod words;
 
 use crate::domain::policy::{
     interpretation::CommandEffect,
-    partial_text::{UNKNOWN, base_name, is_in, is_vague, stripped, without_own},
+    partial_text::{UNKNOWN, base_name, is_in, stripped, without_own},
     programs::{files::sets_id, vague_code},
     resolved_path::{ResolvedPath, has_drive},
     rule::EffectKind,
     shell::ShellInterpreter,
 };
 use lex::Token;
-use paths::{KnownFolders, is_place};
+use paths::{KnownFolders, is_place, looks_like_path};
 use servers::{asks, is_here, is_own_port, opens_port};
 use words::CallEffect;
 
@@ -106,11 +107,18 @@ fn read(shell: &mut ShellInterpreter<'_, '_>, language: Language, code: &str, is
         if let Some(part) = part {
             shell.reading.opaque(format!("code that uses {part}"));
         }
+        let keys = keys::taken(&code, &tokens);
+        if is_strict && keys.is_some() && keys::shows_spelled(&code) {
+            shell
+                .reading
+                .opaque("the code, which shows what a file with keys says");
+        }
         shell.aside(|shell| {
             Scanner {
                 shell,
                 language,
                 tokens: &tokens,
+                keys,
             }
             .run();
         });
@@ -122,6 +130,8 @@ struct Scanner<'s, 'r, 'w> {
     shell: &'s mut ShellInterpreter<'r, 'w>,
     language: Language,
     tokens: &'s [Token],
+    /// The file whose keys the code takes.
+    keys: Option<&'s str>,
 }
 
 impl Scanner<'_, '_, '_> {
@@ -239,10 +249,10 @@ impl Scanner<'_, '_, '_> {
             CallEffect::Open if word.starts_with("Deno") => self.writes(&args),
             CallEffect::Open => self.opens(&self.with_names(at, args)),
             CallEffect::Mode => self.mode(at, &args),
-            CallEffect::Network if asks(word) && (is_here(&args) || self.asks_here(at)) => {}
+            CallEffect::Network if asks(word) && (is_here(&args) || self.asks_own_server(at)) => {}
             // A short name that may be a session, where no session is opened.
             CallEffect::Network if word.starts_with("s.") && !self.opens_session(&args) => {}
-            CallEffect::Network if self.listens_here(word) => {}
+            CallEffect::Network if word.ends_with("createServer") && self.listens_here() => {}
             CallEffect::Network
                 if opens_port(word)
                     && is_own_port(&args)
@@ -363,7 +373,6 @@ impl Scanner<'_, '_, '_> {
         // What it reads may come from the code.
         let anything = UNKNOWN.to_string();
         if first.contains(char::is_whitespace) || known.len() == 1 {
-            let first = &asked::settled(self.tokens, first);
             vague_code(self.shell, first, word);
             drop(self.shell.run_text(first, word, anything));
         } else {
@@ -426,6 +435,9 @@ impl Scanner<'_, '_, '_> {
     fn writes(&mut self, args: &[Option<String>]) {
         if let Some(Some(path)) = args.first() {
             listed::written(self.shell, path, self.tokens);
+            if let Some(keys) = self.keys {
+                self.shell.copies_keys(keys, path);
+            }
             return;
         }
         // The path is somewhere else in the code: every absolute one may be it.
@@ -530,8 +542,7 @@ impl Scanner<'_, '_, '_> {
 
     fn loads(&mut self, args: &[Option<String>]) {
         match args.first() {
-            Some(Some(name))
-                if is_in("http node:http", name) && self.listens_here("createServer") => {}
+            Some(Some(name)) if is_in("http node:http", name) && self.listens_here() => {}
             Some(Some(name)) if words::is_network_module(name) => {
                 self.shell.reading.does(
                     EffectKind::Network,
@@ -585,12 +596,4 @@ impl Scanner<'_, '_, '_> {
             .cloned()
             .collect()
     }
-}
-
-fn looks_like_path(text: &str) -> bool {
-    !text.contains(['\n', '(', '<', '>'])
-        && (text.contains(['/', '*', '\\'])
-            || text.starts_with(['.', '~'])
-            || is_vague(text)
-            || has_drive(text))
 }

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use crate::domain::policy::{
-    partial_text::{FRESH, UNKNOWN},
+    partial_text::{FRESH, UNKNOWN, base_name, is_vague},
     programs::code::{Language, Scanner, lex::Token},
-    resolved_path,
+    resolved_path::{self, has_drive},
     shell::ShellInterpreter,
 };
 
@@ -112,6 +112,9 @@ impl KnownFolders {
                 "os.path" | "path" | "posixpath",
                 "abspath" | "realpath" | "normpath" | "normalize",
             ) => first(),
+            ("os.path" | "path" | "osp" | "posixpath" | "path.posix" | "File", "dirname") => {
+                folder_above(&first()?)
+            }
             ("os.path" | "path" | "osp" | "posixpath" | "path.posix", "join") => joined(args),
             ("File", "join") | ("filepath", "Join") => joined(args),
             ("path" | "path.posix", "resolve") => joined(args),
@@ -243,4 +246,67 @@ pub(super) fn text_of(token: Option<&Token>) -> Option<&str> {
         Some(Token::Text(text)) => Some(text),
         _ => None,
     }
+}
+
+/// Returns the folder in which a path lies; of a path that is not wholly known nobody can say.
+fn folder_above(path: &str) -> Option<String> {
+    let path = path.trim_end_matches('/');
+    if is_vague(path) {
+        return None;
+    }
+    let name = base_name(path);
+    let (folder, _) = path.rsplit_once('/').unwrap_or((".", ""));
+    Some(match name {
+        "" | "." | ".." if path.starts_with('/') => "/".to_owned(),
+        "" | "." | ".." => format!("{}/..", if path.is_empty() { "." } else { path }),
+        _ if folder.is_empty() => "/".to_owned(),
+        _ => folder.to_owned(),
+    })
+}
+
+/// Returns the folder above a path where it is asked for, with what is asked of that, and how many tokens were used: `.parent`, `.parents[1]`.
+pub(super) fn above(
+    tokens: &[Token],
+    at: usize,
+    before: Option<&str>,
+) -> Option<(Vec<Token>, usize)> {
+    let Some(Token::Word(word)) = tokens.get(at) else {
+        return None;
+    };
+    let mut path = folder_above(before.filter(|_| word.starts_with(".parent"))?)?;
+    if word == ".parents" {
+        let [Token::Sign('['), Token::Word(number), Token::Sign(']')] =
+            tokens.get(at + 1..at + 4)?
+        else {
+            return None;
+        };
+        for _ in 0..number.parse::<u8>().ok()?.min(16) {
+            path = folder_above(&path)?;
+        }
+        return Some((vec![Token::Text(path)], 4));
+    }
+    let mut rest = word.strip_prefix(".parent")?;
+    while let Some(next) = rest
+        .strip_prefix(".parent")
+        .filter(|next| !next.starts_with('s'))
+    {
+        path = folder_above(&path)?;
+        rest = next;
+    }
+    let mut found = vec![Token::Text(path)];
+    match rest.chars().next() {
+        None => {}
+        Some('.') => found.push(Token::Word(rest.to_owned())),
+        Some(_) => return None,
+    }
+    Some((found, 1))
+}
+
+/// Says whether a literal of code looks like a path.
+pub(super) fn looks_like_path(text: &str) -> bool {
+    !text.contains(['\n', '(', '<', '>'])
+        && (text.contains(['/', '*', '\\'])
+            || text.starts_with(['.', '~'])
+            || is_vague(text)
+            || has_drive(text))
 }

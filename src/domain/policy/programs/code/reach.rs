@@ -1,7 +1,7 @@
 //! What in code leads out of the project, so that a module of the project may do anything with it.
 
 use crate::domain::policy::{
-    partial_text::{is_in, is_vague},
+    partial_text::is_in,
     programs::{argument_paths::ROOT_FOLDERS, code::lex::Token, leads_here},
     resolved_path::ResolvedPath,
     shell::ShellInterpreter,
@@ -33,7 +33,7 @@ pub(super) fn reach(shell: &ShellInterpreter<'_, '_>, tokens: &[Token]) -> Optio
             Some(format!("`{text}`"))
         }
         Token::Text(text) if text.contains("://") => {
-            (!is_own_address(text) && !is_own_server(tokens, text)).then(|| "an address".to_owned())
+            (!is_own_address(text)).then(|| "an address".to_owned())
         }
         Token::Text(text) => shell.leads_away(text),
         Token::Word(word) if GIVEN.iter().any(|given| word.starts_with(given)) => {
@@ -63,19 +63,6 @@ fn is_route(tokens: &[Token], at: usize, text: &str) -> bool {
 }
 
 /// Returns whether an address is this machine, or a database in a file of the project.
-/// Returns whether an address is this machine, with a port and a path that the code puts in. `80@example.org` would be another machine.
-fn is_own_server(tokens: &[Token], text: &str) -> bool {
-    let here = ["http://127.0.0.1:", "http://localhost:"];
-    let rest = here.iter().find_map(|start| text.strip_prefix(start));
-    let says_other = |token: &Token| match token {
-        Token::Text(other) => other != text && (other.contains('@') || is_vague(other)),
-        Token::Word(word) => GIVEN.iter().any(|given| word.starts_with(given)),
-        Token::Command(_) | Token::Sign(_) | Token::End => false,
-    };
-    rest.is_some_and(|rest| is_vague(rest) && !rest.contains(['@', '\\', ' ']))
-        && !tokens.iter().any(says_other)
-}
-
 fn is_own_address(text: &str) -> bool {
     let is_file = text.starts_with("sqlite:///") && !text.starts_with("sqlite:////");
     leads_here(text) || is_file

@@ -1,7 +1,7 @@
 //! Servers that code talks to, on this machine or on another, and variables it sets for what it starts.
 
 use crate::domain::policy::{
-    partial_text::is_in,
+    partial_text::{is_in, is_mark},
     programs::{
         code::{Language, Scanner, fold, lex::Token},
         inspect_variable, leads_here, this_machine,
@@ -88,22 +88,15 @@ impl Scanner<'_, '_, '_> {
     }
 
     /// Returns whether the code opens a server that nobody but this machine reaches: `….listen(3000, '127.0.0.1')`.
-    pub(super) fn listens_here(&self, word: &str) -> bool {
-        if word == "socket.socket" {
-            return self.binds_here();
-        }
-        if !word.ends_with("createServer") {
-            return false;
-        }
+    pub(super) fn listens_here(&self) -> bool {
         let is_listen = |token: &Token| matches!(token, Token::Word(word) if word == "listen" || word.ends_with(".listen"));
         let calls = self.tokens.iter().enumerate();
         let mut calls = calls.filter(|(_, token)| is_listen(token)).peekable();
-        let is_server = |(at, token): (usize, &Token)| match token {
+        let is_server = |token: &Token| match token {
             Token::Word(word) => {
                 !word.starts_with("http.")
                     || ["http.createServer", "http.Server", "http.STATUS_CODES"]
                         .contains(&word.as_str())
-                    || ["http.get", "http.request"].contains(&word.as_str()) && self.asks_here(at)
             }
             Token::Text(_) | Token::Command(_) | Token::Sign(_) | Token::End => true,
         };
@@ -115,44 +108,53 @@ impl Scanner<'_, '_, '_> {
         };
         calls.peek().is_some()
             && calls.all(|(at, _)| is_here(at))
-            && self.tokens.iter().enumerate().all(is_server)
+            && self.tokens.iter().all(is_server)
     }
 
-    /// Returns whether a call names this machine as the one that it asks: `http.get({ host: "127.0.0.1", port })`.
-    pub(super) fn asks_here(&self, at: usize) -> bool {
-        let is_client = |word: &str| is_in("http.get http.request", word);
-        if !matches!(self.tokens.get(at), Some(Token::Word(word)) if is_client(word)) {
-            return false;
-        }
-        let end = fold::call_end(self.tokens, at + 1);
-        let inside = self.tokens.get(at + 1..end).unwrap_or_default();
-        let mut hosts = inside.windows(3).filter_map(host_by_name).peekable();
-        let is_address = |token: &Token| matches!(token, Token::Text(text) if text.contains("://"));
-        hosts.peek().is_some()
-            && !inside.iter().any(is_address)
-            && hosts.all(|host| is_own_port(&[Some(host.to_owned())]))
-    }
-
-    /// Returns whether all that code does with sockets is to take a port of this machine: `s.bind(("127.0.0.1", 0))`.
-    fn binds_here(&self) -> bool {
-        const TALKS: &str = "connect connect_ex sendto sendmsg create_connection open_connection create_server listen accept";
-        let named = |token: &Token, names: &str| matches!(token, Token::Word(word) if is_in(names, word.rsplit('.').next().unwrap_or(word)));
-        let is_here = |at: usize| {
-            let open = Token::Sign('(');
-            let given = self.tokens.get(at + 1..at + 4);
-            matches!(given, Some([first, second, Token::Text(host)])
-                if *first == open && *second == open && is_own_port(&[Some(host.clone())]))
+    /// Returns whether a call asks the server that the code itself opened on this machine: `fetch("http://127.0.0.1:" + server.address().port)`.
+    /// Danger: `80@example.org` behind the colon would be another machine, so nothing in the code may hold such a text.
+    pub(super) fn asks_own_server(&self, at: usize) -> bool {
+        const STARTS: [&str; 2] = ["http://127.0.0.1:", "http://localhost:"];
+        const GIVEN: &str = "argv env stdin readFile readFileSync readdirSync readdir createReadStream exec execSync execFileSync spawnSync prompt question fromCharCode fromCodePoint atob Buffer decodeURIComponent unescape";
+        let is_own = |at: usize| {
+            matches!(self.tokens.get(at..at + 6), Some([
+                Token::Text(start),
+                Token::Sign('+'),
+                Token::Word(server),
+                Token::Sign('('),
+                Token::Sign(')'),
+                Token::Word(port),
+            ]) if STARTS.contains(&start.as_str()) && server.ends_with(".address") && port == ".port")
         };
-        let binds: Vec<usize> = (0..self.tokens.len())
-            .filter(|at| {
-                self.tokens
-                    .get(*at)
-                    .is_some_and(|token| named(token, "bind"))
-            })
-            .collect();
-        !binds.is_empty()
-            && binds.into_iter().all(is_here)
-            && !self.tokens.iter().any(|token| named(token, TALKS))
+        let is_tame = |token: &Token| match token {
+            Token::Text(text) => {
+                STARTS.contains(&text.as_str())
+                    || !text.starts_with('.')
+                        && !text.contains(['@', '\\', '%'])
+                        && !text.contains("//")
+                        && !text.contains(is_mark)
+            }
+            Token::Word(word) => !word.split('.').any(|part| is_in(GIVEN, part)),
+            Token::Command(_) => false,
+            Token::Sign(_) | Token::End => true,
+        };
+        let is_asked = match self.tokens.get(at + 2) {
+            Some(Token::Text(_)) => is_own(at + 2),
+            Some(Token::Word(name)) => {
+                let named = |at: &usize| matches!(self.tokens.get(*at), Some(Token::Word(word)) if word == name);
+                let gives = |at: &usize| {
+                    self.tokens.get(at + 1) == Some(&Token::Sign('='))
+                        && self.tokens.get(at + 2) != Some(&Token::Sign('='))
+                };
+                let mut given = (0..self.tokens.len())
+                    .filter(named)
+                    .filter(gives)
+                    .peekable();
+                given.peek().is_some() && given.all(|at| is_own(at + 2))
+            }
+            Some(Token::Command(_) | Token::Sign(_) | Token::End) | None => false,
+        };
+        is_asked && self.tokens.iter().all(is_tame) && self.listens_here()
     }
 
     /// Looks at a client of a server: one that names no other machine talks to this one.

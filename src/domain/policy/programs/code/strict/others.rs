@@ -24,6 +24,7 @@ impl Reader<'_> {
                 let known = self.lists.is_member(word)
                     || self.lists.is_member(&asked)
                     || self.is_judged(word)
+                    || is_exception(word) && !self.is_called(at)
                     || head == word && self.follows_index(at);
                 return (!known).then(|| format!("`{word}`"));
             }
@@ -248,4 +249,10 @@ impl Reader<'_> {
             _ => None,
         }
     }
+}
+
+/// Returns whether a constant of Ruby is a class of exceptions, by its name: `Psych::Exception`, `JSON::ParserError`.
+fn is_exception(word: &str) -> bool {
+    let ends = word.ends_with("Error") || word.ends_with("Exception");
+    word.contains("::") && !word.contains('.') && ends
 }
