@@ -115,8 +115,8 @@ pub struct StepOverview {
     pub job: Option<u32>,
     /// Tokens it used.
     pub tokens: u64,
-    /// What it cost, where prices are known.
-    pub cost: f64,
+    /// What it cost; `None` = nobody knows, because a model has no price.
+    pub cost: Option<f64>,
 }
 
 /// A job under way.
@@ -147,11 +147,22 @@ pub struct JobState {
     pub repeats: RepeatedSteps,
 }
 
-/// Returns tokens and cost of some steps together; nothing costs `0`, never `-0`.
-pub fn tokens_and_cost(steps: &[StepOverview]) -> (u64, f64) {
+/// Returns tokens and cost of some steps together; nothing costs `0`, never `-0`, and what nobody knows of one, nobody knows of all.
+pub fn tokens_and_cost(steps: &[StepOverview]) -> (u64, Option<f64>) {
     let tokens = steps.iter().map(|line| line.tokens).sum();
-    let cost = steps.iter().fold(0.0, |sum, line| sum + line.cost);
+    let costs = steps.iter().map(|line| line.cost);
+    let cost = costs.fold(Some(0.0), |sum, cost| {
+        sum.zip(cost).map(|(sum, cost)| sum + cost)
+    });
     (tokens, cost)
+}
+
+/// Returns a cost in words.
+pub fn cost_words(cost: Option<f64>) -> String {
+    cost.map_or_else(
+        || "cost unknown".to_owned(),
+        |cost| format!("cost {cost:.4}"),
+    )
 }
 
 impl Default for JobLoopState {
