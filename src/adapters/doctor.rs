@@ -1,6 +1,7 @@
 //! Looks at the machine for `tos doctor`: programs, git, room on the disk, the right to write.
 
 use std::{
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -18,6 +19,10 @@ pub type CheckRow = (String, &'static str, String);
 
 /// Less room than this deserves a warning, in bytes.
 const LITTLE_ROOM: u64 = 1 << 30;
+/// With less room than this nothing can work, in bytes.
+const TOO_LITTLE_ROOM: u64 = 64 << 20;
+/// How much is written to see whether that is possible, in bytes.
+const SAMPLE: usize = 64 << 10;
 
 /// Looks at everything that does not depend on models.
 pub fn machine(root: &Path, kinds: &[CommandKind]) -> Vec<CheckRow> {
@@ -30,9 +35,10 @@ fn sight(what: &str, verdict: &'static str, seen: impl Into<String>) -> CheckRow
     (what.to_owned(), verdict, seen.into())
 }
 
+/// Writes, as a run does: a full disk still makes files, and refuses what is in them.
 fn writable(root: &Path) -> CheckRow {
-    match tempfile::NamedTempFile::new_in(root) {
-        Ok(_) => sight("root", "ok", format!("{} is writable", root.display())),
+    match written(root) {
+        Ok(()) => sight("root", "ok", format!("{} is writable", root.display())),
         Err(error) => sight(
             "root",
             "problem",
@@ -41,14 +47,37 @@ fn writable(root: &Path) -> CheckRow {
     }
 }
 
+fn written(root: &Path) -> std::io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(root)?;
+    file.write_all(&[b'.'; SAMPLE])?;
+    file.as_file().sync_all()
+}
+
 #[cfg(unix)]
 fn task_folder(root: &Path) -> CheckRow {
     match disk::free_bytes(root) {
         Ok(free) => {
-            let verdict = if free < LITTLE_ROOM { "warning" } else { "ok" };
-            sight("disk", verdict, format!("{} MiB free", free >> 20))
+            let seen = format!("{} MiB free", free >> 20);
+            match room_verdict(free) {
+                "problem" => sight(
+                    "disk",
+                    "problem",
+                    format!("{seen}; nothing works without room: make some"),
+                ),
+                verdict => sight("disk", verdict, seen),
+            }
         }
         Err(error) => sight("disk", "warning", format!("free room unknown: {error}")),
+    }
+}
+
+/// Returns what so much free room means.
+#[cfg(unix)]
+fn room_verdict(free: u64) -> &'static str {
+    match free {
+        ..TOO_LITTLE_ROOM => "problem",
+        ..LITTLE_ROOM => "warning",
+        _ => "ok",
     }
 }
 
@@ -122,4 +151,26 @@ fn version(name: &str) -> Option<String> {
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     find_program::find(&path, Path::new("/"), name.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_takes_no_bytes_is_a_problem_and_so_is_too_little_room() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(writable(folder.path()).1, "ok");
+        assert!(folder.path().read_dir().unwrap().next().is_none());
+        assert_eq!(writable(&folder.path().join("none")).1, "problem");
+        for (free, verdict) in [
+            (0, "problem"),
+            ((64 << 20) - 1, "problem"),
+            (64 << 20, "warning"),
+            ((1 << 30) - 1, "warning"),
+            (1 << 30, "ok"),
+        ] {
+            assert_eq!(room_verdict(free), verdict, "{free}");
+        }
+    }
 }

@@ -2,21 +2,33 @@
 
 use std::sync::Arc;
 
-use super::{adapter_options, context::AppContext};
+use super::{adapter_options, context::AppContext, service_models};
 use crate::{
     adapters::{doctor, model},
-    config::{Settings, payload},
+    config::{Settings, payload, service, service_models::ServiceModel},
     domain::{job::rules::PerRole, model::ModelRole},
-    interfaces::cli::services::DoctorFinding,
+    interfaces::cli::services::{DoctorFinding, ServiceFactory},
 };
 
 impl AppContext {
     /// Looks at everything a run needs.
     pub(super) fn doctor_findings(&self, settings: &Settings, online: bool) -> Vec<DoctorFinding> {
-        let mut findings = vec![self.examine_models(settings)];
-        findings.extend(self.examine_programs(settings));
-        findings.extend(examine_goal(settings));
+        let has_job = settings.require_file().is_ok();
+        let mut findings = Vec::new();
+        if has_job {
+            findings.push(self.examine_models(settings));
+            findings.extend(self.examine_programs(settings));
+            findings.extend(examine_goal(settings));
+        } else {
+            findings.push(DoctorFinding {
+                what: "job".to_owned(),
+                verdict: "ok",
+                seen: "none here, so none of its models is looked at; `tos init` begins one"
+                    .to_owned(),
+            });
+        }
         findings.extend(examine_input(settings));
+        findings.extend(self.examine_service_models(settings));
         findings.extend(
             doctor::machine(settings.root.as_path(), &settings.rules.policy.allow_types)
                 .into_iter()
@@ -26,10 +38,40 @@ impl AppContext {
                     seen,
                 }),
         );
-        if online {
+        if online && has_job {
             findings.extend(self.examine_online(settings));
         }
         findings
+    }
+
+    /// Looks at what plans and reviews for the service, where there is one: a key that is not set is told at its start only.
+    fn examine_service_models(&self, settings: &Settings) -> Vec<DoctorFinding> {
+        let root = &settings.root;
+        let config = service::load(root, |name| self.env_var(name));
+        // A file with a fault is told by whoever looks at its programs.
+        let Ok(config) = config else {
+            return Vec::new();
+        };
+        let seats = [
+            ("planner", config.planner.model.as_ref()),
+            ("judge", config.judge.review.as_ref()),
+        ];
+        let seats = seats
+            .into_iter()
+            .filter_map(|(name, model)| Some((name, model?)));
+        let finding = |(name, wanted): (&str, &ServiceModel)| {
+            let built = service_models::build(&self.texts, self.redactor(), root, wanted);
+            let (verdict, seen) = match built {
+                Ok(_) => ("ok", format!("{}:{}", wanted.provider, wanted.model)),
+                Err(trouble) => ("problem", trouble.to_string()),
+            };
+            DoctorFinding {
+                what: format!("service {name}"),
+                verdict,
+                seen,
+            }
+        };
+        seats.map(finding).collect()
     }
 
     /// Looks for the programs that serve as models.

@@ -54,9 +54,10 @@ use crate::{
         },
     },
     ports::{
-        board_store::BoardStore, clock::Clock, cluster::ClusterMember, drill_site::DrillSites,
-        event_sink::EventSink, ledger::Ledger, notifier::Notifier, plan_work::PlanClusterClient,
-        schedules::Schedules, worktrees::Worktrees as _,
+        board_store::BoardStore, branch_merges::BranchMerges as _, clock::Clock,
+        cluster::ClusterMember, drill_site::DrillSites, event_sink::EventSink, ledger::Ledger,
+        notifier::Notifier, plan_work::PlanClusterClient, schedules::Schedules,
+        worktrees::Worktrees as _,
     },
     services::tasks::{self, SessionPorts},
 };
@@ -305,6 +306,20 @@ impl TaskServiceFactory for AppContext {
         self.desk(global, Some(Box::new(lock)))
     }
 
+    fn agent_check_services(&self, global: &GlobalArgs) -> Result<TaskServices, CliError> {
+        let root = files::canonical(&self.root(global));
+        if git::GitWorktrees::open(&root).is_ok() {
+            return self.lock_task_services(global);
+        }
+        let place = git::blocking_throwaway_repository().map_err(CliError::NotDone)?;
+        let there = GlobalArgs {
+            root: Some(place.path().to_owned()),
+            config: config::config_in(&root).or_else(|| global.config.clone()),
+            ..global.clone()
+        };
+        self.desk(&there, Some(Box::new(place)))
+    }
+
     fn unlocked_task_services(&self, global: &GlobalArgs) -> Result<TaskServices, CliError> {
         self.desk(global, None)
     }
@@ -332,6 +347,16 @@ impl TaskServiceFactory for AppContext {
         let root = files::canonical(&self.root(global));
         let head = git::GitWorktrees::open(&root).and_then(|worktrees| worktrees.head());
         head.err().map(|error| error.to_string())
+    }
+
+    fn branch_fault(&self, global: &GlobalArgs) -> Option<String> {
+        let worktrees = git::GitWorktrees::open(&files::canonical(&self.root(global))).ok()?;
+        let branch = worktrees.current_branch();
+        branch.err().map(|error| error.to_string())
+    }
+
+    fn is_taken_over(&self, global: &GlobalArgs, commit: &str) -> bool {
+        git::blocking_is_in_head(&self.root(global), commit)
     }
 
     fn task_list_faults(&self, global: &GlobalArgs, list: &TaskList) -> Vec<String> {

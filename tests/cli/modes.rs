@@ -84,7 +84,7 @@ fn the_whole_loop_comes_to_its_end_and_is_verified_without_a_run() {
     phase     job_loop_complete: max_jobs(3) reached
     jobs      3 of 3 done
     steps     5
-    spent     9299 tokens, cost 0.0000
+    spent     9299 tokens, cost unknown
     --- exit 0
     "#);
 }

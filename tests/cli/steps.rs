@@ -22,7 +22,7 @@ fn steps_are_listed_and_shown() {
     step 1  deny
     when      $TIME
     why       deny: rule `results-stay`: `rmdir workspace/results` removes workspace/results
-    spent     2244 tokens, cost 0.0000
+    spent     2244 tokens, cost unknown
     asked     draft: replay:sample, 612 tokens in, 148 out, 0 ms
     asked     review: replay:sample, 583 tokens in, 61 out, 0 ms
     asked     final: replay:sample, 701 tokens in, 139 out, 0 ms

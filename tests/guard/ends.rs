@@ -53,6 +53,11 @@ fn a_full_disk_is_no_machine_without_walls() {
         return;
     };
     disk.fill();
+    let doctor = bench.tos(&["doctor"]);
+    assert_eq!(doctor.code, Some(1), "{doctor:?}");
+    for what in ["problem  root: ", "problem  disk: 0 MiB free"] {
+        assert!(doctor.stdout.contains(what), "{what}: {doctor:?}");
+    }
     let refused = bench.tos(&["exec", "--", "touch", "made"]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(

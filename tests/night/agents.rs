@@ -79,20 +79,108 @@ fn a_program_that_its_installer_put_beside_the_path_is_found() {
 }
 
 #[test]
-fn a_known_agent_that_is_not_installed_needs_a_person_and_fails_nothing() {
-    let root = Root::new("exit 0");
+fn a_list_whose_known_agent_is_not_installed_is_refused_before_anybody_is_asked() {
+    let root = Root::watched("exit 0");
     let list = root.list_text("stop", &["T-1".to_owned()], "");
     let from = list.find("kind = \"command\"").unwrap();
     let to = from + list[from..].find("\n\n").unwrap();
     let list = format!("{}kind = \"aider\"{}", &list[..from], &list[to..]);
     fs::write(root.list_file(), list).unwrap();
-    let (code, said) = root.tos(&["task", "run", &root.list_file()]);
-    assert_eq!(code, Some(5), "{said}");
+    let (code, said) = root.at_terminal(&["task", "run", &root.list_file()], "go\n");
+    assert_eq!(code, Some(2), "{said}");
     assert!(
-        said.contains("`aider` is not installed, or not on PATH; pipx install aider-chat"),
+        said.contains("agent `aider`: not installed here; pipx install aider-chat"),
         "{said}"
     );
-    assert!(said.contains("T-1 blocked"), "{said}");
+    assert!(
+        !said.contains("Type `go`") && !said.contains("login"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_checkout_on_no_branch_or_without_a_commit_is_refused_before_anybody_is_asked() {
+    let root = Root::watched("exit 0");
+    root.list("stop", &["T-1".to_owned()], "");
+    let list = root.list_file();
+    let ways = [
+        &["task", "run", list.as_str()][..],
+        &["night", "start", "--attended", list.as_str()],
+        &["night", "check", list.as_str()],
+    ];
+    root.git(&["switch", "-q", "--detach"]);
+    for words in ways {
+        let (code, said) = root.at_terminal(words, "go\n");
+        assert_eq!(code, Some(2), "{words:?}: {said}");
+        assert!(
+            said.contains("the checkout is on no branch; `git switch BRANCH` first"),
+            "{said}"
+        );
+        assert!(!said.contains("Type `go`"), "{said}");
+    }
+    fs::remove_dir_all(root.root.join(".git")).unwrap();
+    root.git(&["init", "-q"]);
+    for words in ways {
+        let (code, said) = root.at_terminal(words, "go\n");
+        assert_eq!(code, Some(2), "{words:?}: {said}");
+        assert!(
+            said.contains("the repository has no commit yet; make a first one"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn an_agent_is_asked_where_there_is_no_repository() {
+    let root = logged_in();
+    fs::remove_dir_all(root.root.join(".git")).unwrap();
+    let (code, said) = ran(
+        &root,
+        &claude("no-repository", ABLE),
+        &["agents", "--ask", "claude"],
+    );
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("asking claude, up to 120 s …"), "{said}");
+    assert!(said.contains("works behind the wall"), "{said}");
+    assert!(!root.root.join(".tos").exists(), "nothing is left behind");
+}
+
+#[test]
+fn a_signal_ends_the_asking_and_what_it_started() {
+    let hangs =
+        "[ \"$1\" = --version ] && { echo 2; exit; }\ntouch began\nsleep 61410 & wait\nsleep 61410";
+    let root = logged_in();
+    let path = format!(
+        "{}:/usr/local/bin:/usr/bin:/bin",
+        claude("hangs", hangs).display()
+    );
+    let mut command = root.command(&["agents", "--ask", "claude"]);
+    command
+        .env("PATH", path)
+        .stderr(std::process::Stdio::piped());
+    let child = command.spawn().unwrap();
+    let worktrees = root.root.join(".tos/worktrees");
+    super::service::until("the agent works", || holds(&worktrees, "began"));
+    let pid = child.id().to_string();
+    let sent = std::process::Command::new("kill")
+        .args(["-TERM", &pid])
+        .status();
+    assert!(sent.unwrap().success());
+    let (code, said) = ended(child.wait_with_output().unwrap());
+    assert_eq!(code, Some(4), "{said}");
+    assert!(!holds(&worktrees, "began"), "its folder is gone");
+    let alive = fs::read_dir("/proc").unwrap().flatten();
+    let alive = alive.filter_map(|one| fs::read(one.path().join("cmdline")).ok());
+    let sleeps = alive.filter(|words| words == b"sleep\x0061410\0").count();
+    assert_eq!(sleeps, 0, "what it started is ended");
+}
+
+/// Returns whether a file of that name is somewhere below a folder.
+fn holds(folder: &std::path::Path, name: &str) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|one| one.path())
+        .any(|path| path.ends_with(name) || path.is_dir() && holds(&path, name))
 }
 
 #[test]

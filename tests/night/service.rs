@@ -74,7 +74,7 @@ impl Drop for Service {
     }
 }
 
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..PATIENCE {
         if is_so() {
             return;
@@ -380,6 +380,94 @@ fn a_session_goes_on_by_itself_once_its_quota_is_renewed() {
     let good = ends.iter().filter(|(_, outcome)| outcome == "success");
     assert_eq!(good.count(), 2, "{ends:?}");
     assert!(root.tos(&["why", "1"]).1.contains("success in session-1"));
+}
+
+#[test]
+fn who_follows_a_list_behind_a_hold_is_told_once_what_it_waits_for() {
+    let root = root(&["T-01"], "stop");
+    let _service = Service::start(&root);
+    let (code, said) = root.tos(&["board", "hold", "first a look"]);
+    assert_eq!(code, Some(0), "{said}");
+    let file = root.home.path().join("follow.log");
+    let list = root.list_file();
+    let log = fs::File::create(&file).unwrap();
+    let mut follower = root
+        .command(&["night", "start", "--for", "1h", &list])
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let said = || fs::read_to_string(&file).unwrap();
+    until("the reason is told", || {
+        said().contains("waits: nothing new is started: first a look")
+    });
+    assert!(said().contains("[person]; tos board resume"), "{}", said());
+    let (code, resumed) = root.tos(&["board", "resume"]);
+    assert_eq!(code, Some(0), "{resumed}");
+    assert_eq!(follower.wait().unwrap().code(), Some(0), "{}", said());
+    assert_eq!(said().matches("nothing new is started").count(), 1);
+}
+
+#[test]
+fn a_repository_with_a_service_and_no_job_is_told_by_status_and_doctor() {
+    let root = root(&["T-01"], "stop");
+    let (code, said) = root.tos(&["status"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("job       none here"), "{said}");
+    assert!(said.contains("service   none runs; `tos serve`"), "{said}");
+    let service = Service::start(&root);
+    assert_eq!(root.tos(&["board", "hold"]).0, Some(0));
+    assert_eq!(root.tos(&["board", "add", "write a note"]).0, Some(0));
+    let (code, said) = root.tos(&["status"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("service   running since ") && said.contains(": 1 queued; `tos open`"),
+        "{said}"
+    );
+    let json = root.json(&["status"]);
+    assert_eq!(json["service"]["tasks"]["queued"], 1, "{json}");
+    let (code, said) = root.tos(&["doctor"]);
+    assert_eq!(code, Some(0), "no model of a job is wanted here: {said}");
+    assert!(said.contains("service: agent `sh`, tests `true`"), "{said}");
+    drop(service);
+    // What the service would refuse at its start is a problem here.
+    let broken = format!(
+        "{}\n[planner]\nmodel = {{ provider = \"openai\", model = \"m\" }}\n",
+        SERVICE.replace("[\"true\"]", "[\"no-such-program\"]")
+    );
+    root.write("config/service.toml", &broken);
+    let (code, said) = root.tos(&["doctor"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("`no-such-program` is not there"), "{said}");
+    assert!(said.contains("service planner: "), "{said}");
+    assert!(said.contains("OPENAI_API_KEY"), "{said}");
+}
+
+#[test]
+fn a_service_on_no_branch_is_refused_at_its_start() {
+    let root = root(&["T-01"], "stop");
+    root.git(&["switch", "-q", "--detach"]);
+    let (code, said) = root.tos(&["serve"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("the checkout is on no branch; `git switch BRANCH` first"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_was_taken_over_is_not_to_be_taken_over() {
+    let root = root(&["T-01"], "stop");
+    let (code, said) = root.tos(&["night", "start", "--for", "1h", &root.list_file()]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(root.tos(&["status"]).1.contains("tos night merge"));
+    assert_eq!(root.tos(&["night", "merge"]).0, Some(0));
+    for words in [&["status"][..], &["night", "summary"]] {
+        let (code, said) = root.tos(words);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(!said.contains("night merge"), "{said}");
+    }
+    assert_eq!(root.json(&["status"])["night"]["next"], Value::Null);
 }
 
 #[test]

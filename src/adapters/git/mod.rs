@@ -51,6 +51,26 @@ pub fn blocking_check_repository(root: &Path) -> Result<(), CheckpointError> {
         })
 }
 
+/// Tells whether HEAD of the repository around a root is this commit or comes after it; what cannot be read is not.
+pub fn blocking_is_in_head(root: &Path, commit: &str) -> bool {
+    let is_in = || {
+        let repository = git2::Repository::discover(root)?;
+        let (commit, head) = (git2::Oid::from_str(commit)?, repository.head()?);
+        let head = head.peel_to_commit()?.id();
+        Ok::<_, git2::Error>(head == commit || repository.graph_descendant_of(head, commit)?)
+    };
+    is_in().unwrap_or(false)
+}
+
+/// Makes an empty repository that is gone when the value is dropped, for what needs one and has none.
+pub fn blocking_throwaway_repository() -> Result<tempfile::TempDir, String> {
+    let told = |error: &dyn std::fmt::Display| format!("a folder for the moment: {error}");
+    let folder = tempfile::Builder::new().prefix("tos-").tempdir();
+    let folder = folder.map_err(|error| told(&error))?;
+    git2::Repository::init(folder.path()).map_err(|error| told(&error))?;
+    Ok(folder)
+}
+
 /// Checkpoints in the git repository around the root.
 #[derive(Debug, Clone)]
 pub struct GitCheckpoints {

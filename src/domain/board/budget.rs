@@ -33,6 +33,16 @@ impl Spend {
             micro_usd: self.micro_usd.saturating_add(other.micro_usd),
         }
     }
+
+    /// Returns the tokens; `None` = there were calls, and none of them told any.
+    pub fn known_tokens(self) -> Option<u64> {
+        (self.tokens > 0 || self.calls == 0).then_some(self.tokens)
+    }
+
+    /// Returns the cost in millionths of a dollar; `None` = there were calls, and none of them told what it cost.
+    pub fn known_micro_usd(self) -> Option<u64> {
+        (self.micro_usd > 0 || self.calls == 0).then_some(self.micro_usd)
+    }
 }
 
 /// The most that may be used up; `None` = no limit.
@@ -113,5 +123,26 @@ impl SpendTotals {
         } else {
             Spend::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_call_told_is_unknown_and_no_zero() {
+        let known = |calls, tokens, micro_usd| {
+            let spend = Spend {
+                calls,
+                tokens,
+                micro_usd,
+            };
+            (spend.known_tokens(), spend.known_micro_usd())
+        };
+        assert_eq!(known(0, 0, 0), (Some(0), Some(0)));
+        assert_eq!(known(1, 0, 0), (None, None));
+        assert_eq!(known(1, 7, 0), (Some(7), None));
+        assert_eq!(known(2, 7, 9), (Some(7), Some(9)));
     }
 }

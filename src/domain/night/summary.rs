@@ -141,6 +141,9 @@ pub struct NightSummary {
     pub top: Highlights,
 }
 
+/// How the advice to take over accepted work begins.
+const TAKE_OVER: &str = "take over";
+
 /// What the list is called whose tasks come from the board one by one.
 pub const BOARD_LIST_NAME: &str = "board";
 
@@ -344,6 +347,20 @@ impl NightSummary {
         last.map_or("not over", |end| end.ended_by.as_str())
     }
 
+    /// Returns what goes on with it. What a person began is gone on with by one: without the word the gate would be asked about a
+    /// night alone.
+    pub fn resume_command(&self) -> String {
+        let last = self.sessions.last();
+        let attended = last.is_some_and(|session| session.start.attended);
+        let attended = if attended { " --attended" } else { "" };
+        format!("tos night resume{attended} {}", self.run)
+    }
+
+    /// Says that the branch has the accepted work, so that nobody is told to take it over.
+    pub fn mark_taken_over(&mut self) {
+        self.top.next.retain(|line| !line.starts_with(TAKE_OVER));
+    }
+
     /// Says of a newest session without an end that its tos died, which the ledger says from the next command on that writes.
     /// For a time at which nobody works.
     pub fn close_as_crashed(&mut self) {
@@ -464,15 +481,7 @@ impl NightSummary {
             } else {
                 format!("{open} tasks are open")
             };
-            // What a person began is gone on with by one: without the word the gate would be asked about a night alone.
-            let attended = self
-                .sessions
-                .last()
-                .is_some_and(|session| session.start.attended);
-            let attended = if attended { " --attended" } else { "" };
-            next.push(format!(
-                "{tasks}; go on {why}: tos night resume{attended} {run}"
-            ));
+            next.push(format!("{tasks}; go on {why}: {}", self.resume_command()));
         }
         if counts.success > 0 {
             let plural = if counts.success == 1 {
@@ -481,7 +490,7 @@ impl NightSummary {
                 "commits"
             };
             next.push(format!(
-                "take over {} {plural}: tos night merge {run}",
+                "{TAKE_OVER} {} {plural}: tos night merge {run}",
                 counts.success
             ));
         }

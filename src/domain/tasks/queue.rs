@@ -108,7 +108,7 @@ impl StopReason {
             Self::Quota => "the agent's quota is used up",
             Self::Budget => "the money is spent",
             Self::Provider => "the agent's provider is down",
-            Self::NeedsPerson => "the agent's login needs a person",
+            Self::NeedsPerson => "the agent needs a person: its program, its login or its account",
         }
     }
 

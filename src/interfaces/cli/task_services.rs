@@ -72,6 +72,10 @@ pub trait TaskServiceFactory {
     /// Takes the right to run guarded tasks and lays out what they need.
     fn lock_task_services(&self, global: &GlobalArgs) -> Result<TaskServices, CliError>;
 
+    /// Lays out what is needed to ask agents whether they answer: with the right to run tasks, or, where there is no repository,
+    /// in a place that is gone afterwards.
+    fn agent_check_services(&self, global: &GlobalArgs) -> Result<TaskServices, CliError>;
+
     /// Lays out what is needed to look at a list that a running service is to carry out.
     fn unlocked_task_services(&self, global: &GlobalArgs) -> Result<TaskServices, CliError>;
 
@@ -88,6 +92,12 @@ pub trait TaskServiceFactory {
 
     /// Says why no task can work in the repository of a root, and what helps; `None` = it can.
     fn repository_fault(&self, global: &GlobalArgs) -> Option<String>;
+
+    /// Says that the checkout is on no branch, which nothing can be merged into, and what helps; `None` = it is on one.
+    fn branch_fault(&self, global: &GlobalArgs) -> Option<String>;
+
+    /// Tells whether the checkout has a commit already: it is HEAD, or before it.
+    fn is_taken_over(&self, global: &GlobalArgs, commit: &str) -> bool;
 
     /// Prepares the ground for drills below the root.
     fn drill_sites(&self, global: &GlobalArgs) -> Result<Box<dyn DrillSites>, CliError>;

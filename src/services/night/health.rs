@@ -1,6 +1,6 @@
 //! Looks at everything a night needs, in a few seconds; what it means is decided in [`crate::domain::night::health`].
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use crate::{
     domain::{
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long an agent may take over a question for which it runs a command and edits a file.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 /// How long it may take to tell its version.
 const VERSION_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -116,6 +116,29 @@ pub async fn check_agent(
         needs_version: !matches!(agent.kind, AgentKind::Command | AgentKind::Acp),
         reply: asked.reply,
         remedy: agent.install_remedy().to_owned(),
+    }
+}
+
+/// Finds out what confines an agent in `place`, and asks it behind that.
+pub async fn ask_agent(
+    agent: &Agent,
+    tools: &SessionPorts,
+    run: &str,
+    place: &Path,
+) -> AgentHealth {
+    let hosts = agent.required_hosts();
+    let demand = SandboxDemand::Auto;
+    let confined = tools.runners.confinement(place, &hosts, demand).await;
+    check_agent(agent, demand, tools, run, &confined).await
+}
+
+/// Takes away what a question to an agent left that was ended before its answer: logins first, then its folder.
+pub fn clean_up_after_asking(tools: &SessionPorts) {
+    for line in tools.runners.recover_logins() {
+        tracing::warn!("{line}");
+    }
+    if let Err(error) = tools.worktrees.recover_crashed() {
+        tracing::warn!("{error}");
     }
 }
 

@@ -157,7 +157,7 @@ mod tests {
             at: at(),
             job: None,
             tokens: 0,
-            cost: 0.0,
+            cost: Some(0.0),
         }
     }
 

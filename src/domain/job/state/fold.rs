@@ -185,7 +185,7 @@ impl JobLoopState {
             at,
             job: self.facts.max_jobs.map(|_| self.job_index),
             tokens: 0,
-            cost: 0.0,
+            cost: Some(0.0),
         });
         self.set_last(phase, reason, step);
     }

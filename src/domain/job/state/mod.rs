@@ -115,8 +115,8 @@ pub struct StepOverview {
     pub job: Option<u32>,
     /// Tokens it used.
     pub tokens: u64,
-    /// What it cost, where prices are known.
-    pub cost: f64,
+    /// What it cost; `None` = nobody knows, because a model has no price.
+    pub cost: Option<f64>,
 }
 
 /// A job under way.
@@ -149,19 +149,31 @@ pub struct JobState {
 
 impl JobLoopState {
     /// Returns tokens and cost of all steps together, the one under way included.
-    pub fn tokens_and_cost(&self) -> (u64, f64) {
+    pub fn tokens_and_cost(&self) -> (u64, Option<f64>) {
         let open = self.job.as_ref().and_then(|job| job.step.as_ref());
-        let open = open.map_or((0, 0.0), |step| step.tokens_and_cost());
+        let open = open.map_or((0, Some(0.0)), |step| step.tokens_and_cost());
         let (tokens, cost) = tokens_and_cost(&self.steps);
-        (tokens + open.0, cost + open.1)
+        let both = cost.zip(open.1).map(|(cost, open)| cost + open);
+        (tokens + open.0, both)
     }
 }
 
-/// Returns tokens and cost of some steps together; nothing costs `0`, never `-0`.
-pub fn tokens_and_cost(steps: &[StepOverview]) -> (u64, f64) {
+/// Returns tokens and cost of some steps together; nothing costs `0`, never `-0`, and what nobody knows of one, nobody knows of all.
+pub fn tokens_and_cost(steps: &[StepOverview]) -> (u64, Option<f64>) {
     let tokens = steps.iter().map(|line| line.tokens).sum();
-    let cost = steps.iter().fold(0.0, |sum, line| sum + line.cost);
+    let costs = steps.iter().map(|line| line.cost);
+    let cost = costs.fold(Some(0.0), |sum, cost| {
+        sum.zip(cost).map(|(sum, cost)| sum + cost)
+    });
     (tokens, cost)
+}
+
+/// Returns a cost in words.
+pub fn cost_words(cost: Option<f64>) -> String {
+    cost.map_or_else(
+        || "cost unknown".to_owned(),
+        |cost| format!("cost {cost:.4}"),
+    )
 }
 
 impl Default for JobLoopState {

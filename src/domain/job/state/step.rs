@@ -223,10 +223,17 @@ impl StepState {
         totals
     }
 
-    /// Returns tokens and known cost of this step.
-    pub fn tokens_and_cost(&self) -> (u64, f64) {
-        self.turns.iter().fold((0, 0.0), |(tokens, cost), turn| {
-            (tokens + turn.tokens, cost + turn.cost.unwrap_or(0.0))
-        })
+    /// Returns tokens and cost of this step; where one of its models used tokens and has no price, nobody knows the cost.
+    pub fn tokens_and_cost(&self) -> (u64, Option<f64>) {
+        let known = |tokens: u64| (tokens == 0).then_some(0.0);
+        self.turns
+            .iter()
+            .fold((0, Some(0.0)), |(tokens, cost), turn| {
+                let own = turn.cost.or_else(|| known(turn.tokens));
+                (
+                    tokens + turn.tokens,
+                    cost.zip(own).map(|(all, own)| all + own),
+                )
+            })
     }
 }

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::domain::{
-    job::{event::ImportedState, state::tokens_and_cost},
+    job::{
+        event::ImportedState,
+        state::{cost_words, tokens_and_cost},
+    },
     model::ModelPrice,
     policy::{Decision, PolicyRule},
 };
@@ -122,13 +125,45 @@ fn every_reply_is_paid_also_one_that_could_not_be_used() {
     bench.say("no json at all");
     bench.step(&commands).exit(0).observed(false);
     let state = bench.job.state();
-    assert_eq!((state.steps[0].tokens, state.steps[0].cost), (60, 4.0));
+    assert_eq!(
+        (state.steps[0].tokens, state.steps[0].cost),
+        (60, Some(4.0))
+    );
     bench.step(&commands).exit(0).observed(false);
     let state = bench.job.state();
-    assert_eq!(tokens_and_cost(&state.steps), (105, 7.0));
-    assert_eq!(tokens_and_cost(&[]).1.to_bits(), 0.0_f64.to_bits());
+    assert_eq!(tokens_and_cost(&state.steps), (105, Some(7.0)));
+    assert_eq!(
+        tokens_and_cost(&[]).1.map(f64::to_bits),
+        Some(0.0_f64.to_bits())
+    );
     let spent = state.job.as_ref().unwrap().spent;
     assert_eq!((spent.tokens, spent.cost), (105, 7.0));
+}
+
+#[test]
+fn what_a_model_without_a_price_costs_nobody_knows() {
+    let mut rules = rules();
+    let price = ModelPrice {
+        input_per_mtok: 1.0,
+        output_per_mtok: 1.0,
+        cached_input_per_mtok: None,
+        cache_write_per_mtok: None,
+    };
+    rules.prices = PerRole {
+        draft: Some(price),
+        review: None,
+        final_: Some(price),
+    };
+    let mut bench = Bench::new(rules);
+    bench.start().tell(JobInput::SetAside(vec![]));
+    let commands = json!([{"type": "bash", "code": "echo ok"}]);
+    bench.step(&commands).exit(0).observed(false);
+    let state = bench.job.state();
+    assert!(state.steps[0].tokens > 0);
+    assert_eq!(state.steps[0].cost, None);
+    assert_eq!(tokens_and_cost(&state.steps).1, None);
+    assert_eq!(cost_words(None), "cost unknown");
+    assert_eq!(cost_words(Some(0.5)), "cost 0.5000");
 }
 
 #[test]

@@ -3,17 +3,15 @@
 use clap::{Args, builder::PossibleValuesParser};
 use serde_json::{Value, json};
 
-use super::task;
 use crate::{
     domain::{
         agent::{Agent, AgentKind},
         night::health::AgentHealth,
-        tasks::SandboxDemand,
     },
     interfaces::cli::{
         common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
         services,
-        task_services::{InstalledAgent, TaskServices},
+        task_services::InstalledAgent,
     },
     services::night,
 };
@@ -29,7 +27,7 @@ pub struct AgentsArgs {
     ask: bool,
 }
 
-/// Shows a table. Ends with 1 where an agent that was named, or asked, could not work.
+/// Shows a table. Ends with 1 where an agent that was named, or asked, could not work, and with 4 where a person ended the asking.
 pub fn main(
     args: &AgentsArgs,
     global: &GlobalArgs,
@@ -40,19 +38,32 @@ pub fn main(
         args.agents.is_empty() || args.agents.iter().any(|name| name == kind.as_str())
     };
     let kinds: Vec<AgentKind> = AgentKind::PROGRAMS.into_iter().filter(wanted).collect();
-    let task_services = args
-        .ask
-        .then(|| services.lock_task_services(global))
-        .transpose()?;
-    let mut rows = Vec::new();
-    for kind in kinds {
-        let found = services.installed_agent(kind);
-        let asked = match (&task_services, &found.program) {
-            (Some(task_services), Ok(_)) => Some(ask(kind, task_services, services)?),
-            _ => None,
+    let found: Vec<InstalledAgent> = kinds
+        .iter()
+        .map(|kind| services.installed_agent(*kind))
+        .collect();
+    let installed = kinds.iter().zip(&found);
+    let installed = installed.filter(|(_, found)| found.program.is_ok());
+    let installed: Vec<AgentKind> = installed.map(|(kind, _)| *kind).collect();
+    let asked = if args.ask && !installed.is_empty() {
+        let Some(asked) = ask(&installed, global, services, printer)? else {
+            printer.alert("ended before every agent was asked");
+            return Ok(CliExit::Cancelled);
         };
-        rows.push(Row { kind, found, asked });
-    }
+        asked
+    } else {
+        Vec::new()
+    };
+    let mut asked = asked.into_iter();
+    let rows: Vec<Row> = kinds
+        .into_iter()
+        .zip(found)
+        .map(|(kind, found)| Row {
+            kind,
+            asked: found.program.is_ok().then(|| asked.next()).flatten(),
+            found,
+        })
+        .collect();
     for row in &rows {
         printer.line(&row.text());
     }
@@ -67,23 +78,39 @@ pub fn main(
     })
 }
 
-/// Asks an agent behind the wall it would work behind.
+/// Asks agents, each behind the wall it would work behind; `None` = a person did not want to wait.
 fn ask(
-    kind: AgentKind,
-    task_services: &TaskServices,
+    kinds: &[AgentKind],
+    global: &GlobalArgs,
     services: &dyn ServiceFactory,
-) -> Result<AgentHealth, CliError> {
-    let agent = Agent::of_kind(kind);
-    let confined = task::hosts_confinement(
-        &agent.required_hosts(),
-        SandboxDemand::Auto,
-        task_services,
-        services,
-    )?;
-    let (tools, run) = (task_services.tools.clone(), task_services.run.clone());
-    services::block_on(services, move |_| {
+    printer: &Printer,
+) -> Result<Option<Vec<AgentHealth>>, CliError> {
+    let task_services = services.agent_check_services(global)?;
+    let (tools, run) = (&task_services.tools, &task_services.run);
+    let place = &task_services.task_folder;
+    services::block_on(services, move |mut stop| {
         Box::pin(async move {
-            night::health::check_agent(&agent, SandboxDemand::Auto, &tools, &run, &confined).await
+            let mut asked = Vec::new();
+            for kind in kinds {
+                let seconds = night::health::PATIENCE.as_secs();
+                let words = format!("asking {}, up to {seconds} s …", kind.as_str());
+                if global.json {
+                    printer.note(&words);
+                } else {
+                    printer.progress(&words);
+                }
+                let agent = Agent::of_kind(*kind);
+                let looked = tokio::select! {
+                    looked = night::health::ask_agent(&agent, tools, run, place) => looked,
+                    // Dropping the look ends what it started.
+                    Ok(()) = stop.changed() => {
+                        night::health::clean_up_after_asking(tools);
+                        return None;
+                    }
+                };
+                asked.push(looked);
+            }
+            Some(asked)
         })
     })
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     domain::time::duration_words,
     interfaces::cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
+    ports::clock::Clock,
 };
 
 /// Options of `tos board`.
@@ -432,7 +433,7 @@ fn tell_hold(hold: &Value, services: &dyn ServiceFactory, printer: &Printer) {
         return;
     }
     let word = |name: &str| hold[name].as_str().unwrap_or_default();
-    let left = left_until(word("until"), services);
+    let left = left_until(word("until"), &*services.clock());
     let until = left.map_or_else(String::new, |left| format!(", for {left} more"));
     printer.note(&format!(
         "nothing new is started{until}: {} ({}); `tos board resume` starts new things again",
@@ -442,12 +443,20 @@ fn tell_hold(hold: &Value, services: &dyn ServiceFactory, printer: &Printer) {
 }
 
 /// Returns how long it is until a moment, in words.
-fn left_until(at: &str, services: &dyn ServiceFactory) -> Option<String> {
+fn left_until(at: &str, clock: &dyn Clock) -> Option<String> {
     let at = chrono::DateTime::parse_from_rfc3339(at).ok()?;
-    let left = (at - services.clock().now()).num_milliseconds().max(0);
+    let left = (at - clock.now()).num_milliseconds().max(0);
     Some(duration_words(
         u64::try_from(left).unwrap_or_default().div_ceil(1000),
     ))
+}
+
+/// Returns a sentence of `tos why` with who or what changes that, and when.
+pub(super) fn why_words(sentence: &Value, clock: &dyn Clock) -> String {
+    let word = |name: &str| sentence[name].as_str().unwrap_or_default();
+    let at = left_until(word("at"), clock).map(|left| format!(", in {left}"));
+    let at = at.unwrap_or_default();
+    format!("{} [{}{at}]", word("text"), word("resolver"))
 }
 
 fn list(answer: &Value, printer: &Printer) {
@@ -492,16 +501,9 @@ pub fn why_main(
         task["status"].as_str().unwrap_or_default()
     ));
     for sentence in answer["why"].as_array().into_iter().flatten() {
-        let word = |name: &str| sentence[name].as_str().unwrap_or_default();
-        let at = left_until(word("at"), services).map(|left| format!(", in {left}"));
-        printer.line(&format!(
-            "  {} [{}{}]",
-            word("text"),
-            word("resolver"),
-            at.unwrap_or_default()
-        ));
-        if !word("remedy").is_empty() {
-            printer.line(&format!("    {}", word("remedy")));
+        printer.line(&format!("  {}", why_words(sentence, &*services.clock())));
+        if let Some(remedy) = sentence["remedy"].as_str().filter(|text| !text.is_empty()) {
+            printer.line(&format!("    {remedy}"));
         }
     }
     printer.document(&json!({ "task": task, "why": answer["why"] }));

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::serve_checks;
 use crate::{
     domain::sandbox::{BackendChoice, CapabilityProof, SandboxBackend, SandboxReport},
     interfaces::{
@@ -43,7 +44,8 @@ pub fn main(
     if args.sandbox {
         return Ok(sandbox(&services.test_sandbox(&settings)?, printer));
     }
-    let findings = services.doctor_findings(&settings, args.online);
+    let mut findings = services.doctor_findings(&settings, args.online);
+    findings.extend(serve_checks::finding(global, services));
     for finding in &findings {
         let tone = match finding.verdict {
             "ok" => TextStyle::Good,

@@ -181,8 +181,9 @@ fn write_address(
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
 ) -> Result<(), CliError> {
-    let document =
-        json!({ "address": address.to_string(), "token": token, "pid": std::process::id() });
+    let document = json!({
+        "address": address.to_string(), "token": token, "pid": std::process::id(), "since": services.clock().now(),
+    });
     services.write_service_address(global, document)
 }
 

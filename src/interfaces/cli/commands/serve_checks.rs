@@ -5,8 +5,12 @@ use crate::{
     domain::{
         board::{AgentRole, BoardSettings},
         tasks::{Agent, AgentKind, TaskList},
+        text::one_line,
     },
-    interfaces::cli::common::{CliError, GlobalArgs, Printer, ServiceFactory},
+    interfaces::cli::{
+        common::{CliError, GlobalArgs, Printer, ServiceFactory},
+        services::DoctorFinding,
+    },
     ports::containers::Containers,
 };
 
@@ -21,6 +25,9 @@ pub(super) fn check_ready(
     let mut faults: Vec<String> = repository.iter().cloned().collect();
     match config {
         Ok(config) => {
+            if repository.is_none() && config.settings.branch.is_empty() {
+                faults.extend(services.branch_fault(global));
+            }
             let programs = missing_programs(&config, global, services);
             let mut programs = programs
                 .into_iter()
@@ -49,6 +56,32 @@ pub(super) fn check_ready(
         }
     }
     Err(CliError::Setup(all_of(&faults)))
+}
+
+/// Looks at the service of a root for `tos doctor`: whether its file can be read, and the programs of its agents and tests are there.
+/// `None` = the root has none.
+pub(super) fn finding(global: &GlobalArgs, services: &dyn ServiceFactory) -> Option<DoctorFinding> {
+    let root = services.root(global);
+    if !service_config::exists(&root) {
+        return None;
+    }
+    let config = service_config::load(&root, |name| services.env_var(name));
+    let (verdict, seen) = match check_ready(config, global, services) {
+        Ok(config) => {
+            let tests = config.test_command.join(" ");
+            let agent = config.list.agent.program();
+            (
+                "ok",
+                format!("agent `{agent}`, tests `{}`", one_line(&tests)),
+            )
+        }
+        Err(why) => ("problem", why.to_string()),
+    };
+    Some(DoctorFinding {
+        what: "service".to_owned(),
+        verdict,
+        seen,
+    })
 }
 
 /// Makes one message of everything that is missing.

@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{service_client::ServiceClient, task_screen::TaskScreen};
+use super::{board, service_client::ServiceClient, task_screen::TaskScreen};
 use crate::{
     config::service as service_config,
     domain::{board::SessionRequest, tasks::TaskList},
@@ -192,6 +192,8 @@ pub(super) fn follow(
         offset: 0,
         away: None,
         cancelled: 0,
+        waits: String::new(),
+        told: String::new(),
     };
     services::block_on(services, move |stop| Box::pin(follower.until_end(stop)))?
 }
@@ -205,6 +207,10 @@ struct Follower<'a> {
     /// Since when the service does not answer, on the clock that only grows.
     away: Option<Duration>,
     cancelled: u8,
+    /// What keeps its next task, as it was seen last.
+    waits: String,
+    /// What of that was told last.
+    told: String,
 }
 
 impl Follower<'_> {
@@ -236,6 +242,7 @@ impl Follower<'_> {
         self.lines(&client);
         if session["open"] == true {
             self.question(&client, &session);
+            self.wait(&client, &session);
             return Ok(None);
         }
         if session["status"] == "failed" {
@@ -312,6 +319,30 @@ impl Follower<'_> {
         }
     }
 
+    /// Tells once what keeps the next task from starting; what is gone at the next look was no wait.
+    fn wait(&mut self, client: &ServiceClient, session: &Value) {
+        let why = next_task(session).and_then(|id| {
+            client
+                .ask("GET", &format!("/tasks/{id}"), &Value::Null)
+                .ok()
+        });
+        let sentence = why.as_ref().and_then(waiting_sentence);
+        let text = sentence.and_then(|sentence| sentence["text"].as_str());
+        let text = text.unwrap_or_default().to_owned();
+        let stays = text == self.waits;
+        self.waits = text;
+        if let Some(sentence) = sentence
+            && stays
+            && self.told != self.waits
+        {
+            let words = board::why_words(sentence, &*self.clock);
+            let remedy = sentence["remedy"].as_str().filter(|text| !text.is_empty());
+            let remedy = remedy.map_or_else(String::new, |text| format!("; {text}"));
+            self.screen.printer.note(&format!("waits: {words}{remedy}"));
+            self.told.clone_from(&self.waits);
+        }
+    }
+
     /// Asks the person at this terminal whether a task may start.
     fn question(&self, client: &ServiceClient, session: &Value) {
         let Some(question) = session["approval"].as_u64().filter(|_| self.screen.asks) else {
@@ -330,6 +361,29 @@ impl Follower<'_> {
             self.screen.printer.alert(&error.to_string());
         }
     }
+}
+
+/// Returns the task on the board whose turn it is, unless a person is asked about it.
+fn next_task(session: &Value) -> Option<u64> {
+    let is_asked = session["approval"].is_u64();
+    let mut tasks = session["tasks"].as_array()?.iter();
+    let next = tasks.find(|task| task["status"] == "waiting" || task["status"] == "running")?;
+    next["taskId"].as_u64().filter(|_| !is_asked)
+}
+
+/// Returns why a task does not start, as `tos why` has it; `None` = it works, its turn comes by itself in a moment, or the lines of the
+/// session say it.
+fn waiting_sentence(answer: &Value) -> Option<&Value> {
+    if answer.pointer("/task/status")? != "queued" {
+        return None;
+    }
+    let first = answer["why"].as_array()?.first()?;
+    let by_itself = first["resolver"] == "dispatcher" || first["resolver"] == "agent";
+    let is_wait = first["at"].is_string() || !by_itself;
+    let is_told = first["text"]
+        .as_str()
+        .is_some_and(|text| text.starts_with("session-"));
+    (is_wait && !is_told).then_some(first)
 }
 
 /// Ends a session.

@@ -1,14 +1,17 @@
-//! `tos status`: where the job, the plans and the nights of a root stand, and how to go on.
+//! `tos status`: where the job, the plans, the nights and the service of a root stand, and how to go on.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::service_client::ServiceClient;
 use crate::{
-    config::{Error, Settings},
+    config::{Error, Settings, service as service_config},
     domain::{
         job::{
             outcome::{StepOutcome, shown_reason},
             record,
-            state::JobLoopState,
+            state::{JobLoopState, cost_words},
         },
         night::{NightSummary, run_ids, summarise_run},
         plan::state::TaskStatus,
@@ -29,10 +32,12 @@ pub fn main(
     let settings = services.settings(global)?;
     let plans = plans(services, &settings);
     let night = night(services, global, &settings, printer);
+    let service = service(services, global, &settings);
     let missing = settings.require_file().err();
     if let Some(missing) = missing
         && plans.is_none()
         && night.is_none()
+        && service.is_none()
     {
         return Err(missing.into());
     }
@@ -47,7 +52,7 @@ pub fn main(
             "question  {reason}; answer with `tos answer {id} yes|no`"
         ));
     }
-    for (title, part) in [("plans", &plans), ("night", &night)] {
+    for (title, part) in [("plans", &plans), ("night", &night), ("service", &service)] {
         for line in part.iter().flat_map(|part| &part.lines) {
             printer.line(&format!("{title:<9} {line}"));
         }
@@ -57,6 +62,8 @@ pub fn main(
         map.insert("root".into(), settings.root.display().to_string().into());
         map.insert("plans".into(), plans.map_or(Value::Null, |part| part.value));
         map.insert("night".into(), night.map_or(Value::Null, |part| part.value));
+        let service = service.map_or(Value::Null, |part| part.value);
+        map.insert("service".into(), service);
     }
     printer.document(&value);
     Ok(CliExit::Success)
@@ -99,7 +106,8 @@ fn job(
     printer.line(&format!("steps     {}", state.steps.len()));
     let (tokens, cost) = state.tokens_and_cost();
     printer.line(&format!(
-        "spent     {tokens} tokens, cost {cost:.4}{}",
+        "spent     {tokens} tokens, {}{}",
+        cost_words(cost),
         share_of_job(&state, tokens)
     ));
     if let Some(parked) = &state.parked {
@@ -244,6 +252,56 @@ fn plans(services: &dyn ServiceFactory, settings: &Settings) -> Option<Part> {
     })
 }
 
+/// Tells whether the service of the root runs, and where its tasks are; `None` = the root has none.
+fn service(
+    services: &dyn ServiceFactory,
+    global: &GlobalArgs,
+    settings: &Settings,
+) -> Option<Part> {
+    let running = || {
+        let document = services.service_address(global)?;
+        let figures = ServiceClient::read(&document)?.text("/metrics").ok()?;
+        Some(service_part(&document, &figures))
+    };
+    running().or_else(|| {
+        service_config::exists(&settings.root).then(|| Part {
+            lines: vec!["none runs; `tos serve` starts it".to_owned()],
+            value: json!({ "running": false, "next": "tos serve" }),
+        })
+    })
+}
+
+/// Shows a service that runs: `document` is what it left for its user, `figures` what it says of itself.
+fn service_part(document: &Value, figures: &str) -> Part {
+    let tasks: BTreeMap<&str, u64> = figures
+        .lines()
+        .filter_map(|line| line.strip_prefix("tos_tasks{status=\"")?.split_once("\"} "))
+        .filter_map(|(status, count)| Some((status, count.parse().ok()?)))
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    let counts: Vec<String> = tasks
+        .iter()
+        .map(|(status, count)| format!("{count} {status}"))
+        .collect();
+    let counts = if counts.is_empty() {
+        "no tasks".to_owned()
+    } else {
+        counts.join(", ")
+    };
+    let since = document["since"].as_str().and_then(|at| at.parse().ok());
+    let since = since.map_or_else(String::new, |at: chrono::DateTime<chrono::FixedOffset>| {
+        format!(" since {}", at.format("%Y-%m-%d %H:%M:%S %:z"))
+    });
+    Part {
+        lines: vec![format!(
+            "running{since}: {counts}; `tos open` shows its page, `tos board list` its tasks"
+        )],
+        value: json!({
+            "running": true, "since": document["since"], "pid": document["pid"], "address": document["address"], "tasks": tasks,
+        }),
+    }
+}
+
 /// Tells how the newest night or list of tasks stands.
 fn night(
     services: &dyn ServiceFactory,
@@ -266,10 +324,23 @@ fn night(
     let holder = services.lock_holder(&settings.root.join(tos_path!("task.lock")));
     let list = services.read_state_file(global, &format!("nights/{run}/list.json"));
     let list = list.and_then(|text| crate::config::task_list::parse(&text, "list.json").ok());
-    Some(night_part(&summary, holder.as_deref(), list.as_ref()))
+    let taken = summary.tip.as_ref();
+    let taken = taken.is_some_and(|tip| services.is_taken_over(global, tip));
+    Some(night_part(
+        &summary,
+        holder.as_deref(),
+        list.as_ref(),
+        taken,
+    ))
 }
 
-fn night_part(summary: &NightSummary, holder: Option<&str>, list: Option<&TaskList>) -> Part {
+/// `taken` = the branch has its accepted work.
+fn night_part(
+    summary: &NightSummary,
+    holder: Option<&str>,
+    list: Option<&TaskList>,
+    taken: bool,
+) -> Part {
     let run = &summary.run;
     let open = summary.sessions.last().is_some_and(|one| one.end.is_none());
     let verdicts = summary.tasks.len();
@@ -284,6 +355,8 @@ fn night_part(summary: &NightSummary, holder: Option<&str>, list: Option<&TaskLi
     let state = match (open, is_running) {
         (true, true) => "running",
         (true, false) => "interrupted",
+        // The next command closes what a crash left open.
+        (false, _) if summary.last_session_end() == "crash" && !left.is_empty() => "interrupted",
         (false, _) => "over",
     };
     let mut lines = vec![format!(
@@ -297,10 +370,10 @@ fn night_part(summary: &NightSummary, holder: Option<&str>, list: Option<&TaskLi
         lines.extend(left.next().map(|id| format!("next: {id}")));
         lines.extend(holder.map(|holder| format!("by: {holder}")));
     } else if !left.is_empty() && list.is_some() {
-        next = Some(format!("tos night resume {run}"));
+        next = Some(summary.resume_command());
     } else if open {
         next = Some("run the list again: tos task run LIST".to_owned());
-    } else if summary.counts.success > 0 {
+    } else if summary.counts.success > 0 && !taken {
         next = Some(format!(
             "tos night summary {run}, then tos night merge {run}"
         ));
@@ -367,6 +440,7 @@ mod tests {
             &night(None),
             Some("pid 7: tos night start l.toml"),
             Some(&list()),
+            false,
         );
         assert_eq!(
             seen.lines,
@@ -381,7 +455,7 @@ mod tests {
 
     #[test]
     fn a_night_whose_tos_is_dead_is_interrupted_and_says_how_to_go_on() {
-        let seen = night_part(&night(None), None, Some(&list()));
+        let seen = night_part(&night(None), None, Some(&list()), false);
         assert_eq!(
             seen.lines,
             [
@@ -395,7 +469,12 @@ mod tests {
     fn a_night_that_is_over_says_where_its_work_is() {
         let mut whole = list();
         whole.tasks.truncate(1);
-        let seen = night_part(&night(Some(SessionEnd::default())), None, Some(&whole));
+        let seen = night_part(
+            &night(Some(SessionEnd::default())),
+            None,
+            Some(&whole),
+            false,
+        );
         assert_eq!(
             seen.lines,
             [
@@ -403,5 +482,47 @@ mod tests {
                 "next: tos night summary r1, then tos night merge r1",
             ]
         );
+        let seen = night_part(
+            &night(Some(SessionEnd::default())),
+            None,
+            Some(&whole),
+            true,
+        );
+        assert_eq!(seen.lines, ["r1 (l): over, 1 passed, 1 of 1 done"]);
+        assert_eq!(seen.value["next"], Value::Null);
+    }
+
+    #[test]
+    fn a_crash_that_was_closed_is_an_interruption_still_and_who_began_it_goes_on() {
+        let end = SessionEnd {
+            ended_by: "crash".to_owned(),
+            ..SessionEnd::default()
+        };
+        let mut crashed = night(Some(end));
+        crashed.sessions[0].start.attended = true;
+        let seen = night_part(&crashed, None, Some(&list()), false);
+        assert_eq!(
+            seen.lines,
+            [
+                "r1 (l): interrupted, 1 passed, 1 of 3 done",
+                "next: tos night resume --attended r1",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_service_that_runs_is_shown_in_one_line() {
+        let left = json!({ "since": "2026-01-02T03:04:05+00:00", "pid": 7, "address": "127.0.0.1:1", "token": "secret" });
+        let figures = "# TYPE tos_tasks gauge\ntos_tasks{status=\"queued\"} 2\ntos_tasks{status=\"done\"} 0\n\
+                       tos_tasks_blocked{reason=\"x\"} 1\ntos_tasks{status=\"running\"} 1\n";
+        let seen = service_part(&left, figures);
+        assert_eq!(
+            seen.lines,
+            [
+                "running since 2026-01-02 03:04:05 +00:00: 2 queued, 1 running; `tos open` shows its page, `tos board list` its tasks"
+            ]
+        );
+        assert_eq!(seen.value["tasks"], json!({ "queued": 2, "running": 1 }));
+        assert!(!seen.value.to_string().contains("secret"));
     }
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::{
-    domain::job::outcome::shown_reason,
+    domain::job::{outcome::shown_reason, state::cost_words},
     interfaces::{
         cli::common::{CliError, CliExit, GlobalArgs, Printer, ServiceFactory},
         report::printer::TextStyle,
@@ -100,8 +100,8 @@ fn show(log: &Value, printer: &Printer) {
         shown_reason(text(log, "done_reason"))
     ));
     let tokens = log.get("tokens").and_then(Value::as_u64).unwrap_or(0);
-    let cost = log.get("cost").and_then(Value::as_f64).unwrap_or(0.0);
-    printer.line(&format!("spent     {tokens} tokens, cost {cost:.4}"));
+    let cost = cost_words(log.get("cost").and_then(Value::as_f64));
+    printer.line(&format!("spent     {tokens} tokens, {cost}"));
     calls(log, printer);
     said(log, printer);
     commands(log, printer);

@@ -117,13 +117,14 @@ pub fn main(
 
 /// Names the agents of a list that this machine does not have; the list may be meant for another one.
 fn not_installed(list: &TaskList, services: &dyn ServiceFactory) -> Vec<String> {
-    let is_known = |agent: &&&Agent| !matches!(agent.kind, AgentKind::Command | AgentKind::Job);
+    let is_known = |agent: &&&Agent| AgentKind::PROGRAMS.contains(&agent.kind);
     let agents = list.agents();
     let missing = agents.iter().filter(is_known).filter_map(|agent| {
         let why = services.installed_agent(agent.kind).program.err()?;
         Some(format!(
-            "agent `{}`: {why} here; see `tos agents`",
-            agent.program()
+            "agent `{}`: {why} here; {}, or see `tos agents`",
+            agent.program(),
+            agent.install_remedy()
         ))
     });
     missing.collect()
@@ -177,17 +178,34 @@ pub(super) fn read_list(
     task_list::parse(&text, &name).map_err(trouble)
 }
 
-/// Refuses a list whose agent is a program of somebody's own that is not there: every task of it would fail.
-fn require_agents(
-    list: &TaskList,
+/// Refuses a checkout that no task can work in: no repository, no commit, no branch.
+pub(super) fn require_checkout(
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
 ) -> Result<(), CliError> {
+    let place = services.repository_fault(global);
+    let fault = place.or_else(|| services.branch_fault(global));
+    fault.map_or(Ok(()), |fault| Err(CliError::Setup(fault)))
+}
+
+/// Refuses, before anybody is asked anything, what would fail every task of a list: a checkout that none can work in, an agent whose
+/// program is not there.
+fn require_ready(
+    list: &TaskList,
+    engine: &SessionHost,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+) -> Result<(), CliError> {
+    require_checkout(global, services)?;
     let faults = services.task_list_faults(global, list);
-    let missing: Vec<String> = faults
+    let mut missing: Vec<String> = faults
         .into_iter()
         .filter(|fault| fault.starts_with("agent `"))
         .collect();
+    // A service may find programs where this command does not.
+    if matches!(engine, SessionHost::Here) {
+        missing.extend(not_installed(list, services));
+    }
     if missing.is_empty() {
         return Ok(());
     }
@@ -205,7 +223,7 @@ pub(super) fn run(
 ) -> Result<CliExit, CliError> {
     let engine = SessionHost::find(global, services);
     engine.require_not_running("list", &list.id)?;
-    require_agents(list, global, services)?;
+    require_ready(list, &engine, global, services)?;
     let (task_services, mut gate_services) = prepare_services(&engine, global, services, printer)?;
     let confined = list_confinement(list, &task_services, services)?;
     gate_services.here.backend = Some(confined.backend.clone());

@@ -29,18 +29,18 @@ pub(in crate::interfaces::http) fn time(at: Millis) -> String {
 pub(in crate::interfaces::http) struct SpendView {
     /// Calls of an agent.
     calls: u64,
-    /// Tokens.
-    tokens: u64,
-    /// Millionths of a dollar.
-    micro_usd: u64,
+    /// Tokens; null = nobody told any.
+    tokens: Option<u64>,
+    /// Millionths of a dollar; null = nobody told what it cost.
+    micro_usd: Option<u64>,
 }
 
 impl From<Spend> for SpendView {
     fn from(spend: Spend) -> Self {
         Self {
             calls: spend.calls,
-            tokens: spend.tokens,
-            micro_usd: spend.micro_usd,
+            tokens: spend.known_tokens(),
+            micro_usd: spend.known_micro_usd(),
         }
     }
 }

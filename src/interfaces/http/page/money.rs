@@ -18,6 +18,15 @@ pub(super) fn dollars(micro: u64) -> String {
     format!("{}.{:02}", micro / 1_000_000, micro % 1_000_000 / 10_000)
 }
 
+/// Writes what was spent, or that nobody knows it.
+pub(super) fn spent_dollars(view: &PageContext, spend: Spend) -> String {
+    let known = spend.known_micro_usd();
+    known.map_or_else(
+        || view.t("cost unknown").to_owned(),
+        |micro| format!("${}", dollars(micro)),
+    )
+}
+
 /// The page of costs.
 pub(super) async fn show(State(service): State<HttpState>, view: PageContext) -> Html<String> {
     let board = service.snapshot();
@@ -58,19 +67,19 @@ fn body(view: &PageContext, board: &Board) -> Markup {
     html! {
         section id="costs" data-live {
             (table(&columns, &html! {
-                @for (name, spend, limit) in &rows { tr { th scope="row" { (name) } (cells(*spend, *limit)) } }
+                @for (name, spend, limit) in &rows { tr { th scope="row" { (name) } (cells(view, *spend, *limit)) } }
                 tr { th scope="row" { (view.t("At most for one task")) } (limits(settings.task_limit)) }
             }))
             h2 { (view.t("The dearest tasks")) }
             (table(&columns, &html! {
-                @for task in dearest.iter().take(50) { tr { td { (link(task)) } (cells(task.spent, none)) } }
+                @for task in dearest.iter().take(50) { tr { td { (link(task)) } (cells(view, task.spent, none)) } }
             }))
             @if dearest.is_empty() { (super::frame::nothing(view)) }
             @if board.plans().any(|plan| plan.spent != none_spent) {
                 h2 { (view.t("Planning")) }
                 (table(&columns, &html! {
                     @for plan in board.plans().rev().filter(|plan| plan.spent != none_spent).take(50) {
-                        tr { td { a href="/ui/plans" { (plan.id.to_string()) } } (cells(plan.spent, none)) }
+                        tr { td { a href="/ui/plans" { (plan.id.to_string()) } } (cells(view, plan.spent, none)) }
                     }
                 }))
             }
@@ -78,15 +87,18 @@ fn body(view: &PageContext, board: &Board) -> Markup {
     }
 }
 
-fn cells(spend: Spend, limit: SpendLimit) -> Markup {
+fn cells(view: &PageContext, spend: Spend, limit: SpendLimit) -> Markup {
     let of = |spent: String, limit: Option<String>| match limit {
         Some(limit) => format!("{spent} / {limit}"),
         None => spent,
     };
+    let known = |number: Option<String>| number.unwrap_or_else(|| view.t("unknown").to_owned());
+    let tokens = known(spend.known_tokens().map(|tokens| tokens.to_string()));
+    let cost = known(spend.known_micro_usd().map(dollars));
     html! {
         td.n { (of(spend.calls.to_string(), limit.calls.map(|limit| limit.to_string()))) }
-        td.n { (of(spend.tokens.to_string(), limit.tokens.map(|limit| limit.to_string()))) }
-        td.n { (of(dollars(spend.micro_usd), limit.micro_usd.map(dollars))) }
+        td.n { (of(tokens, limit.tokens.map(|limit| limit.to_string()))) }
+        td.n { (of(cost, limit.micro_usd.map(dollars))) }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
 use super::{
     approvals::question,
     frame::{button, link, nothing, page, status_badge},
-    money::dollars,
+    money::spent_dollars,
     view::PageContext,
 };
 
@@ -85,10 +85,7 @@ fn figures(view: &PageContext, board: &Board) -> Markup {
         (count(TaskStatus::Blocked), view.t("blocked")),
         (count(TaskStatus::Failed), view.t("failed")),
         (count(TaskStatus::Done), view.t("done")),
-        (
-            format!("${}", dollars(today.micro_usd)),
-            view.t("used today"),
-        ),
+        (spent_dollars(view, today), view.t("used today")),
     ])
 }
 

@@ -23,7 +23,7 @@ use crate::{
 use super::{
     approvals::question,
     frame::{button, link, log_box, nothing, page, resolver, status_badge},
-    money::dollars,
+    money::spent_dollars,
     view::PageContext,
 };
 
@@ -149,7 +149,7 @@ fn standing_of(view: &PageContext, board: &Board, task: &Task) -> Markup {
         }
         p.faint {
             (view.t("since")) " " (view.moment(task.since)) ", "
-            (view.counted(task.spent.calls, "call", "calls")) ", $" (dollars(task.spent.micro_usd))
+            (view.counted(task.spent.calls, "call", "calls")) ", " (spent_dollars(view, task.spent))
             @if let Some(commit) = &task.merged { ", " (view.t("merged as")) " " code { (commit.get(..12).unwrap_or(commit)) } }
         }
         div.row {
@@ -260,7 +260,7 @@ fn attempt(view: &PageContext, run: &Run, shown: Option<&Run>, is_there: bool) -
             }
             @if is_there && run.status == RunStatus::Cancelled { p { (view.t("its programs are being ended")) } }
             @if !run.error.is_empty() { p { (text(&run.error)) } }
-            @if run.spent.tokens > 0 { p.faint { (run.spent.tokens) " " (view.t("Tokens")) ", $" (super::money::dollars(run.spent.micro_usd)) } }
+            @if run.spent.tokens > 0 { p.faint { (run.spent.tokens) " " (view.t("Tokens")) ", " (spent_dollars(view, run.spent)) } }
             @if run.status == RunStatus::Running {
                 form.row method="post" action={ "/ui/runs/" (run.id.0) "/cancel" } {
                     label { (view.t("What the next attempt is told")) input name="note" maxlength="2000"; }

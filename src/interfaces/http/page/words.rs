@@ -173,6 +173,8 @@ const WORDS: &[(&str, &str)] = &[
     ("calls", "回の呼び出し"),
     ("Tokens", "トークン"),
     ("Dollars", "ドル"),
+    ("unknown", "不明"),
+    ("cost unknown", "費用不明"),
     ("At most for one task", "1タスクの上限"),
     ("The dearest tasks", "費用の大きいタスク"),
     // Board and task.

@@ -125,11 +125,8 @@ impl LiveJobView {
             .as_ref()
             .map(|step| step.tokens_and_cost())
             .unwrap_or_default();
-        let cost = if cost > 0.0 {
-            format!(", cost {cost:.4}")
-        } else {
-            String::new()
-        };
+        let cost = cost.filter(|cost| *cost > 0.0);
+        let cost = cost.map_or_else(String::new, |cost| format!(", cost {cost:.4}"));
         self.say(&format!(
             "{} step {number}: {reason} ({tokens} tokens{cost})",
             self.printer.paint(tone, phase.as_str())

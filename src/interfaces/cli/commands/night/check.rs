@@ -29,6 +29,7 @@ pub(super) fn main(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let list = task::read_list(file, services)?;
+    task::require_checkout(global, services)?;
     let engine = SessionHost::find(global, services);
     let (task_services, gate_services) =
         task::prepare_services(&engine, global, services, printer)?;

@@ -28,6 +28,7 @@ pub(super) fn main(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
+    task::require_checkout(global, services)?;
     let engine = SessionHost::find(global, services);
     let (task_services, gate_services) =
         task::prepare_services(&engine, global, services, printer)?;

@@ -52,6 +52,13 @@ pub(super) fn main(
     if !is_at_work(global, services) {
         summary.close_as_crashed();
     }
+    if summary
+        .tip
+        .as_ref()
+        .is_some_and(|tip| services.is_taken_over(global, tip))
+    {
+        summary.mark_taken_over();
+    }
     printer.line(&night::text(&summary));
     if let Some(file) = html {
         services.write_file(file, &html::page(&summary))?;

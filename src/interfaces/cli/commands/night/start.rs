@@ -86,6 +86,7 @@ pub(super) fn main(
     let list = task::read_list(file, services)?;
     let engine = SessionHost::find(global, services);
     engine.require_not_running("list", &list.id)?;
+    task::require_checkout(global, services)?;
     let (task_services, gate_services) =
         task::prepare_services(&engine, global, services, printer)?;
     let night = NightRequest {
@@ -136,9 +137,6 @@ pub(super) fn run_night(
     let night = &night.offered(&report, services, printer);
     let asked = task_services.tools.clock.boottime();
     let seconds = seconds(night, &gate_services, &report)?;
-    for line in unfitting(night, seconds) {
-        printer.alert(&line);
-    }
     let ask = StartRequest {
         unattended: !night.attended,
         seconds: seconds.unwrap_or(0),
@@ -146,6 +144,9 @@ pub(super) fn run_night(
         capabilities: confined.capabilities.clone(),
     };
     gates::is_startable_program(&report, &ask).map_err(CliError::Refused)?;
+    for line in unfitting(night, seconds) {
+        printer.alert(&line);
+    }
     if !healthy(
         &night.list,
         task_services,
