@@ -161,10 +161,8 @@ impl JobLoopState {
 /// Returns tokens and cost of some steps together; nothing costs `0`, never `-0`, and what nobody knows of one, nobody knows of all.
 pub fn tokens_and_cost(steps: &[StepOverview]) -> (u64, Option<f64>) {
     let tokens = steps.iter().map(|line| line.tokens).sum();
-    let costs = steps.iter().map(|line| line.cost);
-    let cost = costs.fold(Some(0.0), |sum, cost| {
-        sum.zip(cost).map(|(sum, cost)| sum + cost)
-    });
+    let mut costs = steps.iter().map(|line| line.cost);
+    let cost = costs.try_fold(0.0, |sum, cost| cost.map(|cost| sum + cost));
     (tokens, cost)
 }
 
