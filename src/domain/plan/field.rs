@@ -180,7 +180,7 @@ impl<'a> PlanField<'a> {
             }
             Some(ScalarValue::Text(text)) => {
                 let fault = self.fault(rule);
-                let seconds = seconds_of(&text).filter(|seconds| *seconds > 0);
+                let seconds = seconds_of(text).filter(|seconds| *seconds > 0);
                 return Err(match seconds {
                     Some(seconds) => {
                         fault.with_remedy(format!("it counts seconds; write {seconds}"))
