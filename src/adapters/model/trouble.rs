@@ -217,12 +217,12 @@ pub(super) fn from_transport(provider: &str, url: &str, error: &reqwest::Error) 
     } else {
         (ModelErrorKind::Unreachable, "the connection broke off to")
     };
-    let remedy = match error.is_connect() {
-        true if is_unknown_name(error) => {
-            "; its name is not known here: there is no network, or the name is wrong (`base_url`)"
-        }
-        true => "; does the server run, and is `base_url` right?",
-        false => "",
+    let remedy = if !error.is_connect() {
+        ""
+    } else if is_unknown_name(error) {
+        "; its name is not known here: there is no network, or the name is wrong (`base_url`)"
+    } else {
+        "; does the server run, and is `base_url` right?"
     };
     ModelError {
         trouble,
