@@ -49,7 +49,7 @@ fn writable(root: &Path) -> CheckRow {
 
 fn written(root: &Path) -> std::io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(root)?;
-    file.write_all(&[b'.'; SAMPLE])?;
+    file.write_all(&vec![b'.'; SAMPLE])?;
     file.as_file().sync_all()
 }
 
@@ -74,10 +74,12 @@ fn task_folder(root: &Path) -> CheckRow {
 /// Returns what so much free room means.
 #[cfg(unix)]
 fn room_verdict(free: u64) -> &'static str {
-    match free {
-        ..TOO_LITTLE_ROOM => "problem",
-        ..LITTLE_ROOM => "warning",
-        _ => "ok",
+    if free < TOO_LITTLE_ROOM {
+        "problem"
+    } else if free < LITTLE_ROOM {
+        "warning"
+    } else {
+        "ok"
     }
 }
 

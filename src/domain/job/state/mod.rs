@@ -150,10 +150,9 @@ pub struct JobState {
 /// Returns tokens and cost of some steps together; nothing costs `0`, never `-0`, and what nobody knows of one, nobody knows of all.
 pub fn tokens_and_cost(steps: &[StepOverview]) -> (u64, Option<f64>) {
     let tokens = steps.iter().map(|line| line.tokens).sum();
-    let costs = steps.iter().map(|line| line.cost);
-    let cost = costs.fold(Some(0.0), |sum, cost| {
-        sum.zip(cost).map(|(sum, cost)| sum + cost)
-    });
+    let cost = steps
+        .iter()
+        .try_fold(0.0, |sum, line| Some(sum + line.cost?));
     (tokens, cost)
 }
 
