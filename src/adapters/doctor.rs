@@ -74,10 +74,12 @@ fn task_folder(root: &Path) -> CheckRow {
 /// Returns what so much free room means.
 #[cfg(unix)]
 fn room_verdict(free: u64) -> &'static str {
-    match free {
-        ..TOO_LITTLE_ROOM => "problem",
-        TOO_LITTLE_ROOM..LITTLE_ROOM => "warning",
-        _ => "ok",
+    if free < TOO_LITTLE_ROOM {
+        "problem"
+    } else if free < LITTLE_ROOM {
+        "warning"
+    } else {
+        "ok"
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use super::{
     confinement,
     context::{AppContext, run_id},
-    service, worker,
+    scripts, service, worker,
 };
 use crate::{
     adapters::{
@@ -353,6 +353,10 @@ impl TaskServiceFactory for AppContext {
         let worktrees = git::GitWorktrees::open(&files::canonical(&self.root(global))).ok()?;
         let branch = worktrees.current_branch();
         branch.err().map(|error| error.to_string())
+    }
+
+    fn missing_scripts(&self, global: &GlobalArgs, list: &TaskList) -> Vec<String> {
+        scripts::missing_scripts(&files::canonical(&self.root(global)), list)
     }
 
     fn is_taken_over(&self, global: &GlobalArgs, commit: &str) -> bool {

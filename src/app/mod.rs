@@ -18,6 +18,7 @@ mod plan;
 mod remembered_rules;
 mod run_logs;
 mod sample;
+mod scripts;
 mod service;
 mod service_models;
 mod services;

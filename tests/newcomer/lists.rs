@@ -120,22 +120,6 @@ fn a_check_wants_a_repository_with_a_commit() {
 }
 
 #[test]
-fn a_night_says_before_it_starts_what_cannot_fit() {
-    let story = ready();
-    story
-        .machine
-        .write("list.toml", format!("{LIST}max_time_seconds = 900\n"));
-    let ran = story.does(&["night", "start", "list.toml", "--for", "10m"]);
-    assert!(
-        ran.stderr
-            .contains("these tasks may take longer: a (15 min)"),
-        "{ran}"
-    );
-    let ran = story.does(&["night", "start", "list.toml", "--for", "20m"]);
-    assert!(!ran.stderr.contains("may take longer"), "{ran}");
-}
-
-#[test]
 fn an_agent_where_walls_hide_it_is_named_before_it_is_missed() {
     let story = ready();
     let root = story.machine.root();

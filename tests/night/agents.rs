@@ -131,6 +131,45 @@ fn a_checkout_on_no_branch_or_without_a_commit_is_refused_before_anybody_is_aske
 }
 
 #[test]
+fn a_night_says_what_cannot_fit_unless_it_is_refused() {
+    let start = |root: Root, time: &str| {
+        root.list("stop", &["T-1".to_owned()], "");
+        root.tos(&["night", "start", "--for", time, &root.list_file()])
+    };
+    let words = "these tasks may take longer: T-1 (15 min)";
+    let (_, said) = start(Root::new("exit 0"), "10m");
+    assert!(said.contains(words), "{said}");
+    let (_, said) = start(Root::new("exit 0"), "20m");
+    assert!(!said.contains(words), "{said}");
+    let (code, said) = start(Root::watched("exit 0"), "1s");
+    assert_eq!(code, Some(5), "{said}");
+    assert!(!said.contains(words), "{said}");
+}
+
+#[test]
+fn a_mistyped_script_is_warned_of_before_it_fails_every_task() {
+    let root = Root::watched("exit 0");
+    let list = root.list_text("stop", &["T-1".to_owned()], "");
+    let list = list.replace("test.sh", "tset.sh");
+    assert!(list.contains("tset.sh"), "{list}");
+    fs::write(root.list_file(), &list).unwrap();
+    let told =
+        "warning: `test_command` runs `tset.sh`, which is not in the commit that is worked on";
+    for words in [["task", "validate"], ["task", "run"], ["night", "check"]] {
+        let (_, said) = root.at_terminal(&[words[0], words[1], &root.list_file()], "no\n");
+        assert_eq!(said.matches(told).count(), 1, "{words:?}: {said}");
+    }
+    // One that only lies there is in no work tree; one that is committed is.
+    root.write("tset.sh", "true\n");
+    let validate = ["task", "validate", &root.list_file()];
+    assert!(root.tos(&validate).1.contains(told));
+    root.git(&["add", "tset.sh"]);
+    root.git(&["commit", "-q", "-m", "script"]);
+    let (code, said) = root.tos(&validate);
+    assert!(code == Some(0) && !said.contains("tset.sh"), "{said}");
+}
+
+#[test]
 fn an_agent_is_asked_where_there_is_no_repository() {
     let root = logged_in();
     fs::remove_dir_all(root.root.join(".git")).unwrap();

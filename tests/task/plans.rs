@@ -308,6 +308,7 @@ fn with_a_job(sandbox: &str) {
         serde_json::from_str(include_str!("../../config/blank.json")).unwrap();
     let role = serde_json::json!({ "provider": "command", "argv": ["cat", "model/reply.json"] });
     config["models"] = serde_json::json!({ "draft": role, "review": role, "final": role });
+    config["goal"] = "add() adds.".into();
     config["done_condition"] =
         serde_json::json!({ "all": [{ "file": "app.py", "contains": ["a + b"] }], "fresh": false });
     config.as_object_mut().unwrap().remove("$schema");

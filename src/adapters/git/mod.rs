@@ -62,6 +62,19 @@ pub fn blocking_is_in_head(root: &Path, commit: &str) -> bool {
     is_in().unwrap_or(false)
 }
 
+/// Tells whether HEAD of the repository around a root holds a file or folder, by its path from the root or from the top; `None` =
+/// there is no commit to look at.
+pub fn blocking_head_has(root: &Path, file: &str) -> Option<bool> {
+    let repository = git2::Repository::discover(root).ok()?;
+    let tree = repository.head().ok()?.peel_to_tree().ok()?;
+    let top = repository.workdir()?.canonicalize().ok()?;
+    let below = root.canonicalize().ok()?;
+    let below = below.strip_prefix(top).ok()?.to_owned();
+    let plain = file.trim_start_matches("./").trim_end_matches('/');
+    let has = |path: &Path| tree.get_path(path).is_ok();
+    Some(has(Path::new(plain)) || has(&below.join(plain)))
+}
+
 /// Makes an empty repository that is gone when the value is dropped, for what needs one and has none.
 pub fn blocking_throwaway_repository() -> Result<tempfile::TempDir, String> {
     let told = |error: &dyn std::fmt::Display| format!("a folder for the moment: {error}");

@@ -8,6 +8,7 @@ mod list_report;
 mod progress;
 mod prompt;
 mod queue;
+mod script;
 mod stable_point;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,7 @@ pub use list_report::ListReport;
 pub use progress::{RunProgress, records_of_run, revert_success, run_of_session};
 pub use prompt::{Feedback, last_line, prompt};
 pub use queue::{QueueAction, QueuedTask, StopReason, TaskQueue, TaskVerdict, agent_end_verdict};
+pub use script::script_of;
 pub use stable_point::StablePointTracker;
 
 /// A list of guarded tasks, as a person or a planner writes it.

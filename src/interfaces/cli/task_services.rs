@@ -96,6 +96,9 @@ pub trait TaskServiceFactory {
     /// Says that the checkout is on no branch, which nothing can be merged into, and what helps; `None` = it is on one.
     fn branch_fault(&self, global: &GlobalArgs) -> Option<String>;
 
+    /// Names the scripts of tests and agents that are not in the commit that is worked on, one line each.
+    fn missing_scripts(&self, global: &GlobalArgs, list: &TaskList) -> Vec<String>;
+
     /// Tells whether the checkout has a commit already: it is HEAD, or before it.
     fn is_taken_over(&self, global: &GlobalArgs, commit: &str) -> bool;
 

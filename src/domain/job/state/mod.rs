@@ -161,8 +161,9 @@ impl JobLoopState {
 /// Returns tokens and cost of some steps together; nothing costs `0`, never `-0`, and what nobody knows of one, nobody knows of all.
 pub fn tokens_and_cost(steps: &[StepOverview]) -> (u64, Option<f64>) {
     let tokens = steps.iter().map(|line| line.tokens).sum();
-    let mut costs = steps.iter().map(|line| line.cost);
-    let cost = costs.try_fold(0.0, |sum, cost| cost.map(|cost| sum + cost));
+    let cost = steps
+        .iter()
+        .try_fold(0.0, |sum, line| Some(sum + line.cost?));
     (tokens, cost)
 }
 

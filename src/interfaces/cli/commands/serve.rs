@@ -62,8 +62,8 @@ pub fn main(
         return serve_args::print_unit(args, global, services, printer);
     }
     args.require_tls()?;
-    let config = service_config::load(&services.root(global), |name| services.env_var(name));
-    let mut config = serve_checks::check_ready(config, global, services)?;
+    let mut config = serve_checks::ready(global, services)?;
+    serve_checks::warn_of_scripts(&config, global, services, printer);
     if args.detach {
         return serve_detached::main(args, global, services, printer);
     }

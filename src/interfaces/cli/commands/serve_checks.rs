@@ -14,9 +14,18 @@ use crate::{
     ports::containers::Containers,
 };
 
+/// Reads the configuration of the service of a root, where a service could begin with it.
+pub(super) fn ready(
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+) -> Result<ServiceConfig, CliError> {
+    let config = service_config::load(&services.root(global), |name| services.env_var(name));
+    check_ready(config, global, services)
+}
+
 /// Returns the configuration where everything is there that can be looked at before anything begins; else the error names all that
 /// is missing at once.
-pub(super) fn check_ready(
+fn check_ready(
     config: Result<ServiceConfig, String>,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
@@ -58,15 +67,42 @@ pub(super) fn check_ready(
     Err(CliError::Setup(all_of(&faults)))
 }
 
+/// Warns of scripts of the tests and agents that are not there.
+pub(super) fn warn_of_scripts(
+    config: &ServiceConfig,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) {
+    // Attempts in containers may find more.
+    if config.settings.in_containers {
+        return;
+    }
+    let agents = std::iter::once(&config.list.agent).chain(config.agents.values());
+    let mut said: Vec<String> = Vec::new();
+    for agent in agents {
+        let list = TaskList {
+            agent: agent.clone(),
+            full_test_command: config.test_command.clone(),
+            ..config.list.clone()
+        };
+        for line in services.missing_scripts(global, &list) {
+            let line = line.replace("`full_test_command`", "`test_command`");
+            if !said.contains(&line) {
+                printer.alert(&format!("warning: config/service.toml: {line}"));
+                said.push(line);
+            }
+        }
+    }
+}
+
 /// Looks at the service of a root for `tos doctor`: whether its file can be read, and the programs of its agents and tests are there.
 /// `None` = the root has none.
 pub(super) fn finding(global: &GlobalArgs, services: &dyn ServiceFactory) -> Option<DoctorFinding> {
-    let root = services.root(global);
-    if !service_config::exists(&root) {
+    if !service_config::exists(&services.root(global)) {
         return None;
     }
-    let config = service_config::load(&root, |name| services.env_var(name));
-    let (verdict, seen) = match check_ready(config, global, services) {
+    let (verdict, seen) = match ready(global, services) {
         Ok(config) => {
             let tests = config.test_command.join(" ");
             let agent = config.list.agent.program();

@@ -94,6 +94,7 @@ pub fn main(
             for doubt in doubts(&list)
                 .into_iter()
                 .chain(not_installed(&list, services))
+                .chain(services.missing_scripts(global, &list))
             {
                 printer.alert(&format!("warning: {doubt}"));
             }
@@ -188,6 +189,18 @@ pub(super) fn require_checkout(
     fault.map_or(Ok(()), |fault| Err(CliError::Setup(fault)))
 }
 
+/// Warns of scripts that are not there: no refusal, a task of the list may make them.
+pub(super) fn warn_of_scripts(
+    list: &TaskList,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) {
+    for line in services.missing_scripts(global, list) {
+        printer.alert(&format!("warning: {line}"));
+    }
+}
+
 /// Refuses, before anybody is asked anything, what would fail every task of a list: a checkout that none can work in, an agent whose
 /// program is not there.
 fn require_ready(
@@ -224,6 +237,7 @@ pub(super) fn run(
     let engine = SessionHost::find(global, services);
     engine.require_not_running("list", &list.id)?;
     require_ready(list, &engine, global, services)?;
+    warn_of_scripts(list, global, services, printer);
     let (task_services, mut gate_services) = prepare_services(&engine, global, services, printer)?;
     let confined = list_confinement(list, &task_services, services)?;
     gate_services.here.backend = Some(confined.backend.clone());

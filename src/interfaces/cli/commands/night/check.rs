@@ -30,6 +30,7 @@ pub(super) fn main(
 ) -> Result<CliExit, CliError> {
     let list = task::read_list(file, services)?;
     task::require_checkout(global, services)?;
+    task::warn_of_scripts(&list, global, services, printer);
     let engine = SessionHost::find(global, services);
     let (task_services, gate_services) =
         task::prepare_services(&engine, global, services, printer)?;

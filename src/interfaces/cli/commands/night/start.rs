@@ -87,6 +87,7 @@ pub(super) fn main(
     let engine = SessionHost::find(global, services);
     engine.require_not_running("list", &list.id)?;
     task::require_checkout(global, services)?;
+    task::warn_of_scripts(&list, global, services, printer);
     let (task_services, gate_services) =
         task::prepare_services(&engine, global, services, printer)?;
     let night = NightRequest {
