@@ -259,9 +259,9 @@ impl Service {
         self.child.wait().unwrap();
     }
 
-    /// Waits until it has ended by itself; returns what it said.
+    /// Waits until it has ended by itself; returns what it said. Servers that are gone are waited for 40 s before it is given up.
     pub(crate) fn ended(&mut self) -> String {
-        for _ in 0..PATIENCE {
+        for _ in 0..3 * PATIENCE {
             if self.child.try_wait().unwrap().is_some() {
                 return fs::read_to_string(&self.log).unwrap();
             }
