@@ -355,8 +355,13 @@ impl TaskServiceFactory for AppContext {
         branch.err().map(|error| error.to_string())
     }
 
-    fn missing_scripts(&self, global: &GlobalArgs, list: &TaskList) -> Vec<String> {
-        scripts::missing_scripts(&files::canonical(&self.root(global)), list)
+    fn missing_scripts(
+        &self,
+        global: &GlobalArgs,
+        list: &TaskList,
+        commands: &[(&str, &[String])],
+    ) -> Vec<String> {
+        scripts::missing_scripts(&files::canonical(&self.root(global)), list, commands)
     }
 
     fn is_taken_over(&self, global: &GlobalArgs, commit: &str) -> bool {

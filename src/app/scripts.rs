@@ -7,32 +7,29 @@ use crate::{
     domain::tasks::{TaskList, script_of},
 };
 
-/// Returns a line for each script of a test or agent that is not there. Work trees hold what is committed, and what the list shares.
-pub(super) fn missing_scripts(root: &Path, list: &TaskList) -> Vec<String> {
+/// Returns a line for each script of these commands, each with the key that says it, that is not there. Work trees hold what is
+/// committed, and what the list shares.
+pub(super) fn missing_scripts(
+    root: &Path,
+    list: &TaskList,
+    commands: &[(&str, &[String])],
+) -> Vec<String> {
     let shares = !list.share.is_empty() || !list.share_files.is_empty();
-    let tests = list.tasks.iter();
-    let tests = tests.map(|task| ("test_command", &task.test_command));
-    let full = [("full_test_command", &list.full_test_command)];
-    // A list without tasks is the one that a service puts its tasks into.
-    let agents = if list.tasks.is_empty() {
-        vec![&list.agent]
-    } else {
-        list.agents()
-    };
-    let agents = agents.into_iter().map(|agent| ("args", &agent.args));
-    let mut lines: Vec<String> = Vec::new();
-    for (name, words) in tests.chain(full).chain(agents) {
-        let Some(script) = script_of(words) else {
-            continue;
-        };
-        let is_shared = || shares && files::read(&root.join(script)).is_some();
-        if git::blocking_head_has(root, script) != Some(false) || is_shared() {
+    let named = commands.iter();
+    let named = named.filter_map(|(key, words)| Some((*key, script_of(words)?)));
+    let mut looked_at: Vec<(&str, &str)> = Vec::new();
+    let mut lines = Vec::new();
+    for (key, script) in named {
+        // Most tasks of a list have the same test.
+        if looked_at.contains(&(key, script)) {
             continue;
         }
-        let line =
-            format!("`{name}` runs `{script}`, which is not in the commit that is worked on");
-        if !lines.contains(&line) {
-            lines.push(line);
+        looked_at.push((key, script));
+        let is_shared = || shares && files::read(&root.join(script)).is_some();
+        if git::blocking_head_has(root, script) == Some(false) && !is_shared() {
+            lines.push(format!(
+                "`{key}` runs `{script}`, which is not in the commit that is worked on"
+            ));
         }
     }
     lines

@@ -53,12 +53,7 @@ impl NatsBoard {
         }
         let mut end = last;
         for (_, batch) in batches {
-            let events: Vec<Event> = serde_json::from_slice(&batch.body).map_err(|error| {
-                Error(format!(
-                    "the batch at event {} cannot be read: {error}",
-                    batch.first
-                ))
-            })?;
+            let events = events_of(&batch)?;
             end = (batch.first + events.len() as u64).saturating_sub(1);
             self.compare(batch.first, &events, last)?;
             let known = usize::try_from(last.saturating_sub(batch.first - 1)).unwrap_or(usize::MAX);
@@ -90,8 +85,7 @@ impl NatsBoard {
         if end < last {
             // It went on alone from where the log ends, if that is the same here.
             for (_, batch) in self.batches_with(end.max(1))? {
-                let events: Vec<Event> = serde_json::from_slice(&batch.body).unwrap_or_default();
-                self.compare(batch.first, &events, last)?;
+                self.compare(batch.first, &events_of(&batch)?, last)?;
             }
             return self.take_in(end, last);
         }
@@ -164,6 +158,15 @@ impl NatsBoard {
             }
         }
     }
+}
+
+fn events_of(batch: &Batch) -> Result<Vec<Event>, Error> {
+    serde_json::from_slice(&batch.body).map_err(|error| {
+        Error(format!(
+            "the batch at event {} cannot be read: {error}",
+            batch.first
+        ))
+    })
 }
 
 impl BoardStore for NatsBoard {

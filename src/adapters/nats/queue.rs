@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
 
@@ -46,6 +46,8 @@ const USUAL_BYTES: usize = 4096;
 
 type Beats = watch::Receiver<Heard>;
 type Waiting = Arc<Mutex<Results>>;
+/// A line, and who looks on.
+type SaidLine = (Arc<LineSink>, String);
 
 /// Who waits for which result, by the number of its lease.
 #[derive(Default)]
@@ -138,8 +140,8 @@ impl NatsDispatcher {
 }
 
 /// Begins to call whoever looks on with what is said, on a thread of its own: they write to the disk, and the connection does not wait for that.
-fn listeners() -> Result<std::sync::mpsc::Sender<(Arc<LineSink>, String)>, String> {
-    let (sender, lines) = std::sync::mpsc::channel::<(Arc<LineSink>, String)>();
+fn listeners() -> Result<mpsc::Sender<SaidLine>, String> {
+    let (sender, lines) = mpsc::channel::<SaidLine>();
     let calling = move || lines.iter().for_each(|(sink, line)| sink(&line));
     std::thread::Builder::new()
         .name("nats-lines".to_owned())
@@ -152,7 +154,7 @@ fn listeners() -> Result<std::sync::mpsc::Sender<(Arc<LineSink>, String)>, Strin
 async fn look_on(
     mut said: async_nats::Subscriber,
     waiting: Waiting,
-    listeners: std::sync::mpsc::Sender<(Arc<LineSink>, String)>,
+    listeners: mpsc::Sender<SaidLine>,
 ) {
     while let Some(line) = said.next().await {
         let fence = line.subject.rsplit('.').next();

@@ -160,18 +160,27 @@ impl PlanStore for LocalPlanStore {
             .filter(is_run)
             .filter_map(|entry| entry.file_name().into_string().ok());
         let mut names: Vec<String> = names.filter(|name| run_id::is_valid(name)).collect();
-        names.sort_by_cached_key(|name| began(home, name));
+        names.sort_unstable();
+        for group in names.chunk_by_mut(|one, next| second(one) == second(next)) {
+            // Hardly ever are there several, and nothing else has to be looked at.
+            if group.len() > 1 {
+                group.sort_by_cached_key(|name| (began(home, name), name.clone()));
+            }
+        }
         Ok(names)
     }
 }
 
-/// Returns by what runs are ordered: their names say the second; within it the plan's copy, written once, says more.
-fn began(home: &Path, name: &str) -> (String, Option<SystemTime>, String) {
+/// Returns the second that a name says.
+fn second(name: &str) -> &str {
     const SECOND: usize = "YYYYMMDD_HHMMSS".len();
+    name.get(..SECOND).unwrap_or(name)
+}
+
+/// Returns what says more than the second: when the plan's copy was made, which is written once.
+fn began(home: &Path, name: &str) -> Option<SystemTime> {
     let copy = home.join("runs").join(name).join("plan.yaml");
-    let made = std::fs::symlink_metadata(copy).and_then(|found| found.modified());
-    let second = name.get(..SECOND).unwrap_or(name).to_owned();
-    (second, made.ok(), name.to_owned())
+    std::fs::symlink_metadata(copy).ok()?.modified().ok()
 }
 
 /// Returns the newest run, of those that began where any did.

@@ -132,8 +132,8 @@ impl Lookup {
         found
     }
 
-    /// Remembers as what a folder or file is found, before anything is read from it.
-    fn remember(&self, path: &Path) {
+    /// Remembers as what a folder or file is found, before anything is read from it, here or elsewhere.
+    pub(super) fn remember(&self, path: &Path) {
         let mut looked_in = self.looked_in.borrow_mut();
         if !looked_in.contains_key(path) {
             looked_in.insert(path.to_owned(), FileIdentity::of(path));
@@ -230,11 +230,6 @@ impl Lookup {
         let end = self.resolved(script).filter(|end| self.is_file(end))?;
         self.remember(&end);
         interpreter(&end)
-    }
-
-    /// Remembers a folder whose content somebody else reads.
-    pub(super) fn looks_in(&self, folder: &Path) {
-        self.remember(folder);
     }
 }
 

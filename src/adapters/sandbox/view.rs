@@ -70,7 +70,7 @@ pub(super) struct ViewRequest<'a> {
 }
 
 /// What a command sees. All paths exist and are without links.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct SandboxView {
     pub(super) layers: Vec<(PathBuf, FolderAccess)>,
     pub(super) links: Vec<(PathBuf, PathBuf)>,
@@ -370,7 +370,7 @@ impl<'a> ViewBuilder<'a> {
             let needed = paths_needed_by_folder(rest, &|path| self.lookup.exists(&top.join(path)));
             self.show_all(&top, needed);
         }
-        self.lookup.looks_in(&end);
+        self.lookup.remember(&end);
         let programs = program_folders::programs(&end);
         for link in &programs.links {
             self.show_program(link, true, MOST_INTERPRETERS);

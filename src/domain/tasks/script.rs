@@ -1,5 +1,19 @@
 //! The script that a command runs through an interpreter: `sh test.sh` is there as a program, whatever its script is.
 
+use super::TaskList;
+
+impl TaskList {
+    /// Returns the commands of its tests and agents, each with the key that says it.
+    pub fn commands(&self) -> Vec<(&'static str, &[String])> {
+        let tests = self.tasks.iter();
+        let tests = tests.map(|task| ("test_command", task.test_command.as_slice()));
+        let full = [("full_test_command", self.full_test_command.as_slice())];
+        let agents = self.agents().into_iter();
+        let agents = agents.map(|agent| ("args", agent.args.as_slice()));
+        tests.chain(full).chain(agents).collect()
+    }
+}
+
 /// Shells, whose `-c` is followed by the text itself.
 const SHELLS: &[&str] = &["sh", "bash", "dash", "zsh", "ksh"];
 /// Other programs that run a file.

@@ -286,7 +286,7 @@ fn tell_root(
             | CliCommand::Open(_)
             | CliCommand::Merge
     );
-    if let Some(root) = services.root_above(global).filter(|_| works_on_a_root) {
+    if works_on_a_root && let Some(root) = services.root_above(global) {
         printer.progress(&format!("root {}", root.display()));
     }
 }

@@ -96,8 +96,14 @@ pub trait TaskServiceFactory {
     /// Says that the checkout is on no branch, which nothing can be merged into, and what helps; `None` = it is on one.
     fn branch_fault(&self, global: &GlobalArgs) -> Option<String>;
 
-    /// Names the scripts of tests and agents that are not in the commit that is worked on, one line each.
-    fn missing_scripts(&self, global: &GlobalArgs, list: &TaskList) -> Vec<String>;
+    /// Names the scripts of commands, each with the key that says it, that are neither in the commit that is worked on nor shared by the
+    /// list, one line each.
+    fn missing_scripts(
+        &self,
+        global: &GlobalArgs,
+        list: &TaskList,
+        commands: &[(&str, &[String])],
+    ) -> Vec<String>;
 
     /// Tells whether the checkout has a commit already: it is HEAD, or before it.
     fn is_taken_over(&self, global: &GlobalArgs, commit: &str) -> bool;

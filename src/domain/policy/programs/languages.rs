@@ -126,17 +126,19 @@ impl ShellInterpreter<'_, '_> {
             "rmSync",
             "copyFile",
         ];
+        if options.rest.is_empty() {
+            return;
+        }
         let (codes, _) = code_options(language);
-        let own: Vec<&str> = options.values(codes).collect();
-        let has = |marks: &[&str]| {
-            let in_code = |mark: &&str| {
-                own.iter()
-                    .any(|code| code.replace("stdout.write", "").contains(*mark))
-                    || own.is_empty() && stdin.contains(*mark)
-            };
-            marks.iter().any(in_code)
-        };
-        if options.rest.is_empty() || !has(&GIVEN) || !has(&CHANGES) {
+        let mut own: Vec<String> = options
+            .values(codes)
+            .map(|code| code.replace("stdout.write", ""))
+            .collect();
+        if own.is_empty() {
+            own.push(stdin.to_owned());
+        }
+        let in_code = |mark: &&str| own.iter().any(|code| code.contains(*mark));
+        if !GIVEN.iter().any(in_code) || !CHANGES.iter().any(in_code) {
             return;
         }
         let foreign = options.rest.iter().find_map(|arg| self.leads_away(arg));

@@ -9,7 +9,7 @@ use crate::{
     domain::{
         board::{Board, MergeOutcome},
         cluster::CLUSTER_NOTE,
-        state_folder::tos_path,
+        state_folder::TOS_FOLDER,
     },
     interfaces::cli::{
         common::{CliError, GlobalArgs, Printer, ServiceFactory},
@@ -105,9 +105,8 @@ fn refuse_alone(global: &GlobalArgs, services: &dyn ServiceFactory) -> Result<()
         return Ok(());
     };
     Err(CliError::Setup(format!(
-        "the board of this folder is kept on NATS; `tos serve {}` goes on with it. To work without NATS from now on, remove {}",
-        words.trim(),
-        tos_path!("board.nats")
+        "the board of this folder is kept on NATS; `tos serve {}` goes on with it. To work without NATS from now on, remove {TOS_FOLDER}/{CLUSTER_NOTE}",
+        words.trim()
     )))
 }
 

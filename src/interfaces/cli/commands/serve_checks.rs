@@ -79,20 +79,11 @@ pub(super) fn warn_of_scripts(
         return;
     }
     let agents = std::iter::once(&config.list.agent).chain(config.agents.values());
-    let mut said: Vec<String> = Vec::new();
-    for agent in agents {
-        let list = TaskList {
-            agent: agent.clone(),
-            full_test_command: config.test_command.clone(),
-            ..config.list.clone()
-        };
-        for line in services.missing_scripts(global, &list) {
-            let line = line.replace("`full_test_command`", "`test_command`");
-            if !said.contains(&line) {
-                printer.alert(&format!("warning: config/service.toml: {line}"));
-                said.push(line);
-            }
-        }
+    let agents = agents.map(|agent| ("args", agent.args.as_slice()));
+    let tests = [("test_command", config.test_command.as_slice())];
+    let commands: Vec<_> = tests.into_iter().chain(agents).collect();
+    for line in services.missing_scripts(global, &config.list, &commands) {
+        printer.alert(&format!("warning: config/service.toml: {line}"));
     }
 }
 

@@ -94,7 +94,7 @@ pub fn main(
             for doubt in doubts(&list)
                 .into_iter()
                 .chain(not_installed(&list, services))
-                .chain(services.missing_scripts(global, &list))
+                .chain(services.missing_scripts(global, &list, &list.commands()))
             {
                 printer.alert(&format!("warning: {doubt}"));
             }
@@ -196,7 +196,7 @@ pub(super) fn warn_of_scripts(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) {
-    for line in services.missing_scripts(global, list) {
+    for line in services.missing_scripts(global, list, &list.commands()) {
         printer.alert(&format!("warning: {line}"));
     }
 }

@@ -70,15 +70,15 @@ fn runs_folder(
     services: &dyn ServiceFactory,
 ) -> Result<PathBuf, Error> {
     let here = plan_store.home(given)?;
-    let is_here = given.is_some() || (global.root.is_none() && !plan_store.runs(&here)?.is_empty());
-    let root = match &global.root {
-        _ if is_here => None,
-        Some(root) => Some(plan_store.workdir(root)?),
-        None => services.root_above(global),
-    };
-    match root {
-        None => Ok(here),
-        Some(root) => plan_store.home_of(&root),
+    if given.is_some() {
+        return Ok(here);
+    }
+    if let Some(root) = &global.root {
+        return plan_store.home_of(&plan_store.workdir(root)?);
+    }
+    match services.root_above(global) {
+        Some(root) if plan_store.runs(&here)?.is_empty() => plan_store.home_of(&root),
+        Some(_) | None => Ok(here),
     }
 }
 
