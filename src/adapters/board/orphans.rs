@@ -10,7 +10,10 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    adapters::{files, process::TOKEN_VARIABLE},
+    adapters::{
+        files,
+        process::{TOKEN_VARIABLE, variable_in},
+    },
     ports::board::OrphanCleanup,
 };
 
@@ -64,12 +67,7 @@ fn is_orphan(pid: u32, state: &Path, instance: &str) -> bool {
         return false;
     }
     let environment = fs::read(place.join("environ")).unwrap_or_default();
-    let mut entries = environment.split(|byte| *byte == 0);
-    let token = entries.find_map(|entry| {
-        let entry = std::str::from_utf8(entry).ok()?;
-        entry.strip_prefix(TOKEN_VARIABLE)?.strip_prefix('=')
-    });
-    let Some(token) = token else {
+    let Some(token) = variable_in(&environment, TOKEN_VARIABLE) else {
         return false;
     };
     let is_own = !instance.is_empty()

@@ -21,7 +21,7 @@ mod spawn;
 mod standard_input;
 
 pub(crate) use process_tree::{
-    ProcessActivity, TOKEN_VARIABLE, activity_of, blocking_kill_marked, marks,
+    ProcessActivity, TOKEN_VARIABLE, activity_of, blocking_kill_marked, marks, variable_in,
 };
 
 pub(in crate::adapters) use session::detach;

@@ -326,20 +326,23 @@ pub(in crate::adapters) async fn end_marked(token: &str) {
     drop(tokio::task::spawn_blocking(move || blocking_kill_marked(&token)).await);
 }
 
+/// Returns a variable of an environment as the kernel shows it, each entry ended by NUL.
+pub(crate) fn variable_in<'e>(environment: &'e [u8], name: &str) -> Option<&'e str> {
+    let mut entries = environment.split(|byte| *byte == 0);
+    entries.find_map(|entry| {
+        let entry = std::str::from_utf8(entry).ok()?;
+        entry.strip_prefix(name)?.strip_prefix('=')
+    })
+}
+
 /// Says whether a process carries a marker below `prefix`, and no other tos is there that would still want it.
 fn is_survivor(pid: i32, prefix: &str, all: &[ProcessStat]) -> bool {
     let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     let mut entries = environment.split(|byte| *byte == 0);
-    if !entries.clone().any(|entry| is_below(entry, prefix)) {
+    if !entries.any(|entry| is_below(entry, prefix)) {
         return false;
     }
-    let owner = entries.find_map(|entry| {
-        let value = std::str::from_utf8(entry)
-            .ok()?
-            .strip_prefix(OWNER_VARIABLE)?;
-        value.strip_prefix('=')
-    });
-    let Some((pid, started)) = owner
+    let Some((pid, started)) = variable_in(&environment, OWNER_VARIABLE)
         .filter(|owner| *owner != *OWN_NAME)
         .and_then(|owner| owner.split_once(':'))
     else {
